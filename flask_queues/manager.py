@@ -222,7 +222,7 @@ class Manager:
         that no index serves looks at 10,000 jobs and then lets you go on.
         """
         wanted = [Status(status) for status in statuses]
-        return self.storage.list(Query(queue, type, tag, wanted, max(1, min(limit, 500)), after))
+        return self.storage.page(Query(queue, type, tag, wanted, max(1, min(limit, 500)), after))
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:
         """Walk through all jobs that match, page by page; filters are those of `jobs_of`."""

@@ -273,7 +273,7 @@ class Storage(ABC):
         """The job, or None."""
 
     @abstractmethod
-    def list(self, query: Query) -> Page:
+    def page(self, query: Query) -> Page:
         """A page of jobs, those first that came last into their status; it costs its page.
 
         Where no index serves a filter, at most 10,000 jobs are looked at: the page may then be
