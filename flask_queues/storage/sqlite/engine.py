@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections import defaultdict
@@ -570,7 +571,7 @@ def delete_one(db: sqlite3.Connection, seq: int, deltas: Deltas) -> None:
     row = db.execute("DELETE FROM jobs WHERE seq=? RETURNING queue, type, status, tags", (seq,)).fetchone()
     queue, type_, status, tags = row
     if tags:
-        db.execute("DELETE FROM tags WHERE job=?1 AND tag IN (SELECT value FROM json_each(?2))", (seq, tags))
+        db.executemany("DELETE FROM tags WHERE tag=? AND job=?", [(tag, seq) for tag in json.loads(tags)])
     db.execute("DELETE FROM logs WHERE job=?", (seq,))
     deltas[queue, type_, status] -= 1
 
