@@ -312,7 +312,7 @@ class SQLiteStorage(Storage):
         deltas: Deltas = defaultdict(int)
         with self._database.write() as db:
             seqs: list[int] = []
-            for number in (NUMBERS[status] for status in statuses if status is not Status.RUNNING):
+            for number in {NUMBERS[status] for status in statuses if status is not Status.RUNNING}:
                 room = limit - len(seqs)
                 rows = (
                     db.execute(OLD, (number, until, room))
