@@ -76,6 +76,17 @@ class Database:
         with self._exclusive(), self._errors():
             yield self._open()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read with several statements what was there at one moment."""
+        with self.read() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
     def checkpoint(self, *, restart: bool) -> None:
         """Copy the WAL into the file; with `restart` also make writers begin it anew."""
         with self._exclusive(), self._errors():

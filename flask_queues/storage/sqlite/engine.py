@@ -335,7 +335,7 @@ class SQLiteStorage(Storage):
 
     def page(self, query: Query) -> Page:
         """Read one page along an index."""
-        with self._database.read() as db:
+        with self._database.snapshot() as db:
             return listing.page(db, query)
 
     def counts(self) -> Counts:
@@ -362,7 +362,7 @@ class SQLiteStorage(Storage):
 
     def workers(self) -> list[WorkerRecord]:
         """Read the workers and, from the claims, what their children hold."""
-        with self._database.read() as db:
+        with self._database.snapshot() as db:
             rows = db.execute("SELECT name, heartbeat, about FROM workers ORDER BY name").fetchall()
             claims = db.execute("SELECT worker, id FROM jobs WHERE status=1").fetchall()
         jobs: dict[str, list[str]] = defaultdict(list)
