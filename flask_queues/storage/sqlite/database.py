@@ -45,6 +45,8 @@ class Database:
         self._gate = Gate(path.with_name(path.name + ".lock"))
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        #: How often the file was opened: numbers that SQLite keeps for a connection end with it.
+        self.openings = 0
         self._durable: bool | None = None
         self._owner: int | None = None
         _databases.add(self)
@@ -133,6 +135,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._connect()
+            self.openings += 1
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:

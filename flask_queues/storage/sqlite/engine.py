@@ -376,12 +376,12 @@ class DataVersion(Watcher):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._seen: int | None = None
+        self._seen: tuple[int, int] | None = None
 
     def changed(self) -> bool:
-        """Whether another connection has committed since the last call."""
+        """Whether another connection has committed since the last call, or may have while there was none."""
         with self._database.read() as db:
-            seen = db.execute("PRAGMA data_version").fetchone()[0]
+            seen = (self._database.openings, db.execute("PRAGMA data_version").fetchone()[0])
         changed, self._seen = seen != self._seen, seen
         return bool(changed)
 
