@@ -32,7 +32,7 @@ from .rows import (
 
 #: Bytes of WAL above which the keeper makes writers begin it anew.
 WAL_LIMIT = 16 * 1024 * 1024
-#: Due jobs made pending in one claim, so that a claim's cost is bounded.
+#: Due jobs of all queues, and of each wanted one, made pending in one claim, so that a claim's cost is bounded.
 PROMOTE = 100
 #: Free pages given back to the disk in one slice.
 VACUUM_PAGES = 500
@@ -76,6 +76,9 @@ UPDATE jobs SET status=:status, stamp=:stamp, due=coalesce(:due, due), ended=:no
 WHERE seq=:seq
 """
 DUE = "SELECT seq, queue, type FROM jobs WHERE status=2 AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
+DUE_IN_QUEUE = """
+SELECT seq, queue, type FROM jobs WHERE queue=? AND status=2 AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?
+"""
 PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=? WHERE seq=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 AND status<>1 ORDER BY stamp LIMIT 1"
 RELEASE = "UPDATE jobs SET held=NULL WHERE held=?"
@@ -146,7 +149,7 @@ class SQLiteStorage(Storage):
         with self._database.write() as db:
             lost = [one.id for one in settled if not settle(db, one, now, deltas)]
             if wanted is not None:
-                promote(db, now, deltas)
+                promote(db, wanted.queues, now, deltas)
                 claims = claim_next(db, worker, wanted, now, deltas)
             write_counts(db, deltas)
         return Step(claims, lost)
@@ -480,11 +483,22 @@ def add_run(history: str | None, run: tuple[Any, ...], error: str | None) -> str
     return f"{history}\n{line}" if history else line
 
 
-def promote(db: sqlite3.Connection, now: int, deltas: Deltas) -> None:
-    """Make due jobs pending."""
-    for seq, queue, type_ in db.execute(DUE, (now, PROMOTE)).fetchall():
+def promote(db: sqlite3.Connection, queues: Sequence[str], now: int, deltas: Deltas) -> None:
+    """Make due jobs pending; where many are due, each line's first, so that none hides another's."""
+    if promote_some(db, DUE, (now, PROMOTE), now, deltas) == PROMOTE:
+        for queue in queues:
+            promote_some(db, DUE_IN_QUEUE, (queue, now, PROMOTE), now, deltas)
+
+
+def promote_some(
+    db: sqlite3.Connection, which: str, parameters: tuple[Any, ...], now: int, deltas: Deltas
+) -> int:
+    """Make the jobs that a statement finds pending; returns how many."""
+    rows = db.execute(which, parameters).fetchall()
+    for seq, queue, type_ in rows:
         db.execute(PROMOTE_ONE, (now, seq))
         count_move(deltas, queue, type_, SCHEDULED, PENDING)
+    return len(rows)
 
 
 def claim_next(db: sqlite3.Connection, worker: str, wanted: Wanted, now: int, deltas: Deltas) -> list[Claim]:
