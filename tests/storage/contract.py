@@ -41,6 +41,11 @@ LONG = 600_000
 SHORT = 60
 LATER = SHORT + 20
 
+#: Ways to ask for a list of jobs of queue `q`, type `t` and tag `x`.
+UNTAGGED: list[dict[str, Any]] = [{}, {"queue": "q"}, {"type": "t"}, {"queue": "q", "type": "t"}]
+TAGGED: list[dict[str, Any]] = [{"tag": "x"}, {"tag": "x", "queue": "q"}]
+UNINDEXED: list[dict[str, Any]] = [{"queue": "q", "type": "rare"}, {"tag": "x", "type": "rare"}]
+
 TEXTS = [
     "Grüße aus Köln",
     "日本語のテキスト",
@@ -105,9 +110,9 @@ def the(storage: Storage, job_id: str) -> JobRecord:
     return record
 
 
-def line(message: str, run: int = 1, level: str = "info", **context: Any) -> LogLine:
+def line(message: str, run: int = 1, level: str = "info", context: dict[str, Any] | None = None) -> LogLine:
     """A line of a log."""
-    return LogLine(datetime(2030, 1, 2, 3, 4, 5, 678_000, timezone.utc), level, message, context, run)
+    return LogLine(datetime(2030, 1, 2, 3, 4, 5, 678_000, timezone.utc), level, message, context or {}, run)
 
 
 def error_text(message: str, kind: str = "builtins.ValueError", trace: str = "") -> str:
@@ -367,7 +372,7 @@ class PushContract:
         fill(storage, "a", payload=payload, tags=(text, "plain"))
         claim = take_one(storage)
         assert claim.payload == payload
-        assert storage.note("a", claim.token, Progress(50, text), [line(text, **{text: text})])
+        assert storage.note("a", claim.token, Progress(50, text), [line(text, context={text: text})])
         assert the(other, "a").progress == Progress(50, text)
         put_off = {"error": error_text(text, trace=text), "progress": Progress(60, text)}
         settle(storage, claim, Status.PENDING, Outcome.FAILED, **put_off)
@@ -384,7 +389,7 @@ class PushContract:
             JobError("builtins.ValueError", text, text),
             JobError("builtins.ValueError", text),
         ]
-        assert other.logs("a") == [line(text, **{text: text})]
+        assert other.logs("a") == [line(text, context={text: text})]
         assert ids(everything(other, tag=text)) == ["a"]
         fill(storage, "b")
         complete(storage, take_one(storage), result=json.dumps(text, ensure_ascii=False))
@@ -852,9 +857,14 @@ class NoteContract:
         fill(storage, "a")
         claim = take_one(storage)
         assert storage.note("a", claim.token, Progress(12.5, "begun")) is True
-        assert storage.note("a", claim.token, logs=[line("one", page=1), line("two", level="error")]) is True
+        assert (
+            storage.note(
+                "a", claim.token, logs=[line("one", context={"page": 1}), line("two", level="error")]
+            )
+            is True
+        )
         assert the(other, "a").progress == Progress(12.5, "begun")
-        assert other.logs("a") == [line("one", page=1), line("two", level="error")]
+        assert other.logs("a") == [line("one", context={"page": 1}), line("two", level="error")]
         assert storage.note("a", claim.token, Progress(50)) is True
         assert the(other, "a").progress == Progress(50, "")
 
@@ -1133,7 +1143,7 @@ class OperatorContract:
             assert claim is not None
             storage.cancel(job_id, "please")
             settle(storage, claim, Status.CANCELLED, Outcome.CANCELLED, reason=reason)
-            assert the(storage, job_id).reason == reason or "please"
+            assert the(storage, job_id).reason == (reason or "please")
 
     def test_a_request_to_end_is_for_one_run(self, storage: Storage) -> None:
         """Once it has ended and is retried, nobody asks any more."""
@@ -1322,9 +1332,12 @@ class ReadContract:
         """Queue, type, tag and statuses, alone and together, on pages of any size, each job once."""
         records = self.mixed(storage)
         sets: list[tuple[Status, ...]] = [
-            (), *[(one,) for one in Status], (Status.FAILED, Status.PENDING), (Status.RUNNING, Status.SCHEDULED),
+            (),
+            *[(one,) for one in Status],
+            (Status.FAILED, Status.PENDING),
+            (Status.RUNNING, Status.SCHEDULED),
             tuple(Status),
-        ]  # fmt: skip
+        ]
         for queue, type_, tag, statuses in itertools.product(
             (None, "q", "nowhere"), (None, "u"), (None, "x", "y", "none"), sets
         ):
@@ -1359,22 +1372,40 @@ class ReadContract:
             assert claim is not None
             if status is not Status.RUNNING:
                 settle(storage, claim, status, Outcome.FAILED)
-        for filters in ({}, {"queue": "q"}, {"type": "t"}, {"queue": "q", "type": "t"}):
+        for filters in UNTAGGED:
             for limit in (2, 50):
                 found = everything(storage, limit, statuses=[status], **filters)
                 assert ids(found) == order[::-1], (filters, limit)
                 assert ids(everything(storage, limit, **filters)) == order[::-1], (filters, limit)
 
+    def test_a_scheduled_job_stands_at_the_time_it_is_due(self, storage: Storage) -> None:
+        """Among scheduled jobs the one due last is on top, and all of them above what came before."""
+        for name, delay in (("a", 3000), ("b", 9000), ("c", 0), ("d", 6000)):
+            fill(storage, name, delay=delay)
+        for filters in UNTAGGED:
+            assert ids(everything(storage, 2, **filters)) == ["b", "d", "a", "c"]
+            assert ids(everything(storage, 2, statuses=[Status.SCHEDULED], **filters)) == ["b", "d", "a"]
+
+    def test_with_a_tag_the_last_pushed_come_first(self, storage: Storage, clock: Clock) -> None:
+        """Whatever became of them."""
+        for name in "abcde":
+            fill(storage, name, tags=("x",))
+            clock.advance(1)
+        complete(storage, take_one(storage))
+        storage.cancel("c", "why")
+        for filters in TAGGED:
+            assert ids(everything(storage, 2, **filters)) == list("edcba")
+
     def test_a_list_ends_with_its_last_job(self, storage: Storage) -> None:
         """A page that holds the last job says that there is no other, however full it is."""
         fill(storage, *"abcd")
         complete(storage, take_one(storage))
-        for filters in ({}, {"queue": "q"}, {"type": "t"}, {"statuses": tuple(Status)}):
-            whole = storage.page(Query(**filters, limit=4))  # type: ignore[arg-type]
+        for filters in (*UNTAGGED[:3], {"statuses": tuple(Status)}):
+            whole = storage.page(Query(**filters, limit=4))
             assert (len(whole.jobs), whole.after) == (4, None), filters
-            part = storage.page(Query(**filters, limit=3))  # type: ignore[arg-type]
+            part = storage.page(Query(**filters, limit=3))
             assert part.after is not None
-            rest = storage.page(Query(**filters, limit=3, after=part.after))  # type: ignore[arg-type]
+            rest = storage.page(Query(**filters, limit=3, after=part.after))
             assert (len(rest.jobs), rest.after) == (1, None), filters
         assert storage.page(Query(queue="nowhere")) == ((), None)
 
@@ -1384,11 +1415,11 @@ class ReadContract:
             fill(storage, *[f"{n}.{m}" for m in range(8)], tags=("x",))
             clock.advance(1)
         there = set(ids(everything(storage)))
-        for filters in ({}, {"queue": "q"}, {"type": "t"}, {"tag": "x"}, {"queue": "q", "type": "t"}):
+        for filters in (*UNTAGGED, *TAGGED):
             seen: list[str] = []
             after: str | None = None
             while True:
-                page = storage.page(Query(**filters, limit=3, after=after))  # type: ignore[arg-type]
+                page = storage.page(Query(**filters, limit=3, after=after))
                 seen += ids(page.jobs)
                 fill(storage, f"new {len(seen)} {sorted(filters)}", tags=("x",))
                 after = page.after
@@ -1406,17 +1437,18 @@ class ReadContract:
         with running(move_jobs, engine) as mover:
             assert mover.hear() == "ready"
             for n in range(150):
-                filters = [{}, {"queue": "q"}, {"type": "t"}, {"queue": "q", "type": "t"}][n % 4]
-                page = storage.page(Query(**filters, limit=100))  # type: ignore[arg-type]
+                page = storage.page(Query(**UNTAGGED[n % 4], limit=100))
                 assert sorted(ids(page.jobs)) == sorted(names)
 
     def test_a_list_that_no_index_serves_looks_at_a_bounded_number(self, storage: Storage) -> None:
         """It stops after 10,000 jobs with what it has, and goes on from there to the end."""
-        fill(storage, "needle", type="rare", tags=("hay",))
-        hay = [new(f"{n}", tags=("hay",)) for n in range(10_100)]
+        fill(storage, "needle", type="rare", tags=("x",))
+        hay = [new(f"{n}", tags=("x",)) for n in range(10_100)]
         for start in range(0, len(hay), 1000):
             storage.push(hay[start : start + 1000])
-        for filters in ({"queue": "q", "type": "rare"}, {"tag": "hay", "type": "rare"}):
+        for filters in UNINDEXED:
+            page = storage.page(Query(**filters))
+            assert page.jobs or page.after, "an empty page that does not tell where to go on"
             assert ids(everything(storage, **filters)) == ["needle"], filters
 
     def test_counts_are_kept_through_every_transition(self, storage: Storage, clock: Clock) -> None:

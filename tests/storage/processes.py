@@ -60,7 +60,7 @@ def _call(barrier: Any, sender: Any, function: Callable[..., Any], arguments: tu
     try:
         barrier.wait(DEADLINE)
         sender.send((function(*arguments), None))
-    except BaseException:  # noqa: BLE001 - told to the test, whatever it is
+    except BaseException:
         sender.send((None, traceback.format_exc()))
 
 

@@ -1,4 +1,4 @@
-"""The storage contract on every engine: what each must do is in `contract.py`, which engines in `engines.py`."""
+"""The storage contract (`contract.py`) on every engine (`engines.py`)."""
 
 from __future__ import annotations
 

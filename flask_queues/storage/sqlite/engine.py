@@ -32,7 +32,7 @@ from .rows import (
 
 #: Bytes of WAL above which the keeper makes writers begin it anew.
 WAL_LIMIT = 16 * 1024 * 1024
-#: Due jobs of all queues, and of each wanted one, made pending in one claim, so that a claim's cost is bounded.
+#: Due jobs of all queues, and of each wanted one, made pending in one claim: its cost is bounded.
 PROMOTE = 100
 #: Free pages given back to the disk in one slice.
 VACUUM_PAGES = 500
