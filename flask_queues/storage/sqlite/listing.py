@@ -41,7 +41,7 @@ def merged(
 ) -> tuple[list[Row], Position | None]:
     """Merge the walks of all wanted statuses."""
     limit = query.limit
-    numbers = [NUMBERS[status] for status in query.statuses] or range(len(STATUSES))
+    numbers = {NUMBERS[status] for status in query.statuses or STATUSES}
     walks = [walk(connection, query, number, before) for number in numbers]
     rows: list[Row] = []
     stopped = [end for _, end in walks if end is not None]
