@@ -281,18 +281,25 @@ def file_system_of(folder: Path) -> str | None:
     return None
 
 
+class _Held(threading.local):
+    """The files that the forking thread holds shut; another may fork at the same moment."""
+
+    def __init__(self) -> None:
+        self.databases: list[Database] = []
+
+
 def _before_fork() -> None:
     for database in list(_databases):
         database.before_fork()
-        _held.append(database)
+        _held.databases.append(database)
 
 
 def _after_fork() -> None:
-    while _held:
-        _held.pop().after_fork()
+    while _held.databases:
+        _held.databases.pop().after_fork()
 
 
-_held: list[Database] = []
+_held = _Held()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
