@@ -21,6 +21,8 @@ FORMAT = 1
 APPLICATION_ID = 0x66517565
 #: How long a foreign program may hold the file locked before a call gives up.
 BUSY_SECONDS = 10
+#: How long a checkpoint waits, with the gate shut, for a reader of an old moment; then it leaves off.
+READER_MILLISECONDS = 50
 #: Pages of WAL after which a process without a keeper checkpoints by itself.
 CHECKPOINT_PAGES = 4000
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -97,7 +99,9 @@ class Database:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 return
             with self._gate:
+                connection.execute(f"PRAGMA busy_timeout={READER_MILLISECONDS}")
                 connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+                connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
 
     def wal_size(self) -> int:
         """Bytes in the write-ahead log."""
