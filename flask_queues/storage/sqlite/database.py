@@ -19,6 +19,7 @@ from .gate import Gate
 FORMAT = 1
 #: Marks the file as ours ("fQue"); `PRAGMA application_id`.
 APPLICATION_ID = 0x66517565
+ELSEWHERE = "Set QUEUES_CACHE_DIR to a folder that this user may write."
 #: How long a foreign program may hold the file locked before a call gives up.
 BUSY_SECONDS = 10
 #: How long a checkpoint waits, with the gate shut, for a reader of an old moment; then it leaves off.
@@ -147,7 +148,7 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageUnavailable(
-                f"The folder of {self.path} cannot be made: {error.strerror}."
+                f"The folder of {self.path} cannot be made: {error.strerror}. {ELSEWHERE}"
             ) from error
         refuse_network_file_system(self.path.parent)
         self._gate.open()
@@ -251,11 +252,14 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
     if "malformed" in text:
         return StorageFormatError(f"{path} is damaged ({text}). Restore a copy of it.")
     if "readonly" in text:
-        return StorageUnavailable(f"{path} cannot be written by this user; nothing was changed.")
+        return StorageUnavailable(f"{path} cannot be written by this user; nothing was changed. {ELSEWHERE}")
     if "unable to open" in text:
-        return StorageUnavailable(f"{path} cannot be opened by this user.")
+        return StorageUnavailable(f"{path} cannot be opened by this user. {ELSEWHERE}")
     if "locked" in text:
-        return StorageUnavailable(f"{path} has been locked by another program for {BUSY_SECONDS} s.")
+        return StorageUnavailable(
+            f"{path} has been locked by another program for {BUSY_SECONDS} s; nothing was changed. "
+            "Close what has it open, such as a database browser."
+        )
     return StorageUnavailable(f"{path}: {text}.")
 
 

@@ -240,7 +240,9 @@ class SQLiteStorage(Storage):
         if free > VACUUM_PAGES:
             with self._database.write() as db:
                 for _ in range(VACUUM_PAGES):
-                    db.execute("PRAGMA incremental_vacuum(1)")  # Python steps it once: one page, whatever it says
+                    db.execute(
+                        "PRAGMA incremental_vacuum(1)"
+                    )  # Python steps it once: one page, whatever it says
 
     def watcher(self) -> Watcher:
         """Watch the number that SQLite raises with every commit of another connection."""
