@@ -63,7 +63,9 @@ class Queues:
         if len(apps) == 1:
             return manager_of(apps[0])
         state = "several applications" if apps else "no application yet: call init_app"
-        raise ConfigError(f"Queues serves {state}; outside an application context it cannot tell which is meant.")
+        raise ConfigError(
+            f"Queues serves {state}; outside an application context it cannot tell which is meant."
+        )
 
     @property
     def jobs(self) -> Registry:

@@ -167,7 +167,9 @@ class Manager:
         for start in range(0, len(new), PUSH_SLICE):
             part = new[start : start + PUSH_SLICE]
             created = self.storage.push(part)
-            handles += [JobHandle(self, one.id, created=is_new) for one, is_new in zip(part, created, strict=True)]
+            handles += [
+                JobHandle(self, one.id, created=is_new) for one, is_new in zip(part, created, strict=True)
+            ]
         return handles
 
     def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
@@ -176,7 +178,9 @@ class Manager:
             payload = job.payload if payload is None else payload
             options = options.over(job.pushed_with)
         if payload is not None and not isinstance(payload, dict):
-            raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
+            raise PayloadError(
+                f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}."
+            )
         text = job_type.shape.dump(payload or {}, self.config.max_payload)
         whole = options.over(job_type.options)
         queue = whole.queue or self.config.default
@@ -282,7 +286,9 @@ class Manager:
         if status is None:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
-            raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
+            raise TransitionError(
+                f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried."
+            )
 
     def retry_each(self, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending."""
@@ -306,7 +312,9 @@ class Manager:
         self, hours: float, statuses: Sequence[Status | str] = (), queue: str | None = None
     ) -> Iterator[int]:
         """Delete jobs slice by slice, yielding how many; statuses and age as in `clear`."""
-        wanted = [Status(status) for status in statuses] or sorted(status for status in Status if status.final)
+        wanted = [Status(status) for status in statuses] or sorted(
+            status for status in Status if status.final
+        )
         older = round(check_seconds("hours", hours * 3600) * 1000)
         while deleted := self.storage.purge(wanted, older=older, queue=queue, limit=PURGE_SLICE):
             yield deleted
@@ -372,7 +380,10 @@ class Manager:
             return None
         if len(text.encode()) > MAX_RESULT:
             logger.warning(
-                "The result of job %s (%s) is not kept: it has more than %d bytes.", claim.id, claim.type, MAX_RESULT
+                "The result of job %s (%s) is not kept: it has more than %d bytes.",
+                claim.id,
+                claim.type,
+                MAX_RESULT,
             )
             return None
         return text
@@ -465,9 +476,11 @@ def manager_of(app: Flask) -> Manager:
     """Return the application's manager; raises `ConfigError` where Queues was not set up on it."""
     manager: Manager | None = app.extensions.get("queues")
     if manager is None:
-        raise ConfigError(f"The application {app.name} has no queues: call Queues(app) or queues.init_app(app).")
+        raise ConfigError(
+            f"The application {app.name} has no queues: call Queues(app) or queues.init_app(app)."
+        )
     return manager
 
 
 #: The manager of the application in whose context this runs.
-current_queues: Manager = LocalProxy(lambda: manager_of(current_app))  # type: ignore[assignment, arg-type]
+current_queues: Manager = LocalProxy(lambda: manager_of(current_app))  # type: ignore[assignment]

@@ -48,7 +48,9 @@ class Shape:
             )
             self._decoder = msgspec.json.Decoder(self._struct)
         except TypeError as error:
-            raise PayloadError(f"{type_string}: the signature cannot be a payload's shape: {error}") from error
+            raise PayloadError(
+                f"{type_string}: the signature cannot be a payload's shape: {error}"
+            ) from error
 
     def dump(self, payload: dict[str, Any], limit: int) -> str:
         """Write a payload as JSON text, after checking it against the signature.
@@ -127,21 +129,32 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Read the annotations; one that cannot be resolved here counts as none."""
     try:
         return typing.get_type_hints(function, include_extras=True)
-    except Exception:  # noqa: BLE001 - names under TYPE_CHECKING raise whatever they raise
-        return {name: hint for name, hint in inspect.get_annotations(function).items() if not isinstance(hint, str)}
+    except Exception:
+        return {
+            name: hint
+            for name, hint in inspect.get_annotations(function).items()
+            if not isinstance(hint, str)
+        }
 
 
 def dump_json(what: str, value: Any) -> str:
     """Write a value as JSON text; raises `PayloadError` for what JSON or another reader cannot hold."""
     try:
         text = json.dumps(
-            msgspec.to_builtins(value, str_keys=True), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+            msgspec.to_builtins(value, str_keys=True),
+            ensure_ascii=False,
+            allow_nan=False,
+            separators=(",", ":"),
         )
         text.encode()
     except UnicodeEncodeError as error:
-        raise PayloadError(f"{what}: a text holds half of a surrogate pair, which is no character.") from error
+        raise PayloadError(
+            f"{what}: a text holds half of a surrogate pair, which is no character."
+        ) from error
     except RecursionError as error:
-        raise PayloadError(f"{what}: the value is nested deeper than {MAX_DEPTH} levels, or in itself.") from error
+        raise PayloadError(
+            f"{what}: the value is nested deeper than {MAX_DEPTH} levels, or in itself."
+        ) from error
     except ValueError as error:
         raise PayloadError(f"{what}: NaN and infinity cannot be stored as JSON.") from error
     except (TypeError, OverflowError) as error:

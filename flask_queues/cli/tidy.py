@@ -15,7 +15,9 @@ from .jobs import NOTHING_MATCHED, finish
 
 
 @click.command()
-@click.option("--hours", type=click.FloatRange(min=0), required=True, help="Only jobs that ended so long ago.")
+@click.option(
+    "--hours", type=click.FloatRange(min=0), required=True, help="Only jobs that ended so long ago."
+)
 @click.option("--completed", is_flag=True, help="Only completed jobs.")
 @click.option("--failed", is_flag=True, help="Only failed jobs.")
 @click.option("--cancelled", is_flag=True, help="Only cancelled jobs.")
@@ -51,7 +53,11 @@ def flush(queue: str | None, yes: bool) -> None:
         click.echo("Nothing was deleted.", err=True)
         sys.exit(1)
     statuses = [status for status in Status if status is not Status.RUNNING]
-    finish(count_with_bar(current_queues.clear_slices(0, statuses, queue), total), "deleted", "Nothing was deleted.")
+    finish(
+        count_with_bar(current_queues.clear_slices(0, statuses, queue), total),
+        "deleted",
+        "Nothing was deleted.",
+    )
 
 
 def count_with_bar(slices: Iterator[int], total: int) -> int:

@@ -15,7 +15,13 @@ from ..record import Outcome, Status
 from ..storage.base import Claim, Settlement
 from ..transitions import Terms, read_error
 
-COLOURS = {"completed": "green", "failed": "red", "retry": "yellow", "cancelled": "bright_black", "lost": "red"}
+COLOURS = {
+    "completed": "green",
+    "failed": "red",
+    "retry": "yellow",
+    "cancelled": "bright_black",
+    "lost": "red",
+}
 WORD_WIDTH = 10
 
 
@@ -42,7 +48,9 @@ class Report:
         }
         if done.status is Status.SCHEDULED:
             fields["again_in"] = done.delay / 1000
-        if (error := read_error(done.error or (claim.error if done.status is Status.FAILED else None))) is not None:
+        if (
+            error := read_error(done.error or (claim.error if done.status is Status.FAILED else None))
+        ) is not None:
             fields["error"] = str(error)
         if done.reason:
             fields["reason"] = done.reason
@@ -69,7 +77,9 @@ class Report:
     def _add(self, fields: dict[str, Any], line: Any) -> None:
         now = datetime.now(timezone.utc)
         if self._json:
-            text = json.dumps({"time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **fields})
+            text = json.dumps(
+                {"time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **fields}
+            )
         else:
             text = line(now.astimezone(), fields)
             text = text if self._colour else click.unstyle(text)

@@ -35,7 +35,9 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
         self._prefix = key_prefix
 
     @classmethod
-    def factory(cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> SQLiteCache:
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> SQLiteCache:
         """Build the backend from flask-caching's configuration."""
         folder = config.get("CACHE_DIR") or app.instance_path
         options = {"key_prefix": config.get("CACHE_KEY_PREFIX") or "", **kwargs}
@@ -51,7 +53,8 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
         with self.database.read() as db:
             rows = [
                 db.execute(
-                    "SELECT value FROM cache WHERE key=? AND (expires IS NULL OR expires>?)", (self._name(key), now)
+                    "SELECT value FROM cache WHERE key=? AND (expires IS NULL OR expires>?)",
+                    (self._name(key), now),
                 ).fetchone()
                 for key in keys
             ]
@@ -61,7 +64,8 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
         """Whether the key holds a value."""
         with self.database.read() as db:
             row = db.execute(
-                "SELECT 1 FROM cache WHERE key=? AND (expires IS NULL OR expires>?)", (self._name(key), time.time())
+                "SELECT 1 FROM cache WHERE key=? AND (expires IS NULL OR expires>?)",
+                (self._name(key), time.time()),
             ).fetchone()
         return row is not None
 
@@ -95,7 +99,11 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
         """Delete several keys; returns those that held something."""
         with self.database.write() as db:
             self._drop_expired(db)
-            return [key for key in keys if db.execute("DELETE FROM cache WHERE key=?", (self._name(key),)).rowcount]
+            return [
+                key
+                for key in keys
+                if db.execute("DELETE FROM cache WHERE key=?", (self._name(key),)).rowcount
+            ]
 
     def inc(self, key: str, delta: int = 1) -> int | None:
         """Add to a number in one step; a missing key counts as 0."""
@@ -133,5 +141,3 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
     @staticmethod
     def _drop_expired(db: Any) -> None:
         db.execute("DELETE FROM cache WHERE expires IS NOT NULL AND expires<=?", (time.time(),))
-
-

@@ -39,9 +39,7 @@ VACUUM_PAGES = 500
 LONGEST_LEASE = 3_600_000
 FOREVER = 2**62
 
-CLAIM = (
-    "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, ahead"
-)
+CLAIM = "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, ahead"
 
 INSERT = """
 INSERT INTO jobs (id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload)
@@ -74,7 +72,9 @@ PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=? WHERE seq=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 AND status<>1 ORDER BY stamp LIMIT 1"
 READY = "SELECT 1 FROM jobs WHERE queue=? AND status=0 AND held IS NULL LIMIT 1"
 OLD = "SELECT seq FROM jobs WHERE status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
-OLD_IN_QUEUE = "SELECT seq FROM jobs WHERE queue=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
+OLD_IN_QUEUE = (
+    "SELECT seq FROM jobs WHERE queue=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
+)
 COUNT = """
 INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
 """
@@ -164,7 +164,9 @@ class SQLiteStorage(Storage):
     ) -> bool:
         """Keep progress and log lines while the claim is in force."""
         with self._database.write() as db:
-            row = db.execute("SELECT seq FROM jobs WHERE id=? AND token=? AND status=1", (job_id, token)).fetchone()
+            row = db.execute(
+                "SELECT seq FROM jobs WHERE id=? AND token=? AND status=1", (job_id, token)
+            ).fetchone()
             if row is None:
                 return False
             if progress is not None:
@@ -220,7 +222,9 @@ class SQLiteStorage(Storage):
         if not known:
             return 0
         with self._database.write() as db:
-            return sum(db.execute("UPDATE jobs SET held=NULL WHERE held=?", (type_,)).rowcount for type_ in known)
+            return sum(
+                db.execute("UPDATE jobs SET held=NULL WHERE held=?", (type_,)).rowcount for type_ in known
+            )
 
     def maintain(self) -> None:
         """Checkpoint the WAL and give free pages back to the disk."""
@@ -397,12 +401,27 @@ def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> boo
     tags = dump(job.tags) if job.tags else None
     cursor = db.execute(
         INSERT,
-        (job.id, job.queue, job.type, status, stamp, job.priority, due, now, expires, tags, job.options, job.payload),
+        (
+            job.id,
+            job.queue,
+            job.type,
+            status,
+            stamp,
+            job.priority,
+            due,
+            now,
+            expires,
+            tags,
+            job.options,
+            job.payload,
+        ),
     )
     if not cursor.rowcount:
         return False
     if job.tags:
-        db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", [(tag, cursor.lastrowid) for tag in job.tags])
+        db.executemany(
+            "INSERT OR IGNORE INTO tags VALUES (?,?)", [(tag, cursor.lastrowid) for tag in job.tags]
+        )
     deltas[job.queue, job.type, status] += 1
     return True
 
@@ -532,7 +551,9 @@ def take(
 
 def next_tokens(db: sqlite3.Connection, n: int) -> int:
     """Set `n` claim tokens aside and return the first."""
-    last: int = db.execute("UPDATE meta SET value=value+? WHERE name='token' RETURNING value", (n,)).fetchone()[0]
+    last: int = db.execute(
+        "UPDATE meta SET value=value+? WHERE name='token' RETURNING value", (n,)
+    ).fetchone()[0]
     return last - n + 1
 
 
