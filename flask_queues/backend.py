@@ -39,7 +39,5 @@ def backend_of(app: Flask, cache: Cache) -> Any:
     """Return the backend object of a cache that was initialised on this application."""
     backend = app.extensions.get("cache", {}).get(cache)
     if backend is None:
-        raise ConfigError(
-            "The cache given to Queues was not initialised on this application: call cache.init_app."
-        )
+        raise ConfigError("The cache given to Queues was not initialised on this application: call cache.init_app.")
     return backend

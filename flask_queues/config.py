@@ -16,7 +16,7 @@ QUEUE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter or digit"
 #: What flask-caching itself understands, to name the right key where one is misspelt.
 CACHE_KEYS = frozenset(
-    [
+    {
         "CACHE_TYPE",
         "CACHE_ARGS",
         "CACHE_OPTIONS",
@@ -39,7 +39,8 @@ CACHE_KEYS = frozenset(
         "CACHE_REDIS_SENTINELS",
         "CACHE_REDIS_SENTINEL_MASTER",
         "CACHE_REDIS_CLUSTER",
-    ]
+        "CACHE_SERIALIZER",
+    }
 )
 
 

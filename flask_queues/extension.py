@@ -63,9 +63,7 @@ class Queues:
         if len(apps) == 1:
             return manager_of(apps[0])
         state = "several applications" if apps else "no application yet: call init_app"
-        raise ConfigError(
-            f"Queues serves {state}; outside an application context it cannot tell which is meant."
-        )
+        raise ConfigError(f"Queues serves {state}; outside an application context it cannot tell which is meant.")
 
     @property
     def jobs(self) -> Registry:
@@ -124,9 +122,7 @@ class Queues:
         """Store a job; see `Manager.push`."""
         return self.manager.push(job, payload, **options)
 
-    def later(
-        self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any
-    ) -> JobHandle:
+    def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
         """Store a job that does not start before so many seconds have passed."""
         return self.manager.later(seconds, job, payload, **options)
 

@@ -200,9 +200,7 @@ class BoundFunctionJob(Generic[H_co]):
         return self._pusher.push(self._job_type, payload, **self._options)
 
 
-def job_type_of(
-    function: Callable[..., Any], type_string: str, options: dict[str, Any]
-) -> builtins.type[Job]:
+def job_type_of(function: Callable[..., Any], type_string: str, options: dict[str, Any]) -> builtins.type[Job]:
     """Make the job type of a function; options are the class attributes of a job type."""
     backoff = options.pop("backoff", None)
     members: dict[str, Any] = {
@@ -211,7 +209,7 @@ def job_type_of(
         "__module__": function.__module__,
     }
     if callable(backoff):
-        members["backoff"] = lambda self, attempt: backoff(attempt)
+        members["backoff"] = lambda _job, attempt: backoff(attempt)
     elif backoff is not None:
         members["backoff"] = backoff
     members |= options

@@ -143,9 +143,7 @@ class Manager:
         new = self._new_job(job, payload, Options.of(**options))
         return JobHandle(self, new.id, created=self.storage.push([new])[0])
 
-    def later(
-        self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any
-    ) -> JobHandle:
+    def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
         """Push a job that does not start before so many seconds have passed."""
         return self.push(job, payload, delay=seconds, **options)
 
@@ -167,9 +165,7 @@ class Manager:
         for start in range(0, len(new), PUSH_SLICE):
             part = new[start : start + PUSH_SLICE]
             created = self.storage.push(part)
-            handles += [
-                JobHandle(self, one.id, created=is_new) for one, is_new in zip(part, created, strict=True)
-            ]
+            handles += [JobHandle(self, one.id, created=is_new) for one, is_new in zip(part, created, strict=True)]
         return handles
 
     def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
@@ -178,9 +174,7 @@ class Manager:
             payload = job.payload if payload is None else payload
             options = options.over(job.pushed_with)
         if payload is not None and not isinstance(payload, dict):
-            raise PayloadError(
-                f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}."
-            )
+            raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
         text = job_type.shape.dump(payload or {}, self.config.max_payload)
         whole = options.over(job_type.options)
         queue = whole.queue or self.config.default
@@ -226,7 +220,7 @@ class Manager:
         that no index serves looks at 10,000 jobs and then lets you go on.
         """
         wanted = [Status(status) for status in statuses]
-        return self.storage.list(Query(queue, type, tag, wanted, max(1, min(limit, 500)), after))
+        return self.storage.page(Query(queue, type, tag, wanted, max(1, min(limit, 500)), after))
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:
         """Walk through all jobs that match, page by page; filters are those of `jobs_of`."""
@@ -286,9 +280,7 @@ class Manager:
         if status is None:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
-            raise TransitionError(
-                f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried."
-            )
+            raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
 
     def retry_each(self, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending."""
@@ -312,9 +304,7 @@ class Manager:
         self, hours: float, statuses: Sequence[Status | str] = (), queue: str | None = None
     ) -> Iterator[int]:
         """Delete jobs slice by slice, yielding how many; statuses and age as in `clear`."""
-        wanted = [Status(status) for status in statuses] or sorted(
-            status for status in Status if status.final
-        )
+        wanted = [Status(status) for status in statuses] or sorted(status for status in Status if status.final)
         older = round(check_seconds("hours", hours * 3600) * 1000)
         while deleted := self.storage.purge(wanted, older=older, queue=queue, limit=PURGE_SLICE):
             yield deleted
@@ -476,9 +466,7 @@ def manager_of(app: Flask) -> Manager:
     """Return the application's manager; raises `ConfigError` where Queues was not set up on it."""
     manager: Manager | None = app.extensions.get("queues")
     if manager is None:
-        raise ConfigError(
-            f"The application {app.name} has no queues: call Queues(app) or queues.init_app(app)."
-        )
+        raise ConfigError(f"The application {app.name} has no queues: call Queues(app) or queues.init_app(app).")
     return manager
 
 

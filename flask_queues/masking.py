@@ -24,10 +24,7 @@ WORDS = (
 def masked(value: Any, sensitive: Collection[str] = ()) -> Any:
     """Return a copy in which the values of secret fields are replaced, however deep they are."""
     if isinstance(value, dict):
-        return {
-            name: MASK if is_secret(name, sensitive) else masked(inner, sensitive)
-            for name, inner in value.items()
-        }
+        return {name: MASK if is_secret(name, sensitive) else masked(inner, sensitive) for name, inner in value.items()}
     if isinstance(value, list):
         return [masked(inner, sensitive) for inner in value]
     return value

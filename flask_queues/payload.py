@@ -48,9 +48,7 @@ class Shape:
             )
             self._decoder = msgspec.json.Decoder(self._struct)
         except TypeError as error:
-            raise PayloadError(
-                f"{type_string}: the signature cannot be a payload's shape: {error}"
-            ) from error
+            raise PayloadError(f"{type_string}: the signature cannot be a payload's shape: {error}") from error
 
     def dump(self, payload: dict[str, Any], limit: int) -> str:
         """Write a payload as JSON text, after checking it against the signature.
@@ -130,11 +128,7 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function, include_extras=True)
     except Exception:
-        return {
-            name: hint
-            for name, hint in inspect.get_annotations(function).items()
-            if not isinstance(hint, str)
-        }
+        return {name: hint for name, hint in inspect.get_annotations(function).items() if not isinstance(hint, str)}
 
 
 def dump_json(what: str, value: Any) -> str:
@@ -148,13 +142,9 @@ def dump_json(what: str, value: Any) -> str:
         )
         text.encode()
     except UnicodeEncodeError as error:
-        raise PayloadError(
-            f"{what}: a text holds half of a surrogate pair, which is no character."
-        ) from error
+        raise PayloadError(f"{what}: a text holds half of a surrogate pair, which is no character.") from error
     except RecursionError as error:
-        raise PayloadError(
-            f"{what}: the value is nested deeper than {MAX_DEPTH} levels, or in itself."
-        ) from error
+        raise PayloadError(f"{what}: the value is nested deeper than {MAX_DEPTH} levels, or in itself.") from error
     except ValueError as error:
         raise PayloadError(f"{what}: NaN and infinity cannot be stored as JSON.") from error
     except (TypeError, OverflowError) as error:

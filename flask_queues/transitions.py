@@ -36,9 +36,7 @@ def failed(claim: Claim, terms: Terms, error: str, outcome: Outcome = Outcome.FA
     if attempt >= terms.tries:
         return Settlement(claim.id, claim.token, Status.FAILED, outcome, counted=True, error=error)
     delay = round(terms.backoff(attempt) * 1000)
-    return Settlement(
-        claim.id, claim.token, Status.SCHEDULED, outcome, counted=True, error=error, delay=delay
-    )
+    return Settlement(claim.id, claim.token, Status.SCHEDULED, outcome, counted=True, error=error, delay=delay)
 
 
 def last_words_said(claim: Claim) -> Settlement:
@@ -110,9 +108,7 @@ def describe_exception(exception: BaseException) -> str:
         message = str(exception)
     except Exception:
         message = "(its message could not be made)"
-    return dump_error(
-        name, message, "".join(traceback.format_exception(kind, exception, own_frames(exception)))
-    )
+    return dump_error(name, message, "".join(traceback.format_exception(kind, exception, own_frames(exception))))
 
 
 def own_frames(exception: BaseException) -> TracebackType | None:

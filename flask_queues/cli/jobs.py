@@ -23,9 +23,7 @@ NOTHING_MATCHED = 3
 
 @click.command()
 @click.argument("type_string", metavar="TYPE")
-@click.option(
-    "--payload", default="{}", help="The arguments as a JSON object; - reads it from standard input."
-)
+@click.option("--payload", default="{}", help="The arguments as a JSON object; - reads it from standard input.")
 @click.option("--queue", help="Over what the job type says.")
 @click.option("--priority", type=int, help="-100 to 100, higher first.")
 @click.option("--delay", type=float, help="Seconds before it may start.")
@@ -79,9 +77,7 @@ def run(job_id: str) -> None:
 @click.option("--type", "type_", help="With --all: only of this job type.")
 @click.option("--tag", help="With --all: only with this tag.")
 @with_appcontext
-def retry(
-    job_ids: tuple[str, ...], everything: bool, queue: str | None, type_: str | None, tag: str | None
-) -> None:
+def retry(job_ids: tuple[str, ...], everything: bool, queue: str | None, type_: str | None, tag: str | None) -> None:
     """Give failed or cancelled jobs all their tries again."""
     manager = this_manager()
     filters = {"queue": queue, "type": type_, "tag": tag}
@@ -94,9 +90,7 @@ def retry(
         return
     failed = manager.counts().statuses["failed"]
     count = 0
-    with click.progressbar(
-        manager.retry_each(**filters), length=failed, label="Retrying", file=sys.stderr
-    ) as ids:
+    with click.progressbar(manager.retry_each(**filters), length=failed, label="Retrying", file=sys.stderr) as ids:
         for count, _ in enumerate(ids, 1):  # noqa: B007 - the last count is what is wanted
             pass
     finish(count, "pushed again", "No failed job matches.")

@@ -31,8 +31,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
     cells = [[click.style(cell, bold=True) for cell in head], *rows]
     widths = [max(width(row[n]) for row in cells) for n in range(len(head))]
     return "\n".join(
-        "  ".join(pad(cell, widths[n], right=n in right) for n, cell in enumerate(row)).rstrip()
-        for row in cells
+        "  ".join(pad(cell, widths[n], right=n in right) for n, cell in enumerate(row)).rstrip() for row in cells
     )
 
 

@@ -15,9 +15,7 @@ from .jobs import NOTHING_MATCHED, finish
 
 
 @click.command()
-@click.option(
-    "--hours", type=click.FloatRange(min=0), required=True, help="Only jobs that ended so long ago."
-)
+@click.option("--hours", type=click.FloatRange(min=0), required=True, help="Only jobs that ended so long ago.")
 @click.option("--completed", is_flag=True, help="Only completed jobs.")
 @click.option("--failed", is_flag=True, help="Only failed jobs.")
 @click.option("--cancelled", is_flag=True, help="Only cancelled jobs.")

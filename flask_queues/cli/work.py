@@ -22,12 +22,8 @@ DISTRIBUTION = "flask-queues-panel"
 
 
 @click.command()
-@click.option(
-    "--queue", "queues", multiple=True, help="Queues to serve, strictly in this order: a,b. Default: all."
-)
-@click.option(
-    "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Jobs run at a time."
-)
+@click.option("--queue", "queues", multiple=True, help="Queues to serve, strictly in this order: a,b. Default: all.")
+@click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Jobs run at a time.")
 @click.option("--timeout", type=float, help="Seconds a job may run where its type does not say.")
 @click.option("--memory", type=float, help="Megabytes above which a child is replaced after its job.")
 @click.option("--sleep", type=float, help="Seconds after which an idle child looks for work by itself.")
@@ -58,11 +54,7 @@ def work(queues: tuple[str, ...], reload: bool, json_lines: bool, **given: Any) 
 def overrides(given: dict[str, Any]) -> dict[str, Any]:
     """Check the options that stand for configuration keys."""
     names = ("timeout", "memory", "sleep", "tries", "max_jobs")
-    return {
-        name: CHECKS[name](f"--{name.replace('_', '-')}", given[name])
-        for name in names
-        if given[name] is not None
-    }
+    return {name: CHECKS[name](f"--{name.replace('_', '-')}", given[name]) for name in names if given[name] is not None}
 
 
 def plan_of(manager: Manager, queues: tuple[str, ...], given: dict[str, Any]) -> Plan:
@@ -87,9 +79,7 @@ def start(manager: Manager, plan: Plan, report: Report) -> int:
     manager.counts()
     if not manager.jobs:
         report.says("warning", "No job type is registered; jobs of any type will stay pending.")
-    queues = ", ".join(manager.queue_order(plan.share.queues)) + (
-        "" if plan.share.queues else " and any other"
-    )
+    queues = ", ".join(manager.queue_order(plan.share.queues)) + ("" if plan.share.queues else " and any other")
     processes = f"{plan.processes} process{'es' if plan.processes > 1 else ''}"
     report.says("started", f"Working on {queues} with {processes}. Jobs are in {manager.storage.describe()}.")
     code = work_by_plan(manager, plan, report, metadata.version(DISTRIBUTION))
@@ -104,6 +94,4 @@ def work_and_reload() -> None:
     except ImportError as error:
         raise ConfigError(f"--reload needs watchfiles: pip install '{DISTRIBUTION}[reload]'.") from error
     command = shlex.join(argument for argument in sys.orig_argv if argument != "--reload")
-    run_process(
-        Path.cwd(), target=command, target_type="command", watch_filter=PythonFilter(), sigint_timeout=60
-    )
+    run_process(Path.cwd(), target=command, target_type="command", watch_filter=PythonFilter(), sigint_timeout=60)

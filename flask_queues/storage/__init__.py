@@ -17,9 +17,7 @@ def storage_for(backend: Any) -> Storage:
     if isinstance(backend, SQLiteCache):
         return SQLiteStorage(backend.database)
     name = type(backend).__name__
-    raise ConfigError(
-        f"QUEUES_CACHE_TYPE: jobs cannot be kept in {name}. Use flask_queues.SQLiteCache, the default."
-    )
+    raise ConfigError(f"QUEUES_CACHE_TYPE: jobs cannot be kept in {name}. Use flask_queues.SQLiteCache, the default.")
 
 
 __all__ = ["SQLiteCache", "SQLiteStorage", "Storage", "storage_for"]

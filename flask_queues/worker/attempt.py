@@ -24,9 +24,7 @@ logger = logging.getLogger("flask_queues")
 class Attempt:
     """One claimed job in this process; the `Run` that the job's methods talk to."""
 
-    def __init__(
-        self, manager: Manager, claim: Claim, interrupts: Interrupts, stir: Callable[[], None]
-    ) -> None:
+    def __init__(self, manager: Manager, claim: Claim, interrupts: Interrupts, stir: Callable[[], None]) -> None:
         self.claim = claim
         self.terms = manager.terms(claim)
         self.attempt = claim.attempts + 1

@@ -165,9 +165,7 @@ class Keeper:
                 signal_cancel(pid)
 
     def _tell(self, claim: Claim, event: str, why: str) -> None:
-        self._report.says(
-            event, f"{event:10}  {claim.type}  {claim.id}  {why}", job=claim.id, type=claim.type
-        )
+        self._report.says(event, f"{event:10}  {claim.type}  {claim.id}  {why}", job=claim.id, type=claim.type)
 
 
 def described(worker: WorkerRecord, children: tuple[ChildRecord, ...]) -> WorkerRecord:

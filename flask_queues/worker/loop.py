@@ -125,9 +125,7 @@ class Loop:
             ran = self._ran.pop(settlement.id, None)
             if ran is not None:
                 attempt, seconds = ran
-                self._report.settled(
-                    attempt.claim, attempt.terms, settlement, seconds, lost=settlement.id in lost
-                )
+                self._report.settled(attempt.claim, attempt.terms, settlement, seconds, lost=settlement.id in lost)
         self._report.flush()
 
     def _serve(self) -> list[str]:

@@ -48,9 +48,7 @@ class Report:
         }
         if done.status is Status.SCHEDULED:
             fields["again_in"] = done.delay / 1000
-        if (
-            error := read_error(done.error or (claim.error if done.status is Status.FAILED else None))
-        ) is not None:
+        if (error := read_error(done.error or (claim.error if done.status is Status.FAILED else None))) is not None:
             fields["error"] = str(error)
         if done.reason:
             fields["reason"] = done.reason
@@ -77,9 +75,7 @@ class Report:
     def _add(self, fields: dict[str, Any], line: Any) -> None:
         now = datetime.now(timezone.utc)
         if self._json:
-            text = json.dumps(
-                {"time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **fields}
-            )
+            text = json.dumps({"time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **fields})
         else:
             text = line(now.astimezone(), fields)
             text = text if self._colour else click.unstyle(text)

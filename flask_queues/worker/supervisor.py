@@ -93,9 +93,7 @@ class Supervisor:
     # The loop's steps
 
     def _done(self) -> bool:
-        over_time = (
-            self._plan.max_time is not None and time.monotonic() - self._started >= self._plan.max_time
-        )
+        over_time = self._plan.max_time is not None and time.monotonic() - self._started >= self._plan.max_time
         return bool(self._stops) or over_time or self._unable or len(self._finished) == self._plan.processes
 
     def _start_missing(self) -> None:
@@ -286,9 +284,7 @@ class Supervisor:
         if self._children and not self._unable:
             jobs = sum(1 for child in self._children.values() if self._board.slots[child.index].token)
             said = (
-                f"Stopping; {jobs} in hand may finish within {self._manager.config.grace:g} s."
-                if jobs
-                else "Stopping."
+                f"Stopping; {jobs} in hand may finish within {self._manager.config.grace:g} s." if jobs else "Stopping."
             )
             self._report.says("stopping", said)
         grace_over = time.monotonic() + self._manager.config.grace

@@ -25,9 +25,7 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
     tables of their own, which `clear` does not touch.
     """
 
-    def __init__(
-        self, folder: str | Path, default_timeout: int = 300, key_prefix: str = "", **options: Any
-    ) -> None:
+    def __init__(self, folder: str | Path, default_timeout: int = 300, key_prefix: str = "", **options: Any) -> None:
         super().__init__(default_timeout, **options)
         self.database = Database(Path(folder) / FILE_NAME)
         #: What turns values into bytes; `CACHE_SERIALIZER` replaces it.
@@ -35,9 +33,7 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
         self._prefix = key_prefix
 
     @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> SQLiteCache:
+    def factory(cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> SQLiteCache:
         """Build the backend from flask-caching's configuration."""
         folder = config.get("CACHE_DIR") or app.instance_path
         options = {"key_prefix": config.get("CACHE_KEY_PREFIX") or "", **kwargs}
@@ -99,11 +95,7 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
         """Delete several keys; returns those that held something."""
         with self.database.write() as db:
             self._drop_expired(db)
-            return [
-                key
-                for key in keys
-                if db.execute("DELETE FROM cache WHERE key=?", (self._name(key),)).rowcount
-            ]
+            return [key for key in keys if db.execute("DELETE FROM cache WHERE key=?", (self._name(key),)).rowcount]
 
     def inc(self, key: str, delta: int = 1) -> int | None:
         """Add to a number in one step; a missing key counts as 0."""

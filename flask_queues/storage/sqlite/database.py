@@ -23,9 +23,7 @@ APPLICATION_ID = 0x66517565
 BUSY_SECONDS = 10
 #: Pages of WAL after which a process without a keeper checkpoints by itself.
 CHECKPOINT_PAGES = 4000
-NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"}
-)
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"})
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
@@ -128,9 +126,7 @@ class Database:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageUnavailable(
-                f"The folder of {self.path} cannot be made: {error.strerror}."
-            ) from error
+            raise StorageUnavailable(f"The folder of {self.path} cannot be made: {error.strerror}.") from error
         refuse_network_file_system(self.path.parent)
         self._gate.open()
         connection = sqlite3.connect(
@@ -150,10 +146,7 @@ class Database:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         self._durable = None
-        if (
-            pragma(connection, "application_id") != APPLICATION_ID
-            or pragma(connection, "user_version") != FORMAT
-        ):
+        if pragma(connection, "application_id") != APPLICATION_ID or pragma(connection, "user_version") != FORMAT:
             with self._gate:
                 self._create_or_refuse(connection)
         connection.execute("PRAGMA temp_store=MEMORY")

@@ -39,7 +39,9 @@ VACUUM_PAGES = 500
 LONGEST_LEASE = 3_600_000
 FOREVER = 2**62
 
-CLAIM = "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, ahead"
+CLAIM = (
+    "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, ahead"
+)
 
 INSERT = """
 INSERT INTO jobs (id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload)
@@ -72,9 +74,7 @@ PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=? WHERE seq=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 AND status<>1 ORDER BY stamp LIMIT 1"
 READY = "SELECT 1 FROM jobs WHERE queue=? AND status=0 AND held IS NULL LIMIT 1"
 OLD = "SELECT seq FROM jobs WHERE status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
-OLD_IN_QUEUE = (
-    "SELECT seq FROM jobs WHERE queue=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
-)
+OLD_IN_QUEUE = "SELECT seq FROM jobs WHERE queue=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
 COUNT = """
 INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
 """
@@ -159,14 +159,10 @@ class SQLiteStorage(Storage):
             write_counts(db, deltas)
             return read_claim(db.execute(f"SELECT {CLAIM} FROM jobs WHERE seq=?", (seq,)).fetchone())  # noqa: S608
 
-    def note(
-        self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()
-    ) -> bool:
+    def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
         """Keep progress and log lines while the claim is in force."""
         with self._database.write() as db:
-            row = db.execute(
-                "SELECT seq FROM jobs WHERE id=? AND token=? AND status=1", (job_id, token)
-            ).fetchone()
+            row = db.execute("SELECT seq FROM jobs WHERE id=? AND token=? AND status=1", (job_id, token)).fetchone()
             if row is None:
                 return False
             if progress is not None:
@@ -222,9 +218,7 @@ class SQLiteStorage(Storage):
         if not known:
             return 0
         with self._database.write() as db:
-            return sum(
-                db.execute("UPDATE jobs SET held=NULL WHERE held=?", (type_,)).rowcount for type_ in known
-            )
+            return sum(db.execute("UPDATE jobs SET held=NULL WHERE held=?", (type_,)).rowcount for type_ in known)
 
     def maintain(self) -> None:
         """Checkpoint the WAL and give free pages back to the disk."""
@@ -267,9 +261,7 @@ class SQLiteStorage(Storage):
             if status == RUNNING:
                 db.execute("UPDATE jobs SET cancel=? WHERE seq=?", (reason, seq))
             elif status in (PENDING, SCHEDULED):
-                db.execute(
-                    "UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?", (now, reason, seq)
-                )
+                db.execute("UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?", (now, reason, seq))
                 count_move(deltas, queue, type_, status, CANCELLED)
             write_counts(db, deltas)
         return STATUSES[status]
@@ -301,9 +293,7 @@ class SQLiteStorage(Storage):
             write_counts(db, deltas)
         return STATUSES[row[1]]
 
-    def purge(
-        self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500
-    ) -> int:
+    def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
         """Delete one slice in one transaction."""
         until = wall() - older if older else FOREVER
         deltas: Deltas = defaultdict(int)
@@ -330,7 +320,7 @@ class SQLiteStorage(Storage):
             row = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE id=?", (job_id,)).fetchone()  # noqa: S608
         return record(row) if row else None
 
-    def list(self, query: Query) -> Page:
+    def page(self, query: Query) -> Page:
         """Read one page along an index."""
         with self._database.read() as db:
             return listing.page(db, query)
@@ -419,9 +409,7 @@ def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> boo
     if not cursor.rowcount:
         return False
     if job.tags:
-        db.executemany(
-            "INSERT OR IGNORE INTO tags VALUES (?,?)", [(tag, cursor.lastrowid) for tag in job.tags]
-        )
+        db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", [(tag, cursor.lastrowid) for tag in job.tags])
     deltas[job.queue, job.type, status] += 1
     return True
 
@@ -551,9 +539,7 @@ def take(
 
 def next_tokens(db: sqlite3.Connection, n: int) -> int:
     """Set `n` claim tokens aside and return the first."""
-    last: int = db.execute(
-        "UPDATE meta SET value=value+? WHERE name='token' RETURNING value", (n,)
-    ).fetchone()[0]
+    last: int = db.execute("UPDATE meta SET value=value+? WHERE name='token' RETURNING value", (n,)).fetchone()[0]
     return last - n + 1
 
 
