@@ -8,6 +8,8 @@ from ..errors import ConfigError
 from .base import Storage
 from .sqlite import SQLiteCache, SQLiteStorage
 
+__all__ = ["SQLiteCache", "SQLiteStorage", "Storage", "storage_for"]
+
 
 def storage_for(backend: Any) -> Storage:
     """Return the engine that stands on this flask-caching backend.
@@ -18,6 +20,3 @@ def storage_for(backend: Any) -> Storage:
         return SQLiteStorage(backend.database)
     name = type(backend).__name__
     raise ConfigError(f"QUEUES_CACHE_TYPE: jobs cannot be kept in {name}. Use flask_queues.SQLiteCache, the default.")
-
-
-__all__ = ["SQLiteCache", "SQLiteStorage", "Storage", "storage_for"]

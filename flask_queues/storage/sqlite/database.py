@@ -239,7 +239,8 @@ def refuse_network_file_system(folder: Path) -> None:
     kind = file_system_of(folder)
     if kind in NETWORK_FILE_SYSTEMS:
         raise StorageUnavailable(
-            f"{folder} is on a network file system ({kind}), where SQLite cannot share a file between processes. "
+            f"{folder} is on a network file system ({kind}), "
+            "where SQLite cannot share a file between processes. "
             "Set QUEUES_CACHE_DIR to a local folder, or use Redis."
         )
 
