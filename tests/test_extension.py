@@ -82,7 +82,8 @@ def test_outside_a_context_the_only_application_is_meant(tmp_path: Path) -> None
     queues.register(Resize)
 
     assert queues.push(Resize, {"file_id": 1}).status == "pending"
-    queues.init_app(make_app(tmp_path, "two"))
+    second = make_app(tmp_path, "two")
+    queues.init_app(second)
     with pytest.raises(ConfigError, match="several applications"):
         queues.push(Resize, {"file_id": 1})
 
