@@ -152,7 +152,7 @@ def test_another_job_type_under_a_known_type_string_is_refused(tmp_path: Path) -
     queues.register(Resize)
     queues.register(Resize)
 
-    with pytest.raises(DuplicateJobType, match="registered twice, as .*Resize and as .*other"):
+    with pytest.raises(DuplicateJobType, match=r"registered twice, as .*Resize and as .*other"):
 
         @queues.job("shop:resize")
         def other() -> None: ...
@@ -263,7 +263,7 @@ def test_a_backend_that_would_lose_jobs_is_refused(tmp_path: Path, kind: str) ->
     queues = Queues(app)
     queues.register(Resize)
 
-    with pytest.raises(ConfigError, match="jobs cannot be kept in .*Use flask_queues.SQLiteCache"):
+    with pytest.raises(ConfigError, match=r"jobs cannot be kept in .*Use flask_queues.SQLiteCache"):
         queues.push(Resize, {"file_id": 1})
 
 

@@ -54,6 +54,12 @@ class Report:
             fields["reason"] = done.reason
         self._add(fields, job_line)
 
+    def died(self, claim: Claim, event: str, why: str) -> None:
+        """Write the line of a job whose process is gone."""
+        fields = {"event": event, "type": claim.type, "job": claim.id, "queue": claim.queue, "error": why}
+        self._add(fields, job_line)
+        self.flush()
+
     def says(self, event: str, text: str, **fields: Any) -> None:
         """Write a line about the worker itself, at once."""
         self._add({"event": event, "text": text, **fields}, worker_line)
@@ -101,9 +107,10 @@ def job_line(now: datetime, fields: dict[str, Any]) -> str:
         fields["type"],
         click.style(fields["job"], dim=True),
         click.style(f"in {fields['queue']}", dim=True),
-        duration(fields["seconds"]),
     ]
-    if fields["attempt"] > 1 or event == "retry":
+    if "seconds" in fields:
+        parts.append(duration(fields["seconds"]))
+    if fields.get("attempt", 1) > 1 or event == "retry":
         parts.append(f"attempt {fields['attempt']} of {fields['tries']}")
     if "again_in" in fields:
         parts.append(f"again in {duration(fields['again_in'])}")
