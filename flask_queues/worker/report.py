@@ -21,6 +21,8 @@ COLOURS = {
     "retry": "yellow",
     "cancelled": "bright_black",
     "lost": "red",
+    "killed": "red",
+    "timed out": "red",
 }
 WORD_WIDTH = 10
 
