@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from . import commands, database, pages, secret, security, views
+from . import commands, database, pages, secret, security, users, views
 from .extensions import csrf, login_manager, queues
 
 EXAMPLE = Path(__file__).resolve().parent.parent
@@ -41,7 +41,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     csrf.init_app(app)
     login_manager.init_app(app)
     queues.init_app(app)
-    for part in (database, security, pages, views, commands):
+    for part in (database, users, security, pages, views, commands):
         part.init_app(app)
     return app
 

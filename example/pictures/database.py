@@ -7,8 +7,6 @@ from pathlib import Path
 
 from flask import Flask, current_app, g
 
-from . import users
-
 Row = sqlite3.Row
 
 
@@ -16,8 +14,6 @@ def init_app(app: Flask) -> None:
     app.teardown_appcontext(close)
     with app.app_context():
         connection().executescript((Path(__file__).parent / "schema.sql").read_text())
-        if app.config["DEMO_ACCOUNTS"]:
-            users.add_demo_accounts()
 
 
 def connection() -> sqlite3.Connection:

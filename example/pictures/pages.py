@@ -22,7 +22,8 @@ def init_app(app: Flask) -> None:
     app.template_filter("ago")(ago)
     app.template_filter("clock")(clock)
     app.template_global("saying")(work.saying)
-    app.context_processor(lambda: {"panel": panel_address(app), "sizes": imaging.SIZES})
+    app.jinja_env.globals["sizes"] = imaging.SIZES
+    app.context_processor(lambda: {"panel": panel_address(app)})
     app.register_error_handler(HTTPException, explain)
     app.register_error_handler(CSRFError, explain)
 

@@ -10,7 +10,7 @@ from . import users
 from .extensions import login_manager
 
 #: what can be seen without signing in; everything else is closed
-OPEN = {"account.sign_in", "static"}
+OPEN = {"account.sign_in", "account.check_password", "static"}
 
 POLICY = "; ".join((
     "default-src 'none'", "style-src 'self'", "script-src 'self'", "img-src 'self'", "connect-src 'self'",
@@ -28,7 +28,7 @@ def require_sign_in() -> ResponseReturnValue | None:
     """Strangers go to the sign-in page, and from there back to where they wanted to go."""
     if request.endpoint in OPEN or current_user.is_authenticated:
         return None
-    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    wanted = request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else None
     return redirect(url_for("account.sign_in", next=wanted), 303)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from secrets import token_hex
 
+from flask import Flask
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from . import database
@@ -36,6 +37,12 @@ DEMO_ACCOUNTS = (
     DemoAccount("ada", "morning-light", is_admin=True),
     DemoAccount("ben", "evening-light", is_admin=False),
 )
+
+
+def init_app(app: Flask) -> None:
+    if app.config["DEMO_ACCOUNTS"]:
+        with app.app_context():
+            add_demo_accounts()
 
 
 def find(user_id: str) -> User | None:
