@@ -1,0 +1,43 @@
+"""The flask-caching cache that the jobs are kept in: of our own, or handed in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask
+from flask_caching import Cache
+
+from .errors import ConfigError
+
+DEFAULT_TYPE = "flask_queues.SQLiteCache"
+
+
+def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
+    """Build the backend that `QUEUES_CACHE_*` asks for.
+
+    The cache is made on a bare application whose configuration holds only our keys: flask-caching
+    starts from the whole `app.config`, so the host's own `CACHE_*` would lead to its page cache.
+    """
+    bare = Flask(app.import_name, instance_path=app.instance_path)
+    bare.config.clear()
+    bare.config |= {
+        "CACHE_TYPE": DEFAULT_TYPE,
+        "CACHE_DEFAULT_TIMEOUT": 0,
+        "CACHE_KEY_PREFIX": f"queues:{app.name}:",
+        **settings,
+    }
+    cache = Cache(with_jinja2_ext=False)
+    try:
+        cache.init_app(bare)
+    except ImportError as error:
+        kind = bare.config["CACHE_TYPE"]
+        raise ConfigError(f"QUEUES_CACHE_TYPE = {kind!r} cannot be loaded: {error}.") from error
+    return backend_of(bare, cache)
+
+
+def backend_of(app: Flask, cache: Cache) -> Any:
+    """Return the backend object of a cache that was initialised on this application."""
+    backend = app.extensions.get("cache", {}).get(cache)
+    if backend is None:
+        raise ConfigError("The cache given to Queues was not initialised on this application: call cache.init_app.")
+    return backend

@@ -1,0 +1,152 @@
+"""The configuration of one application's queues: every key, its default and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from .errors import ConfigError
+
+PREFIX = "QUEUES_"
+CACHE_PREFIX = "QUEUES_CACHE_"
+QUEUE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter or digit"
+#: What flask-caching itself understands, to name the right key where one is misspelt.
+CACHE_KEYS = frozenset(
+    """CACHE_TYPE CACHE_ARGS CACHE_OPTIONS CACHE_DEFAULT_TIMEOUT CACHE_IGNORE_ERRORS CACHE_THRESHOLD
+    CACHE_KEY_PREFIX CACHE_DIR CACHE_NO_NULL_WARNING CACHE_SOURCE_CHECK CACHE_UWSGI_NAME
+    CACHE_MEMCACHED_SERVERS CACHE_MEMCACHED_USERNAME CACHE_MEMCACHED_PASSWORD CACHE_REDIS_HOST
+    CACHE_REDIS_PORT CACHE_REDIS_PASSWORD CACHE_REDIS_DB CACHE_REDIS_URL CACHE_REDIS_SENTINELS
+    CACHE_REDIS_SENTINEL_MASTER CACHE_REDIS_CLUSTER""".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The checked values of an application's `QUEUES_*` keys; field `names` is key `QUEUES_NAMES`."""
+
+    #: The queue of a job type that names none.
+    default: str = "default"
+    #: The queues that a worker serves when it is not told which; `high` first, `low` last.
+    names: tuple[str, ...] = ("default", "high", "low")
+    #: Seconds a job may run where its type does not say.
+    timeout: float = field(default=60.0, metadata={"range": (0.001, 86_400 * 30)})
+    #: Megabytes (10^6 bytes) that a child may hold before it is replaced after its job.
+    memory: float = field(default=128.0, metadata={"range": (1, 1_000_000)})
+    #: Seconds after which a waiting child looks for work although nobody woke it.
+    sleep: float = field(default=5.0, metadata={"range": (0.01, 3600)})
+    #: How often a job may run before it has failed, where its type does not say.
+    tries: int = field(default=3, metadata={"range": (1, 1000)})
+    #: Seconds before the next attempt, where the type does not say.
+    backoff: float = field(default=60.0, metadata={"range": (0, 86_400 * 30)})
+    #: Jobs after which a child is replaced.
+    max_jobs: int = field(default=1000, metadata={"range": (1, 1_000_000_000)})
+    #: Seconds a claim is valid without a sign of life.
+    lease: float = field(default=30.0, metadata={"range": (2, 3600)})
+    #: Seconds that a job in hand gets to finish when the worker stops or the job is cancelled.
+    grace: float = field(default=30.0, metadata={"range": (0, 3600)})
+    #: Bytes of JSON that a payload may have.
+    max_payload: int = field(default=1_048_576, metadata={"range": (64, 1_048_576 * 64)})
+    #: Hours that completed and cancelled jobs are kept.
+    retention_completed: float = field(default=24.0, metadata={"range": (0, 24 * 3650)})
+    #: Hours that failed jobs are kept.
+    retention_failed: float = field(default=168.0, metadata={"range": (0, 24 * 3650)})
+    #: The keys for flask-caching, without `QUEUES_`.
+    cache: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any]) -> Config:
+        """Read and check every `QUEUES_*` key of an application's configuration.
+
+        Raises `ConfigError` for a key that does not exist, a wrong type or a value out of range.
+        """
+        values: dict[str, Any] = {}
+        cache: dict[str, Any] = {}
+        for key, value in settings.items():
+            if key.startswith(CACHE_PREFIX):
+                cache[check_cache_key(key)] = value
+            elif key.startswith(PREFIX):
+                name = check_key(key)
+                values[name] = CHECKS[name](key, value)
+        return cls(cache=cache, **values)
+
+    def ordered_names(self, others: list[str]) -> list[str]:
+        """The order in which a worker serves all queues: `high` first, `low` last, others between."""
+        names = dict.fromkeys([*self.names, self.default, *sorted(others)])
+        return sorted(names, key=lambda name: {"high": 0, "low": 2}.get(name, 1))
+
+
+def check_key(key: str) -> str:
+    """Return the field of a key, or say which key was meant."""
+    name = key.removeprefix(PREFIX).lower()
+    if name not in CHECKS:
+        raise ConfigError(f"{key} is not a setting of Flask-Queues.{suggestion(key, known_keys())}")
+    return name
+
+
+def check_cache_key(key: str) -> str:
+    """Return flask-caching's own name of a key; refuse what is one letter off a known one."""
+    name = key.removeprefix(PREFIX)
+    if name not in CACHE_KEYS and difflib.get_close_matches(name, CACHE_KEYS, 1, 0.85):
+        raise ConfigError(f"{key} is not a setting.{suggestion(key, known_keys())}")
+    return name
+
+
+def suggestion(key: str, known: list[str]) -> str:
+    """Name the nearest right key, if one is near."""
+    near = difflib.get_close_matches(key, known, 1, 0.6)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def known_keys() -> list[str]:
+    """Every key that Flask-Queues reads."""
+    return [f"{PREFIX}{name.upper()}" for name in CHECKS] + [f"{PREFIX}{key}" for key in CACHE_KEYS]
+
+
+def check_queue_name(where: str, name: Any) -> str:
+    """Return a queue's name, or raise `ConfigError` that says what a name may be."""
+    if not isinstance(name, str) or not QUEUE_NAME.fullmatch(name):
+        raise ConfigError(f"{where}: {shortened(name)} is not a queue name ({QUEUE_NAME_RULE}).")
+    return name
+
+
+def check_queue_names(where: str, names: Any) -> tuple[str, ...]:
+    """Return queue names given as a list or as one text with commas."""
+    if isinstance(names, str):
+        names = [name.strip() for name in names.split(",")]
+    if not isinstance(names, (list, tuple)) or not names:
+        raise ConfigError(f"{where}: {shortened(names)} is not a list of queue names.")
+    return tuple(dict.fromkeys(check_queue_name(where, name) for name in names))
+
+
+def check_number(kind: type, low: float, high: float) -> Any:
+    """Return a check for a number of this kind within this range."""
+    allowed = f"{'a whole number' if kind is int else 'a number'} from {low:g} to {high:,}"
+
+    def check(key: str, value: Any) -> Any:
+        fits = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+        if not fits or not low <= value <= high:
+            raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes {allowed}.")
+        return kind(value)
+
+    return check
+
+
+def shortened(value: Any) -> str:
+    """Show a value in a message without flooding it."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _checks() -> dict[str, Any]:
+    checks: dict[str, Any] = {"default": check_queue_name, "names": check_queue_names}
+    for one in fields(Config):
+        if "range" in one.metadata:
+            checks[one.name] = check_number(int if one.type == "int" else float, *one.metadata["range"])
+    return checks
+
+
+CHECKS = _checks()

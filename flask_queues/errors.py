@@ -1,0 +1,92 @@
+"""Every error of Flask-Queues, in one tree below `QueuesError`."""
+
+from __future__ import annotations
+
+
+class QueuesError(Exception):
+    """Base of everything that Flask-Queues raises on purpose."""
+
+
+class ConfigError(QueuesError):
+    """The configuration, or the way the extension was set up, cannot work."""
+
+
+class PayloadError(QueuesError):
+    """A payload does not fit its job type, or cannot be stored as JSON."""
+
+
+class OptionError(QueuesError):
+    """An option of a push or of a job type is out of range or contradicts another."""
+
+
+class UnknownJobType(QueuesError):
+    """No job type is registered under this type string."""
+
+
+class DuplicateJobType(QueuesError):
+    """Another job type is already registered under this type string."""
+
+
+class JobNotFound(QueuesError):
+    """The storage holds no job with this id; it never existed or was deleted."""
+
+
+class JobFailed(QueuesError):
+    """A result was asked of a job that failed for good."""
+
+
+class JobCancelled(QueuesError):
+    """A result was asked of a job that was cancelled."""
+
+
+class ResultNotReady(QueuesError):
+    """A result was asked of a job that has not ended within the timeout."""
+
+
+class TransitionError(QueuesError):
+    """A job cannot make this change in the status it is in."""
+
+
+class StorageError(QueuesError):
+    """Base of everything that goes wrong in the storage."""
+
+
+class StorageUnavailable(StorageError):
+    """The storage cannot be reached, read or written now; nothing was changed."""
+
+
+class StorageFull(StorageError):
+    """The storage has no room left; nothing was changed."""
+
+
+class StorageFormatError(StorageError):
+    """What lies at the storage's place is not ours, or was written by a newer version."""
+
+
+class JobTimeout(QueuesError):
+    """A job ran longer than its timeout; handed to `failed()`."""
+
+
+class WorkerLost(QueuesError):
+    """The process that ran the job died or vanished; handed to `failed()`."""
+
+
+class Retry(Exception):  # noqa: N818 - it is a word to raise, not an error
+    """Raise it in a job to put the job off without costing a try.
+
+    `delay` is in seconds, from now; 0 puts the job back at once.
+    """
+
+    def __init__(self, delay: float = 0) -> None:
+        super().__init__(f"put off for {delay:g} s")
+        if delay < 0:
+            raise OptionError(f"Retry(delay={delay!r}): a delay is 0 seconds or more.")
+        self.delay = delay
+
+
+class Discard(Exception):  # noqa: N818 - it is a word to raise, not an error
+    """Raise it in a job to end the job as cancelled, never to run again; `reason` is kept with it."""
+
+    def __init__(self, reason: str = "discarded by the job") -> None:
+        super().__init__(reason)
+        self.reason = reason

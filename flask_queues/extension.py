@@ -1,0 +1,185 @@
+"""The extension: reads the configuration, builds a manager for each application, hands calls on to it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ParamSpec, TypeVar, overload
+
+from flask import Flask, current_app, has_app_context
+from flask_caching import Cache
+
+from .cli import queues_group
+from .config import Config
+from .errors import ConfigError
+from .job import FunctionJob, Job, job_type_of
+from .manager import JobHandle, Manager, manager_of
+from .options import Seconds
+from .record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord
+from .registry import Registry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+JobClass = TypeVar("JobClass", bound=type[Job])
+
+
+class Queues:
+    """Background jobs for one or several Flask applications.
+
+    `Queues(app)` or, with an application factory, `queues = Queues()` and `queues.init_app(app)`.
+    The jobs are kept in a flask-caching cache of the extension's own, which `QUEUES_CACHE_*`
+    describes, or in `cache` if one is given. Apart from `register`, `job` and `init_app`, every
+    method works on the application in context; where there is none, on the only one.
+    """
+
+    def __init__(self, app: Flask | None = None, cache: Cache | None = None) -> None:
+        self._cache = cache
+        self._definitions: list[type[Job]] = []
+        self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Set the extension up on an application: check its configuration, connect to nothing.
+
+        Raises `ConfigError` for a wrong `QUEUES_*` key, or where an application has queues already.
+        """
+        if "queues" in app.extensions:
+            raise ConfigError(f"Queues is already set up on the application {app.name}; call init_app once.")
+        config = Config.read(app.config)
+        jobs = Registry()
+        for job_class in self._definitions:
+            jobs.add(job_class)
+        app.extensions["queues"] = Manager(app, config, jobs, self._cache)
+        app.cli.add_command(queues_group)
+        self._apps.add(app)
+
+    @property
+    def manager(self) -> Manager:
+        """The manager of the application in context, or of the only one."""
+        if has_app_context():
+            return manager_of(current_app._get_current_object())  # type: ignore[attr-defined]
+        apps = list(self._apps)
+        if len(apps) == 1:
+            return manager_of(apps[0])
+        state = "several applications" if apps else "no application yet: call init_app"
+        raise ConfigError(f"Queues serves {state}; outside an application context it cannot tell which is meant.")
+
+    @property
+    def jobs(self) -> Registry:
+        """The registered job types by type string."""
+        return self.manager.jobs
+
+    # Defining
+
+    @overload
+    def register(self, job_class: JobClass, /) -> JobClass: ...
+
+    @overload
+    def register(self, job_class: type[Job], /, *more: type[Job]) -> type[Job]: ...
+
+    def register(self, job_class: Any, /, *more: type[Job]) -> Any:
+        """Make job types known; also a decorator for one class.
+
+        A class that can be imported is known to every application of this extension, whenever it is
+        set up. One that was defined inside a function, after `init_app`, belongs to the application
+        in context, or else to the last one. Raises `ConfigError`, `PayloadError` for a signature
+        that cannot be a payload's shape, `DuplicateJobType` for another class under a known type.
+        """
+        for one in (job_class, *more):
+            self._define(one.job_type if isinstance(one, FunctionJob) else one)
+        return job_class
+
+    def job(self, type: str, /, **options: Any) -> Callable[[Callable[P, R]], FunctionJob[P, R, JobHandle]]:  # noqa: A002
+        """Make a function a job type; options are the attributes of a job class.
+
+        `backoff` may also be a function of the attempt's number. `failed` may be a function of the
+        exception.
+        """
+
+        def decorate(function: Callable[P, R]) -> FunctionJob[P, R, JobHandle]:
+            job_class = job_type_of(function, type, dict(options))
+            self._define(job_class)
+            return FunctionJob(function, job_class, self)
+
+        return decorate
+
+    def _define(self, job_class: type[Job]) -> None:
+        local = "<locals>" in getattr(job_class, "__qualname__", "")
+        apps = list(self._apps)
+        if local and has_app_context() and current_app in apps:
+            self.manager.jobs.add(job_class)
+            return
+        Registry().add(job_class)
+        for app in apps:
+            manager_of(app).jobs.add(job_class)
+        if not (local and apps):
+            self._definitions.append(job_class)
+
+    # Handing on
+
+    def push(self, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
+        """Store a job; see `Manager.push`."""
+        return self.manager.push(job, payload, **options)
+
+    def later(
+        self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any
+    ) -> JobHandle:
+        """Store a job that does not start before so many seconds have passed."""
+        return self.manager.later(seconds, job, payload, **options)
+
+    def push_many(self, jobs: Iterable[Any], /, **options: Any) -> list[JobHandle]:
+        """Store many jobs in few round trips; see `Manager.push_many`."""
+        return self.manager.push_many(jobs, **options)
+
+    def find(self, job_id: str) -> JobRecord:
+        """Return a job; raises `JobNotFound`."""
+        return self.manager.find(job_id)
+
+    def handle(self, job_id: str) -> JobHandle:
+        """Return a handle of a job pushed earlier; raises `JobNotFound`."""
+        return self.manager.handle(job_id)
+
+    def jobs_of(self, **filters: Any) -> Page:
+        """Return a page of jobs; see `Manager.jobs_of`."""
+        return self.manager.jobs_of(**filters)
+
+    def every(self, **filters: Any) -> Iterator[JobRecord]:
+        """Walk through all jobs that match; see `Manager.every`."""
+        return self.manager.every(**filters)
+
+    def counts(self) -> Counts:
+        """How many jobs there are."""
+        return self.manager.counts()
+
+    def workers(self) -> list[WorkerRecord]:
+        """The workers that run, or did until they vanished."""
+        return self.manager.workers()
+
+    def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
+        """The newest lines that a job logged."""
+        return self.manager.logs(job_id, limit)
+
+    def cancel(self, job_id: str, reason: str = "cancelled by the application") -> bool:
+        """End a job, or ask for its end if it runs; see `Manager.cancel`."""
+        return self.manager.cancel(job_id, reason)
+
+    def retry(self, job_id: str) -> None:
+        """Give a failed or cancelled job all its tries again; see `Manager.retry`."""
+        self.manager.retry(job_id)
+
+    def retry_all(self, **filters: Any) -> int:
+        """Retry all failed jobs that match; see `Manager.retry_all`."""
+        return self.manager.retry_all(**filters)
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job with its log; see `Manager.delete`."""
+        self.manager.delete(job_id)
+
+    def clear(self, hours: float, statuses: Sequence[Status | str] = (), queue: str | None = None) -> int:
+        """Delete jobs that ended so many hours ago; see `Manager.clear`."""
+        return self.manager.clear(hours, statuses, queue)
+
+    def flush(self, queue: str | None = None) -> int:
+        """Delete every job that is not running; see `Manager.flush`."""
+        return self.manager.flush(queue)

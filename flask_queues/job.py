@@ -1,0 +1,214 @@
+"""Job types: what can be run. A class with a `handle`, or a function that became one."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
+
+from werkzeug.local import LocalProxy
+
+from .options import Options, Seconds
+from .record import JobRecord, Progress
+
+P = ParamSpec("P")
+R = TypeVar("R")
+H_co = TypeVar("H_co", covariant=True)
+
+
+class Run(Protocol):
+    """What the worker offers a job while it runs."""
+
+    #: The arguments of `handle`, in the types of its signature.
+    payload: dict[str, Any]
+    #: From 1; counts the runs that cost a try, with this one.
+    attempt: int
+    #: Whether the worker was asked to stop.
+    stopping: bool
+
+    def progress(self, progress: Progress) -> None:
+        """Keep how far the job is."""
+
+    def log(self, level: str, message: str, context: dict[str, Any]) -> None:
+        """Keep a line with the job."""
+
+    def record(self) -> JobRecord:
+        """Read the job as it is stored now."""
+
+
+class Job:
+    """Base of job types.
+
+    A subclass names its `type` and writes `handle`, whose signature is the shape of the payload.
+    It is registered with `queues.register`. A new instance is made for each run, within an
+    application context of its own. What is None here is taken from the configuration.
+    """
+
+    #: The type string that is stored with each job; never rename one while jobs of it are stored.
+    type: ClassVar[str] = ""
+    #: What people read instead of the type string; may be a lazy translation.
+    name: ClassVar[Any] = None
+    queue: ClassVar[str | None] = None
+    #: Seconds one run may take.
+    timeout: ClassVar[float | None] = None
+    #: How many runs may fail before the job has failed.
+    tries: ClassVar[int | None] = None
+    #: Seconds before the next attempt: a number, a list with one for each attempt, or a method
+    #: `backoff(self, attempt)` that returns a number.
+    backoff: Any = None
+    #: By which share the backoff varies at random, so that what failed together is not tried together.
+    jitter: ClassVar[float] = 0.2
+    priority: ClassVar[int] = 0
+    tags: ClassVar[Iterable[str]] = ()
+    #: Seconds after its time within which a job must have begun; later it is cancelled.
+    expires: ClassVar[float | None] = None
+    #: Names of payload fields that are hidden wherever a person reads a job.
+    sensitive: ClassVar[Iterable[str]] = ()
+
+    handle: Callable[..., Any]
+
+    _run: Run | None = None
+    _pushed: Options | None = None
+    _arguments: dict[str, Any] | None = None
+
+    def failed(self, exception: BaseException) -> None:
+        """Do what is left to do when the job has failed for good; at least once.
+
+        Runs before the status changes. An exception in here is logged and changes nothing.
+        """
+
+    # While it runs
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The arguments of `handle`."""
+        return self._running.payload if self._run is not None else dict(self._arguments or {})
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return self._running.attempt
+
+    @property
+    def job(self) -> JobRecord:
+        """The job as it is stored now."""
+        return self._running.record()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to stop: a good moment to end a long job early."""
+        return self._running.stopping
+
+    def progress(self, percent: float, message: str = "") -> None:
+        """Say how far the job is: 0 to 100, with a short text."""
+        self._running.progress(Progress(min(100.0, max(0.0, percent)), str(message)))
+
+    def log(self, level: str, message: str, /, **context: Any) -> None:
+        """Keep a line with the job: debug, info, warning, error or critical, with values by name."""
+        self._running.log(level, message, context)
+
+    # Before it is pushed
+
+    def with_payload(self, /, **payload: Any) -> Job:
+        """Return this instance with its payload, to be pushed."""
+        self._arguments = payload
+        return self
+
+    def on_queue(self, queue: str, /) -> Job:
+        """Return this instance bound for a queue."""
+        return self.using(queue=queue)
+
+    def delayed(self, seconds: Seconds, /) -> Job:
+        """Return this instance, not to start before so many seconds have passed."""
+        return self.using(delay=seconds)
+
+    def using(self, /, **options: Any) -> Job:
+        """Return this instance with options of the push, the same that `push` takes."""
+        self._pushed = Options.of(**options).over(self.pushed_with)
+        return self
+
+    @property
+    def pushed_with(self) -> Options:
+        """The options that this instance was given."""
+        return self._pushed or Options()
+
+    @property
+    def _running(self) -> Run:
+        if self._run is None:
+            raise RuntimeError(f"{builtins.type(self).__name__} is not running; this works inside a job.")
+        return self._run
+
+
+class Pusher(Protocol[H_co]):
+    """What a function job needs of the extension."""
+
+    def push(self, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> H_co:
+        """Push a job."""
+
+
+class FunctionJob(Generic[P, R, H_co]):
+    """A function that can be pushed. Called, it is the plain function.
+
+    `push(**payload)` takes the payload alone, so that no option takes a name from it.
+    """
+
+    def __init__(self, function: Callable[P, R], job_type: builtins.type[Job], pusher: Pusher[H_co]) -> None:
+        self.job_type = job_type
+        self._function = function
+        self._pusher = pusher
+        self.__name__ = function.__name__
+        self.__qualname__ = function.__qualname__
+        self.__module__ = function.__module__
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the plain function."""
+        return self._function(*args, **kwargs)
+
+    def push(self, /, **payload: Any) -> H_co:
+        """Push the function with these arguments."""
+        return self._pusher.push(self.job_type, payload)
+
+    def later(self, seconds: Seconds, /, **payload: Any) -> H_co:
+        """Push it, not to start before so many seconds have passed."""
+        return self._pusher.push(self.job_type, payload, delay=seconds)
+
+    def using(self, /, **options: Any) -> BoundFunctionJob[H_co]:
+        """Return something to push it with these options, the same that `queues.push` takes."""
+        Options.of(**options)
+        return BoundFunctionJob(self.job_type, self._pusher, options)
+
+
+class BoundFunctionJob(Generic[H_co]):
+    """A function job with options of its push."""
+
+    def __init__(self, job_type: builtins.type[Job], pusher: Pusher[H_co], options: dict[str, Any]) -> None:
+        self._job_type = job_type
+        self._pusher = pusher
+        self._options = options
+
+    def push(self, /, **payload: Any) -> H_co:
+        """Push the function with these arguments."""
+        return self._pusher.push(self._job_type, payload, **self._options)
+
+
+def job_type_of(function: Callable[..., Any], type_string: str, options: dict[str, Any]) -> builtins.type[Job]:
+    """Make the job type of a function; options are the class attributes of a job type."""
+    backoff = options.pop("backoff", None)
+    members: dict[str, Any] = {"handle": staticmethod(function), "type": type_string, "__module__": function.__module__}
+    if callable(backoff):
+        members["backoff"] = lambda self, attempt: backoff(attempt)
+    elif backoff is not None:
+        members["backoff"] = backoff
+    members |= options
+    members["__qualname__"] = function.__qualname__
+    members["__doc__"] = function.__doc__
+    return cast(builtins.type[Job], builtins.type(function.__name__, (Job,), members))
+
+
+running_job: ContextVar[Job] = ContextVar("flask_queues.running_job")
+
+#: The job that runs here. Outside a job, any use of it raises `RuntimeError`.
+current_job: Job = LocalProxy(running_job, unbound_message="No job is running here.")  # type: ignore[assignment]

@@ -1,0 +1,461 @@
+"""One application's queues: its job types, its storage, and every change of a job's status."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from flask import Flask, current_app
+from werkzeug.local import LocalProxy
+
+from . import transitions
+from .backend import backend_of, build_backend
+from .config import Config
+from .errors import (
+    ConfigError,
+    JobCancelled,
+    JobFailed,
+    JobNotFound,
+    PayloadError,
+    ResultNotReady,
+    TransitionError,
+)
+from .ids import new_id
+from .job import Job
+from .options import LONGEST, Options, Seconds, check_seconds
+from .payload import MAX_RESULT, dump_json
+from .record import (
+    Counts,
+    JobError,
+    JobRecord,
+    LogLine,
+    Outcome,
+    Page,
+    Progress,
+    Status,
+    WorkerRecord,
+    to_milliseconds,
+)
+from .registry import JobType, Registry
+from .storage import Storage, storage_for
+from .storage.base import Claim, Heartbeat, NewJob, Query, Settlement, Step, Wanted, Watcher
+from .transitions import Terms
+
+logger = logging.getLogger("flask_queues")
+
+#: Jobs that one call of the storage takes; more are pushed in several.
+PUSH_SLICE = 500
+PURGE_SLICE = 500
+
+
+class JobHandle:
+    """A pushed job, seen from where it was pushed. Each property asks the storage anew."""
+
+    def __init__(self, manager: Manager, job_id: str, *, created: bool = True) -> None:
+        self._manager = manager
+        self.id = job_id
+        #: False where this id was stored already and the push changed nothing.
+        self.created = created
+
+    @property
+    def record(self) -> JobRecord:
+        """The job as it is now; raises `JobNotFound` once it was deleted."""
+        return self._manager.find(self.id)
+
+    @property
+    def status(self) -> Status:
+        """Where the job stands."""
+        return self.record.status
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it said it is."""
+        return self.record.progress
+
+    def result(self, timeout: float = 0) -> Any:
+        """Return what `handle` returned, waiting up to `timeout` seconds for the job's end.
+
+        Raises `ResultNotReady`, `JobFailed`, `JobCancelled` or `JobNotFound`.
+        """
+        until = time.monotonic() + timeout
+        pause = 0.005
+        while not (record := self.record).status.final:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise ResultNotReady(f"Job {self.id} is {record.status} and has no result yet.")
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, 0.25)
+        if record.status is Status.FAILED:
+            raise JobFailed(f"Job {self.id} failed: {record.error}")
+        if record.status is Status.CANCELLED:
+            raise JobCancelled(f"Job {self.id} was cancelled: {record.reason}")
+        return record.result
+
+    def cancel(self, reason: str = "cancelled by the application") -> bool:
+        """End the job, or ask for its end if it runs; False where it has ended already."""
+        return self._manager.cancel(self.id, reason)
+
+    def __repr__(self) -> str:
+        return f"<JobHandle {self.id}>"
+
+
+class Manager:
+    """The queues of one application, at `app.extensions["queues"]`.
+
+    The only place that decides on the status of a job: panel, command line and workers go through it.
+    """
+
+    def __init__(self, app: Flask, config: Config, jobs: Registry, cache: Any = None) -> None:
+        self.app = app
+        self.config = config
+        #: The job types of this application, by type string.
+        self.jobs = jobs
+        self._cache = cache
+        self._storage: Storage | None = None
+        self._building = threading.Lock()
+
+    @property
+    def storage(self) -> Storage:
+        """The engine, built on first use: setting up an application connects to nothing."""
+        if self._storage is None:
+            with self._building:
+                if self._storage is None:
+                    self._storage = storage_for(self._backend())
+        return self._storage
+
+    def _backend(self) -> Any:
+        if self._cache is not None:
+            return backend_of(self.app, self._cache)
+        return build_backend(self.app, self.config.cache)
+
+    # Pushing
+
+    def push(self, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
+        """Store a job and return its handle; once this returns, the job is not lost.
+
+        `job` is a registered class, an instance, a function job or a type string. Options are those
+        of `Options`. Raises `UnknownJobType`, `PayloadError` or `OptionError` and stores nothing then.
+        """
+        new = self._new_job(job, payload, Options.of(**options))
+        return JobHandle(self, new.id, created=self.storage.push([new])[0])
+
+    def later(
+        self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any
+    ) -> JobHandle:
+        """Push a job that does not start before so many seconds have passed."""
+        return self.push(job, payload, delay=seconds, **options)
+
+    def push_many(self, jobs: Iterable[Any], /, **options: Any) -> list[JobHandle]:
+        """Push many jobs: `(job, payload)` pairs, or instances with their payload.
+
+        All are checked before the first is stored. They are stored in slices of 500, each whole or
+        not at all, so ten thousand cost twenty round trips. `spread` seconds, if given, distributes
+        their start evenly over that time.
+        """
+        spread = check_seconds("spread", options.pop("spread", 0) or 0)
+        pairs = [pair if isinstance(pair, tuple) else (pair, None) for pair in jobs]
+        common = Options.of(**options)
+        new = [
+            self._new_job(job, payload, spread_over(common, spread, n, len(pairs)))
+            for n, (job, payload) in enumerate(pairs)
+        ]
+        handles = []
+        for start in range(0, len(new), PUSH_SLICE):
+            part = new[start : start + PUSH_SLICE]
+            created = self.storage.push(part)
+            handles += [JobHandle(self, one.id, created=is_new) for one, is_new in zip(part, created, strict=True)]
+        return handles
+
+    def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
+        job_type = self.jobs.find(job)
+        if isinstance(job, Job):
+            payload = job.payload if payload is None else payload
+            options = options.over(job.pushed_with)
+        if payload is not None and not isinstance(payload, dict):
+            raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
+        text = job_type.shape.dump(payload or {}, self.config.max_payload)
+        whole = options.over(job_type.options)
+        queue = whole.queue or self.config.default
+        return NewJob(
+            id=new_id(f"{queue}:0"),
+            queue=queue,
+            type=job_type.type,
+            payload=text,
+            priority=whole.priority or 0,
+            delay=milliseconds(whole.delay) or 0,
+            at=to_milliseconds(whole.at) if whole.at else None,
+            expires=milliseconds(whole.expires),
+            tags=tuple(dict.fromkeys((*job_type.options.tags, *options.tags))),
+            options=options.kept(),
+        )
+
+    # Reading
+
+    def find(self, job_id: str) -> JobRecord:
+        """Return a job; raises `JobNotFound`."""
+        record = self.storage.get(job_id)
+        if record is None:
+            raise not_found(job_id)
+        return record
+
+    def handle(self, job_id: str) -> JobHandle:
+        """Return a handle of a job pushed earlier; raises `JobNotFound`."""
+        return JobHandle(self, self.find(job_id).id, created=False)
+
+    def jobs_of(
+        self,
+        *,
+        queue: str | None = None,
+        type: str | None = None,  # noqa: A002 - the word of the whole interface
+        tag: str | None = None,
+        statuses: Sequence[Status | str] = (),
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page:
+        """Return a page of jobs, those first that came last into their status.
+
+        Hand in `page.after` for the next. A page may be short, even empty, before the last: a filter
+        that no index serves looks at 10,000 jobs and then lets you go on.
+        """
+        wanted = [Status(status) for status in statuses]
+        return self.storage.list(Query(queue, type, tag, wanted, max(1, min(limit, 500)), after))
+
+    def every(self, **filters: Any) -> Iterator[JobRecord]:
+        """Walk through all jobs that match, page by page; filters are those of `jobs_of`."""
+        after: str | None = None
+        while True:
+            page = self.jobs_of(**filters, limit=200, after=after)
+            yield from page.jobs
+            after = page.after
+            if after is None:
+                return
+
+    def counts(self) -> Counts:
+        """How many jobs there are, by queue, type and status."""
+        return self.storage.counts()
+
+    def workers(self) -> list[WorkerRecord]:
+        """The workers that run, or did until they vanished."""
+        return self.storage.workers()
+
+    def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
+        """The newest lines that the job logged, in their order."""
+        return self.storage.logs(job_id, limit)
+
+    def masked(self, record: JobRecord) -> Callable[[str], bool]:
+        """Tell which payload fields of this job are hidden from people."""
+        job_type = self.jobs.get(record.type)
+        return (job_type.sensitive if job_type else frozenset()).__contains__
+
+    def timeout_of(self, record: JobRecord) -> float:
+        """Seconds that one run of this job may take."""
+        job_type = self.jobs.get(record.type)
+        return record.timeout or (job_type and job_type.options.timeout) or self.config.timeout
+
+    def tries_of(self, record: JobRecord) -> int:
+        """How many runs of this job may fail."""
+        job_type = self.jobs.get(record.type)
+        return record.tries or (job_type and job_type.options.tries) or self.config.tries
+
+    # The operator's changes
+
+    def cancel(self, job_id: str, reason: str = "cancelled by the application") -> bool:
+        """End a job that waits, or ask for the end of one that runs; False where it has ended already.
+
+        A running job gets the exception within about a second and is killed after `QUEUES_GRACE`.
+        """
+        status = self.storage.cancel(job_id, reason)
+        if status is None:
+            raise not_found(job_id)
+        return not status.final
+
+    def retry(self, job_id: str) -> None:
+        """Give a failed or cancelled job all its tries again, or start a scheduled one now.
+
+        Raises `JobNotFound`, or `TransitionError` in any other status.
+        """
+        status = self.storage.retry(job_id)
+        if status is None:
+            raise not_found(job_id)
+        if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
+            raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
+
+    def retry_each(self, **filters: Any) -> Iterator[str]:
+        """Retry all failed jobs that match, yielding each id once it is pending."""
+        for record in self.every(statuses=[Status.FAILED], **filters):
+            if self.storage.retry(record.id) is Status.FAILED:
+                yield record.id
+
+    def retry_all(self, **filters: Any) -> int:
+        """Retry all failed jobs that match `queue`, `type` and `tag`; returns how many."""
+        return sum(1 for _ in self.retry_each(**filters))
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job with its log; raises `JobNotFound`, or `TransitionError` while it runs."""
+        status = self.storage.delete(job_id)
+        if status is None:
+            raise not_found(job_id)
+        if status is Status.RUNNING:
+            raise TransitionError(f"Job {job_id} is running; cancel it first.")
+
+    def clear_slices(
+        self, hours: float, statuses: Sequence[Status | str] = (), queue: str | None = None
+    ) -> Iterator[int]:
+        """Delete jobs slice by slice, yielding how many; statuses and age as in `clear`."""
+        wanted = [Status(status) for status in statuses] or sorted(status for status in Status if status.final)
+        older = round(check_seconds("hours", hours * 3600) * 1000)
+        while deleted := self.storage.purge(wanted, older=older, queue=queue, limit=PURGE_SLICE):
+            yield deleted
+
+    def clear(self, hours: float, statuses: Sequence[Status | str] = (), queue: str | None = None) -> int:
+        """Delete jobs that have been completed, failed or cancelled (or in `statuses`) for so many hours."""
+        return sum(self.clear_slices(hours, statuses, queue))
+
+    def flush(self, queue: str | None = None) -> int:
+        """Delete every job that is not running, of one queue or of all; returns how many."""
+        return self.clear(0, [status for status in Status if status is not Status.RUNNING], queue)
+
+    # What workers do
+
+    def queue_order(self, names: Sequence[str] = ()) -> list[str]:
+        """The queues to serve, in order: those given, or all known ones and any other that holds jobs."""
+        return list(names) or self.config.ordered_names(self.storage.queues())
+
+    def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
+        """Settle what a child did and claim its next jobs."""
+        return self.storage.step(worker, settled, wanted)
+
+    def claim(self, worker: str, job_id: str) -> Claim:
+        """Claim one job to run it here; raises `JobNotFound` or `TransitionError`."""
+        record = self.find(job_id)
+        claim = self.storage.claim(worker, job_id, self.lease)
+        if claim is None:
+            raise TransitionError(f"Job {job_id} is {record.status}; it cannot be run again. Push a new one.")
+        return claim
+
+    def note(self, claim: Claim, progress: Progress | None, logs: Sequence[LogLine]) -> bool:
+        """Keep what a running job says; False where the claim is no longer in force."""
+        return self.storage.note(claim.id, claim.token, progress, logs)
+
+    def terms(self, claim: Claim) -> Terms:
+        """On which terms a claimed job runs: the push's word, then the type's, then the configuration's."""
+        job_type = self.jobs.get(claim.type)
+        given = json.loads(claim.options) if claim.options else {}
+        ours = job_type.options if job_type else Options()
+        return Terms(
+            tries=given.get("tries") or ours.tries or self.config.tries,
+            timeout=given.get("timeout") or ours.timeout or self.config.timeout,
+            backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff")),
+        )
+
+    def _backoff(self, job_type: JobType | None, attempt: int, pushed: Any) -> float:
+        if job_type is None:
+            return self.config.backoff
+        try:
+            return job_type.backoff(attempt, tuple(pushed) if pushed else None, self.config.backoff)
+        except Exception:
+            logger.exception("backoff() of %s failed; waiting %g s", job_type.type, self.config.backoff)
+            return self.config.backoff
+
+    def dump_result(self, claim: Claim, result: Any) -> str | None:
+        """Write a result as JSON text; one that cannot be kept is said in the log and left out."""
+        if result is None:
+            return None
+        try:
+            text = dump_json(claim.type, result)
+        except PayloadError as error:
+            logger.warning("The result of job %s is not kept: %s", claim.id, error)
+            return None
+        if len(text.encode()) > MAX_RESULT:
+            logger.warning(
+                "The result of job %s (%s) is not kept: it has more than %d bytes.", claim.id, claim.type, MAX_RESULT
+            )
+            return None
+        return text
+
+    @property
+    def lease(self) -> int:
+        """Milliseconds that a claim is valid without a heartbeat."""
+        return round(self.config.lease * 1000)
+
+    def heartbeat(self, worker: WorkerRecord) -> Heartbeat:
+        """Give a sign of life and extend the claims of the worker's children."""
+        return self.storage.heartbeat(worker, self.lease)
+
+    def bury(self, child: str, outcome: Outcome, error: JobError) -> list[Claim]:
+        """Settle what a dead child held; returns the claims."""
+        return self._settle_dead(self.storage.claims_of(child), outcome, error)
+
+    def give_back(self, child: str) -> list[Claim]:
+        """Return what a child held when it was stopped; no try is lost."""
+        claims = self.storage.claims_of(child)
+        if claims:
+            self.step(child, [transitions.given_back(claim, begun=not claim.ahead) for claim in claims])
+        return claims
+
+    def rescue(self) -> list[Claim]:
+        """Give back stalled jobs: those whose lease ran out; returns their claims."""
+        error = JobError("flask_queues.errors.WorkerLost", "The worker vanished; its lease ran out.")
+        return self._settle_dead(self.storage.stalled(), Outcome.LOST, error)
+
+    def _settle_dead(self, claims: list[Claim], outcome: Outcome, error: JobError) -> list[Claim]:
+        text = transitions.dump_error(*error)
+        settled = [transitions.died(claim, self.terms(claim), text, outcome) for claim in claims]
+        if not settled:
+            return []
+        lost = set(self.step("keeper", settled).lost)
+        return [claim for claim in claims if claim.id not in lost]
+
+    def retain(self) -> int:
+        """Delete one slice of the jobs that were kept long enough; returns how many."""
+        return self._purge_after(self.config.retention_completed, [Status.COMPLETED, Status.CANCELLED]) + (
+            self._purge_after(self.config.retention_failed, [Status.FAILED])
+        )
+
+    def _purge_after(self, hours: float, statuses: list[Status]) -> int:
+        return self.storage.purge(statuses, older=round(hours * 3_600_000), limit=PURGE_SLICE)
+
+    def release_held(self) -> int:
+        """Let jobs be claimed that were held for a type which is known here."""
+        return self.storage.release_held(self.jobs.keys())
+
+    def maintain(self) -> None:
+        """Let the storage do its housekeeping."""
+        self.storage.maintain()
+
+    def watcher(self) -> Watcher:
+        """Return what tells the keeper about pushes."""
+        return self.storage.watcher()
+
+
+def spread_over(options: Options, seconds: float, n: int, total: int) -> Options:
+    """Give the n-th of so many jobs its share of the delay."""
+    if not seconds:
+        return options
+    return Options.of(delay=(options.delay or 0) + seconds * n / total).over(options)
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    """Write a time span as the storage takes it."""
+    return None if seconds is None else round(min(seconds, LONGEST) * 1000)
+
+
+def not_found(job_id: str) -> JobNotFound:
+    """Say that there is no such job, and why that may be."""
+    return JobNotFound(f"There is no job {job_id[:64]}. Ended jobs are deleted when their retention is over.")
+
+
+def manager_of(app: Flask) -> Manager:
+    """Return the application's manager; raises `ConfigError` where Queues was not set up on it."""
+    manager: Manager | None = app.extensions.get("queues")
+    if manager is None:
+        raise ConfigError(f"The application {app.name} has no queues: call Queues(app) or queues.init_app(app).")
+    return manager
+
+
+#: The manager of the application in whose context this runs.
+current_queues: Manager = LocalProxy(lambda: manager_of(current_app))  # type: ignore[assignment, arg-type]

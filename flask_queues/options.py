@@ -1,0 +1,154 @@
+"""The options of a push: over what the job type says, for this one job."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from .config import QUEUE_NAME, QUEUE_NAME_RULE, shortened
+from .errors import OptionError
+
+#: No delay, timeout or expiry is longer: ten years, in seconds.
+LONGEST = 315_360_000.0
+MAX_TAGS = 20
+TAG = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
+
+Seconds = float | timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Checked options of a push; None leaves a thing to the job type.
+
+    Raises `OptionError` where a value is out of range or two contradict each other.
+    """
+
+    queue: str | None = None
+    #: Seconds until it may start; not together with `at`.
+    delay: float | None = None
+    #: When it may start; aware.
+    at: datetime | None = None
+    #: -100 to 100, higher first.
+    priority: int | None = None
+    tags: tuple[str, ...] = ()
+    #: Seconds after its time within which it must have begun; later it is cancelled.
+    expires: float | None = None
+    tries: int | None = None
+    #: Seconds it may run.
+    timeout: float | None = None
+    #: Seconds before the next attempt, or one number an attempt; the last one repeats.
+    backoff: tuple[float, ...] | None = None
+
+    @classmethod
+    def of(cls, **given: Any) -> Options:
+        """Check what a caller gave; None means not given."""
+        unknown = given.keys() - CHECKS.keys()
+        if unknown:
+            names = ", ".join(sorted(CHECKS))
+            raise OptionError(f"There is no option {min(unknown)!r}; a push takes {names}.")
+        checked = {name: CHECKS[name](name, value) for name, value in given.items() if value is not None}
+        options = cls(**checked)
+        if options.at is not None and options.delay is not None:
+            raise OptionError("A push takes a delay or a time (at), not both.")
+        return options
+
+    def over(self, other: Options) -> Options:
+        """Return the other's options with those of this one on top."""
+        mine = {one.name: getattr(self, one.name) for one in fields(self)}
+        chosen = {name: value for name, value in mine.items() if value not in (None, ())}
+        if "at" in chosen or "delay" in chosen:
+            other = replace(other, at=None, delay=None)
+        return replace(other, **chosen)
+
+    def kept(self) -> str | None:
+        """JSON text of what the record keeps for the worker, None where that is nothing."""
+        chosen = {
+            name: value
+            for name in ("tries", "timeout", "backoff")
+            if (value := getattr(self, name)) is not None
+        }
+        return json.dumps(chosen, separators=(",", ":")) if chosen else None
+
+
+def check_seconds(name: str, value: Any, low: float = 0.0) -> float:
+    """Return a time span in seconds, given as a number or a timedelta."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise OptionError(f"{name}: {shortened(value)} is not a number of seconds.")
+    if not low <= value <= LONGEST:
+        raise OptionError(f"{name}: {value:g} s is out of range; it takes {low:g} to {LONGEST:,.0f} s.")
+    return float(value)
+
+
+def check_timeout(name: str, value: Any) -> float:
+    """Return a timeout, which cannot be 0."""
+    return check_seconds(name, value, 0.001)
+
+
+def check_at(name: str, value: Any) -> datetime:
+    """Return an aware datetime; a naive one would mean another time on each machine."""
+    if not isinstance(value, datetime):
+        raise OptionError(f"{name}: {shortened(value)} is not a datetime.")
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise OptionError(
+            f"{name}: {value.isoformat()} has no time zone; use an aware datetime, such as datetime.now(timezone.utc)."
+        )
+    return value
+
+
+def check_whole(low: int, high: int) -> Callable[[str, Any], int]:
+    """Return a check for a whole number within a range."""
+
+    def check(name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise OptionError(f"{name}: {shortened(value)} is not a whole number from {low} to {high}.")
+        return value
+
+    return check
+
+
+def check_queue(name: str, value: Any) -> str:
+    """Return the name of a queue."""
+    if not isinstance(value, str) or not QUEUE_NAME.fullmatch(value):
+        raise OptionError(f"{name}: {shortened(value)} is not a queue name ({QUEUE_NAME_RULE}).")
+    return value
+
+
+def check_tags(name: str, value: Any) -> tuple[str, ...]:
+    """Return tags without doubles, in their order."""
+    if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
+        raise OptionError(f"{name}: {shortened(value)} is not a list of texts.")
+    tags = tuple(dict.fromkeys(value))
+    if len(tags) > MAX_TAGS:
+        raise OptionError(f"{name}: {len(tags)} tags are too many; a job takes {MAX_TAGS}.")
+    for tag in tags:
+        if not isinstance(tag, str) or not TAG.fullmatch(tag):
+            raise OptionError(f"{name}: {shortened(tag)} is not a tag (1 to 128 printable characters).")
+    return tags
+
+
+def check_backoff(name: str, value: Any) -> tuple[float, ...]:
+    """Return waits in seconds, given as one or as a list."""
+    waits = value if isinstance(value, list | tuple) else [value]
+    if not waits:
+        raise OptionError(f"{name}: the list of waits is empty.")
+    return tuple(check_seconds(name, wait) for wait in waits)
+
+
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "queue": check_queue,
+    "delay": check_seconds,
+    "at": check_at,
+    "priority": check_whole(-100, 100),
+    "tags": check_tags,
+    "expires": check_seconds,
+    "tries": check_whole(1, 1000),
+    "timeout": check_timeout,
+    "backoff": check_backoff,
+}

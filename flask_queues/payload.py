@@ -1,0 +1,163 @@
+"""Payloads: what `handle` takes is their shape; JSON text is their form.
+
+The shape is a msgspec struct built from the signature, so that a payload is checked when it is
+pushed and arrives as the types that the signature names.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from .errors import PayloadError
+
+#: A payload nested deeper could be written here and not read in a worker whose stack is fuller.
+MAX_DEPTH = 100
+MAX_RESULT = 65_536
+
+_PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`$")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")
+_MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
+
+
+class Shape:
+    """The shape of one job type's payload, read from the signature of its function."""
+
+    def __init__(self, type_string: str, function: Callable[..., Any], *, method: bool) -> None:
+        self._type = type_string
+        parameters = list(inspect.signature(function).parameters.values())[1 if method else 0 :]
+        self.open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        named = [parameter for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
+        self._refuse_positional(named)
+        self.names = tuple(parameter.name for parameter in named)
+        hints = annotations_of(function)
+        for name in self.names:
+            refuse_foreign(type_string, name, hints.get(name, Any))
+        try:
+            self._struct: Any = msgspec.defstruct(
+                "Payload",
+                [struct_field(parameter, hints) for parameter in named],
+                kw_only=True,
+                forbid_unknown_fields=not self.open,
+            )
+            self._decoder = msgspec.json.Decoder(self._struct)
+        except TypeError as error:
+            raise PayloadError(f"{type_string}: the signature cannot be a payload's shape: {error}") from error
+
+    def dump(self, payload: dict[str, Any], limit: int) -> str:
+        """Write a payload as JSON text, after checking it against the signature.
+
+        Raises `PayloadError`, naming the argument, where it does not fit or cannot be stored.
+        """
+        text = dump_json(self._type, payload)
+        size = len(text.encode())
+        if size > limit:
+            raise PayloadError(
+                f"{self._type}: the payload has {size:,} bytes; {limit:,} are allowed (QUEUES_MAX_PAYLOAD). "
+                "Store the data elsewhere and push its id."
+            )
+        self.load(text)
+        return text
+
+    def load(self, text: str) -> dict[str, Any]:
+        """Read JSON text as the arguments of the function, in the types of its signature."""
+        try:
+            struct = self._decoder.decode(text)
+        except msgspec.ValidationError as error:
+            raise PayloadError(f"{self._type}: {self._explain(str(error))}") from error
+        arguments = {name: getattr(struct, name) for name in self.names}
+        if self.open:
+            arguments |= {key: value for key, value in json.loads(text).items() if key not in arguments}
+        return arguments
+
+    def _refuse_positional(self, parameters: list[inspect.Parameter]) -> None:
+        for parameter in parameters:
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
+                raise PayloadError(
+                    f"{self._type}: the argument {parameter} cannot be given by name, as every payload is."
+                )
+
+    def _explain(self, message: str) -> str:
+        takes = f"it takes {', '.join(self.names)}" if self.names else "it takes none"
+        if found := _UNKNOWN.search(message):
+            if not _PLACE.search(message):
+                return f"there is no argument {found['name']!r}; {takes}."
+        elif (found := _MISSING.search(message)) and not _PLACE.search(message):
+            return f"the argument {found['name']!r} is missing; {takes}."
+        place = _PLACE.search(message)
+        what = _PLACE.sub("", message).replace("`", "")
+        return f"argument {place['place']!r}: {what[:1].lower()}{what[1:]}." if place else f"{what}."
+
+
+def struct_field(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:
+    """Describe one argument as msgspec wants it."""
+    kind = hints.get(parameter.name, Any)
+    kind = Any if kind is object else kind
+    if parameter.default is parameter.empty:
+        return (parameter.name, kind)
+    default = parameter.default
+    return (parameter.name, kind, msgspec.field(default_factory=lambda: default))
+
+
+def refuse_foreign(type_string: str, name: str, kind: Any) -> None:
+    """Refuse an annotation that JSON cannot be turned into, such as a class of a database model."""
+    try:
+        msgspec.json.schema(kind, schema_hook=schema_of_object)
+    except TypeError as error:
+        raise PayloadError(
+            f"{type_string}: the argument {name!r} is annotated with a type that JSON cannot hold ({kind}). "
+            "Take an id, a dataclass or plain values."
+        ) from error
+
+
+def schema_of_object(kind: type) -> dict[str, Any]:
+    """Let `object` stand for any value; msgspec knows no other class that it cannot read."""
+    if kind is object:
+        return {}
+    raise NotImplementedError
+
+
+def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Read the annotations; one that cannot be resolved here counts as none."""
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception:  # noqa: BLE001 - names under TYPE_CHECKING raise whatever they raise
+        return {name: hint for name, hint in inspect.get_annotations(function).items() if not isinstance(hint, str)}
+
+
+def dump_json(what: str, value: Any) -> str:
+    """Write a value as JSON text; raises `PayloadError` for what JSON or another reader cannot hold."""
+    try:
+        text = json.dumps(
+            msgspec.to_builtins(value, str_keys=True), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PayloadError(f"{what}: a text holds half of a surrogate pair, which is no character.") from error
+    except RecursionError as error:
+        raise PayloadError(f"{what}: the value is nested deeper than {MAX_DEPTH} levels, or in itself.") from error
+    except ValueError as error:
+        raise PayloadError(f"{what}: NaN and infinity cannot be stored as JSON.") from error
+    except (TypeError, OverflowError) as error:
+        raise PayloadError(f"{what}: the value cannot be stored as JSON: {error}.") from error
+    if text.count("[") + text.count("{") > MAX_DEPTH and depth(text) > MAX_DEPTH:
+        raise PayloadError(f"{what}: the value is nested deeper than {MAX_DEPTH} levels.")
+    return text
+
+
+def depth(text: str) -> int:
+    """How deep JSON text is nested."""
+    deepest = level = 0
+    for character in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
+        if character in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif character in "]}":
+            level -= 1
+    return deepest

@@ -1,0 +1,240 @@
+"""What is kept of a job: frozen values, free of Flask, of storage and of the job's code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any, NamedTuple
+
+
+class Status(str, Enum):
+    """Where a job stands. It is in exactly one of these at any moment."""
+
+    #: Waits for its time: delayed by the caller, or backing off after a failed attempt.
+    SCHEDULED = "scheduled"
+    #: Waits for a worker.
+    PENDING = "pending"
+    #: Claimed by a worker, under a lease.
+    RUNNING = "running"
+    #: Ended well.
+    COMPLETED = "completed"
+    #: Failed for good: no try is left.
+    FAILED = "failed"
+    #: Ended on somebody's word: cancelled, discarded by its own code, or not started in time.
+    CANCELLED = "cancelled"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more happens to the job by itself."""
+        return self in FINAL
+
+
+FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+
+
+class Outcome(str, Enum):
+    """How one attempt ended."""
+
+    COMPLETED = "completed"
+    #: An exception left the job.
+    FAILED = "failed"
+    #: Ran longer than its timeout.
+    TIMED_OUT = "timed out"
+    #: The process that ran it died.
+    KILLED = "killed"
+    #: The worker vanished; the lease ran out.
+    LOST = "lost"
+    #: Put off by `raise Retry`. Not counted.
+    PUT_OFF = "put off"
+    #: Given back by a worker that stops. Not counted.
+    GIVEN_BACK = "given back"
+    #: Ended by `raise Discard`, or not started before it expired.
+    DISCARDED = "discarded"
+    CANCELLED = "cancelled"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def counted(self) -> bool:
+        """Whether an attempt that ended so counts against the job's tries."""
+        return self not in (Outcome.PUT_OFF, Outcome.GIVEN_BACK)
+
+
+class Progress(NamedTuple):
+    """How far a job says it is."""
+
+    #: 0 to 100.
+    percent: float
+    message: str = ""
+
+
+class JobError(NamedTuple):
+    """What went wrong in an attempt, as text."""
+
+    #: The exception's class with its module, `smtplib.SMTPException`.
+    type: str
+    message: str
+    #: The traceback as Python prints it; empty where no Python code was left to tell.
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        name = self.type.rpartition(".")[2]
+        return f"{name}: {self.message}" if self.message else name
+
+
+class LogLine(NamedTuple):
+    """One line that a job logged."""
+
+    time: datetime
+    #: Lower case: debug, info, warning, error, critical.
+    level: str
+    message: str
+    #: What was given by name, as JSON values.
+    context: dict[str, Any]
+    #: The number of the run that wrote it, from 1.
+    run: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One run of a job that ended, or the one in hand."""
+
+    #: Counts every run from 1, those that cost no try too.
+    run: int
+    #: The child process that ran it, `host:pid:start`.
+    worker: str
+    started: datetime
+    #: None while it runs.
+    ended: datetime | None = None
+    #: None while it runs.
+    outcome: Outcome | None = None
+    error: JobError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """A job as the storage holds it at one moment. All times are aware, in UTC."""
+
+    #: 26 characters of base32hex.
+    id: str
+    #: The type string of its job type.
+    type: str
+    #: Fixed for life.
+    queue: str
+    status: Status
+    #: What `handle` is called with, by argument name.
+    payload: dict[str, Any]
+    #: -100 to 100, higher first.
+    priority: int = 0
+    tags: tuple[str, ...] = ()
+    created: datetime
+    #: When it may start, or might have started.
+    due: datetime
+    #: Not begun by then, it is cancelled. None: it never expires.
+    expires: datetime | None = None
+    #: Set by the push over what the job type says; None leaves it to the type. In seconds where it is a time.
+    tries: int | None = None
+    timeout: float | None = None
+    backoff: tuple[float, ...] | None = None
+    #: Ended attempts that count against the tries, since the push or the last retry by hand.
+    attempts: int = 0
+    #: Every run, oldest first, with the one in hand.
+    history: tuple[Attempt, ...] = ()
+    #: The child process that holds the claim, or held the last.
+    worker: str | None = None
+    #: Start of the last run.
+    started: datetime | None = None
+    #: When it reached its final status.
+    finished: datetime | None = None
+    progress: Progress | None = None
+    #: Of the last attempt that had one.
+    error: JobError | None = None
+    #: What `handle` returned.
+    result: Any = None
+    #: Why it was cancelled.
+    reason: str | None = None
+    #: Why a pending job is not claimed, such as a job type that no worker knows.
+    held: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRecord:
+    """A worker as it last described itself."""
+
+    #: `host:pid:start` of its supervisor.
+    name: str
+    host: str
+    pid: int
+    started: datetime
+    #: Its last sign of life.
+    heartbeat: datetime
+    #: In order; empty means all.
+    queues: tuple[str, ...]
+    children: tuple[ChildRecord, ...] = ()
+    #: The version of Flask-Queues it runs.
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRecord:
+    """One child process of a worker."""
+
+    #: `host:pid:start`, as it stands in its claims.
+    name: str
+    pid: int
+    #: Megabytes (10^6 bytes): proportional set size where the system tells it.
+    memory: float | None = None
+    #: Ids of the jobs it holds.
+    jobs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many jobs there are; kept by the storage, not counted by loading them."""
+
+    #: Jobs by queue, job type and status, zeros left out.
+    cells: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """Jobs by status, every status named."""
+        return self._sum_by_status(self.cells.items())
+
+    @property
+    def queues(self) -> dict[str, dict[str, int]]:
+        """Jobs by queue, then by status."""
+        names = sorted({queue for queue, _, _ in self.cells})
+        return {
+            name: self._sum_by_status((key, n) for key, n in self.cells.items() if key[0] == name)
+            for name in names
+        }
+
+    @staticmethod
+    def _sum_by_status(cells: Any) -> dict[str, int]:
+        sums = {status.value: 0 for status in Status}
+        for (_, _, status), n in cells:
+            sums[status] += n
+        return sums
+
+
+class Page(NamedTuple):
+    """A page of a list."""
+
+    jobs: tuple[JobRecord, ...]
+    #: Hand it in to get the next page; None at the end of the list.
+    after: str | None = None
+
+
+def to_datetime(milliseconds: int) -> datetime:
+    """Read the time that an engine keeps, milliseconds since 1970 in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Write an aware datetime as an engine keeps it."""
+    return round(moment.timestamp() * 1000)

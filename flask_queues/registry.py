@@ -1,0 +1,145 @@
+"""The job types that an application knows, by type string."""
+
+from __future__ import annotations
+
+import builtins
+import random
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .config import shortened
+from .errors import ConfigError, DuplicateJobType, OptionError, UnknownJobType
+from .job import FunctionJob, Job
+from .options import CHECKS, Options
+from .payload import Shape
+
+TYPE_STRING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
+
+
+class JobType:
+    """A registered job type: its class, the shape of its payload and its checked options."""
+
+    def __init__(self, job_class: builtins.type[Job]) -> None:
+        self.job_class = job_class
+        self.type = check_type_string(job_class)
+        handle = getattr(job_class, "handle", None)
+        if not callable(handle):
+            raise ConfigError(f"{job_class.__qualname__} has no method handle, so there is nothing to run.")
+        static = isinstance(builtins.vars(job_class).get("handle"), staticmethod)
+        self.shape = Shape(self.type, handle, method=not static)
+        self.sensitive = frozenset(job_class.sensitive)
+        self.options = self._class_options()
+
+    def _class_options(self) -> Options:
+        cls = self.job_class
+        backoff = None if callable(cls.backoff) else cls.backoff
+        try:
+            return Options.of(
+                queue=cls.queue,
+                priority=cls.priority,
+                tags=tuple(cls.tags) or None,
+                expires=cls.expires,
+                tries=cls.tries,
+                timeout=cls.timeout,
+                backoff=backoff,
+            )
+        except OptionError as error:
+            raise ConfigError(f"{self.type}: {error}") from error
+
+    def backoff(self, attempt: int, pushed: tuple[float, ...] | None, default: float) -> float:
+        """Seconds to wait after a failed attempt, with jitter.
+
+        What the push said comes first, then the class, then the configuration's default.
+        """
+        if pushed is None and callable(self.job_class.backoff):
+            wait = float(CHECKS["backoff"]("backoff", self.job_class().backoff(attempt))[0])
+        else:
+            waits = pushed or self.options.backoff or (default,)
+            wait = waits[min(attempt, len(waits)) - 1]
+        jitter = self.job_class.jitter
+        return wait * random.uniform(1 - jitter, 1 + jitter) if jitter else wait  # noqa: S311 - spreads load, hides nothing
+
+    @property
+    def name(self) -> str:
+        """What people read: in the reader's language where that can be told, else English, else the type."""
+        return readable(self.job_class.name) or self.type
+
+
+class Registry(Mapping[str, JobType]):
+    """Job types by type string."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, JobType] = {}
+
+    def add(self, job_class: builtins.type[Job]) -> JobType:
+        """Register a class; the same class again is no error, another under its type string is."""
+        if isinstance(job_class, FunctionJob):
+            job_class = job_class.job_type
+        if not (isinstance(job_class, builtins.type) and issubclass(job_class, Job)):
+            raise ConfigError(f"{shortened(job_class)} is not a job type: it must be a subclass of Job.")
+        known = self._types.get(job_class.type)
+        if known is not None:
+            if known.job_class is job_class:
+                return known
+            raise DuplicateJobType(
+                f"The job type {job_class.type} is registered twice, as {path_of(known.job_class)} "
+                f"and as {path_of(job_class)}."
+            )
+        job_type = JobType(job_class)
+        self._types[job_type.type] = job_type
+        return job_type
+
+    def find(self, job: Any) -> JobType:
+        """Return the job type of a class, an instance, a function job or a type string.
+
+        Raises `UnknownJobType` where it is not registered.
+        """
+        if isinstance(job, FunctionJob):
+            job = job.job_type
+        if isinstance(job, Job):
+            job = builtins.type(job)
+        name = job if isinstance(job, str) else getattr(job, "type", None)
+        found = self._types.get(name) if isinstance(name, str) else None
+        if found is None or not (isinstance(job, str) or found.job_class is job):
+            shown = name if isinstance(name, str) and name else shortened(job)
+            raise UnknownJobType(
+                f"The job type {shown} is not registered; call queues.register, or import its module "
+                "before the application starts."
+            )
+        return found
+
+    def __getitem__(self, type_string: str) -> JobType:
+        return self._types[type_string]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._types)
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+
+def check_type_string(job_class: builtins.type[Job]) -> str:
+    """Return a class's type string, or say what it may be."""
+    if not isinstance(job_class.type, str) or not TYPE_STRING.fullmatch(job_class.type):
+        raise ConfigError(
+            f"{path_of(job_class)}: type = {shortened(job_class.type)} is not a type string "
+            '(1 to 128 letters, digits, _ . : or -, such as "shop:resize").'
+        )
+    return job_class.type
+
+
+def path_of(job_class: builtins.type[Job]) -> str:
+    """Where a class is written."""
+    return f"{job_class.__module__}.{job_class.__qualname__}"
+
+
+def readable(name: Any) -> str:
+    """Render a name that may be a lazy translation whose language depends on a request."""
+    if name is None or isinstance(name, str):
+        return name or ""
+    try:
+        return str(name)
+    except Exception:  # noqa: BLE001 - a host's locale selector may fail in any way outside a request
+        source = getattr(name, "_args", ())
+        return source[0] if source and isinstance(source[0], str) else ""

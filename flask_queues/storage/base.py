@@ -1,0 +1,294 @@
+"""The contract that every storage engine keeps.
+
+An engine moves records between statuses, atomically, and knows nothing of Flask, of jobs' code or
+of cron. Which status a job gets is decided above, by the manager; the engine makes it so, exactly
+once. Times cross this border as whole milliseconds, durations too; moments are the storage's own.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
+
+
+class NewJob(NamedTuple):
+    """A job on its way into the storage."""
+
+    id: str
+    queue: str
+    type: str
+    #: JSON text; the engine never looks inside.
+    payload: str
+    priority: int = 0
+    #: From now on; ignored where `at` is given.
+    delay: int = 0
+    #: A moment in UTC.
+    at: int | None = None
+    #: How long after it is due it may still begin.
+    expires: int | None = None
+    tags: tuple[str, ...] = ()
+    #: JSON text of what the push set over its job type, or None.
+    options: str | None = None
+
+
+class Claim(NamedTuple):
+    """A job in a worker's hand."""
+
+    id: str
+    queue: str
+    type: str
+    payload: str
+    options: str | None
+    created: int
+    expires: int | None
+    #: Ended runs that count against the tries.
+    attempts: int
+    #: All ended runs.
+    runs: int
+    #: JSON text of the last run's error, or None.
+    error: str | None
+    #: Why somebody asked to cancel it, or None.
+    cancel: str | None
+    token: int
+    #: The moment of the claim.
+    started: int
+    worker: str
+    #: Claimed together with others: it may not have begun when its worker died.
+    ahead: bool
+
+
+class Wanted(NamedTuple):
+    """Which jobs a worker would take."""
+
+    #: Strictly in this order.
+    queues: Sequence[str]
+    #: Job types it knows. A job of another type is held, not claimed.
+    types: Collection[str]
+    #: How long the claims are valid.
+    lease: int
+    limit: int = 1
+    #: Job types so short that several of them may be claimed together.
+    short: Collection[str] = ()
+
+
+class Settlement(NamedTuple):
+    """What becomes of a claimed job."""
+
+    id: str
+    token: int
+    #: Any status but running.
+    status: Status
+    #: How the run ended; None where nothing ran.
+    outcome: Outcome | None = None
+    #: Whether the run counts against the tries.
+    counted: bool = False
+    #: For `scheduled`: due so long from now.
+    delay: int = 0
+    #: JSON text, as are `result` and `error` of a claim.
+    error: str | None = None
+    result: str | None = None
+    #: Why it is cancelled.
+    reason: str | None = None
+    #: Not to be claimed together with others any more, since it may be what kills its worker.
+    alone: bool = False
+
+
+class Step(NamedTuple):
+    """The answer to one round of settling and claiming."""
+
+    claims: list[Claim]
+    #: Ids of settlements that came too late: the claim was no longer the worker's.
+    lost: list[str]
+
+
+class Heartbeat(NamedTuple):
+    """The answer to a worker's sign of life."""
+
+    #: Claims of this worker's children that somebody asked to cancel.
+    to_cancel: list[Claim]
+    #: The claims that were extended, by child: ids of the jobs in its hands.
+    jobs: dict[str, list[str]]
+
+
+class Query(NamedTuple):
+    """Which jobs a list shows."""
+
+    queue: str | None = None
+    type: str | None = None
+    tag: str | None = None
+    #: Empty means all.
+    statuses: Sequence[Status] = ()
+    limit: int = 50
+    #: Where the page before ended.
+    after: str | None = None
+
+
+class Watcher(ABC):
+    """Tells the keeper that something was changed in the storage by somebody else."""
+
+    @abstractmethod
+    def changed(self) -> bool:
+        """Whether anything may have changed since the last call; microseconds, no side effect."""
+
+    #: How often `changed` may be asked without harm, in seconds.
+    interval: float = 0.002
+
+
+class Storage(ABC):
+    """What holds the jobs.
+
+    Safe to use from several threads and processes. No call leaves a job in two statuses or in none,
+    whatever dies in its middle. Every method raises `StorageUnavailable` where the storage cannot
+    be used now, `StorageFull` where there is no room, and has changed nothing then.
+    """
+
+    #: Whether worker processes beside this one see the same jobs.
+    shared: bool = True
+
+    #: Set in the processes of a worker, whose keeper calls `maintain`: housekeeping is not theirs.
+    maintained: bool = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether this thread is inside a call, where no exception may be thrown in from a signal."""
+        return False
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Say in one line where the jobs are, for a person; without passwords."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of every connection; the next call opens one again."""
+
+    # The pusher's side
+
+    @abstractmethod
+    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+        """Store the jobs, all or none, and tell of each whether it is new.
+
+        A job whose id is already stored is left as it is, so a push may be repeated. Once this
+        returns, the jobs survive the death of any of our processes.
+        """
+
+    # The worker's side
+
+    @abstractmethod
+    def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
+        """Settle what a child has done and claim its next jobs, in one atomic step.
+
+        A settlement whose token is not the claim in force changes nothing and is told in `lost`.
+        One that would let the job run again ends it as cancelled instead where that was asked.
+        Claims come by queue, then by priority, then by the time they were due. Jobs that have
+        become due are claimable. More than one job is claimed only while each is of a `short` type.
+        """
+
+    @abstractmethod
+    def claim(self, worker: str, job_id: str, lease: int) -> Claim | None:
+        """Claim this one job, unless it is running, completed or not there."""
+
+    @abstractmethod
+    def note(
+        self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()
+    ) -> bool:
+        """Keep progress and log lines of a claimed job; False where the claim is not in force."""
+
+    # The keeper's side
+
+    @abstractmethod
+    def heartbeat(self, worker: WorkerRecord, lease: int) -> Heartbeat:
+        """Keep the worker's description and extend the claims of its children."""
+
+    @abstractmethod
+    def forget_worker(self, name: str) -> None:
+        """Take a worker that has stopped off the list."""
+
+    @abstractmethod
+    def claims_of(self, worker: str) -> list[Claim]:
+        """The claims that a child holds."""
+
+    @abstractmethod
+    def stalled(self) -> list[Claim]:
+        """The claims whose lease has run out."""
+
+    @abstractmethod
+    def release_held(self, types: Collection[str]) -> int:
+        """Let jobs be claimed again that were held for one of these types; returns how many."""
+
+    @abstractmethod
+    def maintain(self) -> None:
+        """Do the engine's own housekeeping, in a slice that never stalls a claim."""
+
+    @abstractmethod
+    def watcher(self) -> Watcher:
+        """Return what tells the keeper of this process about pushes."""
+
+    @abstractmethod
+    def pending(self, queues: Sequence[str]) -> bool:
+        """Whether a job could be claimed now from one of these queues."""
+
+    @abstractmethod
+    def next_due(self) -> int | None:
+        """How long until the next scheduled job is due; 0 where one is, None where none waits."""
+
+    # The operator's side
+
+    @abstractmethod
+    def cancel(self, job_id: str, reason: str) -> Status | None:
+        """End a job that waits, or ask for the end of one that runs.
+
+        Returns the status it had, None where there is no such job. A final status stays.
+        """
+
+    @abstractmethod
+    def retry(self, job_id: str) -> Status | None:
+        """Make a failed or cancelled job pending with all its tries before it, or a scheduled one due.
+
+        Returns the status it had, None where there is no such job. Any other status stays.
+        """
+
+    @abstractmethod
+    def delete(self, job_id: str) -> Status | None:
+        """Delete a job and its log, unless it is running. Returns the status it had."""
+
+    @abstractmethod
+    def purge(
+        self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500
+    ) -> int:
+        """Delete up to `limit` jobs that have been in one of these statuses for so long.
+
+        Returns how many were deleted. Running jobs are never deleted.
+        """
+
+    # Reading
+
+    @abstractmethod
+    def get(self, job_id: str) -> JobRecord | None:
+        """The job, or None."""
+
+    @abstractmethod
+    def list(self, query: Query) -> Page:
+        """A page of jobs, those first that came last into their status; it costs its page.
+
+        Where no index serves a filter, at most 10,000 jobs are looked at: the page may then be
+        short, even empty, and still tell in `after` where to go on.
+        """
+
+    @abstractmethod
+    def counts(self) -> Counts:
+        """How many jobs there are, by queue, type and status; kept, so it costs nothing to ask."""
+
+    @abstractmethod
+    def queues(self) -> list[str]:
+        """The names of the queues in which a job waits."""
+
+    @abstractmethod
+    def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
+        """The newest lines that the job logged, in their order."""
+
+    @abstractmethod
+    def workers(self) -> list[WorkerRecord]:
+        """The workers that have not been forgotten, by name."""

@@ -1,0 +1,56 @@
+"""The gate before every write: one process at a time, in turn, freed by the kernel when its holder dies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ...errors import StorageUnavailable
+
+try:
+    import fcntl
+except ImportError:  # no flock on this system: SQLite's own busy handler is the gate
+    fcntl = None  # type: ignore[assignment]
+
+
+class Gate:
+    """A lock on a file beside the database.
+
+    Not reentrant and not for threads; the caller holds a lock of its own for those. SQLite's busy
+    handler sleeps and asks again, so a busy writer starves the others; `flock` queues them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: int | None = None
+
+    def open(self) -> None:
+        """Open the file; raises `StorageUnavailable` where the file system has no locks."""
+        if fcntl is None or self._file is not None:
+            return
+        try:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.close()
+            raise StorageUnavailable(
+                f"{self.path} cannot be locked ({error.strerror}). "
+                "Set QUEUES_CACHE_DIR to a folder that this user may write, on a file system with locks."
+            ) from error
+
+    def close(self) -> None:
+        """Close the file; whoever holds the gate through it lets go."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> None:
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -1,0 +1,137 @@
+"""How a job's row is read and its history written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ...record import (
+    Attempt,
+    ChildRecord,
+    JobError,
+    JobRecord,
+    LogLine,
+    Outcome,
+    Progress,
+    Status,
+    WorkerRecord,
+    to_datetime,
+    to_milliseconds,
+)
+
+#: Statuses by the number that stands for each in the file.
+STATUSES = (
+    Status.PENDING,
+    Status.RUNNING,
+    Status.SCHEDULED,
+    Status.COMPLETED,
+    Status.FAILED,
+    Status.CANCELLED,
+)
+NUMBERS = {status: number for number, status in enumerate(STATUSES)}
+PENDING, RUNNING, SCHEDULED, COMPLETED, FAILED, CANCELLED = range(6)
+
+#: The columns that `record` reads, in its order.
+COLUMNS = (
+    "id, type, queue, status, payload, priority, tags, created, due, expires, options, attempts, runs, history, worker, "
+    "started, ended, outcome, stamp, progress, error, result, reason, held"
+)
+
+
+def dump(value: Any) -> str:
+    """Write a value as the JSON text that the file keeps."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def record(row: tuple[Any, ...]) -> JobRecord:
+    """Read a row of `COLUMNS`."""
+    (id_, type_, queue, status, payload, priority, tags, created, due, expires, options, attempts, runs, history, worker,
+     started, ended, outcome, stamp, progress, error, result, reason, held) = row  # fmt: skip
+    status = STATUSES[status]
+    chosen = json.loads(options) if options else {}
+    past = [json.loads(line) for line in history.splitlines()] if history else []
+    if started is not None and status is Status.RUNNING:
+        past.append([runs + 1, worker, started, None, None, None])
+    elif outcome is not None:
+        past.append([runs, worker, started, ended, outcome, json.loads(error) if error else None])
+    return JobRecord(
+        id=id_,
+        type=type_,
+        queue=queue,
+        status=status,
+        payload=json.loads(payload),
+        priority=priority,
+        tags=tuple(json.loads(tags)) if tags else (),
+        created=to_datetime(created),
+        due=to_datetime(due),
+        expires=to_datetime(expires) if expires is not None else None,
+        tries=chosen.get("tries"),
+        timeout=chosen.get("timeout"),
+        backoff=tuple(chosen["backoff"]) if "backoff" in chosen else None,
+        attempts=attempts,
+        history=tuple(attempt(line) for line in past),
+        worker=worker,
+        started=to_datetime(started) if started is not None else None,
+        finished=to_datetime(stamp) if status.final else None,
+        progress=Progress(*json.loads(progress)) if progress else None,
+        error=last_error(past),
+        result=json.loads(result) if result is not None else None,
+        reason=reason,
+        held=f"No worker that looked at it knows the job type {held}." if held else None,
+    )
+
+
+def attempt(line: list[Any]) -> Attempt:
+    """Read one run as `history` keeps it."""
+    run, worker, started, ended, outcome, error = line
+    return Attempt(
+        run=run,
+        worker=worker,
+        started=to_datetime(started),
+        ended=to_datetime(ended) if ended is not None else None,
+        outcome=Outcome(outcome) if outcome is not None else None,
+        error=JobError(*error) if error else None,
+    )
+
+
+def last_error(past: list[list[Any]]) -> JobError | None:
+    """The error of the last run that had one."""
+    return next((JobError(*line[5]) for line in reversed(past) if line[5]), None)
+
+
+def log_line(row: tuple[Any, ...]) -> LogLine:
+    """Read a row of the log."""
+    time, level, message, context, run = row
+    return LogLine(to_datetime(time), level, message, json.loads(context) if context else {}, run)
+
+
+def worker_about(worker: WorkerRecord) -> str:
+    """Write what a worker says of itself."""
+    return dump(
+        {
+            "host": worker.host,
+            "pid": worker.pid,
+            "started": to_milliseconds(worker.started),
+            "queues": worker.queues,
+            "version": worker.version,
+            "children": [[child.name, child.pid, child.memory] for child in worker.children],
+        }
+    )
+
+
+def worker_record(name: str, heartbeat: int, about: str, jobs: dict[str, list[str]]) -> WorkerRecord:
+    """Read a worker, with the jobs that its children hold."""
+    said = json.loads(about)
+    return WorkerRecord(
+        name=name,
+        host=said["host"],
+        pid=said["pid"],
+        started=to_datetime(said["started"]),
+        heartbeat=to_datetime(heartbeat),
+        queues=tuple(said["queues"]),
+        version=said["version"],
+        children=tuple(
+            ChildRecord(name=child, pid=pid, memory=memory, jobs=tuple(jobs.get(child, ())))
+            for child, pid, memory in said["children"]
+        ),
+    )

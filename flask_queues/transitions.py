@@ -1,0 +1,135 @@
+"""What becomes of a claimed job: each decision is a value that the storage then makes so."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .record import JobError, Outcome, Status
+from .storage.base import Claim, Settlement
+
+MAX_MESSAGE = 4_000
+MAX_TRACEBACK = 32_000
+
+
+class Terms(NamedTuple):
+    """On which terms a claimed job runs."""
+
+    tries: int
+    #: Seconds one run may take.
+    timeout: float
+    #: Seconds to wait after the n-th failed attempt.
+    backoff: Callable[[int], float]
+
+
+def completed(claim: Claim, result: str | None) -> Settlement:
+    """It ran to its end."""
+    return Settlement(claim.id, claim.token, Status.COMPLETED, Outcome.COMPLETED, counted=True, result=result)
+
+
+def failed(claim: Claim, terms: Terms, error: str, outcome: Outcome = Outcome.FAILED) -> Settlement:
+    """An exception left it, or its time was over: it waits for its next try, or has failed."""
+    attempt = claim.attempts + 1
+    if attempt >= terms.tries:
+        return Settlement(claim.id, claim.token, Status.FAILED, outcome, counted=True, error=error)
+    delay = round(terms.backoff(attempt) * 1000)
+    return Settlement(claim.id, claim.token, Status.SCHEDULED, outcome, counted=True, error=error, delay=delay)
+
+
+def last_words_said(claim: Claim) -> Settlement:
+    """Its tries were used up by runs that died; nothing ran now but its `failed`."""
+    return Settlement(claim.id, claim.token, Status.FAILED, error=claim.error)
+
+
+def put_off(claim: Claim, delay: float) -> Settlement:
+    """It raised `Retry`: not now, and no try lost."""
+    return Settlement(
+        claim.id, claim.token, Status.SCHEDULED, Outcome.PUT_OFF, delay=round(delay * 1000), error=claim.error
+    )
+
+
+def discarded(claim: Claim, reason: str) -> Settlement:
+    """It raised `Discard`: never again."""
+    return Settlement(
+        claim.id, claim.token, Status.CANCELLED, Outcome.DISCARDED, counted=True, reason=reason, error=claim.error
+    )
+
+
+def expired(claim: Claim) -> Settlement:
+    """It did not begin in time."""
+    return Settlement(claim.id, claim.token, Status.CANCELLED, reason="It did not start before it expired.")
+
+
+def cancelled(claim: Claim, reason: str) -> Settlement:
+    """Somebody asked for its end while it ran."""
+    return Settlement(
+        claim.id, claim.token, Status.CANCELLED, Outcome.CANCELLED, counted=True, reason=reason, error=claim.error
+    )
+
+
+def given_back(claim: Claim, *, begun: bool) -> Settlement:
+    """Its worker stops: it keeps its place in the line and loses no try."""
+    outcome = Outcome.GIVEN_BACK if begun else None
+    return Settlement(claim.id, claim.token, Status.PENDING, outcome, error=claim.error)
+
+
+def died(claim: Claim, terms: Terms, error: str, outcome: Outcome) -> Settlement:
+    """The process that held it is gone.
+
+    The run counts, unless the job was claimed together with others: then nobody knows which of them
+    was in hand, none pays, and each is claimed alone from now on. The last try's death leaves the
+    job pending, to be claimed once more for its `failed`.
+    """
+    if claim.ahead:
+        return Settlement(claim.id, claim.token, Status.PENDING, outcome, error=error, alone=True)
+    left = terms.tries - claim.attempts - 1
+    if outcome is Outcome.TIMED_OUT and left > 0:
+        return failed(claim, terms, error, outcome)._replace(alone=True)
+    return Settlement(claim.id, claim.token, Status.PENDING, outcome, counted=True, error=error, alone=True)
+
+
+def is_last_words(claim: Claim, terms: Terms) -> bool:
+    """Whether the claim is only for the job's `failed`: all its tries died with their process."""
+    return claim.attempts == terms.tries
+
+
+def is_hopeless(claim: Claim, terms: Terms) -> bool:
+    """Whether even the claim for `failed` died."""
+    return claim.attempts > terms.tries
+
+
+def is_expired(claim: Claim) -> bool:
+    """Whether a job that never began has missed its time."""
+    return claim.expires is not None and claim.runs == 0 and claim.started > claim.expires
+
+
+def describe_exception(exception: BaseException) -> str:
+    """Write an exception as the JSON text that is kept with the run."""
+    kind = type(exception)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        message = str(exception)
+    except Exception:  # noqa: BLE001 - an exception of a job may be broken itself
+        message = "(its message could not be made)"
+    return dump_error(name, message, "".join(traceback.format_exception(exception)))
+
+
+def dump_error(name: str, message: str, trace: str = "") -> str:
+    """Write an error as JSON text, cut to what is kept."""
+    error = [name, message[:MAX_MESSAGE], shorten_trace(trace)]
+    return json.dumps(error)
+
+
+def shorten_trace(trace: str) -> str:
+    """Keep both ends of a traceback that is too long."""
+    if len(trace) <= MAX_TRACEBACK:
+        return trace
+    half = MAX_TRACEBACK // 2
+    return f"{trace[:half]}\n  [{len(trace) - MAX_TRACEBACK:,} characters left out]\n{trace[-half:]}"
+
+
+def read_error(text: str | None) -> JobError | None:
+    """Read an error as it is kept."""
+    return JobError(*json.loads(text)) if text else None
