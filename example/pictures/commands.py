@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from flask import Flask
 from flask.cli import AppGroup
-from PIL import Image
+from PIL import Image, ImageDraw, ImageOps
 
 from . import imaging, imports, jobs, library, outbox, users
 
@@ -31,14 +31,17 @@ def import_command(folder: str, looks: int) -> None:
 
 @group.command("demo")
 def demo_command() -> None:
-    """Push work to look at: the sample pictures in every look, some mails, one broken picture."""
-    import_id = start_import(str(Path(__file__).parent.parent / "sample"), len(imaging.LOOKS))
-    picture_id = add_drawn("Small sunrise", whole=True)
-    add_drawn("Torn page", whole=False)
+    """Push work to look at: the sample pictures in every look, one broken picture, some mails."""
+    picture_id = library.newest_ready()
+    if picture_id is None:
+        import_id = start_import(str(Path(__file__).parent.parent / "sample"), len(imaging.LOOKS))
+        add_drawn("Torn page", whole=False)
+        picture_id = add_drawn("Small sunrise", whole=True)
+        click.echo(f"Pushed import {import_id} of the sample pictures, and two pictures more.")
     for name in ("clara", "dan", "emmy", "felix"):
         share(picture_id, f"{name}@example.org")
     share(picture_id, "nobody@nowhere.invalid")
-    click.echo(f"Pushed import {import_id}, 2 pictures and 5 mails.")
+    click.echo("Pushed 5 mails.")
 
 
 def start_import(folder: str, looks: int) -> int:
@@ -49,11 +52,13 @@ def start_import(folder: str, looks: int) -> int:
 
 def add_drawn(title: str, whole: bool) -> int:
     """Add a picture drawn on the spot; one that is not whole breaks off in the middle of its file."""
+    rise = ImageOps.colorize(Image.linear_gradient("L"), "#35527f", "#ffdca0", "#e0917f").resize((1200, 800))
+    ImageDraw.Draw(rise).ellipse((500, 460, 700, 660), fill="#fff3cf")
+    ImageDraw.Draw(rise).rectangle((0, 600, 1200, 800), fill="#2c3f66")
     buffer = io.BytesIO()
-    rise = Image.merge("RGB", (Image.new("L", (256, 256), 250), Image.linear_gradient("L"), Image.new("L", (256, 256), 90)))
-    rise.resize((1200, 800)).save(buffer, "JPEG")
+    rise.save(buffer, "JPEG", quality=90)
     content = buffer.getvalue()
-    picture_id = library.add(library.checked(content if whole else content[:-2000], title), first_admin())
+    picture_id = library.add(library.checked(content if whole else content[: len(content) // 2], title), first_admin())
     jobs.push_thumbnail(picture_id)
     return picture_id
 

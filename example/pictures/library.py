@@ -54,6 +54,11 @@ def page(before: int | None = None) -> list[Row]:
     )
 
 
+def newest_ready() -> int | None:
+    row = database.one("select max(id) as id from pictures where state = 'ready'")
+    return row["id"] if row else None
+
+
 def remember_job(picture_id: int, job_id: str) -> None:
     database.change("update pictures set job_id = ? where id = ?", job_id, picture_id)
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from flask_queues import JobNotFound, JobRecord, Status
-from flask_queues.record import LogLine
 
 from .database import Row
 from .extensions import queues
+
+if TYPE_CHECKING:
+    from flask_queues.record import LogLine
 
 
 def record(job_id: str | None) -> JobRecord | None:
@@ -25,9 +28,9 @@ def with_records(rows: Iterable[Row]) -> list[tuple[Row, JobRecord | None]]:
     return [(row, None if row["state"] in ("ready", "sent") else record(row["job_id"])) for row in rows]
 
 
-def log(job_id: str | None) -> list[LogLine]:
+def log(job_id: str | None) -> "list[LogLine]":
     try:
-        return list(queues.logs(job_id)) if job_id else []
+        return queues.logs(job_id) if job_id else []
     except JobNotFound:
         return []
 
