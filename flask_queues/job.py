@@ -24,8 +24,10 @@ class Run(Protocol):
     payload: dict[str, Any]
     #: From 1; counts the runs that cost a try, with this one.
     attempt: int
-    #: Whether the worker was asked to stop.
-    stopping: bool
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to stop."""
 
     def progress(self, progress: Progress) -> None:
         """Keep how far the job is."""
@@ -132,6 +134,10 @@ class Job:
     def pushed_with(self) -> Options:
         """The options that this instance was given."""
         return self._pushed or Options()
+
+    def bind(self, run: Run) -> None:
+        """Connect this instance with the run that it is made for; the worker calls it."""
+        self._run = run
 
     @property
     def _running(self) -> Run:

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from flask import Flask, current_app
@@ -246,10 +246,10 @@ class Manager:
         """The newest lines that the job logged, in their order."""
         return self.storage.logs(job_id, limit)
 
-    def masked(self, record: JobRecord) -> Callable[[str], bool]:
-        """Tell which payload fields of this job are hidden from people."""
-        job_type = self.jobs.get(record.type)
-        return (job_type.sensitive if job_type else frozenset()).__contains__
+    def sensitive(self, type_string: str) -> frozenset[str]:
+        """Names of the payload fields that a job type hides from people."""
+        job_type = self.jobs.get(type_string)
+        return job_type.sensitive if job_type else frozenset()
 
     def timeout_of(self, record: JobRecord) -> float:
         """Seconds that one run of this job may take."""
@@ -385,6 +385,18 @@ class Manager:
     def heartbeat(self, worker: WorkerRecord) -> Heartbeat:
         """Give a sign of life and extend the claims of the worker's children."""
         return self.storage.heartbeat(worker, self.lease)
+
+    def forget_worker(self, name: str) -> None:
+        """Take a worker that stops off the list."""
+        self.storage.forget_worker(name)
+
+    def pending(self, queues: Sequence[str] = ()) -> bool:
+        """Whether a claim from these queues, or from any, may find a job now."""
+        return self.storage.pending(self.queue_order(queues))
+
+    def next_due(self) -> int | None:
+        """Milliseconds until the next scheduled job is due; None where none waits."""
+        return self.storage.next_due()
 
     def bury(self, child: str, outcome: Outcome, error: JobError) -> list[Claim]:
         """Settle what a dead child held; returns the claims."""

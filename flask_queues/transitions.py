@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Callable
+from types import TracebackType
 from typing import NamedTuple
 
 from .record import JobError, Outcome, Status
@@ -40,20 +41,20 @@ def failed(claim: Claim, terms: Terms, error: str, outcome: Outcome = Outcome.FA
 
 def last_words_said(claim: Claim) -> Settlement:
     """Its tries were used up by runs that died; nothing ran now but its `failed`."""
-    return Settlement(claim.id, claim.token, Status.FAILED, error=claim.error)
+    return Settlement(claim.id, claim.token, Status.FAILED)
 
 
 def put_off(claim: Claim, delay: float) -> Settlement:
     """It raised `Retry`: not now, and no try lost."""
     return Settlement(
-        claim.id, claim.token, Status.SCHEDULED, Outcome.PUT_OFF, delay=round(delay * 1000), error=claim.error
+        claim.id, claim.token, Status.SCHEDULED, Outcome.PUT_OFF, delay=round(delay * 1000)
     )
 
 
 def discarded(claim: Claim, reason: str) -> Settlement:
     """It raised `Discard`: never again."""
     return Settlement(
-        claim.id, claim.token, Status.CANCELLED, Outcome.DISCARDED, counted=True, reason=reason, error=claim.error
+        claim.id, claim.token, Status.CANCELLED, Outcome.DISCARDED, counted=True, reason=reason
     )
 
 
@@ -62,17 +63,15 @@ def expired(claim: Claim) -> Settlement:
     return Settlement(claim.id, claim.token, Status.CANCELLED, reason="It did not start before it expired.")
 
 
-def cancelled(claim: Claim, reason: str) -> Settlement:
-    """Somebody asked for its end while it ran."""
-    return Settlement(
-        claim.id, claim.token, Status.CANCELLED, Outcome.CANCELLED, counted=True, reason=reason, error=claim.error
-    )
+def cancelled(claim: Claim) -> Settlement:
+    """Somebody asked for its end while it ran; the storage knows who and why."""
+    return Settlement(claim.id, claim.token, Status.CANCELLED, Outcome.CANCELLED, counted=True)
 
 
 def given_back(claim: Claim, *, begun: bool) -> Settlement:
     """Its worker stops: it keeps its place in the line and loses no try."""
     outcome = Outcome.GIVEN_BACK if begun else None
-    return Settlement(claim.id, claim.token, Status.PENDING, outcome, error=claim.error)
+    return Settlement(claim.id, claim.token, Status.PENDING, outcome)
 
 
 def died(claim: Claim, terms: Terms, error: str, outcome: Outcome) -> Settlement:
@@ -113,7 +112,15 @@ def describe_exception(exception: BaseException) -> str:
         message = str(exception)
     except Exception:  # noqa: BLE001 - an exception of a job may be broken itself
         message = "(its message could not be made)"
-    return dump_error(name, message, "".join(traceback.format_exception(exception)))
+    return dump_error(name, message, "".join(traceback.format_exception(kind, exception, own_frames(exception))))
+
+
+def own_frames(exception: BaseException) -> TracebackType | None:
+    """Leave out the worker's frames above the job's own code."""
+    trace = exception.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") == f"{__package__}.worker":
+        trace = trace.tb_next
+    return trace or exception.__traceback__
 
 
 def dump_error(name: str, message: str, trace: str = "") -> str:

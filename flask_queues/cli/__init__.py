@@ -1,5 +1,33 @@
-"""The terminal's face: `flask queues`."""
+"""The terminal's face: `flask queues`.
 
+Exit codes: 0 done, 1 an error of ours (said on standard error), 2 wrong usage, 3 nothing matched.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
 from flask.cli import AppGroup
 
-queues_group = AppGroup("queues", help="Background jobs: work, look, repair.")
+from ..errors import QueuesError
+from .jobs import cancel, push, retry, run, show
+from .status import status
+from .tidy import clear, flush
+from .work import work
+
+
+class QueuesGroup(AppGroup):
+    """A group whose commands end in a sentence, not in a traceback, when something is wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; our errors become the terminal's."""
+        try:
+            return super().invoke(ctx)
+        except QueuesError as error:
+            raise click.ClickException(str(error)) from error
+
+
+queues_group = QueuesGroup("queues", help="Background jobs: run them, look at them, repair them.")
+for command in (work, status, push, show, run, retry, cancel, clear, flush):
+    queues_group.add_command(command)

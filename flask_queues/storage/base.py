@@ -90,8 +90,11 @@ class Settlement(NamedTuple):
     #: JSON text, as are `result` and `error` of a claim.
     error: str | None = None
     result: str | None = None
-    #: Why it is cancelled.
+    #: Why it is cancelled; None takes the word of whoever asked for it.
     reason: str | None = None
+    #: What the job said since the last note.
+    progress: Progress | None = None
+    logs: Sequence[LogLine] = ()
     #: Not to be claimed together with others any more, since it may be what kills its worker.
     alone: bool = False
 
@@ -228,7 +231,7 @@ class Storage(ABC):
 
     @abstractmethod
     def pending(self, queues: Sequence[str]) -> bool:
-        """Whether a job could be claimed now from one of these queues."""
+        """Whether a claim from these queues may find a job now."""
 
     @abstractmethod
     def next_due(self) -> int | None:

@@ -37,6 +37,7 @@ PROMOTE = 100
 VACUUM_PAGES = 500
 #: No lease is so long (ms): one that ends later was made by a clock that is not ours.
 LONGEST_LEASE = 3_600_000
+FOREVER = 2**62
 
 CLAIM = (
     "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, ahead"
@@ -235,9 +236,12 @@ class SQLiteStorage(Storage):
         return DataVersion(self._database)
 
     def pending(self, queues: Sequence[str]) -> bool:
-        """Look at the head of each line."""
+        """Look at the head of each line, and at the first scheduled job of any."""
         with self._database.read() as db:
-            return any(db.execute(READY, (queue,)).fetchone() for queue in queues)
+            if any(db.execute(READY, (queue,)).fetchone() for queue in queues):
+                return True
+            first = db.execute(NEXT_DUE).fetchone()
+        return first is not None and first[0] <= wall()
 
     def next_due(self) -> int | None:
         """Look at the first scheduled job."""
@@ -297,7 +301,7 @@ class SQLiteStorage(Storage):
         self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500
     ) -> int:
         """Delete one slice in one transaction."""
-        until = wall() - older
+        until = wall() - older if older else FOREVER
         deltas: Deltas = defaultdict(int)
         with self._database.write() as db:
             seqs: list[int] = []
@@ -413,7 +417,9 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
     seq, queue, type_, worker, started, runs, history, cancel, error = row
     status, reason = NUMBERS[one.status], one.reason
     if cancel is not None and status in (PENDING, SCHEDULED):
-        status, reason = CANCELLED, cancel
+        status, reason = CANCELLED, None
+    if status == CANCELLED and reason is None:
+        reason = cancel
     again = status in (PENDING, SCHEDULED)
     due = now + one.delay if status == SCHEDULED else None
     ran = one.outcome is not None
@@ -432,13 +438,14 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
             "outcome": outcome,
             "counted": int(one.counted),
             "ran": int(ran),
-            "error": one.error if ran else error,
+            "error": one.error if ran and not again else one.error or error,
             "result": one.result,
             "reason": reason,
             "history": history,
             "alone": int(one.alone),
         },
     )
+    add_words(db, seq, one)
     count_move(deltas, queue, type_, RUNNING, status)
     return True
 
@@ -449,8 +456,16 @@ def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) 
     row = db.execute(COMPLETE, (now, outcome, int(one.counted), one.result, one.id, one.token)).fetchone()
     if row is None:
         return False
+    add_words(db, row[0], one)
     count_move(deltas, row[1], row[2], RUNNING, COMPLETED)
     return True
+
+
+def add_words(db: sqlite3.Connection, seq: int, said: Settlement) -> None:
+    """Keep what the job said at its end."""
+    if said.progress is not None:
+        db.execute("UPDATE jobs SET progress=? WHERE seq=?", (dump(said.progress), seq))
+    add_logs(db, seq, said.logs)
 
 
 def add_run(history: str | None, run: tuple[Any, ...], error: str | None) -> str:

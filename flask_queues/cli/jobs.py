@@ -1,0 +1,216 @@
+"""Commands on single jobs: push, show, run, retry, cancel."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import datetime
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from ..errors import OptionError, PayloadError, QueuesError
+from ..manager import Manager, current_queues
+from ..record import Attempt, JobRecord, LogLine, Status
+from ..transitions import read_error
+from ..worker import run_in_foreground
+from .text import coloured, dump, iso, job_fields, local, printable
+
+NOTHING_MATCHED = 3
+
+
+@click.command()
+@click.argument("type_string", metavar="TYPE")
+@click.option("--payload", default="{}", help="The arguments as a JSON object; - reads it from standard input.")
+@click.option("--queue", help="Over what the job type says.")
+@click.option("--priority", type=int, help="-100 to 100, higher first.")
+@click.option("--delay", type=float, help="Seconds before it may start.")
+@click.option("--at", help="When it may start: ISO 8601 with a zone, 2026-12-24T18:00:00+01:00.")
+@click.option("--tag", "tags", multiple=True, help="May be given several times.")
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
+@with_appcontext
+def push(type_string: str, payload: str, at: str | None, as_json: bool, **options: Any) -> None:
+    """Push a job and print its id."""
+    manager = this_manager()
+    handle = manager.push(type_string, read_payload(payload), at=read_time(at), **options)
+    click.echo(dump(job_fields(manager, handle.record)) if as_json else handle.id)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON, with its log.")
+@with_appcontext
+def show(job_id: str, as_json: bool) -> None:
+    """Show all that is kept of a job."""
+    manager = this_manager()
+    record, logs = manager.find(job_id), manager.logs(job_id)
+    if as_json:
+        click.echo(dump({**job_fields(manager, record), "log": [log_fields(line) for line in logs]}))
+    else:
+        print_job(manager, record, logs)
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@with_appcontext
+def run(job_id: str) -> None:
+    """Run one job here, in the foreground and without a time limit, as for a debugger.
+
+    The job counts as running meanwhile and is settled like any other. A failed or cancelled job is
+    retried by this. Exit code 1 where it did not complete.
+    """
+    manager = this_manager()
+    settlement = run_in_foreground(manager, job_id)
+    if (error := read_error(settlement.error)) is not None:
+        click.echo(printable(error.traceback or str(error)), err=True)
+    record = manager.find(job_id)
+    click.echo(f"Job {record.id} is {coloured(record.status)}.")
+    sys.exit(0 if record.status is Status.COMPLETED else 1)
+
+
+@click.command()
+@click.argument("job_ids", metavar="[ID]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every failed job that the filters let through.")
+@click.option("--queue", help="With --all: only of this queue.")
+@click.option("--type", "type_", help="With --all: only of this job type.")
+@click.option("--tag", help="With --all: only with this tag.")
+@with_appcontext
+def retry(job_ids: tuple[str, ...], everything: bool, queue: str | None, type_: str | None, tag: str | None) -> None:
+    """Give failed or cancelled jobs all their tries again."""
+    manager = this_manager()
+    filters = {"queue": queue, "type": type_, "tag": tag}
+    if everything == bool(job_ids):
+        raise click.UsageError("Name jobs by their ids, or use --all.")
+    if not everything:
+        if any(filters.values()):
+            raise click.UsageError("--queue, --type and --tag go with --all.")
+        each(job_ids, manager.retry, "pending again")
+        return
+    failed = manager.counts().statuses["failed"]
+    count = 0
+    with click.progressbar(manager.retry_each(**filters), length=failed, label="Retrying", file=sys.stderr) as ids:
+        for count, _ in enumerate(ids, 1):  # noqa: B007 - the last count is what is wanted
+            pass
+    finish(count, "pushed again", "No failed job matches.")
+
+
+@click.command()
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--reason", default="", help="Kept with the job.")
+@with_appcontext
+def cancel(job_ids: tuple[str, ...], reason: str) -> None:
+    """Cancel jobs: those that wait at once, those that run by asking them to end."""
+    manager = this_manager()
+    reason = reason or f"cancelled by {os.environ.get('USER', 'somebody')} at the terminal"
+
+    def cancel_one(job_id: str) -> None:
+        if not manager.cancel(job_id, reason):
+            raise OptionError(f"Job {job_id} is {manager.find(job_id).status} already.")
+
+    each(job_ids, cancel_one, "cancelled, or asked to end")
+
+
+def this_manager() -> Manager:
+    """The manager of the application that the command line has loaded."""
+    manager: Manager = current_queues._get_current_object()  # type: ignore[attr-defined]
+    return manager
+
+
+def each(job_ids: tuple[str, ...], act: Any, done: str) -> None:
+    """Do something with each job; what is wrong with one does not keep the others from it."""
+    wrong = 0
+    for job_id in job_ids:
+        try:
+            act(job_id)
+        except QueuesError as error:
+            wrong += 1
+            click.echo(f"Error: {error}", err=True)
+        else:
+            click.echo(f"{job_id}  {done}")
+    if wrong:
+        sys.exit(1)
+
+
+def finish(count: int, done: str, nothing: str) -> None:
+    """Say how many it were; an exit code of its own says that nothing matched."""
+    if not count:
+        click.echo(nothing, err=True)
+        sys.exit(NOTHING_MATCHED)
+    click.echo(f"{count:,} {'job was' if count == 1 else 'jobs were'} {done}.")
+
+
+def read_payload(text: str) -> dict[str, Any]:
+    """Read the arguments, from standard input where the text is a dash."""
+    try:
+        payload = json.loads(sys.stdin.read() if text == "-" else text)
+    except ValueError as error:
+        raise PayloadError(f"--payload is not JSON: {error}.") from error
+    if not isinstance(payload, dict):
+        raise PayloadError("--payload is not a JSON object of arguments by name.")
+    return payload
+
+
+def read_time(text: str | None) -> datetime | None:
+    """Read a time of the command line."""
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
+    except ValueError as error:
+        raise OptionError(f"--at {text!r} is not a time such as 2026-12-24T18:00:00+01:00.") from error
+
+
+def log_fields(line: LogLine) -> dict[str, Any]:
+    """A log line for programs."""
+    return {**line._asdict(), "time": iso(line.time)}
+
+
+def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
+    """Print a job for a person."""
+    fields = job_fields(manager, record)
+    click.echo(f"{click.style(record.type, bold=True)}  {record.id}  {coloured(record.status)}")
+    facts = {
+        "Queue": f"{record.queue}, priority {record.priority}",
+        "Why": record.reason or record.held,
+        "Tags": ", ".join(record.tags),
+        "Pushed": local(record.created),
+        "Due": local(record.due) if record.status is Status.SCHEDULED else "",
+        "Started": local(record.started),
+        "Ended": local(record.finished),
+        "Attempts": f"{record.attempts} of {fields['tries']}",
+        "Progress": f"{record.progress.percent:g} % {record.progress.message}" if record.progress else "",
+        "Worker": record.worker,
+        "Payload": json.dumps(fields["payload"], ensure_ascii=False),
+        "Result": json.dumps(fields["result"], ensure_ascii=False) if record.result is not None else "",
+    }
+    for name, value in facts.items():
+        if value:
+            click.echo(f"  {name:9} {printable(str(value))}")
+    print_runs(record.history)
+    print_log(logs)
+
+
+def print_runs(history: tuple[Attempt, ...]) -> None:
+    """Print every run with its error; only the last one's traceback in full."""
+    if history:
+        click.echo(click.style("\nRuns", bold=True))
+    for attempt in history:
+        took = f"{(attempt.ended - attempt.started).total_seconds():.3f} s" if attempt.ended else "running"
+        error = f"  {printable(str(attempt.error))}" if attempt.error else ""
+        click.echo(f"  {attempt.run}  {local(attempt.started)}  {took}  {attempt.outcome or ''}{error}")
+    if history and history[-1].error and history[-1].error.traceback:
+        click.echo("\n" + printable(history[-1].error.traceback))
+
+
+def print_log(logs: list[LogLine]) -> None:
+    """Print what the job logged."""
+    if logs:
+        click.echo(click.style("\nLog", bold=True))
+    for line in logs:
+        context = "  ".join(f"{name}={value}" for name, value in line.context.items())
+        click.echo(
+            f"  {line.time.astimezone():%H:%M:%S.%f}"[:-3]
+            + f"  {line.level:8}  {printable(line.message)}  {click.style(printable(context), dim=True)}".rstrip()
+        )
+
+

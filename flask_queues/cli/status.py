@@ -1,0 +1,129 @@
+"""`flask queues status`: queues, statuses and workers at one glance."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from ..manager import Manager, current_queues
+from ..record import Status, WorkerRecord
+from .text import dump, iso, table
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--watch", is_flag=True, help="Show it again every second until Ctrl-C.")
+@with_appcontext
+def status(as_json: bool, watch: bool) -> None:
+    """Show how many jobs are where, and who works."""
+    manager = current_queues._get_current_object()  # type: ignore[attr-defined]
+    show = print_json if as_json else print_text
+    if not watch:
+        show(manager)
+        return
+    try:
+        while True:
+            if sys.stdout.isatty() and not as_json:
+                click.clear()
+            show(manager)
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return
+
+
+def print_json(manager: Manager) -> None:
+    """Print the shape that programs read."""
+    counts = manager.counts()
+    click.echo(
+        dump(
+            {
+                "statuses": counts.statuses,
+                "queues": counts.queues,
+                "workers": [worker_fields(manager, worker) for worker in manager.workers()],
+            }
+        )
+    )
+
+
+def worker_fields(manager: Manager, worker: WorkerRecord) -> dict[str, Any]:
+    """A worker for programs."""
+    return {
+        "name": worker.name,
+        "host": worker.host,
+        "pid": worker.pid,
+        "status": state(manager, worker),
+        "version": worker.version,
+        "queues": list(worker.queues),
+        "started": iso(worker.started),
+        "heartbeat": iso(worker.heartbeat),
+        "jobs": [job for child in worker.children for job in child.jobs],
+        "processes": [
+            {"name": child.name, "pid": child.pid, "memory_mb": child.memory, "jobs": list(child.jobs)}
+            for child in worker.children
+        ],
+    }
+
+
+def print_text(manager: Manager) -> None:
+    """Print tables for a person."""
+    counts = manager.counts()
+    click.echo(click.style(manager.storage.describe(), dim=True) + "\n")
+    words = [one.value for one in Status]
+    rows = [[name, *(shown(numbers[word]) for word in words)] for name, numbers in counts.queues.items()]
+    if rows:
+        rows.append(["all", *(shown(counts.statuses[word]) for word in words)])
+        click.echo(table(["Queue", *(word.capitalize() for word in words)], rows, right=range(1, 7)))
+    else:
+        click.echo("No queue holds a job yet.")
+    click.echo()
+    print_workers(manager, counts.statuses["pending"])
+
+
+def shown(number: int) -> str:
+    """A count; zeros step back."""
+    return f"{number:,}" if number else click.style("0", dim=True)
+
+
+def print_workers(manager: Manager, pending: int) -> None:
+    """Print who works, or that nobody does."""
+    workers = manager.workers()
+    if not any(state(manager, worker) in ("working", "idle") for worker in workers):
+        waits = f" {pending:,} jobs wait." if pending else ""
+        click.echo(f"No worker runs.{waits} Start one with: flask queues work")
+    if workers:
+        rows = [worker_row(manager, worker) for worker in workers]
+        click.echo(table(["Worker", "Status", "Busy", "Memory", "Heartbeat", "Queues"], rows, right=(2, 3)))
+
+
+def worker_row(manager: Manager, worker: WorkerRecord) -> list[str]:
+    """A worker's line."""
+    busy = sum(1 for child in worker.children if child.jobs)
+    memory = sum(child.memory or 0 for child in worker.children)
+    return [
+        f"{worker.host} {worker.pid}",
+        state(manager, worker),
+        f"{busy} of {len(worker.children)}",
+        f"{memory:.0f} MB",
+        f"{age(worker.heartbeat):.0f} s ago",
+        ", ".join(worker.queues) or "all",
+    ]
+
+
+def state(manager: Manager, worker: WorkerRecord) -> str:
+    """One word for how a worker is: it is silent before its lease ends, and lost after."""
+    silence = age(worker.heartbeat)
+    if silence > manager.config.lease:
+        return "lost"
+    if silence > max(5.0, manager.config.lease / 3):
+        return "silent"
+    return "working" if any(child.jobs for child in worker.children) else "idle"
+
+
+def age(moment: datetime) -> float:
+    """Seconds since then."""
+    return max(0.0, (datetime.now(timezone.utc) - moment).total_seconds())

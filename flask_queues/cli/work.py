@@ -1,0 +1,98 @@
+"""`flask queues work`: the worker."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from ..config import CHECKS, check_queue_names
+from ..errors import ConfigError
+from ..manager import Manager, current_queues
+from ..worker import Plan, Report, Share, Supervisor
+
+DISTRIBUTION = "flask-queues-panel"
+
+
+@click.command()
+@click.option("--queue", "queues", multiple=True, help="Queues to serve, strictly in this order: a,b. Default: all.")
+@click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Jobs run at a time.")
+@click.option("--timeout", type=float, help="Seconds a job may run where its type does not say.")
+@click.option("--memory", type=float, help="Megabytes above which a child is replaced after its job.")
+@click.option("--sleep", type=float, help="Seconds after which an idle child looks for work by itself.")
+@click.option("--tries", type=int, help="How often a job is tried where its type does not say.")
+@click.option("--max-jobs", type=int, help="Jobs after which a child is replaced.")
+@click.option("--max-time", type=click.FloatRange(min=0), help="Seconds after which the worker ends.")
+@click.option("--once", is_flag=True, help="Run the next job, if there is one, and end.")
+@click.option("--stop-when-empty", is_flag=True, help="End when no job waits.")
+@click.option("--reload", is_flag=True, help="Start again whenever the code changes; for development.")
+@click.option("--json", "json_lines", is_flag=True, help="Write a line of JSON a job.")
+@with_appcontext
+def work(queues: tuple[str, ...], reload: bool, json_lines: bool, **given: Any) -> None:
+    """Run jobs until told to stop.
+
+    SIGTERM or Ctrl-C lets jobs in hand finish within QUEUES_GRACE seconds and then gives them back;
+    a second one gives them back at once.
+    """
+    if reload:
+        work_and_reload()
+        return
+    manager = current_queues._get_current_object()  # type: ignore[attr-defined]
+    manager.config = replace(manager.config, **overrides(given))
+    plan = plan_of(manager, queues, given)
+    report = Report(json_lines=json_lines, colour=sys.stdout.isatty())
+    sys.exit(start(manager, plan, report))
+
+
+def overrides(given: dict[str, Any]) -> dict[str, Any]:
+    """Check the options that stand for configuration keys."""
+    names = ("timeout", "memory", "sleep", "tries", "max_jobs")
+    return {
+        name: CHECKS[name](f"--{name.replace('_', '-')}", given[name]) for name in names if given[name] is not None
+    }
+
+
+def plan_of(manager: Manager, queues: tuple[str, ...], given: dict[str, Any]) -> Plan:
+    """Make the plan that the options describe."""
+    once = given["once"]
+    share = Share(
+        queues=check_queue_names("--queue", ",".join(queues)) if queues else (),
+        max_jobs=1 if once else manager.config.max_jobs,
+        stop_when_empty=once or given["stop_when_empty"],
+        once=once,
+    )
+    return Plan(processes=1 if once else given["processes"], share=share, max_time=given["max_time"])
+
+
+def start(manager: Manager, plan: Plan, report: Report) -> int:
+    """Say what this worker is, make sure that it can work, and work."""
+    if not manager.storage.shared:
+        raise ConfigError(
+            f"{manager.storage.describe()} is private to one process: a worker would wait for ever. "
+            "Use the default storage, or Redis."
+        )
+    manager.counts()
+    if not manager.jobs:
+        report.says("warning", "No job type is registered; jobs of any type will stay pending.")
+    queues = ", ".join(manager.queue_order(plan.share.queues)) + ("" if plan.share.queues else " and any other")
+    processes = f"{plan.processes} process{'es' if plan.processes > 1 else ''}"
+    report.says("started", f"Working on {queues} with {processes}. Jobs are in {manager.storage.describe()}.")
+    code = Supervisor(manager, plan, report, metadata.version(DISTRIBUTION)).run()
+    report.says("stopped", "Stopped.")
+    return code
+
+
+def work_and_reload() -> None:
+    """Run the same command without `--reload`, again whenever a Python file changes."""
+    try:
+        from watchfiles import PythonFilter, run_process
+    except ImportError as error:
+        raise ConfigError(f"--reload needs watchfiles: pip install '{DISTRIBUTION}[reload]'.") from error
+    command = shlex.join(argument for argument in sys.orig_argv if argument != "--reload")
+    run_process(Path.cwd(), target=command, target_type="command", watch_filter=PythonFilter(), sigint_timeout=60)

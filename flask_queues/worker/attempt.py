@@ -1,0 +1,139 @@
+"""One run of one job: its code, its time limit, and what it ends in."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from .. import transitions
+from ..errors import Discard, JobTimeout, Retry, WorkerLost
+from ..job import Job, running_job
+from ..manager import Manager
+from ..record import JobError, JobRecord, Outcome, Progress, Status
+from ..registry import JobType
+from ..storage.base import Claim, Settlement
+from .interrupts import CancelNow, Interrupts, StopNow, TimeUp
+from .notes import Notes
+
+logger = logging.getLogger("flask_queues")
+
+
+class Attempt:
+    """One claimed job in this process; the `Run` that the job's methods talk to."""
+
+    def __init__(self, manager: Manager, claim: Claim, interrupts: Interrupts, stir: Callable[[], None]) -> None:
+        self.claim = claim
+        self.terms = manager.terms(claim)
+        self.attempt = claim.attempts + 1
+        self.payload: dict[str, Any] = {}
+        self.notes = Notes(self._keep, claim.runs + 1, stir)
+        self._manager = manager
+        self._interrupts = interrupts
+        self._type: JobType = manager.jobs[claim.type]
+
+    def run(self) -> Settlement:
+        """Run the job and return what becomes of it; no exception of the job leaves this."""
+        settlement = self._decide()
+        progress, lines = self.notes.take()
+        if progress is None and not lines:
+            return settlement
+        return settlement._replace(progress=progress, logs=tuple(lines))
+
+    def _decide(self) -> Settlement:
+        claim, terms = self.claim, self.terms
+        if transitions.is_hopeless(claim, terms):
+            return transitions.last_words_said(claim)
+        if transitions.is_last_words(claim, terms):
+            self._say_last_words(exception_of(transitions.read_error(claim.error)))
+            return transitions.last_words_said(claim)
+        if transitions.is_expired(claim):
+            return transitions.expired(claim)
+        return self._run_job()
+
+    def _run_job(self) -> Settlement:
+        claim, terms = self.claim, self.terms
+        try:
+            result = self._call_handle()
+            self._raise_swallowed()
+        except Retry as word:
+            return transitions.put_off(claim, word.delay)
+        except Discard as word:
+            return transitions.discarded(claim, word.reason)
+        except StopNow:
+            return transitions.given_back(claim, begun=True)
+        except CancelNow:
+            return transitions.cancelled(claim)
+        except TimeUp as error:
+            exception = JobTimeout(f"The job ran longer than its timeout of {terms.timeout:g} s.")
+            exception.__suppress_context__ = True
+            return self._fail(exception.with_traceback(error.__traceback__), Outcome.TIMED_OUT)
+        except BaseException as error:  # noqa: BLE001 - sys.exit() in a job ends the job, not the worker
+            return self._fail(error, Outcome.FAILED)
+        return transitions.completed(claim, self._manager.dump_result(claim, result))
+
+    def _call_handle(self) -> Any:
+        self.payload = self._type.shape.load(self.claim.payload)
+        job = self._new_job()
+        with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
+            result = job.handle(**self.payload)
+            return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+    def _raise_swallowed(self) -> None:
+        """An interrupt that the job caught has ended it all the same."""
+        if self._interrupts.thrown is not None:
+            raise self._interrupts.thrown
+
+    def _fail(self, error: BaseException, outcome: Outcome) -> Settlement:
+        text = transitions.describe_exception(error)
+        settlement = transitions.failed(self.claim, self.terms, text, outcome)
+        if settlement.status is Status.FAILED:
+            self._say_last_words(error)
+        return settlement
+
+    def _say_last_words(self, error: BaseException) -> None:
+        job = self._new_job()
+        try:
+            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
+                job.failed(error)
+        except BaseException:
+            logger.exception("failed() of job %s (%s) raised.", self.claim.id, self.claim.type)
+
+    def _new_job(self) -> Job:
+        job = self._type.job_class()
+        job.bind(self)
+        running_job.set(job)
+        return job
+
+    def _keep(self, progress: Progress | None, lines: Any) -> bool:
+        return self._manager.note(self.claim, progress, lines)
+
+    # What the job's own methods reach
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to stop."""
+        return self._interrupts.stopping
+
+    def progress(self, progress: Progress) -> None:
+        """Keep how far the job is."""
+        self.notes.progress(progress)
+
+    def log(self, level: str, message: str, context: dict[str, Any]) -> None:
+        """Keep a line with the job."""
+        self.notes.log(level, message, context)
+
+    def record(self) -> JobRecord:
+        """Read the job as it is stored now."""
+        return self._manager.find(self.claim.id)
+
+
+def exception_of(error: JobError | None) -> Exception:
+    """Make of a kept error what `failed` gets when no process is left that saw the exception."""
+    if error is None:
+        return WorkerLost("The process that ran the job is gone.")
+    kind = JobTimeout if error.type.endswith("JobTimeout") else WorkerLost
+    return kind(error.message)
+

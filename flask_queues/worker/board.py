@@ -1,0 +1,74 @@
+"""A few numbers shared by the processes of a worker, in memory that they inherit."""
+
+from __future__ import annotations
+
+import mmap
+import time
+
+FIELDS = 5
+IDLE, TOKEN, DEADLINE, CANCEL, DONE = range(FIELDS)
+
+
+class Slot:
+    """What one child shows the supervisor and the keeper. Each number has one writer at a time."""
+
+    def __init__(self, numbers: memoryview, index: int) -> None:
+        self._numbers = numbers
+        self._at = index * FIELDS
+
+    def clear(self) -> None:
+        """Begin anew, for a new child."""
+        for field in range(FIELDS):
+            self._numbers[self._at + field] = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether the child sleeps and may be woken."""
+        return bool(self._numbers[self._at + IDLE])
+
+    @idle.setter
+    def idle(self, value: bool) -> None:
+        self._numbers[self._at + IDLE] = value
+
+    @property
+    def token(self) -> int:
+        """The claim token of the job in hand, 0 for none."""
+        return int(self._numbers[self._at + TOKEN])
+
+    @property
+    def done(self) -> int:
+        """Jobs that the child has run."""
+        return int(self._numbers[self._at + DONE])
+
+    @property
+    def cancel(self) -> int:
+        """The claim token of the job that the keeper wants ended."""
+        return int(self._numbers[self._at + CANCEL])
+
+    @cancel.setter
+    def cancel(self, token: int) -> None:
+        self._numbers[self._at + CANCEL] = token
+
+    def begin(self, token: int, seconds: float) -> None:
+        """Show which job is in hand, and when it must be over."""
+        self._numbers[self._at + TOKEN] = token
+        self._numbers[self._at + DEADLINE] = time.monotonic_ns() + int(seconds * 1e9)
+
+    def end(self) -> None:
+        """Show that no job is in hand."""
+        self._numbers[self._at + DEADLINE] = 0
+        self._numbers[self._at + TOKEN] = 0
+        self._numbers[self._at + DONE] += 1
+
+    def late(self) -> float:
+        """Seconds since the job in hand should have been over; negative before, and without a job."""
+        deadline = self._numbers[self._at + DEADLINE]
+        return (time.monotonic_ns() - deadline) / 1e9 if deadline else -1.0
+
+
+class Board:
+    """The slots of all children, in anonymous shared memory."""
+
+    def __init__(self, slots: int) -> None:
+        self._numbers = memoryview(mmap.mmap(-1, max(slots, 1) * FIELDS * 8)).cast("q")
+        self.slots = [Slot(self._numbers, index) for index in range(slots)]

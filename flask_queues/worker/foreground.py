@@ -1,0 +1,76 @@
+"""One job in the foreground: claimed like any other, without a time limit, its lease kept by a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from ..errors import QueuesError, UnknownJobType
+from ..manager import Manager
+from ..record import ChildRecord
+from ..storage.base import Settlement
+from .attempt import Attempt
+from .interrupts import Interrupts
+from .notes import JobLogHandler
+from .process import process_name
+from .steward import Steward
+from .supervisor import this_worker
+
+
+class NoInterrupts(Interrupts):
+    """Lets a job take its time."""
+
+    @contextlib.contextmanager
+    def armed(self, seconds: float) -> Iterator[None]:  # noqa: ARG002 - a debugger may hold the job for hours
+        """Do not limit the run."""
+        self.thrown = None
+        yield
+
+
+def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
+    """Claim, run and settle one job in this process and thread.
+
+    Raises `JobNotFound`, `UnknownJobType`, or `TransitionError` for a job that cannot run again.
+    """
+    record = manager.find(job_id)
+    if record.type not in manager.jobs:
+        raise UnknownJobType(f"The job type {record.type} is not registered in this application.")
+    name = process_name(os.getpid(), int(time.time()))
+    claim = manager.claim(name, job_id)
+    JobLogHandler.install()
+    with kept_alive(manager, name):
+        steward: Steward
+        attempt = Attempt(manager, claim, NoInterrupts(lambda: False), lambda: steward.stir())
+        steward = Steward(attempt.notes.flush)
+        settlement = attempt.run()
+    manager.step(name, [settlement])
+    return settlement
+
+
+@contextlib.contextmanager
+def kept_alive(manager: Manager, name: str) -> Iterator[None]:
+    """Extend the claims of this process while the block runs, also while a debugger holds the job."""
+    over = threading.Event()
+    child = ChildRecord(name=name, pid=os.getpid())
+    worker = replace(this_worker((), "foreground"), name=name, children=(child,))
+
+    def keep() -> None:
+        while not over.is_set():
+            with suppress(QueuesError):
+                manager.heartbeat(replace(worker, heartbeat=datetime.now(timezone.utc)))
+            over.wait(manager.config.lease / 3)
+
+    thread = threading.Thread(target=keep, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        manager.forget_worker(name)

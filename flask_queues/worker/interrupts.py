@@ -1,0 +1,103 @@
+"""What is thrown into a running job from outside, and the signals that throw it.
+
+These are `BaseException`s, so that a job's `except Exception` does not swallow them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+#: While the storage is inside a call nothing is thrown; it is asked again after so many seconds.
+PATIENCE = 0.01
+
+
+class Interrupt(BaseException):
+    """Base of what is thrown into a job."""
+
+
+class TimeUp(Interrupt):
+    """The job's timeout is over."""
+
+
+class StopNow(Interrupt):
+    """The worker's grace is over: the job goes back."""
+
+
+class CancelNow(Interrupt):
+    """Somebody asked for the end of this job."""
+
+
+class Interrupts:
+    """Delivers a timeout, a stop or a cancellation to the job that runs in the main thread.
+
+    Armed only while the job's own code runs, so that nothing is thrown into a settlement.
+    """
+
+    def __init__(self, busy: Callable[[], bool]) -> None:
+        self._busy = busy
+        self._armed = False
+        self._waiting: type[Interrupt] | None = None
+        #: What was thrown into this run, whether or not the job let it through.
+        self.thrown: type[Interrupt] | None = None
+        #: Whether the worker was asked to stop.
+        self.stopping = False
+        self._wake: int | None = None
+        self._wants_cancel: Callable[[], bool] = lambda: False
+
+    def install(self, wake: int, wants_cancel: Callable[[], bool]) -> None:
+        """Take over the child's signals; `wake` is written to when the worker is to stop."""
+        self._wake = wake
+        self._wants_cancel = wants_cancel
+        os.set_blocking(wake, False)
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, self._on_cancel)
+        signal.signal(signal.SIGALRM, self._on_alarm)
+
+    @contextlib.contextmanager
+    def armed(self, seconds: float) -> Iterator[None]:
+        """Let interrupts through; the first comes after so many seconds."""
+        self.thrown = self._waiting = None
+        if HAS_TIMER:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+        self._armed = True
+        try:
+            yield
+        finally:
+            self._armed = False
+            if HAS_TIMER:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _on_stop(self, *_: Any) -> None:
+        if self.stopping:
+            self._throw(StopNow)
+            return
+        self.stopping = True
+        if self._wake is not None:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._wake, b"s")
+
+    def _on_cancel(self, *_: Any) -> None:
+        if self._wants_cancel():
+            self._throw(CancelNow)
+
+    def _on_alarm(self, _signal: int, _frame: FrameType | None) -> None:
+        self._throw(self._waiting or TimeUp)
+
+    def _throw(self, interrupt: type[Interrupt]) -> None:
+        if not self._armed:
+            return
+        if self._busy():
+            self._waiting = interrupt
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            return
+        self.thrown = interrupt
+        raise interrupt
+
+
+HAS_TIMER = hasattr(signal, "setitimer")

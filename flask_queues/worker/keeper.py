@@ -1,0 +1,189 @@
+"""The keeper: extends leases, wakes sleeping children, rescues stalled jobs, tidies up.
+
+A process of its own beside the children, so that a job that never lets go of the interpreter does
+not cost its worker the lease.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from ..errors import StorageError, StorageFormatError
+from ..manager import Manager
+from ..record import ChildRecord, JobError, Outcome, WorkerRecord
+from ..storage.base import Claim
+from .board import Board
+from .process import kill_group
+from .report import Report
+
+#: Seconds between heartbeats, unless the lease asks for more.
+HEARTBEAT = 1.0
+#: Seconds after a change in which changes are asked for often, and how seldom (s) after it.
+LIVELY = 1.0
+QUIET_INTERVAL = 0.005
+
+
+class Keeper:
+    """Looks after one worker. The supervisor tells it which children live, and which died of what."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        worker: WorkerRecord,
+        *,
+        board: Board,
+        notices: int,
+        wake: list[int],
+        report: Report,
+    ) -> None:
+        self._manager = manager
+        self._worker = worker
+        self._board = board
+        self._notices = notices
+        self._wake = wake
+        self._report = report
+        self._unread = b""
+        self._slots: dict[str, int] = {}
+        self._over = False
+        self._watcher = manager.watcher()
+        self._beat = min(HEARTBEAT, manager.config.lease / 3)
+        self._next_beat = 0.0
+        self._stale = True
+        self._changed_at = 0.0
+        self._due_at: float | None = None
+        self._cancelling: dict[int, float] = {}
+
+    def work(self) -> None:
+        """Keep the worker until the supervisor says that it is over."""
+        while not self._over:
+            try:
+                self._listen()
+                self._wake_children()
+                self._beat_if_due()
+            except StorageFormatError:
+                raise
+            except StorageError as error:
+                self._report.problem(str(error))
+                self._next_beat = time.monotonic() + self._beat
+                time.sleep(0.2)
+        self._manager.forget_worker(self._worker.name)
+
+    # What the supervisor says
+
+    def _listen(self) -> None:
+        quiet = time.monotonic() - self._changed_at > LIVELY
+        interval = QUIET_INTERVAL if quiet else self._watcher.interval
+        if select.select([self._notices], [], [], interval)[0]:
+            said = os.read(self._notices, 65_536)
+            self._over = not said
+            *lines, self._unread = (self._unread + said).split(b"\n")
+            for line in lines:
+                self._heed(json.loads(line))
+
+    def _heed(self, notice: dict[str, Any]) -> None:
+        if "children" in notice:
+            self._know(notice["children"])
+        elif "died" in notice:
+            self._bury(notice["died"], Outcome(notice["outcome"]), JobError(*notice["error"]))
+        elif "stopped" in notice:
+            self._manager.give_back(notice["stopped"])
+        else:
+            self._over = True
+
+    def _know(self, children: list[list[Any]]) -> None:
+        self._slots = {name: slot for name, _, _, slot in children}
+        known = tuple(ChildRecord(name=name, pid=pid, memory=memory) for name, pid, memory, _ in children)
+        self._worker = described(self._worker, known)
+        self._next_beat = min(self._next_beat, time.monotonic() + 0.1)
+
+    def _bury(self, child: str, outcome: Outcome, error: JobError) -> None:
+        for claim in self._manager.bury(child, outcome, error):
+            self._tell(claim, str(outcome), error.message)
+        self._stale = True
+
+    # Waking
+
+    def _wake_children(self) -> None:
+        if self._watcher.changed():
+            self._stale = True
+            self._changed_at = time.monotonic()
+            self._due_at = self._ask_due()
+        if self._due_at is not None and time.monotonic() >= self._due_at:
+            self._stale = True
+            self._due_at = None
+        if self._stale:
+            self._wake_one()
+
+    def _ask_due(self) -> float | None:
+        left = self._manager.next_due()
+        return None if left is None else time.monotonic() + left / 1000
+
+    def _wake_one(self) -> None:
+        idle = next((n for n, slot in enumerate(self._board.slots) if slot.idle), None)
+        if idle is None:
+            return
+        if not self._manager.pending(self._worker.queues):
+            self._stale = False
+            if self._due_at is None:
+                self._due_at = self._ask_due()
+            return
+        self._board.slots[idle].idle = False
+        try:
+            os.write(self._wake[idle], b"w")
+        except BlockingIOError:
+            return
+
+    # The heartbeat and what goes with it
+
+    def _beat_if_due(self) -> None:
+        now = time.monotonic()
+        if now < self._next_beat:
+            return
+        self._next_beat = now + self._beat
+        heartbeat = self._manager.heartbeat(self._worker)
+        self._cancel(heartbeat.to_cancel)
+        for claim in self._manager.rescue():
+            self._tell(claim, "rescued", "its worker vanished and the lease ran out")
+            self._stale = True
+        if self._manager.release_held():
+            self._stale = True
+        self._manager.retain()
+        self._manager.maintain()
+
+    def _cancel(self, claims: list[Claim]) -> None:
+        """Throw the cancellation into the job; kill its process where that does not help in time."""
+        now = time.monotonic()
+        self._cancelling = {claim.token: self._cancelling.get(claim.token, now) for claim in claims}
+        for claim in claims:
+            slot = self._slots.get(claim.worker)
+            pid = next((child.pid for child in self._worker.children if child.name == claim.worker), None)
+            if slot is None or pid is None:
+                continue
+            if now - self._cancelling[claim.token] > self._manager.config.grace:
+                kill_group(pid)
+            else:
+                self._board.slots[slot].cancel = claim.token
+                signal_cancel(pid)
+
+    def _tell(self, claim: Claim, event: str, why: str) -> None:
+        self._report.says(event, f"{event:10}  {claim.type}  {claim.id}  {why}", job=claim.id, type=claim.type)
+
+
+def described(worker: WorkerRecord, children: tuple[ChildRecord, ...]) -> WorkerRecord:
+    """The worker with its children of now."""
+    return replace(worker, children=children, heartbeat=datetime.now(timezone.utc))
+
+
+def signal_cancel(pid: int) -> None:
+    """Tell a child that the job in its hand is to be cancelled."""
+    try:
+        os.kill(pid, signal.SIGUSR1)
+    except ProcessLookupError:
+        return

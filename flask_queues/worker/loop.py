@@ -1,0 +1,189 @@
+"""A child's work: claim, run, settle, until it is told to stop or has done its share."""
+
+from __future__ import annotations
+
+import enum
+import os
+import select
+import time
+from dataclasses import dataclass
+
+from ..errors import StorageError, StorageFormatError
+from ..manager import Manager
+from ..storage.base import Claim, Settlement, Wanted
+from .attempt import Attempt
+from .board import Slot
+from .hand import Hand
+from .interrupts import Interrupts
+from .pace import Pace
+from .report import Report
+from .steward import Steward
+
+#: Seconds by which a job may outlive its timeout before its process is killed.
+KILL_AFTER = 5.0
+#: Seconds after which the list of all queues is asked anew.
+QUEUES_AGE = 1.0
+#: Seconds between attempts to reach a storage that failed, at most.
+LONGEST_RETRY = 5.0
+
+
+class End(enum.IntEnum):
+    """Why a child ended, as its exit code."""
+
+    STOPPED = 0
+    #: It has run its number of jobs.
+    WORN = 10
+    #: Nothing was left to do, and it was asked to stop then.
+    EMPTY = 11
+    #: It cannot work at all; another child could not either.
+    UNABLE = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What a child is to do."""
+
+    #: In order; empty means all.
+    queues: tuple[str, ...]
+    #: Jobs after which the child ends.
+    max_jobs: int
+    stop_when_empty: bool = False
+    #: Whether the worker ends with this child.
+    once: bool = False
+
+
+class Loop:
+    """Claims, runs and settles jobs in this process."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        name: str,
+        share: Share,
+        *,
+        interrupts: Interrupts,
+        slot: Slot,
+        report: Report,
+        wake: int,
+    ) -> None:
+        self._manager = manager
+        self._name = name
+        self._share = share
+        self._interrupts = interrupts
+        self._slot = slot
+        self._report = report
+        self._wake = wake
+        self._hand = Hand(self._settle)
+        self._steward = Steward(self._hand.relieve, self._flush_notes)
+        self._attempt: Attempt | None = None
+        self._ran: dict[str, tuple[Attempt, float]] = {}
+        self._pace = Pace()
+        self._left = share.max_jobs
+        self._queues: list[str] = []
+        self._queues_at = 0.0
+
+    def work(self) -> End:
+        """Work until there is a reason to end."""
+        while True:
+            if self._interrupts.stopping:
+                return self._finish(End.STOPPED)
+            if self._left <= 0:
+                return self._finish(End.WORN)
+            claims = self._exchange()
+            if claims:
+                self._run_all(claims)
+            elif self._share.stop_when_empty:
+                return self._finish(End.EMPTY)
+            else:
+                self._sleep()
+
+    def run_one(self, claim: Claim) -> Settlement:
+        """Run one claim that was made elsewhere, and settle it."""
+        settlement = self._run(claim)
+        self._settle([settlement])
+        return settlement
+
+    def _exchange(self) -> list[Claim]:
+        """Settle what is done and claim what is next, in one step."""
+        wanted = Wanted(
+            queues=self._serve(),
+            types=self._manager.jobs.keys(),
+            lease=self._manager.lease,
+            limit=min(self._left, self._pace.limit()),
+            short=self._pace.short,
+        )
+        return self._step(self._hand.take_done(), wanted)
+
+    def _settle(self, settled: list[Settlement]) -> None:
+        self._step(settled, None)
+
+    def _step(self, settled: list[Settlement], wanted: Wanted | None) -> list[Claim]:
+        pause = 0.1
+        while True:
+            try:
+                step = self._manager.step(self._name, settled, wanted)
+            except StorageFormatError:
+                raise
+            except StorageError as error:
+                self._report.problem(str(error))
+                if self._interrupts.stopping and pause >= LONGEST_RETRY:
+                    return []
+                time.sleep(pause)
+                pause = min(pause * 2, LONGEST_RETRY)
+            else:
+                self._tell(settled, step.lost)
+                return step.claims
+
+    def _tell(self, settled: list[Settlement], lost: list[str]) -> None:
+        for settlement in settled:
+            ran = self._ran.pop(settlement.id, None)
+            if ran is not None:
+                attempt, seconds = ran
+                self._report.settled(attempt.claim, attempt.terms, settlement, seconds, lost=settlement.id in lost)
+        self._report.flush()
+
+    def _serve(self) -> list[str]:
+        if not self._queues or (not self._share.queues and time.monotonic() - self._queues_at > QUEUES_AGE):
+            self._queues = self._manager.queue_order(self._share.queues)
+            self._queues_at = time.monotonic()
+        return self._queues
+
+    def _run_all(self, claims: list[Claim]) -> None:
+        self._hand.fill(claims)
+        if len(claims) > 1:
+            self._steward.stir()
+        while (claim := self._hand.next()) is not None:
+            self._hand.done(self._run(claim))
+            if self._interrupts.stopping:
+                self._hand.give_back()
+
+    def _run(self, claim: Claim) -> Settlement:
+        self._attempt = attempt = Attempt(self._manager, claim, self._interrupts, self._steward.stir)
+        began = time.perf_counter()
+        self._slot.begin(claim.token, attempt.terms.timeout + KILL_AFTER)
+        settlement = attempt.run()
+        self._slot.end()
+        seconds = time.perf_counter() - began
+        self._attempt = None
+        self._pace.ran(claim.type, seconds)
+        self._ran[claim.id] = (attempt, seconds)
+        self._left -= 1
+        return settlement
+
+    def _flush_notes(self) -> bool:
+        attempt = self._attempt
+        return attempt is not None and attempt.notes.flush()
+
+    def _sleep(self) -> None:
+        """Wait to be woken by the keeper; look all the same after `QUEUES_SLEEP` seconds."""
+        self._slot.idle = True
+        woken, _, _ = select.select([self._wake], [], [], self._manager.config.sleep)
+        self._slot.idle = False
+        if woken:
+            os.read(self._wake, 4096)
+        self._queues_at = 0.0
+
+    def _finish(self, end: End) -> End:
+        self._hand.give_back()
+        self._settle(self._hand.take_done())
+        return end

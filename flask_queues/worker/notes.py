@@ -1,0 +1,113 @@
+"""What a running job says: progress and log lines, kept with it while it runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import Any
+
+from ..errors import QueuesError
+from ..job import running_job
+from ..payload import dump_json
+from ..record import LogLine, Progress
+
+#: Lines kept of one run.
+MAX_LINES = 1000
+MAX_LINE = 4_000
+TOO_MANY = f"Only {MAX_LINES} lines of a run are kept; the rest is left out."
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+Keep = Callable[[Progress | None, Sequence[LogLine]], bool]
+
+
+class Notes:
+    """Collects what one run says and hands it on, at most a tenth of a second later."""
+
+    def __init__(self, keep: Keep, run: int, stir: Callable[[], None]) -> None:
+        self._keep = keep
+        self._run = run
+        self._stir = stir
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+        self._lines: list[LogLine] = []
+        self._count = 0
+
+    def progress(self, progress: Progress) -> None:
+        """Note how far the job is; only the last word counts."""
+        with self._lock:
+            self._progress = progress
+        self._stir()
+
+    def log(self, level: str, message: str, context: dict[str, Any]) -> None:
+        """Note a line; a level that is none counts as info."""
+        level = level.lower()
+        line = LogLine(
+            datetime.now(timezone.utc),
+            level if level in LEVELS else "info",
+            readable(message),
+            {name: plain(value) for name, value in context.items()},
+            self._run,
+        )
+        with self._lock:
+            self._count += 1
+            if self._count <= MAX_LINES:
+                self._lines.append(line)
+            elif self._count == MAX_LINES + 1:
+                self._lines.append(line._replace(level="warning", message=TOO_MANY, context={}))
+        self._stir()
+
+    def take(self) -> tuple[Progress | None, list[LogLine]]:
+        """Take what was not handed on yet."""
+        with self._lock:
+            progress, lines = self._progress, self._lines
+            self._progress, self._lines = None, []
+        return progress, lines
+
+    def flush(self) -> bool:
+        """Hand on what there is, and tell whether there was any; where it fails, that is lost, not the job."""
+        progress, lines = self.take()
+        if progress is None and not lines:
+            return False
+        with suppress(QueuesError):
+            self._keep(progress, lines)
+        return True
+
+
+class JobLogHandler(logging.Handler):
+    """Keeps what the standard `logging` gets inside a job with that job."""
+
+    @classmethod
+    def install(cls) -> None:
+        """Listen to everything that is logged in this process."""
+        root = logging.getLogger()
+        if not any(isinstance(handler, cls) for handler in root.handlers):
+            root.addHandler(cls())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note the line, if a job runs in this context."""
+        job = running_job.get(None)
+        if job is None or record.name.startswith("flask_queues"):
+            return
+        try:
+            job.log(record.levelname, self.format(record), logger=record.name)
+        except Exception:  # noqa: BLE001 - logging must never break the job
+            self.handleError(record)
+
+
+def readable(message: object) -> str:
+    """Cut a message, and make text of it that can be stored."""
+    return str(message)[:MAX_LINE].encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it, else as text."""
+    if isinstance(value, (str, int, bool)) or value is None:
+        return readable(value) if isinstance(value, str) else value
+    try:
+        dump_json("context", value)
+    except QueuesError:
+        return readable(repr(value))
+    return value

@@ -1,0 +1,35 @@
+"""How long jobs of each type take here, and so how many may be claimed at once."""
+
+from __future__ import annotations
+
+#: Claims are taken ahead for so much work, in seconds, and never more than so many.
+AHEAD_SECONDS = 0.005
+AHEAD_CLAIMS = 32
+SHORT = 0.001
+#: Weight of the latest run in the mean.
+WEIGHT = 0.2
+
+
+class Pace:
+    """Keeps a moving mean of the run time of each job type, and which types are short."""
+
+    def __init__(self) -> None:
+        self.short: set[str] = set()
+        self._means: dict[str, float] = {}
+        self._last = SHORT
+
+    def ran(self, type_string: str, seconds: float) -> None:
+        """Take a run into account."""
+        mean = self._means.get(type_string)
+        mean = seconds if mean is None else mean + WEIGHT * (seconds - mean)
+        self._means[type_string] = self._last = mean
+        if mean < SHORT and seconds < SHORT * 5:
+            self.short.add(type_string)
+        else:
+            self.short.discard(type_string)
+
+    def limit(self) -> int:
+        """How many claims to take: several only while jobs are short."""
+        if self._last >= SHORT or not self.short:
+            return 1
+        return max(1, min(AHEAD_CLAIMS, int(AHEAD_SECONDS / max(self._last, 1e-6))))

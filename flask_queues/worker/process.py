@@ -1,0 +1,95 @@
+"""The birth of a worker's processes, and what is asked of the system about them."""
+
+from __future__ import annotations
+
+import contextvars
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+#: Exit code of a process whose own code raised.
+BROKEN = 70
+
+
+def process_name(pid: int, start: int) -> str:
+    """`host:pid:start`, which no other process has or had."""
+    return f"{socket.gethostname()}:{pid}:{start}"
+
+
+def fork(run: Callable[[], int], lifeline: int) -> int:
+    """Fork a process that runs this and dies with its parent; returns its pid.
+
+    `lifeline` is the reading end of a pipe whose writing end only the parent holds. The child is
+    its own process group, so that what a job started can be killed with it, and runs in a fresh
+    context, without the application context that Flask's command line has pushed.
+    """
+    parent = os.getpid()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = BROKEN
+    try:
+        os.setpgid(0, 0)
+        die_with_parent(parent, lifeline)
+        code = contextvars.Context().run(run)
+    except BaseException:  # noqa: BLE001 - nothing may run on into the parent's code
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def die_with_parent(parent: int, lifeline: int) -> None:
+    """Have this process killed when its parent ends, however that happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        threading.Thread(target=wait_for_end, args=(lifeline,), daemon=True).start()
+    if os.getppid() != parent:
+        os._exit(BROKEN)
+
+
+def wait_for_end(lifeline: int) -> None:
+    """End this process when the other end of the pipe is gone."""
+    while os.read(lifeline, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_group(pid: int) -> None:
+    """Kill a child and everything it has started."""
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def memory_of(pid: int) -> float | None:
+    """Megabytes (10^6 bytes) of memory that are this process's share (PSS); None where it is not told."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return None
+
+
+def signal_name(number: int) -> str:
+    """`SIGKILL` for 9."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

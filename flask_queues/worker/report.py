@@ -1,0 +1,144 @@
+"""The worker's output: one line a job, for a person or for a program."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from datetime import datetime, timezone
+from typing import Any
+
+import click
+
+from ..record import Outcome, Status
+from ..storage.base import Claim, Settlement
+from ..transitions import Terms, read_error
+
+COLOURS = {"completed": "green", "failed": "red", "retry": "yellow", "cancelled": "bright_black", "lost": "red"}
+WORD_WIDTH = 10
+
+
+class Report:
+    """Writes lines to standard output; those of jobs are collected and written together."""
+
+    def __init__(self, *, json_lines: bool, colour: bool) -> None:
+        self._json = json_lines
+        self._colour = colour
+        self._lines: list[str] = []
+        self._lock = threading.Lock()
+        self._problem = ""
+
+    def settled(self, claim: Claim, terms: Terms, done: Settlement, seconds: float, *, lost: bool) -> None:
+        """Note the line of a job that this process ran."""
+        fields: dict[str, Any] = {
+            "event": event_of(done, lost=lost),
+            "type": claim.type,
+            "job": claim.id,
+            "queue": claim.queue,
+            "attempt": min(claim.attempts + 1, terms.tries),
+            "tries": terms.tries,
+            "seconds": round(seconds, 6),
+        }
+        if done.status is Status.SCHEDULED:
+            fields["again_in"] = done.delay / 1000
+        if (error := read_error(done.error or (claim.error if done.status is Status.FAILED else None))) is not None:
+            fields["error"] = str(error)
+        if done.reason:
+            fields["reason"] = done.reason
+        self._add(fields, job_line)
+
+    def says(self, event: str, text: str, **fields: Any) -> None:
+        """Write a line about the worker itself, at once."""
+        self._add({"event": event, "text": text, **fields}, worker_line)
+        self.flush()
+
+    def problem(self, text: str) -> None:
+        """Write a line about something that keeps the worker from its work; once, until it changes."""
+        if text != self._problem:
+            self._problem = text
+            self.says("problem", text)
+
+    def flush(self) -> None:
+        """Write the lines that were noted."""
+        with self._lock:
+            lines, self._lines = self._lines, []
+        if lines:
+            write("".join(lines).encode("utf-8", "backslashreplace"))
+
+    def _add(self, fields: dict[str, Any], line: Any) -> None:
+        now = datetime.now(timezone.utc)
+        if self._json:
+            text = json.dumps({"time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **fields})
+        else:
+            text = line(now.astimezone(), fields)
+            text = text if self._colour else click.unstyle(text)
+        with self._lock:
+            self._lines.append(text + "\n")
+
+
+def event_of(done: Settlement, *, lost: bool) -> str:
+    """One word for what became of a job."""
+    if lost:
+        return "lost"
+    if done.status is Status.SCHEDULED:
+        return "put off" if done.outcome is Outcome.PUT_OFF else "retry"
+    return "given back" if done.status is Status.PENDING else done.status.value
+
+
+def job_line(now: datetime, fields: dict[str, Any]) -> str:
+    """The line of a job for a person."""
+    event = fields["event"]
+    parts = [
+        click.style(f"{now:%H:%M:%S}", dim=True),
+        click.style(f"{event:{WORD_WIDTH}}", fg=COLOURS.get(event), bold=event == "failed"),
+        fields["type"],
+        click.style(fields["job"], dim=True),
+        click.style(f"in {fields['queue']}", dim=True),
+        duration(fields["seconds"]),
+    ]
+    if fields["attempt"] > 1 or event == "retry":
+        parts.append(f"attempt {fields['attempt']} of {fields['tries']}")
+    if "again_in" in fields:
+        parts.append(f"again in {duration(fields['again_in'])}")
+    if "error" in fields:
+        parts.append(click.style(one_line(fields["error"]), fg="red" if event == "failed" else None))
+    if "reason" in fields:
+        parts.append(one_line(fields["reason"]))
+    return "  ".join(parts)
+
+
+def worker_line(now: datetime, fields: dict[str, Any]) -> str:
+    """A line about the worker for a person."""
+    colour = "red" if fields["event"] == "problem" else None
+    return f"{click.style(f'{now:%H:%M:%S}', dim=True)}  {click.style(one_line(fields['text'], 1000), fg=colour)}"
+
+
+def one_line(text: str, width: int = 200) -> str:
+    """Cut a text to one line without control characters, which could repaint a terminal."""
+    line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def duration(seconds: float) -> str:
+    """A time span in two units at most."""
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.1f} ms"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def write(data: bytes) -> None:
+    """Write to standard output past its buffer, whole lines at a time; a closed pipe is not a failure."""
+    try:
+        while data:
+            data = data[os.write(sys.stdout.fileno(), data) :]
+    except (OSError, ValueError):
+        return
