@@ -22,6 +22,10 @@ DEFAULTS: dict[str, object] = {
     "PACE": 0.0,
     #: offer two accounts whose passwords stand on the sign-in page
     "DEMO_ACCOUNTS": True,
+    #: the queues in the order in which a worker looks into them
+    "QUEUES_NAMES": ("mail", "default", "images"),
+    #: megabytes; a picture of 4000 pixels takes some while it is made smaller
+    "QUEUES_MEMORY": 300,
     "MAX_CONTENT_LENGTH": 20 * 1024 * 1024,
     "SESSION_COOKIE_NAME": "daylight",
     "SESSION_COOKIE_SAMESITE": "Lax",

@@ -50,6 +50,7 @@ class Look(Job):
     type = "pictures:look"
     name = "Make a look"
     queue = "images"
+    priority = -10  # nobody waits for it: thumbnails go first
     tries = 2
     backoff = 5
 
@@ -96,7 +97,7 @@ class ImportFolder(Job):
         imports.mark(self.payload["import_id"], "failed", str(exception))
 
 
-@queues.job("pictures:mail", queue="mail", tries=4, backoff=[3, 15, 60], timeout=30, name="Send mail")
+@queues.job("pictures:mail", queue="mail", tries=3, backoff=[3, 12], timeout=30, name="Send mail")
 def send_mail(mail_id: int) -> None:
     """Puts a mail into the outbox folder; a second run finds it sent and does nothing."""
     mail = row_of(outbox.find(mail_id), "mail")

@@ -26,7 +26,7 @@ def checked(content: bytes, name: str) -> NewPicture:
 
 def title_from(name: str) -> str:
     words = PurePath(name.replace("\\", "/")).stem.replace("_", " ").replace("-", " ")
-    shown = "".join(letter for letter in words if letter.isprintable()).strip()[:80]
+    shown = "".join(letter for letter in words if letter.isprintable()).strip(" .")[:80]
     return shown[:1].upper() + shown[1:] or "Untitled"
 
 
