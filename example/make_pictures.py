@@ -49,7 +49,9 @@ def noise(size: tuple[int, int], cells: int, chance: random.Random, octaves: int
         down = max(2, round(across * size[1] / size[0]))
         dots = Image.new("L", (across, down))
         dots.putdata([chance.randrange(256) for _ in range(across * down)])
-        total = Image.blend(total, dots.resize(size, Image.Resampling.BICUBIC), 1 / (1.0 + 2**octave) if octave else 1)
+        total = Image.blend(
+            total, dots.resize(size, Image.Resampling.BICUBIC), 1 / (1.0 + 2**octave) if octave else 1
+        )
     return total
 
 
@@ -58,9 +60,12 @@ def curve(width: int, rough: Sequence[tuple[float, float, float]]) -> list[float
     return [sum(h * math.sin(2 * math.pi * x / length + s) for h, length, s in rough) for x in range(width)]
 
 
-def waves(chance: random.Random, height: float, length: float, count: int = 7) -> list[tuple[float, float, float]]:
+def waves(
+    chance: random.Random, height: float, length: float, count: int = 7
+) -> list[tuple[float, float, float]]:
     return [
-        (height / 1.75**n, length / 1.9**n * chance.uniform(0.8, 1.2), chance.uniform(0, 6.28)) for n in range(count)
+        (height / 1.75**n, length / 1.9**n * chance.uniform(0.8, 1.2), chance.uniform(0, 6.28))
+        for n in range(count)
     ]
 
 
@@ -76,7 +81,9 @@ def ridge(image: Image.Image, base: float, outline: Sequence[float], top: str, f
     image.paste(ground, mask=mask.filter(ImageFilter.GaussianBlur(0.8)))
 
 
-def glow(image: Image.Image, centre: tuple[float, float], radius: float, colour: str, strength: float = 1) -> Image.Image:
+def glow(
+    image: Image.Image, centre: tuple[float, float], radius: float, colour: str, strength: float = 1
+) -> Image.Image:
     """Light around a point."""
     spot = Image.radial_gradient("L").point(lambda v: round(255 * strength * max(0.0, 1 - v / 180) ** 2))
     spot = spot.resize((round(radius * 2), round(radius * 2)), Image.Resampling.BICUBIC)
@@ -122,7 +129,9 @@ def moon_over_hills() -> Image.Image:
         draw.ellipse((x - dot, y - dot, x + dot, y + dot), fill=(shine, shine, min(255, shine + 20)))
     image = glow(image, (690, 360), 420, "#cfdcff", 0.8)
     ImageDraw.Draw(image).ellipse((622, 292, 758, 428), fill="#f4f1e2")
-    seas = noise((136, 136), 4, chance).point(lambda v: 70 if v > 135 else 0).filter(ImageFilter.GaussianBlur(3))
+    seas = (
+        noise((136, 136), 4, chance).point(lambda v: 70 if v > 135 else 0).filter(ImageFilter.GaussianBlur(3))
+    )
     image.paste(Image.new("RGB", (136, 136), "#c8c4b4"), (622, 292), seas)
     for n, tone in enumerate(["#4a6292", "#324a7a", "#1f3460", "#111f42", "#070e24"]):
         ridge(image, 980 + 115 * n, curve(1000, waves(chance, 60 + 12 * n, 900, 6)), tone, "#0a1330")
@@ -149,20 +158,31 @@ def dunes() -> Image.Image:
 
 def sun_over_the_sea() -> Image.Image:
     chance, size, horizon = random.Random(11), (1500, 1000), 560
-    image = sky(size, [(0, "#2a2f6b"), (0.25, "#8a4a86"), (0.42, "#e8756a"), (0.56, "#ffc56b"), (1, "#ffc56b")])
+    image = sky(
+        size, [(0, "#2a2f6b"), (0.25, "#8a4a86"), (0.42, "#e8756a"), (0.56, "#ffc56b"), (1, "#ffc56b")]
+    )
     clouds = noise(size, 3, chance, 5).point(lambda v: max(0, min(255, (v - 128) * 5)))
-    clouds = ImageChops.multiply(clouds.resize((1500, 300)).resize(size), sky(size, [(0, "#999999"), (0.5, "#000000"), (1, "#000000")]).convert("L"))
+    clouds = ImageChops.multiply(
+        clouds.resize((1500, 300)).resize(size),
+        sky(size, [(0, "#999999"), (0.5, "#000000"), (1, "#000000")]).convert("L"),
+    )
     image.paste(Image.new("RGB", size, "#ffd9c0"), mask=clouds)
     image = glow(image, (960, 500), 640, "#fff0b8", 0.9)
     ImageDraw.Draw(image).ellipse((900, 440, 1020, 560), fill="#fff6d8")
-    image.paste(sky((1500, size[1] - horizon), [(0, "#d98a72"), (0.25, "#7d4f7c"), (1, "#1d1f4d")]), (0, horizon))
+    image.paste(
+        sky((1500, size[1] - horizon), [(0, "#d98a72"), (0.25, "#7d4f7c"), (1, "#1d1f4d")]), (0, horizon)
+    )
     draw = ImageDraw.Draw(image, "RGBA")
     for _ in range(2600):
         depth = chance.random() ** 1.7
         y, spread = horizon + 2 + depth * 436, 40 + depth * 330
         x, length = chance.gauss(960, spread), 6 + depth * 60
         near = max(0.0, 1 - abs(x - 960) / (spread * 2.4))
-        draw.line((x - length, y, x + length, y), fill=(255, 214, 150, round(150 * near)), width=1 + round(depth * 3))
+        draw.line(
+            (x - length, y, x + length, y),
+            fill=(255, 214, 150, round(150 * near)),
+            width=1 + round(depth * 3),
+        )
     for _ in range(900):
         depth = chance.random()
         x, y, length = chance.uniform(0, 1500), horizon + 2 + depth * 436, 10 + depth * 90
@@ -178,10 +198,27 @@ def forest_in_fog() -> Image.Image:
         layer = Image.new("L", size, 0)
         draw = ImageDraw.Draw(layer)
         for _ in range(26 - 4 * n):
-            fir(draw, chance, chance.uniform(-40, 1040), 760 + 165 * n, 260 + 120 * n + chance.uniform(-60, 60))
+            fir(
+                draw,
+                chance,
+                chance.uniform(-40, 1040),
+                760 + 165 * n,
+                260 + 120 * n + chance.uniform(-60, 60),
+            )
         draw.rectangle((0, 745 + 160 * n, 1000, 1400), fill=255)
-        image.paste(Image.new("RGB", size, tone), mask=layer.filter(ImageFilter.GaussianBlur(max(0.6, 2.4 - n / 2))))
-        fog = sky(size, [(0, "#000000"), (0.4, "#000000"), (0.54 + n * 0.11, "#8a8a8a"), (0.66 + n * 0.11, "#000000"), (1.5, "#000000")])
+        image.paste(
+            Image.new("RGB", size, tone), mask=layer.filter(ImageFilter.GaussianBlur(max(0.6, 2.4 - n / 2)))
+        )
+        fog = sky(
+            size,
+            [
+                (0, "#000000"),
+                (0.4, "#000000"),
+                (0.54 + n * 0.11, "#8a8a8a"),
+                (0.66 + n * 0.11, "#000000"),
+                (1.5, "#000000"),
+            ],
+        )
         if n < 4:
             image.paste(Image.new("RGB", size, "#dde8e3"), mask=fog.convert("L"))
     return image
@@ -195,11 +232,21 @@ def fir(draw: ImageDraw.ImageDraw, chance: random.Random, x: float, foot: float,
         y = foot - tall + tall * 0.93 * down
         reach = tall * 0.19 * down**0.9 * chance.uniform(0.72, 1.1) + 2
         drop = reach * 0.42
-        draw.polygon([(x, y - tall * 0.03), (x - reach, y + drop), (x, y + drop * 0.55), (x + reach, y + drop)], fill=255)
+        draw.polygon(
+            [(x, y - tall * 0.03), (x - reach, y + drop), (x, y + drop * 0.55), (x + reach, y + drop)],
+            fill=255,
+        )
 
 
 def julia() -> Image.Image:
-    scale = [(0, "#0b1030"), (0.12, "#20397a"), (0.3, "#2f8f9d"), (0.5, "#f2e3b0"), (0.72, "#e2803f"), (1, "#5d1a3a")]
+    scale = [
+        (0, "#0b1030"),
+        (0.12, "#20397a"),
+        (0.3, "#2f8f9d"),
+        (0.5, "#f2e3b0"),
+        (0.72, "#e2803f"),
+        (1, "#5d1a3a"),
+    ]
     table = [mix(scale, n / 255) for n in range(256)]
 
     def colour(x: float, y: float) -> Colour:
@@ -215,7 +262,14 @@ def julia() -> Image.Image:
 
 
 def sea_horses() -> Image.Image:
-    scale = [(0, "#1b0f2e"), (0.2, "#5a2a6e"), (0.4, "#d8577a"), (0.58, "#ffd08a"), (0.78, "#6fc0b4"), (1, "#123a55")]
+    scale = [
+        (0, "#1b0f2e"),
+        (0.2, "#5a2a6e"),
+        (0.4, "#d8577a"),
+        (0.58, "#ffd08a"),
+        (0.78, "#6fc0b4"),
+        (1, "#123a55"),
+    ]
     table = [mix(scale, n / 255) for n in range(256)]
 
     def colour(x: float, y: float) -> Colour:
@@ -237,10 +291,15 @@ def northern_lights() -> Image.Image:
     for _ in range(260):
         x, y, shine = chance.uniform(0, 1000), chance.uniform(0, 1050), chance.randrange(60, 220)
         draw.ellipse((x - 0.8, y - 0.8, x + 0.8, y + 0.8), fill=(shine, shine, shine))
-    for band, (base, tone, tall) in enumerate([(640, "#7a4fd0", 460), (820, "#36d6a0", 560), (960, "#62f0b8", 420)]):
+    for band, (base, tone, tall) in enumerate(
+        [(640, "#7a4fd0", 460), (820, "#36d6a0", 560), (960, "#62f0b8", 420)]
+    ):
         light = Image.new("L", size, 0)
         draw = ImageDraw.Draw(light)
-        foot, rays = curve(1000, waves(chance, 110, 900 - 160 * band, 3)), curve(1000, waves(chance, 0.35, 70, 4))
+        foot, rays = (
+            curve(1000, waves(chance, 110, 900 - 160 * band, 3)),
+            curve(1000, waves(chance, 0.35, 70, 4)),
+        )
         for x in range(1000):
             for step in range(60):
                 y = base - foot[x] - tall * step / 60
@@ -257,7 +316,13 @@ def bloom() -> Image.Image:
     """The transparent one: petals over nothing."""
     size = (1000, 1000)
     image = Image.new("RGBA", size, (0, 0, 0, 0))
-    rings = [(16, 455, "#e8577a"), (14, 370, "#f0786a"), (12, 285, "#f79d5c"), (10, 200, "#fbc25e"), (8, 120, "#fde58a")]
+    rings = [
+        (16, 455, "#e8577a"),
+        (14, 370, "#f0786a"),
+        (12, 285, "#f79d5c"),
+        (10, 200, "#fbc25e"),
+        (8, 120, "#fde58a"),
+    ]
     for ring, (count, reach, tone) in enumerate(rings):
         for n in range(count):
             petal = Image.new("RGBA", size, (*ImageColor.getrgb(tone)[:3], 0))
@@ -269,12 +334,22 @@ def bloom() -> Image.Image:
 
 
 def marbled_paper() -> Image.Image:
-    scale = [(0, "#12343b"), (0.25, "#2d6a6a"), (0.45, "#e9dcc0"), (0.6, "#d99a4e"), (0.75, "#b5462f"), (1, "#3a1420")]
+    scale = [
+        (0, "#12343b"),
+        (0.25, "#2d6a6a"),
+        (0.45, "#e9dcc0"),
+        (0.6, "#d99a4e"),
+        (0.75, "#b5462f"),
+        (1, "#3a1420"),
+    ]
     table = [mix(scale, n / 255) for n in range(256)]
 
     def colour(x: float, y: float) -> Colour:
         for n in range(1, 6):
-            x, y = x + math.sin(y * 2.1 * n + n * 1.3) / (1.5 * n), y + math.cos(x * 1.9 * n + n * 0.7) / (1.6 * n)
+            x, y = (
+                x + math.sin(y * 2.1 * n + n * 1.3) / (1.5 * n),
+                y + math.cos(x * 1.9 * n + n * 0.7) / (1.6 * n),
+            )
         return table[round(127.5 + 127.5 * math.sin(x * 6.2 + y * 3.1))]
 
     return pixels((1800, 1200), colour).resize((1200, 800), Image.Resampling.LANCZOS)
@@ -304,21 +379,31 @@ def city_at_dusk() -> Image.Image:
     chance, size = random.Random(31), (2000, 800)
     image = sky(size, [(0, "#28345f"), (0.45, "#a8688c"), (0.72, "#f4a574"), (1, "#ffd9a0")])
     image = glow(image, (1500, 640), 700, "#ffe3a8", 0.6)
-    for n, (tone, lit) in enumerate([("#a06a86", ""), ("#6a4a74", "#ffcf8a"), ("#2b2748", "#ffd884"), ("#141430", "#ffe09a")]):
+    for n, (tone, lit) in enumerate(
+        [("#a06a86", ""), ("#6a4a74", "#ffcf8a"), ("#2b2748", "#ffd884"), ("#141430", "#ffe09a")]
+    ):
         draw, x = ImageDraw.Draw(image), -20.0
         while x < 2000:
             width, tall = chance.uniform(40, 120), (chance.random() ** 1.8 * 330 + 60) * (1 - n * 0.12)
             top = 800 - tall - (3 - n) * 82
             draw.rectangle((x, top, x + width, 800), fill=tone)
             if chance.random() < 0.25:
-                draw.line((x + width / 2, top, x + width / 2, top - chance.uniform(15, 60)), fill=tone, width=3)
+                draw.line(
+                    (x + width / 2, top, x + width / 2, top - chance.uniform(15, 60)), fill=tone, width=3
+                )
             if lit:
                 windows(draw, chance, (x, top, width), lit, 0.22 + n * 0.06)
             x += width + chance.choice([0, 0, 6, 14])
     return image
 
 
-def windows(draw: ImageDraw.ImageDraw, chance: random.Random, house: tuple[float, float, float], lit: str, share: float) -> None:
+def windows(
+    draw: ImageDraw.ImageDraw,
+    chance: random.Random,
+    house: tuple[float, float, float],
+    lit: str,
+    share: float,
+) -> None:
     x, top, width = house
     for row in range(round((800 - top) / 15)):
         for column in range(round((width - 10) / 11)):
@@ -349,7 +434,16 @@ def main() -> None:
     fog.save(sample / "forest-in-fog.jpg", quality=82, optimize=True, exif=exif)
     bloom().save(sample / "bloom.png", optimize=True)
     field_lines().quantize(24).save(sample / "field-lines.png", optimize=True)
-    for paint in (moon_over_hills, dunes, sun_over_the_sea, julia, sea_horses, northern_lights, marbled_paper, city_at_dusk):
+    for paint in (
+        moon_over_hills,
+        dunes,
+        sun_over_the_sea,
+        julia,
+        sea_horses,
+        northern_lights,
+        marbled_paper,
+        city_at_dusk,
+    ):
         name = paint.__name__.replace("_", "-")
         paint().save(sample / f"{name}.jpg", quality=80, optimize=True, progressive=True)
 

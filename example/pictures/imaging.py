@@ -51,7 +51,9 @@ def check_size(image: Image.Image) -> None:
     """Refuse what a few bytes blow up to fill the memory; nothing was decoded yet."""
     width, height = image.size
     if width * height > MOST_PIXELS:
-        raise BrokenPicture(f"{width} × {height} is too large; {MOST_PIXELS // 1_000_000} megapixels are allowed.")
+        raise BrokenPicture(
+            f"{width} × {height} is too large; {MOST_PIXELS // 1_000_000} megapixels are allowed."
+        )
 
 
 def resized(image: Image.Image, edge: int) -> bytes:
@@ -95,6 +97,8 @@ def toned(image: Image.Image, tone: str) -> Image.Image:
     if tone == "vivid":
         return ImageEnhance.Contrast(ImageEnhance.Color(image).enhance(1.6)).enhance(1.15)
     if tone == "faded":
-        return Image.blend(ImageEnhance.Color(image).enhance(0.6), Image.new("RGB", image.size, "#d9d4c8"), 0.25)
+        return Image.blend(
+            ImageEnhance.Color(image).enhance(0.6), Image.new("RGB", image.size, "#d9d4c8"), 0.25
+        )
     tint = "#ff9a3c" if tone == "warm" else "#3c8cff"
     return Image.blend(image, Image.new("RGB", image.size, tint), 0.18)

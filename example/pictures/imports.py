@@ -37,7 +37,8 @@ def roots() -> list[Path]:
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures below the folder, by name. Links that lead out of it are left out."""
     found = (
-        path for path in folder.rglob("*")
+        path
+        for path in folder.rglob("*")
         if path.suffix.lower() in ENDINGS and path.is_file() and path.resolve().is_relative_to(folder)
     )
     return sorted(found)[: current_app.config["IMPORT_LIMIT"]]
@@ -46,7 +47,9 @@ def pictures_in(folder: Path) -> list[Path]:
 def add(owner_id: int, folder: Path, looks: int) -> int:
     return database.change(
         "insert into imports (owner_id, folder, looks) values (?, ?, ?)",
-        owner_id, str(folder), max(0, min(looks, len(imaging.LOOKS))),
+        owner_id,
+        str(folder),
+        max(0, min(looks, len(imaging.LOOKS))),
     )
 
 
@@ -79,7 +82,9 @@ def take(row: Row, path: Path) -> None:
 
 
 def waiting_pictures(import_id: int) -> list[int]:
-    found = database.rows("select id from pictures where import_id = ? and state = 'waiting' order by id", import_id)
+    found = database.rows(
+        "select id from pictures where import_id = ? and state = 'waiting' order by id", import_id
+    )
     return [row["id"] for row in found]
 
 

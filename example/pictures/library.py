@@ -36,7 +36,12 @@ def add(new: NewPicture, owner_id: int, import_id: int | None = None, source: st
     files.write(files.original(file), new.content)
     return database.change(
         "insert into pictures (owner_id, import_id, source, title, file, bytes) values (?, ?, ?, ?, ?, ?)",
-        owner_id, import_id, source, new.title, file, len(new.content),
+        owner_id,
+        import_id,
+        source,
+        new.title,
+        file,
+        len(new.content),
     )
 
 
@@ -66,7 +71,9 @@ def remember_job(picture_id: int, job_id: str) -> None:
 def mark_ready(picture_id: int, width: int, height: int) -> None:
     database.change(
         "update pictures set state = 'ready', problem = null, width = ?, height = ? where id = ?",
-        width, height, picture_id,
+        width,
+        height,
+        picture_id,
     )
 
 
@@ -97,7 +104,8 @@ def looks(picture_id: int) -> list[Row]:
 def find_look(picture_id: int, name: str) -> Row | None:
     return database.one(
         "select looks.*, file from looks join pictures on id = picture_id where picture_id = ? and looks.name = ?",
-        picture_id, name,
+        picture_id,
+        name,
     )
 
 

@@ -27,14 +27,15 @@ class MailRefused(Exception):
 def add(sender_id: int, picture_id: int, recipient: str, message: str) -> int:
     return database.change(
         "insert into mails (sender_id, picture_id, recipient, message) values (?, ?, ?, ?)",
-        sender_id, picture_id, recipient, message,
+        sender_id,
+        picture_id,
+        recipient,
+        message,
     )
 
 
 def find(mail_id: int) -> Row | None:
-    return database.one(
-        f"{MAILS} where mails.id = ?", mail_id
-    )
+    return database.one(f"{MAILS} where mails.id = ?", mail_id)
 
 
 def newest(sender_id: int | None, limit: int = 50) -> list[Row]:
@@ -73,5 +74,7 @@ def composed(mail: Row) -> EmailMessage:
     message.set_content(mail["message"] or "Have a look.")
     picture = files.thumbnail(mail["picture_id"], "medium")
     if picture.exists():
-        message.add_attachment(picture.read_bytes(), maintype="image", subtype="webp", filename="picture.webp")
+        message.add_attachment(
+            picture.read_bytes(), maintype="image", subtype="webp", filename="picture.webp"
+        )
     return message

@@ -76,7 +76,9 @@ def add(name: str, password: str, is_admin: bool = False) -> None:
     """Does nothing where the name is taken."""
     database.change(
         "insert into users (name, password_hash, is_admin) values (?, ?, ?) on conflict do nothing",
-        name, generate_password_hash(password), is_admin,
+        name,
+        generate_password_hash(password),
+        is_admin,
     )
 
 

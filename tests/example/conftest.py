@@ -70,7 +70,12 @@ def make_library(tmp_path: Path) -> Iterator[Callable[..., Library]]:
     """Makes a library with the settings given."""
 
     def make(**config: object) -> Library:
-        defaults = {"DATA": tmp_path / "data", "TESTING": True, "WTF_CSRF_ENABLED": False, "MAIL_FAILS_EVERY": 0}
+        defaults = {
+            "DATA": tmp_path / "data",
+            "TESTING": True,
+            "WTF_CSRF_ENABLED": False,
+            "MAIL_FAILS_EVERY": 0,
+        }
         return Library(create_app({**defaults, **config}))
 
     yield make

@@ -107,7 +107,9 @@ def test_only_the_owner_or_an_admin_removes_a_picture(library, photo):
     assert library.signed_in("ben").post("/pictures/1/remove").status_code == 403
 
 
-@pytest.mark.parametrize("content", [b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a" + bytes(40), b"\xff\xd8"])
+@pytest.mark.parametrize(
+    "content", [b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a" + bytes(40), b"\xff\xd8"]
+)
 def test_what_is_no_picture_is_refused(library, content):
     client = library.signed_in("ben")
     library.upload(client, content)
@@ -153,6 +155,9 @@ def test_the_name_of_an_upload_is_never_a_path_nor_markup(library, photo):
     assert len(library.row("select file from pictures")["file"]) == 32 + len(".jpg")
 
 
-@pytest.mark.parametrize("address", ["/pictures/9", "/pictures/9/small.webp", "/pictures/1/..%2fsmall.webp", "/pictures/1/looks/x.webp"])
+@pytest.mark.parametrize(
+    "address",
+    ["/pictures/9", "/pictures/9/small.webp", "/pictures/1/..%2fsmall.webp", "/pictures/1/looks/x.webp"],
+)
 def test_what_is_not_there_is_not_found(library, address):
     assert library.signed_in("ben").get(address).status_code == 404
