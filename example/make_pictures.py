@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# ruff: noqa: S311 - chance paints here, it protects nothing
 """Paints the sample pictures: `python example/make_pictures.py` writes example/sample/ and the cover anew.
 
 Everything is arithmetic and Pillow. It takes about three minutes, and the same run paints the same pictures.
@@ -8,6 +9,7 @@ import cmath
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
@@ -22,7 +24,7 @@ Stops = Sequence[tuple[float, str]]
 
 def mix(stops: Stops, at: float) -> Colour:
     """The colour at a place between 0 and 1 of a scale."""
-    for (left, first), (right, second) in zip(stops, stops[1:], strict=False):
+    for (left, first), (right, second) in pairwise(stops):
         if at <= right:
             part = max(0.0, (at - left) / (right - left))
             return blend(ImageColor.getrgb(first), ImageColor.getrgb(second), part)
@@ -254,7 +256,7 @@ def julia() -> Image.Image:
         for n in range(220):
             if abs(z) > 8:
                 smooth = n + 1 - math.log2(math.log(abs(z)))
-                return table[min(255, round(255 * (max(0, smooth) / 90) ** 0.62))]
+                return table[min(255, round(255 * math.pow(max(0.0, smooth) / 90, 0.62)))]
             z = z * z + c
         return table[255]
 

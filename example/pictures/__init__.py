@@ -34,7 +34,7 @@ DEFAULTS: dict[str, object] = {
 
 
 def create_app(config: Mapping[str, object] | None = None) -> Flask:
-    """Build the application. Settings come from the defaults, then `PICTURES_*` of the environment, then `config`."""
+    """Build the application. `config` counts before the environment (`PICTURES_*`), that before DEFAULTS."""
     app = Flask(__name__, instance_path=data_folder(config))
     app.config.from_mapping(DEFAULTS)
     app.config.from_prefixed_env("PICTURES")
@@ -51,6 +51,6 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
 
 
 def data_folder(config: Mapping[str, object] | None) -> str:
-    """Where pictures, mails and databases are kept: `DATA`, `PICTURES_DATA`, or `instance` beside the package."""
+    """Where everything is kept: setting `DATA`, variable `PICTURES_DATA`, or `instance` beside the package."""
     chosen = (config or {}).get("DATA") or os.environ.get("PICTURES_DATA") or EXAMPLE / "instance"
     return str(Path(str(chosen)).resolve())

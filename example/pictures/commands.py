@@ -24,7 +24,7 @@ def import_command(folder: str, looks: int) -> None:
     """Import the pictures of FOLDER, which IMPORT_FOLDERS must allow."""
     try:
         import_id = start_import(folder, looks)
-    except imports.FolderRefused as problem:
+    except imports.FolderError as problem:
         raise click.ClickException(f"{problem}.") from problem
     click.echo(f"Pushed import {import_id} of {folder}.")
 

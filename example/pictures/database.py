@@ -17,7 +17,7 @@ def init_app(app: Flask) -> None:
 
 
 def connection() -> sqlite3.Connection:
-    """The connection of this request or job. Outside `transaction()` each statement is its own transaction."""
+    """The connection of this request or job. Outside `transaction()` each statement is one of its own."""
     if "database" not in g:
         g.database = connect(Path(current_app.instance_path) / "pictures.sqlite3")
     return g.database  # type: ignore[no-any-return]
@@ -40,7 +40,7 @@ def close(_: BaseException | None = None) -> None:
 
 @contextmanager
 def transaction() -> Iterator[sqlite3.Connection]:
-    """All of it or nothing. The write lock is taken first, so that nothing read inside can change meanwhile."""
+    """All of it or nothing. The write lock is taken first, so that nothing read inside changes meanwhile."""
     database = connection()
     database.execute("begin immediate")
     try:

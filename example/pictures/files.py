@@ -37,8 +37,8 @@ def write(path: Path, content: bytes) -> int:
             draft.write(content)
             draft.flush()
             os.fsync(draft.fileno())
-            os.replace(draft.name, path)
+            Path(draft.name).replace(path)
         except BaseException:
-            os.unlink(draft.name)
+            Path(draft.name).unlink()
             raise
     return len(content)

@@ -20,7 +20,7 @@ LOOKS = tuple(f"{tone}-{crop}" for tone in TONES for crop in CROPS)
 LOOK_EDGE = 240
 
 
-class BrokenPicture(Exception):
+class PictureError(Exception):
     """Raised when a file is no picture, or not a whole one; the message is for the person who uploaded it."""
 
 
@@ -31,7 +31,7 @@ def kind_of(content: bytes) -> str:
             check_size(image)
             return FORMATS[image.format or ""]
     except (OSError, SyntaxError, ValueError) as error:
-        raise BrokenPicture("This is not a JPEG, PNG or WebP picture.") from error
+        raise PictureError("This is not a JPEG, PNG or WebP picture.") from error
 
 
 def opened(path: Path, edge: int | None = None) -> Image.Image:
@@ -44,15 +44,15 @@ def opened(path: Path, edge: int | None = None) -> Image.Image:
                 image.draft("RGB", (edge, edge))
             return ImageOps.exif_transpose(image).convert("RGBA" if image.has_transparency_data else "RGB")
         except (OSError, SyntaxError, ValueError) as error:
-            raise BrokenPicture(f"The picture cannot be read: {error}.") from error
+            raise PictureError(f"The picture cannot be read: {error}.") from error
 
 
 def check_size(image: Image.Image) -> None:
     """Refuse what a few bytes blow up to fill the memory; nothing was decoded yet."""
     width, height = image.size
     if width * height > MOST_PIXELS:
-        raise BrokenPicture(
-            f"{width} × {height} is too large; {MOST_PIXELS // 1_000_000} megapixels are allowed."
+        raise PictureError(
+            f"{width} by {height} pixels are too large; {MOST_PIXELS // 1_000_000} megapixels are allowed."
         )
 
 

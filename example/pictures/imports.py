@@ -5,13 +5,13 @@ from pathlib import Path
 
 from flask import current_app
 
-from . import database, files, imaging, library
+from . import database, imaging, library
 from .database import Row
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp"}
 
 
-class FolderRefused(Exception):
+class FolderError(Exception):
     """Raised when a folder may not be imported or does not exist; the message says which of the two."""
 
 
@@ -24,9 +24,9 @@ def allowed_folder(wanted: str) -> Path:
     """The folder, with every link followed, if it is one of `IMPORT_FOLDERS` or below one of them."""
     folder = Path(wanted).resolve()
     if not any(folder.is_relative_to(root) for root in roots()):
-        raise FolderRefused(f"{wanted} is not below a folder that IMPORT_FOLDERS allows")
+        raise FolderError(f"{wanted} is not below a folder that IMPORT_FOLDERS allows")
     if not folder.is_dir():
-        raise FolderRefused(f"There is no folder {wanted}")
+        raise FolderError(f"There is no folder {wanted}")
     return folder
 
 
@@ -71,7 +71,7 @@ def take(row: Row, path: Path) -> None:
     if database.one("select 1 from pictures where import_id = ? and source = ?", row["id"], source):
         return
     if path.stat().st_size > current_app.config["MAX_CONTENT_LENGTH"]:
-        raise imaging.BrokenPicture("The file is too large")
+        raise imaging.PictureError("The file is too large")
     new = library.checked(path.read_bytes(), path.name)
     with database.transaction() as open_database:
         picture_id = library.add(new, row["owner_id"], row["id"], source)

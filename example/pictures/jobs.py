@@ -25,7 +25,7 @@ class Thumbnail(Job):
         picture = row_of(library.find(picture_id), "picture")
         try:
             image = imaging.opened(files.original(picture["file"]))
-        except imaging.BrokenPicture as broken:
+        except imaging.PictureError as broken:
             library.mark_broken(picture_id, str(broken))
             raise Discard(str(broken)) from broken  # trying again would not mend the file
         self.log("info", "Opened the picture", width=image.width, height=image.height)
@@ -58,14 +58,14 @@ class Look(Job):
         row = row_of(library.find_look(picture_id, look), "look")
         try:
             image = imaging.opened(files.original(row["file"]), imaging.LOOK_EDGE * 2)
-        except imaging.BrokenPicture as broken:
+        except imaging.PictureError as broken:
             library.mark_look(picture_id, look, "failed")
             raise Discard(str(broken)) from broken
         size = files.write(files.look(picture_id, look), imaging.look(image, look))
         library.mark_look(picture_id, look, "ready")
         return {"bytes": size}
 
-    def failed(self, exception: BaseException) -> None:
+    def failed(self, _: BaseException) -> None:
         library.mark_look(self.payload["picture_id"], self.payload["look"], "failed")
 
 
@@ -87,7 +87,7 @@ class ImportFolder(Job):
             self.progress(100 * done // len(paths), path.name)
             try:
                 imports.take(row, path)
-            except (imaging.BrokenPicture, OSError) as problem:
+            except (imaging.PictureError, OSError) as problem:
                 self.log("warning", "Left out a file", file=path.name, problem=str(problem))
         pushed = push_work(import_id)
         imports.mark(import_id, "read")
@@ -134,7 +134,7 @@ def push_work(import_id: int) -> int:
     tags = (imports.tag(import_id),)
     waiting = imports.waiting_pictures(import_id)
     thumbnails = [(Thumbnail, {"picture_id": picture_id}) for picture_id in waiting]
-    for picture_id, handle in zip(waiting, queues.push_many(thumbnails, tags=tags)):
+    for picture_id, handle in zip(waiting, queues.push_many(thumbnails, tags=tags), strict=True):
         library.remember_job(picture_id, handle.id)
     looks = [
         (Look, {"picture_id": row["picture_id"], "look": row["name"]})

@@ -8,7 +8,6 @@ from flask import current_app
 from . import database, files
 from .database import Row
 
-
 MAILS = """
     select mails.*, pictures.title, users.name as sender,
         (select count(*) from mail_attempts where mail_id = mails.id) as attempts
@@ -16,11 +15,11 @@ MAILS = """
 """
 
 
-class MailServerBusy(Exception):
+class ServerBusyError(Exception):
     """Raised when the mail server does not take a mail now; it may later."""
 
 
-class MailRefused(Exception):
+class AddressRefusedError(Exception):
     """Raised when the recipient's server says it takes no mail."""
 
 
@@ -58,9 +57,9 @@ def deliver(mail: Row) -> None:
     attempt = database.change("insert into mail_attempts (mail_id) values (?)", mail["id"])
     every = current_app.config["MAIL_FAILS_EVERY"]
     if mail["recipient"].endswith(".invalid"):
-        raise MailRefused(f"{mail['recipient']} takes no mail")
+        raise AddressRefusedError(f"{mail['recipient']} takes no mail")
     if every and attempt % every == 0:
-        raise MailServerBusy("421 Too many connections, try again later")
+        raise ServerBusyError("421 Too many connections, try again later")
     files.write(files.mail(mail["id"]), composed(mail).as_bytes())
 
 

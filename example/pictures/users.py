@@ -12,7 +12,7 @@ from . import database
 
 @dataclass(frozen=True)
 class User:
-    """What Flask-Login needs to know of a person, and `is_admin`, which the panel of Flask-Queues asks for."""
+    """What Flask-Login needs to know of a person, and `is_admin`, which the panel asks for."""
 
     id: int
     name: str

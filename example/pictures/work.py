@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def record(job_id: str | None) -> JobRecord | None:
-    """The record, or None where it is cleared already: what the application needs later is in its own tables."""
+    """The record, or None once it is cleared: what is needed later is in the application's own tables."""
     if job_id is None:
         return None
     try:
@@ -44,4 +44,4 @@ def saying(job: JobRecord | None) -> str:
     if job.status is Status.SCHEDULED:
         verb = "tries again" if job.attempts else "starts"
         return f"{verb} in {max(0, round((job.due - datetime.now(timezone.utc)).total_seconds()))} s"
-    return job.status.value
+    return str(job.status)

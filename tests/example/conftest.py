@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,7 +66,7 @@ class Library:
 
 
 @pytest.fixture
-def make_library(tmp_path: Path) -> Iterator[Callable[..., Library]]:
+def make_library(tmp_path: Path) -> Callable[..., Library]:
     """Makes a library with the settings given."""
 
     def make(**config: object) -> Library:
@@ -78,7 +78,7 @@ def make_library(tmp_path: Path) -> Iterator[Callable[..., Library]]:
         }
         return Library(create_app({**defaults, **config}))
 
-    yield make
+    return make
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import email
 from email import policy
 
 import pytest
+
 from flask_queues import Status
 
 
@@ -67,7 +68,7 @@ def test_a_refused_mail_fails_and_can_be_retried_by_the_admin(library, photo):
 
     admin = library.signed_in("ada")
     page = admin.get("/operations/").text
-    assert "MailRefused: nobody@nowhere.invalid takes no mail" in page
+    assert "AddressRefusedError: nobody@nowhere.invalid takes no mail" in page
 
     admin.post(f"/operations/jobs/{job_id}/retry")
     assert library.pending() == [job_id]

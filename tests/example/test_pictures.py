@@ -3,10 +3,10 @@
 import io
 
 import pytest
-from flask_queues import Status
+from pictures.extensions import queues
 from PIL import Image
 
-from pictures.extensions import queues
+from flask_queues import Status
 
 from .conftest import EXAMPLE, picture
 

@@ -15,6 +15,7 @@ import pytest
 
 from .conftest import EXAMPLE
 
+PROC = Path("/proc")
 RUN = [sys.executable, str(EXAMPLE / "run")]
 PATIENCE = 300 if "CI" in os.environ else 100
 
@@ -55,16 +56,23 @@ def until(condition: Callable[[], object], explain: Callable[[], str] = str) -> 
     return found
 
 
-def processes_of(data: Path) -> list[str]:
-    """The commands of all processes that were started for this data folder."""
-    mark, found = f"PICTURES_DATA={data}".encode(), []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (process / "environ").read_bytes().split(b"\0"):
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            pass
-    return [command for command in found if command]
+def processes_of(data: Path) -> dict[int, str]:
+    """All processes that were started for this data folder: their command by their id."""
+    mark = f"PICTURES_DATA={data}".encode()
+    found = {
+        int(path.name): read(path / "cmdline")
+        for path in PROC.glob("[0-9]*")
+        if mark in read(path / "environ")
+    }
+    return {pid: command.decode() for pid, command in found.items() if command}
+
+
+def read(path: Path) -> bytes:
+    """What is in the file; nothing, once its process is gone."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.fixture
@@ -92,33 +100,18 @@ def test_it_shows_work_and_leaves_no_process(run, number):
 
     assert running.stop(number) == 0
     assert "Traceback" not in running.text()
-    assert processes_of(running.data) == []
+    assert processes_of(running.data) == {}
 
 
 def test_when_a_part_dies_the_rest_is_stopped(run):
     running = run()
     running.wait_for("worker .* completed")
-    server = next(pid for pid in pids_of(running.data) if "waitress" in command_of(pid))
+    server = next(pid for pid, command in processes_of(running.data).items() if "waitress" in command)
     os.kill(server, signal.SIGKILL)
 
     assert running.process.wait(40) == 1
     assert "The server ended with code -9; stopping the rest." in running.text()
-    assert processes_of(running.data) == []
-
-
-def pids_of(data: Path) -> list[int]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"PICTURES_DATA={data}".encode() in (process / "environ").read_bytes():
-                found.append(int(process.name))
-        except OSError:
-            pass
-    return found
-
-
-def command_of(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text()
+    assert processes_of(running.data) == {}
 
 
 def test_a_folder_of_ones_own_is_imported_too(run, tmp_path, photo):

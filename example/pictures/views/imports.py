@@ -5,7 +5,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from flask_queues import Status
-
 from pictures import imaging, imports, jobs, security
 from pictures.extensions import queues
 
@@ -26,7 +25,7 @@ def start() -> ResponseReturnValue:
     looks = request.form.get("looks", type=int, default=0)
     try:
         folder = imports.allowed_folder(request.form.get("folder", "").strip())
-    except (imports.FolderRefused, OSError, ValueError) as problem:
+    except (imports.FolderError, OSError, ValueError) as problem:
         flash(f"{problem}.", "error")
         return redirect(url_for(".index"), 303)
     import_id = imports.add(current_user.id, folder, looks)

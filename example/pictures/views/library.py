@@ -39,7 +39,7 @@ def keep(file: FileStorage) -> int | None:
         return None
     try:
         return library.add(library.checked(file.read(), file.filename), current_user.id)
-    except imaging.BrokenPicture as problem:
+    except imaging.PictureError as problem:
         flash(f"{file.filename}: {problem}", "error")
         return None
 

@@ -4,7 +4,6 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from flask_queues import QueuesError, Status
-
 from pictures import security
 from pictures.extensions import queues
 
