@@ -20,8 +20,6 @@ DEFAULTS: dict[str, object] = {
     "MAIL_FAILS_EVERY": 3,
     #: seconds to wait between two sizes of a picture, so that a person can watch; 0 in earnest
     "PACE": 0.0,
-    #: offer two accounts whose passwords stand on the sign-in page
-    "DEMO_ACCOUNTS": True,
     #: the queues in the order in which a worker looks into them
     "QUEUES_NAMES": ("mail", "default", "images"),
     #: megabytes; a picture of 4000 pixels takes some while it is made smaller
@@ -51,6 +49,6 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
 
 
 def data_folder(config: Mapping[str, object] | None) -> str:
-    """Where everything is kept: setting `DATA`, variable `PICTURES_DATA`, or `instance` beside the package."""
+    """Where everything is kept: setting `DATA`, variable `PICTURES_DATA`, or `example/instance`."""
     chosen = (config or {}).get("DATA") or os.environ.get("PICTURES_DATA") or EXAMPLE / "instance"
     return str(Path(str(chosen)).resolve())

@@ -1,6 +1,6 @@
 """Signing in and out."""
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 
@@ -33,5 +33,4 @@ def sign_out() -> ResponseReturnValue:
 
 
 def form(problem: str | None = None, name: str = "") -> str:
-    accounts = users.DEMO_ACCOUNTS if current_app.config["DEMO_ACCOUNTS"] else ()
-    return render_template("sign_in.html", problem=problem, name=name, accounts=accounts)
+    return render_template("sign_in.html", problem=problem, name=name, accounts=users.DEMO_ACCOUNTS)
