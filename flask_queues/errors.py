@@ -71,7 +71,7 @@ class WorkerLost(QueuesError):
     """The process that ran the job died or vanished; handed to `failed()`."""
 
 
-class Retry(Exception):  # noqa: N818 - it is a word to raise, not an error
+class Retry(Exception):
     """Raise it in a job to put the job off without costing a try.
 
     `delay` is in seconds, from now; 0 puts the job back at once.
@@ -84,7 +84,7 @@ class Retry(Exception):  # noqa: N818 - it is a word to raise, not an error
         self.delay = delay
 
 
-class Discard(Exception):  # noqa: N818 - it is a word to raise, not an error
+class Discard(Exception):
     """Raise it in a job to end the job as cancelled, never to run again; `reason` is kept with it."""
 
     def __init__(self, reason: str = "discarded by the job") -> None:

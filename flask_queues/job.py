@@ -203,15 +203,19 @@ class BoundFunctionJob(Generic[H_co]):
 def job_type_of(function: Callable[..., Any], type_string: str, options: dict[str, Any]) -> builtins.type[Job]:
     """Make the job type of a function; options are the class attributes of a job type."""
     backoff = options.pop("backoff", None)
-    members: dict[str, Any] = {"handle": staticmethod(function), "type": type_string, "__module__": function.__module__}
+    members: dict[str, Any] = {
+        "handle": staticmethod(function),
+        "type": type_string,
+        "__module__": function.__module__,
+    }
     if callable(backoff):
-        members["backoff"] = lambda self, attempt: backoff(attempt)
+        members["backoff"] = lambda _job, attempt: backoff(attempt)
     elif backoff is not None:
         members["backoff"] = backoff
     members |= options
     members["__qualname__"] = function.__qualname__
     members["__doc__"] = function.__doc__
-    return cast(builtins.type[Job], builtins.type(function.__name__, (Job,), members))
+    return cast("builtins.type[Job]", builtins.type(function.__name__, (Job,), members))
 
 
 running_job: ContextVar[Job] = ContextVar("flask_queues.running_job")

@@ -143,9 +143,7 @@ class Manager:
         new = self._new_job(job, payload, Options.of(**options))
         return JobHandle(self, new.id, created=self.storage.push([new])[0])
 
-    def later(
-        self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any
-    ) -> JobHandle:
+    def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
         """Push a job that does not start before so many seconds have passed."""
         return self.push(job, payload, delay=seconds, **options)
 
@@ -222,7 +220,7 @@ class Manager:
         that no index serves looks at 10,000 jobs and then lets you go on.
         """
         wanted = [Status(status) for status in statuses]
-        return self.storage.list(Query(queue, type, tag, wanted, max(1, min(limit, 500)), after))
+        return self.storage.page(Query(queue, type, tag, wanted, max(1, min(limit, 500)), after))
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:
         """Walk through all jobs that match, page by page; filters are those of `jobs_of`."""
@@ -372,7 +370,10 @@ class Manager:
             return None
         if len(text.encode()) > MAX_RESULT:
             logger.warning(
-                "The result of job %s (%s) is not kept: it has more than %d bytes.", claim.id, claim.type, MAX_RESULT
+                "The result of job %s (%s) is not kept: it has more than %d bytes.",
+                claim.id,
+                claim.type,
+                MAX_RESULT,
             )
             return None
         return text
@@ -470,4 +471,4 @@ def manager_of(app: Flask) -> Manager:
 
 
 #: The manager of the application in whose context this runs.
-current_queues: Manager = LocalProxy(lambda: manager_of(current_app))  # type: ignore[assignment, arg-type]
+current_queues: Manager = LocalProxy(lambda: manager_of(current_app))  # type: ignore[assignment]

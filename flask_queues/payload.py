@@ -127,7 +127,7 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
     """Read the annotations; one that cannot be resolved here counts as none."""
     try:
         return typing.get_type_hints(function, include_extras=True)
-    except Exception:  # noqa: BLE001 - names under TYPE_CHECKING raise whatever they raise
+    except Exception:
         return {name: hint for name, hint in inspect.get_annotations(function).items() if not isinstance(hint, str)}
 
 
@@ -135,7 +135,10 @@ def dump_json(what: str, value: Any) -> str:
     """Write a value as JSON text; raises `PayloadError` for what JSON or another reader cannot hold."""
     try:
         text = json.dumps(
-            msgspec.to_builtins(value, str_keys=True), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+            msgspec.to_builtins(value, str_keys=True),
+            ensure_ascii=False,
+            allow_nan=False,
+            separators=(",", ":"),
         )
         text.encode()
     except UnicodeEncodeError as error:

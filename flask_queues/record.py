@@ -210,8 +210,7 @@ class Counts:
         """Jobs by queue, then by status."""
         names = sorted({queue for queue, _, _ in self.cells})
         return {
-            name: self._sum_by_status((key, n) for key, n in self.cells.items() if key[0] == name)
-            for name in names
+            name: self._sum_by_status((key, n) for key, n in self.cells.items() if key[0] == name) for name in names
         }
 
     @staticmethod

@@ -46,16 +46,12 @@ def last_words_said(claim: Claim) -> Settlement:
 
 def put_off(claim: Claim, delay: float) -> Settlement:
     """It raised `Retry`: not now, and no try lost."""
-    return Settlement(
-        claim.id, claim.token, Status.SCHEDULED, Outcome.PUT_OFF, delay=round(delay * 1000)
-    )
+    return Settlement(claim.id, claim.token, Status.SCHEDULED, Outcome.PUT_OFF, delay=round(delay * 1000))
 
 
 def discarded(claim: Claim, reason: str) -> Settlement:
     """It raised `Discard`: never again."""
-    return Settlement(
-        claim.id, claim.token, Status.CANCELLED, Outcome.DISCARDED, counted=True, reason=reason
-    )
+    return Settlement(claim.id, claim.token, Status.CANCELLED, Outcome.DISCARDED, counted=True, reason=reason)
 
 
 def expired(claim: Claim) -> Settlement:
@@ -110,7 +106,7 @@ def describe_exception(exception: BaseException) -> str:
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
         message = str(exception)
-    except Exception:  # noqa: BLE001 - an exception of a job may be broken itself
+    except Exception:
         message = "(its message could not be made)"
     return dump_error(name, message, "".join(traceback.format_exception(kind, exception, own_frames(exception))))
 

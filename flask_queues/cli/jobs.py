@@ -212,5 +212,3 @@ def print_log(logs: list[LogLine]) -> None:
             f"  {line.time.astimezone():%H:%M:%S.%f}"[:-3]
             + f"  {line.level:8}  {printable(line.message)}  {click.style(printable(context), dim=True)}".rstrip()
         )
-
-

@@ -70,7 +70,7 @@ class Attempt:
             exception = JobTimeout(f"The job ran longer than its timeout of {terms.timeout:g} s.")
             exception.__suppress_context__ = True
             return self._fail(exception.with_traceback(error.__traceback__), Outcome.TIMED_OUT)
-        except BaseException as error:  # noqa: BLE001 - sys.exit() in a job ends the job, not the worker
+        except BaseException as error:
             return self._fail(error, Outcome.FAILED)
         return transitions.completed(claim, self._manager.dump_result(claim, result))
 
@@ -136,4 +136,3 @@ def exception_of(error: JobError | None) -> Exception:
         return WorkerLost("The process that ran the job is gone.")
     kind = JobTimeout if error.type.endswith("JobTimeout") else WorkerLost
     return kind(error.message)
-

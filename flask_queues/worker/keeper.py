@@ -6,9 +6,7 @@ not cost its worker the lease.
 
 from __future__ import annotations
 
-import json
 import os
-import select
 import signal
 import time
 from dataclasses import replace
@@ -19,7 +17,9 @@ from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
 from ..record import ChildRecord, JobError, Outcome, WorkerRecord
 from ..storage.base import Claim
+from .bell import Bell
 from .board import Board
+from .notices import Listener, Notice
 from .process import kill_group
 from .report import Report
 
@@ -39,17 +39,16 @@ class Keeper:
         worker: WorkerRecord,
         *,
         board: Board,
-        notices: int,
-        wake: list[int],
+        notices: Listener,
+        bells: list[Bell],
         report: Report,
     ) -> None:
         self._manager = manager
         self._worker = worker
         self._board = board
         self._notices = notices
-        self._wake = wake
+        self._bells = bells
         self._report = report
-        self._unread = b""
         self._slots: dict[str, int] = {}
         self._over = False
         self._watcher = manager.watcher()
@@ -80,14 +79,10 @@ class Keeper:
     def _listen(self) -> None:
         quiet = time.monotonic() - self._changed_at > LIVELY
         interval = QUIET_INTERVAL if quiet else self._watcher.interval
-        if select.select([self._notices], [], [], interval)[0]:
-            said = os.read(self._notices, 65_536)
-            self._over = not said
-            *lines, self._unread = (self._unread + said).split(b"\n")
-            for line in lines:
-                self._heed(json.loads(line))
+        for notice in self._notices.hear(interval):
+            self._heed(notice)
 
-    def _heed(self, notice: dict[str, Any]) -> None:
+    def _heed(self, notice: Notice) -> None:
         if "children" in notice:
             self._know(notice["children"])
         elif "died" in notice:
@@ -135,10 +130,7 @@ class Keeper:
                 self._due_at = self._ask_due()
             return
         self._board.slots[idle].idle = False
-        try:
-            os.write(self._wake[idle], b"w")
-        except BlockingIOError:
-            return
+        self._bells[idle].ring()
 
     # The heartbeat and what goes with it
 

@@ -93,7 +93,7 @@ class JobLogHandler(logging.Handler):
             return
         try:
             job.log(record.levelname, self.format(record), logger=record.name)
-        except Exception:  # noqa: BLE001 - logging must never break the job
+        except Exception:
             self.handleError(record)
 
 

@@ -41,7 +41,7 @@ def fork(run: Callable[[], int], lifeline: int) -> int:
         os.setpgid(0, 0)
         die_with_parent(parent, lifeline)
         code = contextvars.Context().run(run)
-    except BaseException:  # noqa: BLE001 - nothing may run on into the parent's code
+    except BaseException:
         traceback.print_exc()
     finally:
         sys.stdout.flush()

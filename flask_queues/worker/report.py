@@ -15,7 +15,13 @@ from ..record import Outcome, Status
 from ..storage.base import Claim, Settlement
 from ..transitions import Terms, read_error
 
-COLOURS = {"completed": "green", "failed": "red", "retry": "yellow", "cancelled": "bright_black", "lost": "red"}
+COLOURS = {
+    "completed": "green",
+    "failed": "red",
+    "retry": "yellow",
+    "cancelled": "bright_black",
+    "lost": "red",
+}
 WORD_WIDTH = 10
 
 

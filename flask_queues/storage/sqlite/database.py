@@ -130,7 +130,11 @@ class Database:
         refuse_network_file_system(self.path.parent)
         self._gate.open()
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+            self.path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
         )
         try:
             self._prepare(connection)
@@ -235,7 +239,8 @@ def refuse_network_file_system(folder: Path) -> None:
     kind = file_system_of(folder)
     if kind in NETWORK_FILE_SYSTEMS:
         raise StorageUnavailable(
-            f"{folder} is on a network file system ({kind}), where SQLite cannot share a file between processes. "
+            f"{folder} is on a network file system ({kind}), "
+            "where SQLite cannot share a file between processes. "
             "Set QUEUES_CACHE_DIR to a local folder, or use Redis."
         )
 

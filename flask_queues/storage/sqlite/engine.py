@@ -42,6 +42,9 @@ FOREVER = 2**62
 CLAIM = (
     "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, ahead"
 )
+CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
+CLAIMS_OF = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND worker=?"  # noqa: S608
+STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
 
 INSERT = """
 INSERT INTO jobs (id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload)
@@ -55,26 +58,29 @@ TAKE = """
 UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
 """
 COMPLETE = """
-UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL, result=?4,
-    cancel=NULL
+UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL,
+    result=?4, cancel=NULL
 WHERE id=?5 AND token=?6 AND status=1 RETURNING seq, queue, type
 """
 IN_FORCE = """
 SELECT seq, queue, type, worker, started, runs, history, cancel, error FROM jobs
 WHERE id=? AND token=? AND status=1
 """
+IN_HAND = "SELECT seq FROM jobs WHERE id=? AND token=? AND status=1"
 SETTLE = """
 UPDATE jobs SET status=:status, stamp=:stamp, due=coalesce(:due, due), ended=:now, outcome=:outcome,
-    attempts=attempts+:counted, runs=runs+:ran, error=:error, result=:result, reason=:reason, history=:history,
-    alone=max(alone, :alone), cancel=NULL
+    attempts=attempts+:counted, runs=runs+:ran, error=:error, result=:result, reason=:reason,
+    history=:history, alone=max(alone, :alone), cancel=NULL
 WHERE seq=:seq
 """
 DUE = "SELECT seq, queue, type FROM jobs WHERE status=2 AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
 PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=? WHERE seq=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 AND status<>1 ORDER BY stamp LIMIT 1"
+RELEASE = "UPDATE jobs SET held=NULL WHERE held=?"
 READY = "SELECT 1 FROM jobs WHERE queue=? AND status=0 AND held IS NULL LIMIT 1"
 OLD = "SELECT seq FROM jobs WHERE status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
 OLD_IN_QUEUE = "SELECT seq FROM jobs WHERE queue=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
+TOKENS = "UPDATE meta SET value=value+? WHERE name='token' RETURNING value"
 COUNT = """
 INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
 """
@@ -93,7 +99,7 @@ class SQLiteStorage(Storage):
         self._database = database
 
     @property
-    def maintained(self) -> bool:  # type: ignore[override]
+    def maintained(self) -> bool:
         """Whether the keeper of this process's worker checkpoints the file."""
         return self._database.maintained
 
@@ -157,14 +163,12 @@ class SQLiteStorage(Storage):
             db.execute("UPDATE jobs SET held=NULL WHERE seq=?", (seq,))
             count_move(deltas, queue, type_, status, RUNNING)
             write_counts(db, deltas)
-            return read_claim(db.execute(f"SELECT {CLAIM} FROM jobs WHERE seq=?", (seq,)).fetchone())  # noqa: S608
+            return read_claim(db.execute(CLAIM_AT, (seq,)).fetchone())
 
-    def note(
-        self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()
-    ) -> bool:
+    def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
         """Keep progress and log lines while the claim is in force."""
         with self._database.write() as db:
-            row = db.execute("SELECT seq FROM jobs WHERE id=? AND token=? AND status=1", (job_id, token)).fetchone()
+            row = db.execute(IN_HAND, (job_id, token)).fetchone()
             if row is None:
                 return False
             if progress is not None:
@@ -206,10 +210,7 @@ class SQLiteStorage(Storage):
         """Read the claims whose lease has run out by this boot's monotonic clock."""
         now = steady()
         with self._database.read() as db:
-            rows = db.execute(
-                f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)",  # noqa: S608
-                (now, now + LONGEST_LEASE),
-            ).fetchall()
+            rows = db.execute(STALLED, (now, now + LONGEST_LEASE)).fetchall()
         return [read_claim(row) for row in rows]
 
     def release_held(self, types: Collection[str]) -> int:
@@ -220,7 +221,7 @@ class SQLiteStorage(Storage):
         if not known:
             return 0
         with self._database.write() as db:
-            return sum(db.execute("UPDATE jobs SET held=NULL WHERE held=?", (type_,)).rowcount for type_ in known)
+            return sum(db.execute(RELEASE, (type_,)).rowcount for type_ in known)
 
     def maintain(self) -> None:
         """Checkpoint the WAL and give free pages back to the disk."""
@@ -263,9 +264,7 @@ class SQLiteStorage(Storage):
             if status == RUNNING:
                 db.execute("UPDATE jobs SET cancel=? WHERE seq=?", (reason, seq))
             elif status in (PENDING, SCHEDULED):
-                db.execute(
-                    "UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?", (now, reason, seq)
-                )
+                db.execute("UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?", (now, reason, seq))
                 count_move(deltas, queue, type_, status, CANCELLED)
             write_counts(db, deltas)
         return STATUSES[status]
@@ -297,9 +296,7 @@ class SQLiteStorage(Storage):
             write_counts(db, deltas)
         return STATUSES[row[1]]
 
-    def purge(
-        self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500
-    ) -> int:
+    def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
         """Delete one slice in one transaction."""
         until = wall() - older if older else FOREVER
         deltas: Deltas = defaultdict(int)
@@ -326,7 +323,7 @@ class SQLiteStorage(Storage):
             row = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE id=?", (job_id,)).fetchone()  # noqa: S608
         return record(row) if row else None
 
-    def list(self, query: Query) -> Page:
+    def page(self, query: Query) -> Page:
         """Read one page along an index."""
         with self._database.read() as db:
             return listing.page(db, query)
@@ -395,14 +392,13 @@ def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> boo
     status, stamp = (SCHEDULED, due) if due > now else (PENDING, now)
     expires = max(due, now) + job.expires if job.expires is not None else None
     tags = dump(job.tags) if job.tags else None
-    cursor = db.execute(
-        INSERT,
-        (job.id, job.queue, job.type, status, stamp, job.priority, due, now, expires, tags, job.options, job.payload),
-    )
+    where = (status, stamp, job.priority, due, now, expires)
+    cursor = db.execute(INSERT, (job.id, job.queue, job.type, *where, tags, job.options, job.payload))
     if not cursor.rowcount:
         return False
     if job.tags:
-        db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", [(tag, cursor.lastrowid) for tag in job.tags])
+        tagged = [(tag, cursor.lastrowid) for tag in job.tags]
+        db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", tagged)
     deltas[job.queue, job.type, status] += 1
     return True
 
@@ -523,8 +519,8 @@ def take(
         deltas[queue, type_, RUNNING] += 1
         claims.append(
             Claim(
-                id_, queue, type_, payload, options, created, expires, attempts, runs, error, None, token, now, worker,
-                ahead,
+                id_, queue, type_, payload, options, created, expires, attempts, runs, error,
+                None, token, now, worker, ahead,
             )
         )  # fmt: skip
     return claims
@@ -532,19 +528,18 @@ def take(
 
 def next_tokens(db: sqlite3.Connection, n: int) -> int:
     """Set `n` claim tokens aside and return the first."""
-    last: int = db.execute("UPDATE meta SET value=value+? WHERE name='token' RETURNING value", (n,)).fetchone()[0]
+    last: int = db.execute(TOKENS, (n,)).fetchone()[0]
     return last - n + 1
 
 
 def read_claim(row: tuple[Any, ...]) -> Claim:
     """Read a row of `CLAIM`."""
-    return Claim(*row[:-1], ahead=bool(row[-1]))
+    return Claim(*row)._replace(ahead=bool(row[-1]))
 
 
 def claims_of(db: sqlite3.Connection, worker: str) -> list[Claim]:
     """Read the claims in one child's hands."""
-    rows = db.execute(f"SELECT {CLAIM} FROM jobs WHERE status=1 AND worker=?", (worker,)).fetchall()  # noqa: S608
-    return [read_claim(row) for row in rows]
+    return [read_claim(row) for row in db.execute(CLAIMS_OF, (worker,)).fetchall()]
 
 
 def retry_one(db: sqlite3.Connection, seq: int, now: int) -> None:
@@ -555,8 +550,8 @@ def retry_one(db: sqlite3.Connection, seq: int, now: int) -> None:
     if outcome is not None:
         history = add_run(history, (runs, worker, started, ended, outcome), error)
     db.execute(
-        "UPDATE jobs SET status=0, stamp=?1, due=?1, attempts=0, outcome=NULL, reason=NULL, cancel=NULL, held=NULL, "
-        "expires=NULL, history=?2 WHERE seq=?3",
+        "UPDATE jobs SET status=0, stamp=?1, due=?1, attempts=0, outcome=NULL, reason=NULL, cancel=NULL, "
+        "held=NULL, expires=NULL, history=?2 WHERE seq=?3",
         (now, history, seq),
     )
 

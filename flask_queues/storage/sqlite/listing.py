@@ -104,7 +104,8 @@ def statement(query: Query, number: int) -> tuple[str, tuple[Any, ...]]:
 def tagged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
     """Walk the jobs of one tag, newest push first, looking at a bounded number."""
     seqs = connection.execute(
-        "SELECT job FROM tags WHERE tag=? AND job<? ORDER BY job DESC LIMIT ?", (query.tag, before[1], LOOK_AT)
+        "SELECT job FROM tags WHERE tag=? AND job<? ORDER BY job DESC LIMIT ?",
+        (query.tag, before[1], LOOK_AT),
     ).fetchall()
     rows: list[Row] = []
     for (seq,) in seqs:
