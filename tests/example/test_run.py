@@ -30,9 +30,7 @@ class Running:
         self.output = data.with_name("output.txt")
         with self.output.open("wb") as file:
             command = [*RUN, "--data", str(data), *options]
-            self.process = subprocess.Popen(
-                command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
 
     def text(self) -> str:
         return self.output.read_text()
@@ -59,11 +57,7 @@ def until(condition: Callable[[], object], explain: Callable[[], str] = str) -> 
 def processes_of(data: Path) -> dict[int, str]:
     """All processes that were started for this data folder: their command by their id."""
     mark = f"PICTURES_DATA={data}".encode()
-    found = {
-        int(path.name): read(path / "cmdline")
-        for path in PROC.glob("[0-9]*")
-        if mark in read(path / "environ")
-    }
+    found = {int(path.name): read(path / "cmdline") for path in PROC.glob("[0-9]*") if mark in read(path / "environ")}
     return {pid: command.decode() for pid, command in found.items() if command}
 
 
