@@ -14,9 +14,7 @@ from pathlib import Path
 class Child:
     """A process in a group of its own, so that Ctrl-C reaches it only through us."""
 
-    def __init__(
-        self, name: str, command: Sequence[str], folder: Path, surroundings: Mapping[str, str]
-    ) -> None:
+    def __init__(self, name: str, command: Sequence[str], folder: Path, surroundings: Mapping[str, str]) -> None:
         self.name = name
         self._process = subprocess.Popen(  # noqa: S603 - the commands are our own
             command,
@@ -61,9 +59,7 @@ class Children:
         self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._all: list[Child] = []
 
-    def start(
-        self, name: str, command: Sequence[str], folder: Path, surroundings: Mapping[str, str]
-    ) -> Child:
+    def start(self, name: str, command: Sequence[str], folder: Path, surroundings: Mapping[str, str]) -> Child:
         child = Child(name, command, folder, surroundings)
         self._all.append(child)
         child.read_into(self.lines)

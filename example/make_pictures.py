@@ -51,9 +51,7 @@ def noise(size: tuple[int, int], cells: int, chance: random.Random, octaves: int
         down = max(2, round(across * size[1] / size[0]))
         dots = Image.new("L", (across, down))
         dots.putdata([chance.randrange(256) for _ in range(across * down)])
-        total = Image.blend(
-            total, dots.resize(size, Image.Resampling.BICUBIC), 1 / (1.0 + 2**octave) if octave else 1
-        )
+        total = Image.blend(total, dots.resize(size, Image.Resampling.BICUBIC), 1 / (1.0 + 2**octave) if octave else 1)
     return total
 
 
@@ -62,12 +60,9 @@ def curve(width: int, rough: Sequence[tuple[float, float, float]]) -> list[float
     return [sum(h * math.sin(2 * math.pi * x / length + s) for h, length, s in rough) for x in range(width)]
 
 
-def waves(
-    chance: random.Random, height: float, length: float, count: int = 7
-) -> list[tuple[float, float, float]]:
+def waves(chance: random.Random, height: float, length: float, count: int = 7) -> list[tuple[float, float, float]]:
     return [
-        (height / 1.75**n, length / 1.9**n * chance.uniform(0.8, 1.2), chance.uniform(0, 6.28))
-        for n in range(count)
+        (height / 1.75**n, length / 1.9**n * chance.uniform(0.8, 1.2), chance.uniform(0, 6.28)) for n in range(count)
     ]
 
 
@@ -131,9 +126,7 @@ def moon_over_hills() -> Image.Image:
         draw.ellipse((x - dot, y - dot, x + dot, y + dot), fill=(shine, shine, min(255, shine + 20)))
     image = glow(image, (690, 360), 420, "#cfdcff", 0.8)
     ImageDraw.Draw(image).ellipse((622, 292, 758, 428), fill="#f4f1e2")
-    seas = (
-        noise((136, 136), 4, chance).point(lambda v: 70 if v > 135 else 0).filter(ImageFilter.GaussianBlur(3))
-    )
+    seas = noise((136, 136), 4, chance).point(lambda v: 70 if v > 135 else 0).filter(ImageFilter.GaussianBlur(3))
     image.paste(Image.new("RGB", (136, 136), "#c8c4b4"), (622, 292), seas)
     for n, tone in enumerate(["#4a6292", "#324a7a", "#1f3460", "#111f42", "#070e24"]):
         ridge(image, 980 + 115 * n, curve(1000, waves(chance, 60 + 12 * n, 900, 6)), tone, "#0a1330")
@@ -160,9 +153,7 @@ def dunes() -> Image.Image:
 
 def sun_over_the_sea() -> Image.Image:
     chance, size, horizon = random.Random(11), (1500, 1000), 560
-    image = sky(
-        size, [(0, "#2a2f6b"), (0.25, "#8a4a86"), (0.42, "#e8756a"), (0.56, "#ffc56b"), (1, "#ffc56b")]
-    )
+    image = sky(size, [(0, "#2a2f6b"), (0.25, "#8a4a86"), (0.42, "#e8756a"), (0.56, "#ffc56b"), (1, "#ffc56b")])
     clouds = noise(size, 3, chance, 5).point(lambda v: max(0, min(255, (v - 128) * 5)))
     clouds = ImageChops.multiply(
         clouds.resize((1500, 300)).resize(size),
@@ -171,9 +162,7 @@ def sun_over_the_sea() -> Image.Image:
     image.paste(Image.new("RGB", size, "#ffd9c0"), mask=clouds)
     image = glow(image, (960, 500), 640, "#fff0b8", 0.9)
     ImageDraw.Draw(image).ellipse((900, 440, 1020, 560), fill="#fff6d8")
-    image.paste(
-        sky((1500, size[1] - horizon), [(0, "#d98a72"), (0.25, "#7d4f7c"), (1, "#1d1f4d")]), (0, horizon)
-    )
+    image.paste(sky((1500, size[1] - horizon), [(0, "#d98a72"), (0.25, "#7d4f7c"), (1, "#1d1f4d")]), (0, horizon))
     draw = ImageDraw.Draw(image, "RGBA")
     for _ in range(2600):
         depth = chance.random() ** 1.7
@@ -208,9 +197,7 @@ def forest_in_fog() -> Image.Image:
                 260 + 120 * n + chance.uniform(-60, 60),
             )
         draw.rectangle((0, 745 + 160 * n, 1000, 1400), fill=255)
-        image.paste(
-            Image.new("RGB", size, tone), mask=layer.filter(ImageFilter.GaussianBlur(max(0.6, 2.4 - n / 2)))
-        )
+        image.paste(Image.new("RGB", size, tone), mask=layer.filter(ImageFilter.GaussianBlur(max(0.6, 2.4 - n / 2))))
         fog = sky(
             size,
             [
@@ -293,9 +280,7 @@ def northern_lights() -> Image.Image:
     for _ in range(260):
         x, y, shine = chance.uniform(0, 1000), chance.uniform(0, 1050), chance.randrange(60, 220)
         draw.ellipse((x - 0.8, y - 0.8, x + 0.8, y + 0.8), fill=(shine, shine, shine))
-    for band, (base, tone, tall) in enumerate(
-        [(640, "#7a4fd0", 460), (820, "#36d6a0", 560), (960, "#62f0b8", 420)]
-    ):
+    for band, (base, tone, tall) in enumerate([(640, "#7a4fd0", 460), (820, "#36d6a0", 560), (960, "#62f0b8", 420)]):
         light = Image.new("L", size, 0)
         draw = ImageDraw.Draw(light)
         foot, rays = (
@@ -390,9 +375,7 @@ def city_at_dusk() -> Image.Image:
             top = 800 - tall - (3 - n) * 82
             draw.rectangle((x, top, x + width, 800), fill=tone)
             if chance.random() < 0.25:
-                draw.line(
-                    (x + width / 2, top, x + width / 2, top - chance.uniform(15, 60)), fill=tone, width=3
-                )
+                draw.line((x + width / 2, top, x + width / 2, top - chance.uniform(15, 60)), fill=tone, width=3)
             if lit:
                 windows(draw, chance, (x, top, width), lit, 0.22 + n * 0.06)
             x += width + chance.choice([0, 0, 6, 14])

@@ -58,9 +58,7 @@ def add_drawn(title: str, whole: bool) -> int:
     buffer = io.BytesIO()
     rise.save(buffer, "JPEG", quality=90)
     content = buffer.getvalue()
-    picture_id = library.add(
-        library.checked(content if whole else content[: len(content) // 2], title), first_admin()
-    )
+    picture_id = library.add(library.checked(content if whole else content[: len(content) // 2], title), first_admin())
     jobs.push_thumbnail(picture_id)
     return picture_id
 

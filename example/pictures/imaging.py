@@ -97,8 +97,6 @@ def toned(image: Image.Image, tone: str) -> Image.Image:
     if tone == "vivid":
         return ImageEnhance.Contrast(ImageEnhance.Color(image).enhance(1.6)).enhance(1.15)
     if tone == "faded":
-        return Image.blend(
-            ImageEnhance.Color(image).enhance(0.6), Image.new("RGB", image.size, "#d9d4c8"), 0.25
-        )
+        return Image.blend(ImageEnhance.Color(image).enhance(0.6), Image.new("RGB", image.size, "#d9d4c8"), 0.25)
     tint = "#ff9a3c" if tone == "warm" else "#3c8cff"
     return Image.blend(image, Image.new("RGB", image.size, tint), 0.18)

@@ -82,9 +82,7 @@ def take(row: Row, path: Path) -> None:
 
 
 def waiting_pictures(import_id: int) -> list[int]:
-    found = database.rows(
-        "select id from pictures where import_id = ? and state = 'waiting' order by id", import_id
-    )
+    found = database.rows("select id from pictures where import_id = ? and state = 'waiting' order by id", import_id)
     return [row["id"] for row in found]
 
 

@@ -136,9 +136,6 @@ def push_work(import_id: int) -> int:
     thumbnails = [(Thumbnail, {"picture_id": picture_id}) for picture_id in waiting]
     for picture_id, handle in zip(waiting, queues.push_many(thumbnails, tags=tags), strict=True):
         library.remember_job(picture_id, handle.id)
-    looks = [
-        (Look, {"picture_id": row["picture_id"], "look": row["name"]})
-        for row in imports.waiting_looks(import_id)
-    ]
+    looks = [(Look, {"picture_id": row["picture_id"], "look": row["name"]}) for row in imports.waiting_looks(import_id)]
     queues.push_many(looks, tags=tags)
     return len(thumbnails) + len(looks)

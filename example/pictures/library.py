@@ -47,17 +47,14 @@ def add(new: NewPicture, owner_id: int, import_id: int | None = None, source: st
 
 def find(picture_id: int) -> Row | None:
     return database.one(
-        "select pictures.*, users.name as owner from pictures join users on users.id = owner_id"
-        " where pictures.id = ?",
+        "select pictures.*, users.name as owner from pictures join users on users.id = owner_id where pictures.id = ?",
         picture_id,
     )
 
 
 def page(before: int | None = None) -> list[Row]:
     """The newest pictures, or those older than `before`."""
-    return database.rows(
-        "select * from pictures where id < coalesce(?, id + 1) order by id desc limit ?", before, PAGE
-    )
+    return database.rows("select * from pictures where id < coalesce(?, id + 1) order by id desc limit ?", before, PAGE)
 
 
 def newest_ready() -> int | None:
@@ -104,8 +101,7 @@ def looks(picture_id: int) -> list[Row]:
 
 def find_look(picture_id: int, name: str) -> Row | None:
     return database.one(
-        "select looks.*, file from looks join pictures on id = picture_id"
-        " where picture_id = ? and looks.name = ?",
+        "select looks.*, file from looks join pictures on id = picture_id where picture_id = ? and looks.name = ?",
         picture_id,
         name,
     )

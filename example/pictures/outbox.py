@@ -73,7 +73,5 @@ def composed(mail: Row) -> EmailMessage:
     message.set_content(mail["message"] or "Have a look.")
     picture = files.thumbnail(mail["picture_id"], "medium")
     if picture.exists():
-        message.add_attachment(
-            picture.read_bytes(), maintype="image", subtype="webp", filename="picture.webp"
-        )
+        message.add_attachment(picture.read_bytes(), maintype="image", subtype="webp", filename="picture.webp")
     return message

@@ -41,9 +41,7 @@ def test_a_wrong_password_says_the_same_for_every_name(library, name):
 )
 def test_signing_in_never_leads_to_another_host(library, target):
     client = library.flask.test_client()
-    answer = client.post(
-        "/sign-in", query_string={"next": target}, data={"name": "ben", "password": "evening-light"}
-    )
+    answer = client.post("/sign-in", query_string={"next": target}, data={"name": "ben", "password": "evening-light"})
     assert answer.location == "/"
 
 
@@ -72,9 +70,7 @@ def test_changes_of_the_admin_are_forbidden_to_others(library):
     assert client.post("/operations/jobs/1/retry").status_code == 403
 
 
-@pytest.mark.parametrize(
-    "address", ["/sign-in", "/pictures", "/pictures/1/share", "/pictures/1/remove", "/imports/"]
-)
+@pytest.mark.parametrize("address", ["/sign-in", "/pictures", "/pictures/1/share", "/pictures/1/remove", "/imports/"])
 def test_every_change_needs_its_token(make_library, address):
     library = make_library(WTF_CSRF_ENABLED=True)
     answer = library.flask.test_client().post(address, data={"name": "ada"})

@@ -64,9 +64,7 @@ def test_the_sample_gives_three_hundred_jobs(library):
     assert len(library.pending()) == 300
 
 
-@pytest.mark.parametrize(
-    "wanted", ["/", "/etc", "{folder}/..", "{folder}/../data", "{folder}-other", "relative", "\0"]
-)
+@pytest.mark.parametrize("wanted", ["/", "/etc", "{folder}/..", "{folder}/../data", "{folder}-other", "relative", "\0"])
 def test_folders_outside_the_allowed_ones_are_refused(open_library, folder, wanted):
     folder.with_name("mine-other").mkdir()
     answer = start(open_library, wanted.format(folder=folder))

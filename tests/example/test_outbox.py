@@ -20,9 +20,7 @@ def test_a_mail_becomes_a_file_that_mail_programs_read(library, photo):
     share(library, client, photo)
     library.run_pending()
 
-    message = email.message_from_bytes(
-        (library.data / "outbox/mail-00001.eml").read_bytes(), policy=policy.default
-    )
+    message = email.message_from_bytes((library.data / "outbox/mail-00001.eml").read_bytes(), policy=policy.default)
     assert message["To"] == "clara@example.org"
     assert message["Subject"] == "Ben shares a picture: Red boat"
     assert [part.get_content_type() for part in message.iter_attachments()] == ["image/webp"]
@@ -80,9 +78,7 @@ def test_retrying_a_job_that_is_gone_is_a_sentence(library):
     assert admin.get("/operations/").status_code == 200
 
 
-@pytest.mark.parametrize(
-    "address", ["", "clara", "a@b", "a@b.org\nBcc: c@d.org", "a@b.org, c@d.org", "<a@b.org>"]
-)
+@pytest.mark.parametrize("address", ["", "clara", "a@b", "a@b.org\nBcc: c@d.org", "a@b.org, c@d.org", "<a@b.org>"])
 def test_what_is_no_address_is_refused(library, photo, address):
     client = library.signed_in("ben")
     library.upload(client, photo)

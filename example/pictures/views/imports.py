@@ -15,9 +15,7 @@ blueprint.before_request(security.require_admin)
 @blueprint.get("/")
 def index() -> str:
     shown = [(row, imports.standing(row["id"])) for row in imports.newest()]
-    return render_template(
-        "imports.html", imports=shown, roots=imports.roots(), most_looks=len(imaging.LOOKS)
-    )
+    return render_template("imports.html", imports=shown, roots=imports.roots(), most_looks=len(imaging.LOOKS))
 
 
 @blueprint.post("/")

@@ -20,9 +20,7 @@ def share(picture_id: int) -> ResponseReturnValue:
     if len(recipient) > 200 or not recipient.isascii() or not ADDRESS.fullmatch(recipient):
         flash(f"“{recipient[:80]}” is not a mail address.", "error")
         return redirect(url_for("library.show", picture_id=picture_id), 303)
-    mail_id = outbox.add(
-        current_user.id, picture_id, recipient, request.form.get("message", "").strip()[:2000]
-    )
+    mail_id = outbox.add(current_user.id, picture_id, recipient, request.form.get("message", "").strip()[:2000])
     jobs.push_mail(mail_id)
     flash(f"{picture['title']} is on its way to {recipient}.")
     return redirect(url_for(".index"), 303)
