@@ -29,11 +29,7 @@ class Running:
         self.data = data
         self.output = data.with_name("output.txt")
         with self.output.open("wb") as file:
-<<<<<<< HEAD
-            command = [*RUN, "--data", str(data), *options]
-=======
             command = [*RUN, "--data", str(data), "--port", str(free_port()), *options]
->>>>>>> refs/heads/example
             self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
 
     def text(self) -> str:
