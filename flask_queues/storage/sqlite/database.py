@@ -43,6 +43,8 @@ class Database:
         self._gate = Gate(path.with_name(path.name + ".lock"))
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        #: How often the file was opened: numbers that SQLite keeps for a connection end with it.
+        self.openings = 0
         self._durable: bool | None = None
         self._owner: int | None = None
         _databases.add(self)
@@ -73,6 +75,17 @@ class Database:
         """Read; fetch all rows before leaving, since an open cursor keeps the WAL from shrinking."""
         with self._exclusive(), self._errors():
             yield self._open()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read with several statements what was there at one moment."""
+        with self.read() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     def checkpoint(self, *, restart: bool) -> None:
         """Copy the WAL into the file; with `restart` also make writers begin it anew."""
@@ -120,6 +133,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._connect()
+            self.openings += 1
         return self._connection
 
     def _connect(self) -> sqlite3.Connection:

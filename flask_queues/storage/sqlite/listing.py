@@ -45,11 +45,11 @@ def merged(connection: sqlite3.Connection, query: Query, before: Position) -> tu
     stopped = [end for _, end in walks if end is not None]
     horizon = max(stopped, default=(-1, -1))
     for row in heapq.merge(*(rows_ for rows_, _ in walks), key=lambda row: (-row[0], -row[1])):
-        if (row[0], row[1]) < horizon or len(rows) == limit:
+        if (row[0], row[1]) < horizon:
             break
+        if len(rows) == limit:
+            return rows, (rows[-1][0], rows[-1][1])
         rows.append(row)
-    if len(rows) == limit:
-        return rows, (rows[-1][0], rows[-1][1])
     return rows, horizon if stopped else None
 
 
