@@ -172,6 +172,14 @@ WAYS = {
 }
 
 
+@queues.job("mixed", tries=2, backoff=0)
+def mixed(poison: bool = False) -> None:
+    """Mostly harmless."""
+    if poison:
+        os.kill(os.getpid(), signal.SIGKILL)
+    note("ran")
+
+
 @queues.job("later", tries=2)
 def later(delay: float = 0.1) -> None:
     """Puts itself off until the test makes a file."""
@@ -211,6 +219,18 @@ def grow(megabytes: int, seconds: float = 0) -> None:
     note("ran")
     kept.append(os.urandom(megabytes * 1_000_000))
     time.sleep(seconds)
+
+
+@queues.job("grow-and-hang", timeout=3)
+def grow_and_hang() -> None:
+    kept.append(os.urandom(200_000_000))
+    swallow_everything()
+
+
+@queues.job("grow-and-wait", timeout=60)
+def grow_and_wait() -> None:
+    kept.append(os.urandom(200_000_000))
+    wait_for("open")
 
 
 @queues.job("say", timeout=60)
