@@ -36,6 +36,8 @@ class Queues:
         self._cache = cache
         self._definitions: list[type[Job]] = []
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+        #: The application of `Queues(app)` is held; those of factories are not.
+        self._app = app
         if app is not None:
             self.init_app(app)
 

@@ -37,7 +37,7 @@ class Attempt:
     def run(self) -> Settlement:
         """Run the job and return what becomes of it; no exception of the job leaves this."""
         settlement = self._decide()
-        progress, lines = self.notes.take()
+        progress, lines = self.notes.finish()
         if progress is None and not lines:
             return settlement
         return settlement._replace(progress=progress, logs=tuple(lines))

@@ -36,7 +36,8 @@ class CancelNow(Interrupt):
 class Interrupts:
     """Delivers a timeout, a stop or a cancellation to the job that runs in the main thread.
 
-    Armed only while the job's own code runs, so that nothing is thrown into a settlement.
+    Armed only while the job's own code runs, and thrown once a run, so that nothing is thrown into a
+    settlement. A job that goes on all the same is killed by the supervisor.
     """
 
     def __init__(self, busy: Callable[[], bool]) -> None:
@@ -71,10 +72,10 @@ class Interrupts:
     def armed(self, seconds: float) -> Iterator[None]:
         """Let interrupts through; the first comes after so many seconds."""
         self.thrown = self._waiting = None
-        if HAS_TIMER:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-        self._armed = True
         try:
+            self._armed = True
+            if HAS_TIMER:
+                signal.setitimer(signal.ITIMER_REAL, seconds)
             yield
         finally:
             self._armed = False
@@ -108,6 +109,7 @@ class Interrupts:
             if HAS_TIMER:
                 signal.setitimer(signal.ITIMER_REAL, PATIENCE)
             return
+        self._armed = False
         self.thrown = interrupt
         raise interrupt
 

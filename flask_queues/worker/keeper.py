@@ -100,7 +100,7 @@ class Keeper:
 
     def _bury(self, child: str, outcome: Outcome, error: JobError) -> None:
         for claim in self._manager.bury(child, outcome, error):
-            self._tell(claim, str(outcome), error.message)
+            self._report.died(claim, str(outcome), error.message)
         self._stale = True
 
     # Waking
@@ -142,7 +142,7 @@ class Keeper:
         heartbeat = self._manager.heartbeat(self._worker)
         self._cancel(heartbeat.to_cancel)
         for claim in self._manager.rescue():
-            self._tell(claim, "rescued", "its worker vanished and the lease ran out")
+            self._report.died(claim, "rescued", "Its worker vanished and the lease ran out.")
             self._stale = True
         if self._manager.release_held():
             self._stale = True
@@ -163,9 +163,6 @@ class Keeper:
             else:
                 self._board.slots[slot].cancel = claim.token
                 signal_cancel(pid)
-
-    def _tell(self, claim: Claim, event: str, why: str) -> None:
-        self._report.says(event, f"{event:10}  {claim.type}  {claim.id}  {why}", job=claim.id, type=claim.type)
 
 
 def described(worker: WorkerRecord, children: tuple[ChildRecord, ...]) -> WorkerRecord:

@@ -31,6 +31,7 @@ class Notes:
         self._run = run
         self._stir = stir
         self._lock = threading.Lock()
+        self._handing_on = threading.Lock()
         self._progress: Progress | None = None
         self._lines: list[LogLine] = []
         self._count = 0
@@ -59,8 +60,12 @@ class Notes:
                 self._lines.append(line._replace(level="warning", message=TOO_MANY, context={}))
         self._stir()
 
-    def take(self) -> tuple[Progress | None, list[LogLine]]:
-        """Take what was not handed on yet."""
+    def finish(self) -> tuple[Progress | None, list[LogLine]]:
+        """Take what is left for the settlement, once nothing is on its way any more."""
+        with self._handing_on:
+            return self._take()
+
+    def _take(self) -> tuple[Progress | None, list[LogLine]]:
         with self._lock:
             progress, lines = self._progress, self._lines
             self._progress, self._lines = None, []
@@ -68,11 +73,12 @@ class Notes:
 
     def flush(self) -> bool:
         """Hand on what there is, and tell whether there was any; where it fails, that is lost, not the job."""
-        progress, lines = self.take()
-        if progress is None and not lines:
-            return False
-        with suppress(QueuesError):
-            self._keep(progress, lines)
+        with self._handing_on:
+            progress, lines = self._take()
+            if progress is None and not lines:
+                return False
+            with suppress(QueuesError):
+                self._keep(progress, lines)
         return True
 
 

@@ -21,6 +21,8 @@ COLOURS = {
     "retry": "yellow",
     "cancelled": "bright_black",
     "lost": "red",
+    "killed": "red",
+    "timed out": "red",
 }
 WORD_WIDTH = 10
 
@@ -53,6 +55,12 @@ class Report:
         if done.reason:
             fields["reason"] = done.reason
         self._add(fields, job_line)
+
+    def died(self, claim: Claim, event: str, why: str) -> None:
+        """Write the line of a job whose process is gone."""
+        fields = {"event": event, "type": claim.type, "job": claim.id, "queue": claim.queue, "error": why}
+        self._add(fields, job_line)
+        self.flush()
 
     def says(self, event: str, text: str, **fields: Any) -> None:
         """Write a line about the worker itself, at once."""
@@ -101,9 +109,10 @@ def job_line(now: datetime, fields: dict[str, Any]) -> str:
         fields["type"],
         click.style(fields["job"], dim=True),
         click.style(f"in {fields['queue']}", dim=True),
-        duration(fields["seconds"]),
     ]
-    if fields["attempt"] > 1 or event == "retry":
+    if "seconds" in fields:
+        parts.append(duration(fields["seconds"]))
+    if fields.get("attempt", 1) > 1 or event == "retry":
         parts.append(f"attempt {fields['attempt']} of {fields['tries']}")
     if "again_in" in fields:
         parts.append(f"again in {duration(fields['again_in'])}")

@@ -234,7 +234,7 @@ class Supervisor:
             return
         outcome, kind, reason = cause_of_death(child, code)
         self._tell_death({"died": child.name, "outcome": outcome.value, "error": [kind, reason, ""]})
-        if code != End.UNABLE:
+        if code != End.UNABLE and not self._board.slots[child.index].token:
             self._report.says("child died", f"Child {child.pid} died: {reason}", pid=child.pid)
         self._delay(child.index, child.started)
 
@@ -335,7 +335,7 @@ def cause_of_death(child: Child, code: int) -> tuple[Outcome, str, str]:
 def describe_exit(code: int) -> str:
     """Say in words how a process ended."""
     if code == -signal.SIGKILL:
-        return "killed by SIGKILL, perhaps because the system ran out of memory"
+        return "killed by SIGKILL (out of memory?)"
     return f"killed by {signal_name(-code)}" if code < 0 else f"exit code {code}"
 
 

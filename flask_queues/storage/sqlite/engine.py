@@ -299,17 +299,13 @@ class SQLiteStorage(Storage):
     def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
         """Delete one slice in one transaction."""
         until = wall() - older if older else FOREVER
+        numbers = [NUMBERS[status] for status in statuses if status is not Status.RUNNING]
+        with self._database.read() as db:
+            if not old_ones(db, numbers, until, queue, 1):
+                return 0
         deltas: Deltas = defaultdict(int)
         with self._database.write() as db:
-            seqs: list[int] = []
-            for number in (NUMBERS[status] for status in statuses if status is not Status.RUNNING):
-                room = limit - len(seqs)
-                rows = (
-                    db.execute(OLD, (number, until, room))
-                    if queue is None
-                    else db.execute(OLD_IN_QUEUE, (queue, number, until, room))
-                ).fetchall()
-                seqs += [row[0] for row in rows]
+            seqs = old_ones(db, numbers, until, queue, limit)
             for seq in seqs:
                 delete_one(db, seq, deltas)
             write_counts(db, deltas)
@@ -554,6 +550,20 @@ def retry_one(db: sqlite3.Connection, seq: int, now: int) -> None:
         "held=NULL, expires=NULL, history=?2 WHERE seq=?3",
         (now, history, seq),
     )
+
+
+def old_ones(db: sqlite3.Connection, numbers: Sequence[int], until: int, queue: str | None, limit: int) -> list[int]:
+    """Read which jobs have been in one of these statuses since before a moment."""
+    seqs: list[int] = []
+    for number in numbers:
+        room = limit - len(seqs)
+        rows = (
+            db.execute(OLD, (number, until, room))
+            if queue is None
+            else db.execute(OLD_IN_QUEUE, (queue, number, until, room))
+        )
+        seqs += [row[0] for row in rows.fetchall()]
+    return seqs
 
 
 def delete_one(db: sqlite3.Connection, seq: int, deltas: Deltas) -> None:
