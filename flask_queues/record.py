@@ -229,6 +229,11 @@ class Page(NamedTuple):
     after: str | None = None
 
 
+def storable(text: object, length: int) -> str:
+    """Cut a text, and write halves of surrogate pairs as escapes: they can be neither stored nor printed."""
+    return str(text)[:length].encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def to_datetime(milliseconds: int) -> datetime:
     """Read the time that an engine keeps, milliseconds since 1970 in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, timezone.utc)

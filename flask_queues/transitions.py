@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple
 
-from .record import JobError, Outcome, Status
+from .record import JobError, Outcome, Status, storable
 from .storage.base import Claim, Settlement
 
 MAX_MESSAGE = 4_000
@@ -51,7 +51,9 @@ def put_off(claim: Claim, delay: float) -> Settlement:
 
 def discarded(claim: Claim, reason: str) -> Settlement:
     """It raised `Discard`: never again."""
-    return Settlement(claim.id, claim.token, Status.CANCELLED, Outcome.DISCARDED, counted=True, reason=reason)
+    return Settlement(
+        claim.id, claim.token, Status.CANCELLED, Outcome.DISCARDED, counted=True, reason=storable(reason, MAX_MESSAGE)
+    )
 
 
 def expired(claim: Claim) -> Settlement:
@@ -121,7 +123,8 @@ def own_frames(exception: BaseException) -> TracebackType | None:
 
 def dump_error(name: str, message: str, trace: str = "") -> str:
     """Write an error as JSON text, cut to what is kept."""
-    error = [name, message[:MAX_MESSAGE], shorten_trace(trace)]
+    shortened = shorten_trace(trace)
+    error = [name, storable(message, MAX_MESSAGE), storable(shortened, len(shortened))]
     return json.dumps(error)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import QueuesError
 from ..job import running_job
 from ..payload import dump_json
-from ..record import LogLine, Progress
+from ..record import LogLine, Progress, storable
 
 #: Lines kept of one run.
 MAX_LINES = 1000
@@ -39,7 +39,7 @@ class Notes:
     def progress(self, progress: Progress) -> None:
         """Note how far the job is; only the last word counts."""
         with self._lock:
-            self._progress = progress
+            self._progress = progress._replace(message=storable(progress.message, MAX_LINE))
         self._stir()
 
     def log(self, level: str, message: str, context: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ class Notes:
         line = LogLine(
             datetime.now(timezone.utc),
             level if level in LEVELS else "info",
-            readable(message),
+            storable(message, MAX_LINE),
             {name: plain(value) for name, value in context.items()},
             self._run,
         )
@@ -103,17 +103,12 @@ class JobLogHandler(logging.Handler):
             self.handleError(record)
 
 
-def readable(message: object) -> str:
-    """Cut a message, and make text of it that can be stored."""
-    return str(message)[:MAX_LINE].encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def plain(value: Any) -> Any:
     """A value as JSON can hold it, else as text."""
     if isinstance(value, (str, int, bool)) or value is None:
-        return readable(value) if isinstance(value, str) else value
+        return storable(value, MAX_LINE) if isinstance(value, str) else value
     try:
         dump_json("context", value)
     except QueuesError:
-        return readable(repr(value))
+        return storable(repr(value), MAX_LINE)
     return value
