@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 class QueuesError(Exception):
     """Base of everything that Flask-Queues raises on purpose."""
@@ -78,9 +80,9 @@ class Retry(Exception):
     """
 
     def __init__(self, delay: float = 0) -> None:
-        super().__init__(f"put off for {delay:g} s")
-        if delay < 0:
+        if not 0 <= delay < math.inf:
             raise OptionError(f"Retry(delay={delay!r}): a delay is 0 seconds or more.")
+        super().__init__(f"put off for {delay:g} s")
         self.delay = delay
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple
 
+from .options import LONGEST
 from .record import JobError, Outcome, Status, storable
 from .storage.base import Claim, Settlement
 
@@ -46,6 +47,7 @@ def last_words_said(claim: Claim) -> Settlement:
 
 def put_off(claim: Claim, delay: float) -> Settlement:
     """It raised `Retry`: not now, and no try lost."""
+    delay = min(delay, LONGEST)
     return Settlement(claim.id, claim.token, Status.SCHEDULED, Outcome.PUT_OFF, delay=round(delay * 1000))
 
 

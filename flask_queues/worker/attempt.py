@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import logging
 from collections.abc import Callable
@@ -36,7 +37,7 @@ class Attempt:
 
     def run(self) -> Settlement:
         """Run the job and return what becomes of it; no exception of the job leaves this."""
-        settlement = self._decide()
+        settlement = contextvars.copy_context().run(self._decide)
         progress, lines = self.notes.finish()
         if progress is None and not lines:
             return settlement

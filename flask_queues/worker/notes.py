@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -108,7 +109,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, (str, int, bool)) or value is None:
         return storable(value, MAX_LINE) if isinstance(value, str) else value
     try:
-        dump_json("context", value)
+        return json.loads(dump_json("context", value))
     except QueuesError:
         return storable(repr(value), MAX_LINE)
-    return value
