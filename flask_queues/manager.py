@@ -249,6 +249,11 @@ class Manager:
         job_type = self.jobs.get(type_string)
         return job_type.sensitive if job_type else frozenset()
 
+    def name_of(self, type_string: str) -> str:
+        """What people read instead of a type string; the type string where it is not known here."""
+        job_type = self.jobs.get(type_string)
+        return job_type.name if job_type else type_string
+
     def timeout_of(self, record: JobRecord) -> float:
         """Seconds that one run of this job may take."""
         job_type = self.jobs.get(record.type)

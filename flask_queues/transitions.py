@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import traceback
 from collections.abc import Callable
-from types import TracebackType
+from pathlib import Path
 from typing import NamedTuple
 
 from .options import LONGEST
@@ -14,6 +15,7 @@ from .storage.base import Claim, Settlement
 
 MAX_MESSAGE = 4_000
 MAX_TRACEBACK = 32_000
+WORKER_FOLDER = str(Path(__file__).parent / "worker") + os.sep
 
 
 class Terms(NamedTuple):
@@ -112,15 +114,16 @@ def describe_exception(exception: BaseException) -> str:
         message = str(exception)
     except Exception:
         message = "(its message could not be made)"
-    return dump_error(name, message, "".join(traceback.format_exception(kind, exception, own_frames(exception))))
+    return dump_error(name, message, format_trace(exception))
 
 
-def own_frames(exception: BaseException) -> TracebackType | None:
-    """Leave out the worker's frames above the job's own code."""
-    trace = exception.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__package__") == f"{__package__}.worker":
-        trace = trace.tb_next
-    return trace or exception.__traceback__
+def format_trace(exception: BaseException) -> str:
+    """Write the traceback without the worker's own frames, above the job's code and below it."""
+    told = traceback.TracebackException.from_exception(exception)
+    told.stack = traceback.StackSummary.from_list(
+        [frame for frame in told.stack if not frame.filename.startswith(WORKER_FOLDER)]
+    )
+    return "".join(told.format())
 
 
 def dump_error(name: str, message: str, trace: str = "") -> str:
