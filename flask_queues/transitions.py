@@ -49,8 +49,7 @@ def last_words_said(claim: Claim) -> Settlement:
 
 def put_off(claim: Claim, delay: float) -> Settlement:
     """It raised `Retry`: not now, and no try lost."""
-    delay = min(delay, LONGEST)
-    return Settlement(claim.id, claim.token, Status.SCHEDULED, Outcome.PUT_OFF, delay=round(delay * 1000))
+    return Settlement(claim.id, claim.token, Status.SCHEDULED, Outcome.PUT_OFF, delay=round(min(delay, LONGEST) * 1000))
 
 
 def discarded(claim: Claim, reason: str) -> Settlement:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import logging
-from collections.abc import Callable
-from typing import Any
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 from .. import transitions
 from ..errors import Discard, JobTimeout, Retry, WorkerLost
@@ -78,7 +82,7 @@ class Attempt:
     def _call_handle(self) -> Any:
         self.payload = self._type.shape.load(self.claim.payload)
         job = self._new_job()
-        with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
+        with leaving_forks(), self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
             result = job.handle(**self.payload)
             return asyncio.run(result) if inspect.iscoroutine(result) else result
 
@@ -129,6 +133,30 @@ class Attempt:
     def record(self) -> JobRecord:
         """Read the job as it is stored now."""
         return self._manager.find(self.claim.id)
+
+
+@contextlib.contextmanager
+def leaving_forks() -> Iterator[None]:
+    """End a process that the job has forked and not ended: it must not go on as a second worker."""
+    process = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() != process:
+            leave(sys.exc_info()[1])
+
+
+def leave(error: BaseException | None) -> NoReturn:
+    """End this process as Python would, but without what the worker has registered to be done at its end."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code & 0xFF)
 
 
 def exception_of(error: JobError | None) -> Exception:

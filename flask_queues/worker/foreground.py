@@ -43,7 +43,7 @@ def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
         raise UnknownJobType(f"The job type {record.type} is not registered in this application.")
     name = process_name(os.getpid(), int(time.time()))
     claim = manager.claim(name, job_id)
-    JobLogHandler.install()
+    JobLogHandler.install(manager.app)
     with kept_alive(manager, name):
         steward: Steward
         attempt = Attempt(manager, claim, NoInterrupts(lambda: False), lambda: steward.stir())  # noqa: PLW0108 - the steward is made after the attempt

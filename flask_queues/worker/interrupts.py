@@ -6,6 +6,7 @@ These are `BaseException`s, so that a job's `except Exception` does not swallow 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -59,6 +60,7 @@ class Interrupts:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGUSR1, self._on_cancel)
         signal.signal(signal.SIGALRM, self._on_alarm)
+        os.register_at_fork(after_in_child=release_signals)
 
     def install_alone(self, bell: Bell) -> None:
         """Take over the signals of a worker without children, as far as this system has them."""
@@ -112,6 +114,13 @@ class Interrupts:
         self._armed = False
         self.thrown = interrupt
         raise interrupt
+
+
+def release_signals() -> None:
+    """Give the signals back to a process that a job forks: who forked it ends it by SIGTERM."""
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 HAS_TIMER = hasattr(signal, "setitimer")

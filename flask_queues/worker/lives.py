@@ -25,7 +25,7 @@ def child_life(manager: Manager, name: str, share: Share, *, slot: Slot, bell: B
     bell.silence()
     try:
         manager.storage.maintained = True
-        JobLogHandler.install()
+        JobLogHandler.install(manager.app)
         loop = Loop(manager, name, share, interrupts=interrupts, slot=slot, report=report, bell=bell)
         return int(loop.work())
     except QueuesError as error:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
+from flask import Flask
+
 from ..errors import QueuesError
 from ..job import running_job
 from ..payload import dump_json
@@ -87,14 +89,19 @@ class JobLogHandler(logging.Handler):
     """Keeps what the standard `logging` gets inside a job with that job."""
 
     @classmethod
-    def install(cls) -> None:
-        """Listen to everything that is logged in this process."""
+    def install(cls, app: Flask) -> None:
+        """Listen to everything that is logged in this process.
+
+        The application's logger comes first: Flask gives it a handler only where there is none.
+        """
+        _ = app.logger
         root = logging.getLogger()
         if not any(isinstance(handler, cls) for handler in root.handlers):
             root.addHandler(cls())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note the line, if a job runs in this context."""
+        self._make_up_for_this(record)
         job = running_job.get(None)
         if job is None or record.name.startswith("flask_queues"):
             return
@@ -102,6 +109,22 @@ class JobLogHandler(logging.Handler):
             job.log(record.levelname, self.format(record), logger=record.name)
         except Exception:
             self.handleError(record)
+
+    def _make_up_for_this(self, record: logging.LogRecord) -> None:
+        """Print what Python would print if there were no handler: this one is none for people."""
+        last = logging.lastResort
+        if last is not None and record.levelno >= last.level and handlers_of(record.name) == [self]:
+            last.handle(record)
+
+
+def handlers_of(name: str) -> list[logging.Handler]:
+    """Every handler that gets what is logged under this name."""
+    logger: logging.Logger | None = logging.getLogger(name)
+    found: list[logging.Handler] = []
+    while logger is not None:
+        found += logger.handlers
+        logger = logger.parent if logger.propagate else None
+    return found
 
 
 def plain(value: Any) -> Any:

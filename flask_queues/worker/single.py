@@ -42,7 +42,7 @@ class SingleWorker:
     def run(self) -> int:
         """Work until told to stop, or until there is nothing left to do; returns the exit code."""
         self._interrupts.install_alone(self._bell)
-        JobLogHandler.install()
+        JobLogHandler.install(self._manager.app)
         keeper = threading.Thread(target=self._keep, name="flask-queues-keeper")
         keeper.start()
         timer = self._end_in_time()

@@ -54,27 +54,28 @@ class Worker:
 
     def __init__(self, site: Site, arguments: tuple[str, ...]) -> None:
         self.output = site.folder / f"worker-{time.monotonic_ns()}.txt"
-        with self.output.open("wb") as output:
+        self.errors = self.output.with_suffix(".err")
+        with self.output.open("wb") as output, self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flask", "--app", "sample", "queues", "work", *arguments],
                 cwd=site.folder,
                 env=site.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=errors,
                 start_new_session=True,
             )
         self.pid = self.process.pid
 
     @property
     def text(self) -> str:
-        """What it wrote so far."""
-        return self.output.read_text("utf-8", "replace")
+        """What it wrote so far, to standard output and to standard error."""
+        return self.output.read_text("utf-8", "replace") + self.errors.read_text("utf-8", "replace")
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """What it wrote, with --json."""
-        return [json.loads(line) for line in self.text.splitlines()]
+        """What it wrote to standard output with --json."""
+        return [json.loads(line) for line in self.output.read_text("utf-8").splitlines()]
 
     def ready(self) -> Worker:
         """Wait until it works."""
