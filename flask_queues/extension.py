@@ -120,11 +120,11 @@ class Queues:
 
     # Handing on
 
-    def push(self, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
+    def push(self, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Store a job; see `Manager.push`."""
         return self.manager.push(job, payload, **options)
 
-    def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
+    def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Store a job that does not start before so many seconds have passed."""
         return self.manager.later(seconds, job, payload, **options)
 

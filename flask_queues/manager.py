@@ -134,7 +134,7 @@ class Manager:
 
     # Pushing
 
-    def push(self, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
+    def push(self, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Store a job and return its handle; once this returns, the job is not lost.
 
         `job` is a registered class, an instance, a function job or a type string. Options are those
@@ -143,7 +143,7 @@ class Manager:
         new = self._new_job(job, payload, Options.of(**options))
         return JobHandle(self, new.id, created=self.storage.push([new])[0])
 
-    def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
+    def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Push a job that does not start before so many seconds have passed."""
         return self.push(job, payload, delay=seconds, **options)
 
