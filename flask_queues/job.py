@@ -152,7 +152,7 @@ class Job:
 class Pusher(Protocol[H_co]):
     """What a function job needs of the extension."""
 
-    def push(self, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> H_co:
+    def push(self, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> H_co:
         """Push a job."""
 
 
