@@ -1326,6 +1326,11 @@ class ReadContract:
                 found = everything(storage, limit, queue=queue, type=type_, tag=tag, statuses=statuses)
                 assert sorted(ids(found)) == sorted(fitting), (queue, type_, tag, statuses, limit)
 
+    def test_a_status_that_is_asked_for_twice_is_shown_once(self, storage: Storage) -> None:
+        """Each job is on the list once."""
+        fill(storage, *"abc")
+        assert sorted(ids(everything(storage, 2, statuses=[Status.PENDING] * 3))) == list("abc")
+
     def test_a_list_shows_whole_records(self, storage: Storage) -> None:
         """A record on a page is the record that `get` returns."""
         records = self.mixed(storage)

@@ -19,8 +19,11 @@ from .gate import Gate
 FORMAT = 1
 #: Marks the file as ours ("fQue"); `PRAGMA application_id`.
 APPLICATION_ID = 0x66517565
+ELSEWHERE = "Set QUEUES_CACHE_DIR to a folder that this user may write."
 #: How long a foreign program may hold the file locked before a call gives up.
 BUSY_SECONDS = 10
+#: How long a checkpoint waits, with the gate shut, for a reader of an old moment; then it leaves off.
+READER_MILLISECONDS = 50
 #: Pages of WAL after which a process without a keeper checkpoints by itself.
 CHECKPOINT_PAGES = 4000
 #: Seconds between two looks at whether the open file is still the one at its path.
@@ -99,7 +102,9 @@ class Database:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 return
             with self._gate:
+                connection.execute(f"PRAGMA busy_timeout={READER_MILLISECONDS}")
                 connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+                connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
 
     def wal_size(self) -> int:
         """Bytes in the write-ahead log."""
@@ -166,7 +171,9 @@ class Database:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageUnavailable(f"The folder of {self.path} cannot be made: {error.strerror}.") from error
+            raise StorageUnavailable(
+                f"The folder of {self.path} cannot be made: {error.strerror}. {ELSEWHERE}"
+            ) from error
         refuse_network_file_system(self.path.parent)
         self._gate.open()
         connection = sqlite3.connect(
@@ -275,11 +282,14 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
     if "malformed" in text:
         return StorageFormatError(f"{path} is damaged ({text}). Restore a copy of it.")
     if "readonly" in text:
-        return StorageUnavailable(f"{path} cannot be written by this user; nothing was changed.")
+        return StorageUnavailable(f"{path} cannot be written by this user; nothing was changed. {ELSEWHERE}")
     if "unable to open" in text:
-        return StorageUnavailable(f"{path} cannot be opened by this user.")
+        return StorageUnavailable(f"{path} cannot be opened by this user. {ELSEWHERE}")
     if "locked" in text:
-        return StorageUnavailable(f"{path} has been locked by another program for {BUSY_SECONDS} s.")
+        return StorageUnavailable(
+            f"{path} has been locked by another program for {BUSY_SECONDS} s; nothing was changed. "
+            "Close what has it open, such as a database browser."
+        )
     return StorageUnavailable(f"{path}: {text}.")
 
 
@@ -309,18 +319,25 @@ def file_system_of(folder: Path) -> str | None:
     return None
 
 
+class _Held(threading.local):
+    """The files that the forking thread holds shut; another may fork at the same moment."""
+
+    def __init__(self) -> None:
+        self.databases: list[Database] = []
+
+
 def _before_fork() -> None:
     for database in list(_databases):
         database.before_fork()
-        _held.append(database)
+        _held.databases.append(database)
 
 
 def _after_fork() -> None:
-    while _held:
-        _held.pop().after_fork()
+    while _held.databases:
+        _held.databases.pop().after_fork()
 
 
-_held: list[Database] = []
+_held = _Held()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -234,7 +234,8 @@ class SQLiteStorage(Storage):
             free = db.execute("PRAGMA freelist_count").fetchone()[0]
         if free > VACUUM_PAGES:
             with self._database.write() as db:
-                db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+                for _ in range(VACUUM_PAGES):
+                    db.execute("PRAGMA incremental_vacuum(1)")  # Python steps it once: one page, whatever it says
 
     def watcher(self) -> Watcher:
         """Watch the number that SQLite raises with every commit of another connection."""

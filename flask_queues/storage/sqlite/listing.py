@@ -39,7 +39,7 @@ def read_position(text: str | None) -> Position:
 def merged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
     """Merge the walks of all wanted statuses."""
     limit = query.limit
-    numbers = [NUMBERS[status] for status in query.statuses] or range(len(STATUSES))
+    numbers = {NUMBERS[status] for status in query.statuses or STATUSES}
     walks = [walk(connection, query, number, before) for number in numbers]
     rows: list[Row] = []
     stopped = [end for _, end in walks if end is not None]
