@@ -457,7 +457,7 @@ def freeze(site, worker):
 
 
 def test_a_running_job_can_be_cancelled_from_another_process(site):
-    """A cancelled job is interrupted within about a second and keeps the reason; its child works on."""
+    """A cancelled job is interrupted within about a second and keeps the reason; the worker goes on."""
     job = site.push("polite")
     site.work()
     site.began(job)
