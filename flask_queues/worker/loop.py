@@ -121,6 +121,7 @@ class Loop:
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_RETRY)
             else:
+                self._report.solved()
                 self._tell(settled, step.lost)
                 return step.claims
 
@@ -134,9 +135,17 @@ class Loop:
 
     def _serve(self) -> list[str]:
         if not self._queues or (not self._share.queues and time.monotonic() - self._queues_at > QUEUES_AGE):
-            self._queues = self._manager.queue_order(self._share.queues)
+            self._queues = self._known_queues()
             self._queues_at = time.monotonic()
         return self._queues
+
+    def _known_queues(self) -> list[str]:
+        try:
+            return self._manager.queue_order(self._share.queues)
+        except StorageFormatError:
+            raise
+        except StorageError:  # the step that follows says so, and waits
+            return self._queues or self._manager.config.ordered_names([])
 
     def _run_all(self, claims: list[Claim]) -> None:
         self._hand.fill(claims)
