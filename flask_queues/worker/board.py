@@ -5,8 +5,8 @@ from __future__ import annotations
 import mmap
 import time
 
-FIELDS = 5
-IDLE, TOKEN, DEADLINE, CANCEL, DONE = range(FIELDS)
+FIELDS = 6
+IDLE, TOKEN, DEADLINE, CANCEL, DONE, BASE = range(FIELDS)
 
 
 class Slot:
@@ -34,6 +34,15 @@ class Slot:
     def token(self) -> int:
         """The claim token of the job in hand, 0 for none."""
         return int(self._numbers[self._at + TOKEN])
+
+    @property
+    def base(self) -> float:
+        """Megabytes that the child held before its first job; 0 until it has measured them."""
+        return self._numbers[self._at + BASE] / 1000
+
+    @base.setter
+    def base(self, megabytes: float) -> None:
+        self._numbers[self._at + BASE] = round(megabytes * 1000)
 
     @property
     def done(self) -> int:

@@ -15,6 +15,7 @@ from .loop import End, Loop
 from .notes import JobLogHandler
 from .notices import Listener
 from .plan import Share
+from .process import own_memory
 from .report import Report
 
 
@@ -26,6 +27,7 @@ def child_life(manager: Manager, name: str, share: Share, *, slot: Slot, bell: B
     try:
         manager.storage.maintained = True
         JobLogHandler.install(manager.app)
+        slot.base = own_memory()
         loop = Loop(manager, name, share, interrupts=interrupts, slot=slot, report=report, bell=bell)
         return int(loop.work())
     except QueuesError as error:
