@@ -15,7 +15,7 @@ from .loop import End, Loop
 from .notes import JobLogHandler
 from .notices import Listener
 from .plan import Share
-from .process import own_memory
+from .process import hear_stop, own_memory
 from .report import Report
 
 
@@ -24,6 +24,7 @@ def child_life(manager: Manager, name: str, share: Share, *, slot: Slot, bell: B
     interrupts = Interrupts(lambda: manager.storage.busy)
     interrupts.install(bell, lambda: slot.cancel == slot.token != 0)
     bell.silence()
+    hear_stop()
     try:
         manager.storage.maintained = True
         JobLogHandler.install(manager.app)

@@ -341,6 +341,7 @@ def test_a_worker_that_is_stopped_while_it_starts_stops_soon(make_site):
     site = make_site(QUEUES_GRACE=600)
     for pause in (0.0, 0.002, 0.004, 0.006, 0.01):
         worker = site.work("--processes", "3")
+        eventually(lambda worker=worker: len(worker.session()) > 1)
         time.sleep(pause)
         assert worker.stop(timeout=8) == 0
 
