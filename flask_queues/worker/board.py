@@ -61,6 +61,10 @@ class Slot:
     def begin(self, token: int, seconds: float) -> None:
         """Show which job is in hand, and when it must be over."""
         self._numbers[self._at + TOKEN] = token
+        self.limit(seconds)
+
+    def limit(self, seconds: float) -> None:
+        """Show when the job in hand must be over, counted from now."""
         self._numbers[self._at + DEADLINE] = time.monotonic_ns() + int(seconds * 1e9)
 
     def end(self) -> None:
