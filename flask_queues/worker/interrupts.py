@@ -51,9 +51,14 @@ class Interrupts:
         self.stopping = False
         self._bell: Bell | None = None
         self._wants_cancel: Callable[[], bool] = lambda: False
+        self._tell_limit: Callable[[float], None] = lambda _: None
 
-    def install(self, bell: Bell, wants_cancel: Callable[[], bool]) -> None:
-        """Take over the signals of a child; the bell is rung when the worker is to stop."""
+    def install(self, bell: Bell, wants_cancel: Callable[[], bool], tell_limit: Callable[[float], None]) -> None:
+        """Take over the signals of a child; the bell is rung when the worker is to stop.
+
+        `tell_limit` is told how many seconds the code takes at most that is about to run.
+        """
+        self._tell_limit = tell_limit
         self._bell = bell
         self._wants_cancel = wants_cancel
         signal.signal(signal.SIGTERM, self._on_stop)
@@ -74,6 +79,7 @@ class Interrupts:
     def armed(self, seconds: float) -> Iterator[None]:
         """Let interrupts through; the first comes after so many seconds."""
         self.thrown = self._waiting = None
+        self._tell_limit(seconds)
         try:
             self._armed = True
             if HAS_TIMER:

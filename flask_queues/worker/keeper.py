@@ -51,6 +51,8 @@ class Keeper:
         self._report = report
         self._slots: dict[str, int] = {}
         self._over = False
+        #: Notices not heeded yet, as while the storage is away.
+        self._heard: list[Notice] = []
         self._watcher = manager.watcher()
         self._beat = min(HEARTBEAT, manager.config.lease / 3)
         self._next_beat = 0.0
@@ -66,6 +68,7 @@ class Keeper:
                 self._listen()
                 self._wake_children()
                 self._beat_if_due()
+                self._report.solved()
             except StorageFormatError:
                 raise
             except StorageError as error:
@@ -79,8 +82,10 @@ class Keeper:
     def _listen(self) -> None:
         quiet = time.monotonic() - self._changed_at > LIVELY
         interval = QUIET_INTERVAL if quiet else self._watcher.interval
-        for notice in self._notices.hear(interval):
-            self._heed(notice)
+        self._heard += self._notices.hear(0 if self._heard else interval)
+        while self._heard:
+            self._heed(self._heard[0])
+            self._heard.pop(0)
 
     def _heed(self, notice: Notice) -> None:
         if "children" in notice:
@@ -146,6 +151,7 @@ class Keeper:
             self._stale = True
         if self._manager.release_held():
             self._stale = True
+            self._wake_one()  # before a worker that does not know the type sees it, and holds it again
         self._manager.retain()
         self._manager.maintain()
 

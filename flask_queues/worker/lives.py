@@ -11,21 +11,24 @@ from .bell import Bell
 from .board import Board, Slot
 from .interrupts import Interrupts
 from .keeper import Keeper
-from .loop import End, Loop
+from .loop import KILL_AFTER, End, Loop
 from .notes import JobLogHandler
 from .notices import Listener
 from .plan import Share
+from .process import hear_stop, own_memory
 from .report import Report
 
 
 def child_life(manager: Manager, name: str, share: Share, *, slot: Slot, bell: Bell, report: Report) -> int:
     """Run jobs; returns the exit code."""
     interrupts = Interrupts(lambda: manager.storage.busy)
-    interrupts.install(bell, lambda: slot.cancel == slot.token != 0)
+    interrupts.install(bell, lambda: slot.cancel == slot.token != 0, lambda seconds: slot.limit(seconds + KILL_AFTER))
     bell.silence()
+    hear_stop()
     try:
         manager.storage.maintained = True
         JobLogHandler.install(manager.app)
+        slot.base = own_memory()
         loop = Loop(manager, name, share, interrupts=interrupts, slot=slot, report=report, bell=bell)
         return int(loop.work())
     except QueuesError as error:

@@ -7,6 +7,7 @@ import time
 
 from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
+from ..record import Outcome
 from ..storage.base import Claim, Settlement, Wanted
 from .attempt import Attempt
 from .bell import Bell
@@ -24,6 +25,9 @@ KILL_AFTER = 5.0
 QUEUES_AGE = 1.0
 #: Seconds between attempts to reach a storage that failed, at most.
 LONGEST_RETRY = 5.0
+
+#: After such a run the child is replaced, so that what the job has started or left half done goes with it.
+INTERRUPTED = (Outcome.TIMED_OUT, Outcome.CANCELLED)
 
 
 class End(enum.IntEnum):
@@ -117,6 +121,7 @@ class Loop:
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_RETRY)
             else:
+                self._report.solved()
                 self._tell(settled, step.lost)
                 return step.claims
 
@@ -130,9 +135,17 @@ class Loop:
 
     def _serve(self) -> list[str]:
         if not self._queues or (not self._share.queues and time.monotonic() - self._queues_at > QUEUES_AGE):
-            self._queues = self._manager.queue_order(self._share.queues)
+            self._queues = self._known_queues()
             self._queues_at = time.monotonic()
         return self._queues
+
+    def _known_queues(self) -> list[str]:
+        try:
+            return self._manager.queue_order(self._share.queues)
+        except StorageFormatError:
+            raise
+        except StorageError:  # the step that follows says so, and waits
+            return self._queues or self._manager.config.ordered_names([])
 
     def _run_all(self, claims: list[Claim]) -> None:
         self._hand.fill(claims)
@@ -140,7 +153,7 @@ class Loop:
             self._steward.stir()
         while (claim := self._hand.next()) is not None:
             self._hand.done(self._run(claim))
-            if self._interrupts.stopping:
+            if self._interrupts.stopping or self._left <= 0:
                 self._hand.give_back()
 
     def _run(self, claim: Claim) -> Settlement:
@@ -153,7 +166,7 @@ class Loop:
         self._attempt = None
         self._pace.ran(claim.type, seconds)
         self._ran[claim.id] = (attempt, seconds)
-        self._left -= 1
+        self._left = 0 if settlement.outcome in INTERRUPTED else self._left - 1
         return settlement
 
     def _flush_notes(self) -> bool:

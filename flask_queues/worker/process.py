@@ -29,13 +29,16 @@ def fork(run: Callable[[], int], lifeline: int) -> int:
 
     `lifeline` is the reading end of a pipe whose writing end only the parent holds. The child is
     its own process group, so that what a job started can be killed with it, and runs in a fresh
-    context, without the application context that Flask's command line has pushed.
+    context, without the application context that Flask's command line has pushed. SIGTERM waits until
+    the process calls `hear_stop`, for it would be lost on the parent's handler.
     """
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         with contextlib.suppress(OSError):  # on both sides, since nobody knows which comes first
             os.setpgid(pid, pid)
         return pid
@@ -50,6 +53,11 @@ def fork(run: Callable[[], int], lifeline: int) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def hear_stop() -> None:
+    """Let SIGTERM through, in a process that has its own handler now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def die_with_parent(parent: int, lifeline: int) -> None:
@@ -87,6 +95,15 @@ def memory_of(pid: int) -> float | None:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024 / 1e6
     return None
+
+
+def own_memory() -> float:
+    """Megabytes that this process holds, with all that it shares and may come to own; 0 where it is not told."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def signal_name(number: int) -> str:

@@ -73,6 +73,10 @@ class Report:
             self._problem = text
             self.says("problem", text)
 
+    def solved(self) -> None:
+        """Say the same problem again when it comes again."""
+        self._problem = ""
+
     def flush(self) -> None:
         """Write the lines that were noted."""
         with self._lock:

@@ -122,7 +122,7 @@ class Supervisor:
 
     def _kill_late(self) -> None:
         for child in self._children.values():
-            if child.doomed is None and self._board.slots[child.index].late() > 0:
+            if child.doomed != "timeout" and self._board.slots[child.index].late() > 0:
                 child.doomed = "timeout"
                 kill_group(child.pid)
 
@@ -137,8 +137,11 @@ class Supervisor:
         self._tell_children()
 
     def _check_memory(self, child: Child, memory: float) -> None:
+        base = self._board.slots[child.index].base
+        if not base:
+            return
         if child.limit is None:
-            child.limit = self._memory_limit(memory)
+            child.limit = self._memory_limit(base)
         if memory > child.limit:
             child.doomed = "memory"
             self._report.says(
@@ -291,7 +294,7 @@ class Supervisor:
             )
             self._report.says("stopping", said)
         grace_over = time.monotonic() + self._manager.config.grace
-        self._signal_children(signal.SIGTERM)
+        self._signal_children(signal.SIGTERM, untold_only=True)
         hurried = False
         while self._children:
             self._wait()
@@ -304,9 +307,11 @@ class Supervisor:
             if hurried and time.monotonic() > grace_over + STOP_AFTER:
                 self._kill_children()
 
-    def _signal_children(self, number: signal.Signals) -> None:
+    def _signal_children(self, number: signal.Signals, *, untold_only: bool = False) -> None:
+        """A second signal would end the job of a child that was told already to end after it."""
         for child in self._children.values():
-            signal_to(child.pid, number)
+            if not (untold_only and child.doomed == "memory"):
+                signal_to(child.pid, number)
 
     def _kill_children(self) -> None:
         for child in self._children.values():

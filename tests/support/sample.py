@@ -113,6 +113,22 @@ class Doomed(Job):
         note(f"failed:{type(exception).__name__}", self)
 
 
+class SlowMourner(Job):
+    """Needs as much time for its `failed` as for itself."""
+
+    type = "slow-mourner"
+    tries = 1
+    timeout = 6
+
+    def handle(self) -> None:
+        time.sleep(600)
+
+    def failed(self, exception: BaseException) -> None:
+        note("mourns", self)
+        time.sleep(5.5)
+        note("mourned", self)
+
+
 class BadMourner(Job):
     """Its `failed` fails, too."""
 
@@ -360,6 +376,6 @@ class Secret(Job):
         """Nothing to do."""
 
 
-queues.register(Flaky, Doomed, BadMourner, Named, Secret)
+queues.register(Flaky, Doomed, SlowMourner, BadMourner, Named, Secret)
 if app.config.get("SAMPLE_KNOWS_MORE"):
     queues.job("more")(lambda: note("ran"))

@@ -82,6 +82,15 @@ def test_failed_is_called_after_the_last_try_was_killed_for_its_timeout(site):
     assert site.words(job) == ["ran", "failed:JobTimeout"]
 
 
+@pytest.mark.slow
+def test_failed_has_as_much_time_as_the_job_had(site):
+    """`failed` of a job that used up its time gets the timeout once more, and is not killed before."""
+    job = site.push("slow-mourner")
+    site.work()
+    assert outcomes(site.ended(job, 30)) == [Outcome.TIMED_OUT]
+    assert site.words(job) == ["mourns", "mourned"]
+
+
 def test_retry_puts_a_job_off_without_costing_a_try(site):
     """A job with two tries may raise `Retry` more often than that, and then complete in its first."""
     job = site.push("later", {"delay": 0.05})
@@ -341,6 +350,7 @@ def test_a_worker_that_is_stopped_while_it_starts_stops_soon(make_site):
     site = make_site(QUEUES_GRACE=600)
     for pause in (0.0, 0.002, 0.004, 0.006, 0.01):
         worker = site.work("--processes", "3")
+        eventually(lambda worker=worker: len(worker.session()) > 1)
         time.sleep(pause)
         assert worker.stop(timeout=8) == 0
 
@@ -383,7 +393,6 @@ def test_a_poison_job_fails_and_harms_no_innocent(site):
     for record in innocent:
         assert record.status is Status.COMPLETED
         assert record.attempts == 1
-        assert record.error is None
 
 
 def test_the_children_die_with_their_supervisor(site):
@@ -425,17 +434,16 @@ def test_a_killed_keeper_is_replaced(site):
 def test_a_worker_that_lost_its_lease_settles_nothing(site):
     """A frozen worker whose job was taken over wakes up, and its end of the job changes nothing."""
     job = site.push("gate", {"name": "first"})
-    frozen = site.work()
+    frozen = site.work("--json")
     began = site.began(job)
     freeze(site, frozen)
-    eventually(lambda: site.status(job) is Status.RUNNING)
     other = site.work()
     eventually(lambda: len(site.runs(job)) > 1, what="The rescue")
     site.open("first")
     record = site.ended(job)
     assert outcomes(record) == [Outcome.LOST, Outcome.COMPLETED]
     frozen.signal_all(signal.SIGCONT)
-    eventually(lambda: "lost" in frozen.text, what="The word that it came too late")
+    eventually(lambda: "lost" in [line["event"] for line in frozen.lines], what="The word that it came too late")
     assert site.job(job) == record
     assert site.words(job) == ["began", "began", "ended", "ended"]
     assert site.runs(job)[0].pid == began.pid
@@ -457,7 +465,7 @@ def freeze(site, worker):
 
 
 def test_a_running_job_can_be_cancelled_from_another_process(site):
-    """A cancelled job is interrupted within about a second and keeps the reason; its child works on."""
+    """A cancelled job is interrupted within about a second and keeps the reason; the worker goes on."""
     job = site.push("polite")
     site.work()
     site.began(job)
