@@ -52,9 +52,7 @@ def main(arguments: list[str]) -> int:
             groups.append(MEASURES[name](settings))
             print(f"\n{table(groups[-1])}", flush=True)
     if options.json:
-        options.json.write_text(
-            json.dumps(report(machine, settings, groups), indent=2, ensure_ascii=False) + "\n"
-        )
+        options.json.write_text(json.dumps(report(machine, settings, groups), indent=2, ensure_ascii=False) + "\n")
     return 0
 
 
@@ -74,9 +72,7 @@ def settings_of(options: argparse.Namespace, folder: Path) -> Settings:
 
 def say(line: str) -> None:
     """Tell somebody who watches how far it is."""
-    print(
-        f"\r\x1b[2K  {line}\r" if sys.stderr.isatty() else f"  {line}\n", end="", file=sys.stderr, flush=True
-    )
+    print(f"\r\x1b[2K  {line}\r" if sys.stderr.isatty() else f"  {line}\n", end="", file=sys.stderr, flush=True)
 
 
 def report(machine: dict[str, Any], settings: Settings, groups: list[Group]) -> dict[str, Any]:

@@ -91,9 +91,7 @@ class FlaskQueues:
 
     def waiting(self, connection: sqlite3.Connection) -> int:
         """Read the kept counts of pending, running and scheduled jobs."""
-        (n,) = connection.execute(
-            "SELECT coalesce(sum(n), 0) FROM counts WHERE status IN (0, 1, 2)"
-        ).fetchone()
+        (n,) = connection.execute("SELECT coalesce(sum(n), 0) FROM counts WHERE status IN (0, 1, 2)").fetchone()
         return int(n)
 
     def file(self) -> Path:

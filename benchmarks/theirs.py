@@ -43,11 +43,7 @@ def _starts() -> int:
 
 
 #: What its consumer imports.
-huey = (
-    make_huey(os.environ[FOLDER], False if os.environ.get(UNSYNCED) else None)
-    if FOLDER in os.environ
-    else None
-)
+huey = make_huey(os.environ[FOLDER], False if os.environ.get(UNSYNCED) else None) if FOLDER in os.environ else None
 
 
 class Huey:
@@ -86,9 +82,7 @@ class Huey:
 
     def waiting(self, connection: sqlite3.Connection) -> int:
         """Tell by the ids of the first and the last: jobs of one priority leave in their order."""
-        first, last = connection.execute(
-            "SELECT (SELECT min(id) FROM task), (SELECT max(id) FROM task)"
-        ).fetchone()
+        first, last = connection.execute("SELECT (SELECT min(id) FROM task), (SELECT max(id) FROM task)").fetchone()
         return 0 if first is None else int(last - first + 1)
 
     def file(self) -> Path:

@@ -8,6 +8,8 @@ from ..errors import ConfigError
 from .base import Storage
 from .sqlite import SQLiteCache, SQLiteStorage
 
+__all__ = ["SQLiteCache", "SQLiteStorage", "Storage", "storage_for"]
+
 
 def storage_for(backend: Any) -> Storage:
     """Return the engine that stands on this flask-caching backend.

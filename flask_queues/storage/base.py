@@ -185,8 +185,9 @@ class Storage(ABC):
 
         A settlement whose token is not the claim in force changes nothing and is told in `lost`.
         One that would let the job run again ends it as cancelled instead where that was asked.
-        Claims come by queue, then by priority, then by the time they were due. Jobs that have
-        become due are claimable. More than one job is claimed only while each is of a `short` type.
+        Claims come by queue, then by priority, then by the time they were due, then as they
+        were pushed. Jobs that have become due are claimable. More than one job is claimed only while
+        each is of a `short` type.
         """
 
     @abstractmethod
@@ -194,9 +195,7 @@ class Storage(ABC):
         """Claim this one job, unless it is running, completed or not there."""
 
     @abstractmethod
-    def note(
-        self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()
-    ) -> bool:
+    def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
         """Keep progress and log lines of a claimed job; False where the claim is not in force."""
 
     # The keeper's side
@@ -258,9 +257,7 @@ class Storage(ABC):
         """Delete a job and its log, unless it is running. Returns the status it had."""
 
     @abstractmethod
-    def purge(
-        self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500
-    ) -> int:
+    def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
         """Delete up to `limit` jobs that have been in one of these statuses for so long.
 
         Returns how many were deleted. Running jobs are never deleted.
@@ -273,9 +270,10 @@ class Storage(ABC):
         """The job, or None."""
 
     @abstractmethod
-    def list(self, query: Query) -> Page:
+    def page(self, query: Query) -> Page:
         """A page of jobs, those first that came last into their status; it costs its page.
 
+        A scheduled job stands at the time it is due. With a tag, the last pushed come first.
         Where no index serves a filter, at most 10,000 jobs are looked at: the page may then be
         short, even empty, and still tell in `after` where to go on.
         """

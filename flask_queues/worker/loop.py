@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import enum
-import os
-import select
 import time
-from dataclasses import dataclass
 
 from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
 from ..storage.base import Claim, Settlement, Wanted
 from .attempt import Attempt
+from .bell import Bell
 from .board import Slot
 from .hand import Hand
 from .interrupts import Interrupts
 from .pace import Pace
+from .plan import Share
 from .report import Report
 from .steward import Steward
 
@@ -39,19 +38,6 @@ class End(enum.IntEnum):
     UNABLE = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """What a child is to do."""
-
-    #: In order; empty means all.
-    queues: tuple[str, ...]
-    #: Jobs after which the child ends.
-    max_jobs: int
-    stop_when_empty: bool = False
-    #: Whether the worker ends with this child.
-    once: bool = False
-
-
 class Loop:
     """Claims, runs and settles jobs in this process."""
 
@@ -64,7 +50,7 @@ class Loop:
         interrupts: Interrupts,
         slot: Slot,
         report: Report,
-        wake: int,
+        bell: Bell,
     ) -> None:
         self._manager = manager
         self._name = name
@@ -72,7 +58,7 @@ class Loop:
         self._interrupts = interrupts
         self._slot = slot
         self._report = report
-        self._wake = wake
+        self._bell = bell
         self._hand = Hand(self._settle)
         self._steward = Steward(self._hand.relieve, self._flush_notes)
         self._attempt: Attempt | None = None
@@ -177,10 +163,8 @@ class Loop:
     def _sleep(self) -> None:
         """Wait to be woken by the keeper; look all the same after `QUEUES_SLEEP` seconds."""
         self._slot.idle = True
-        woken, _, _ = select.select([self._wake], [], [], self._manager.config.sleep)
+        self._bell.wait(self._manager.config.sleep)
         self._slot.idle = False
-        if woken:
-            os.read(self._wake, 4096)
         self._queues_at = 0.0
 
     def _finish(self, end: End) -> End:

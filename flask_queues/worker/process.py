@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import ctypes
 import os
@@ -35,13 +36,15 @@ def fork(run: Callable[[], int], lifeline: int) -> int:
     sys.stderr.flush()
     pid = os.fork()
     if pid:
+        with contextlib.suppress(OSError):  # on both sides, since nobody knows which comes first
+            os.setpgid(pid, pid)
         return pid
     code = BROKEN
     try:
         os.setpgid(0, 0)
         die_with_parent(parent, lifeline)
         code = contextvars.Context().run(run)
-    except BaseException:  # noqa: BLE001 - nothing may run on into the parent's code
+    except BaseException:
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -67,12 +70,11 @@ def wait_for_end(lifeline: int) -> None:
 
 
 def kill_group(pid: int) -> None:
-    """Kill a child and everything it has started."""
-    for kill in (os.killpg, os.kill):
-        try:
-            kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
+    """Kill a child and everything it has started, or what it left behind."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
 
 
 def memory_of(pid: int) -> float | None:

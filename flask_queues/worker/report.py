@@ -17,7 +17,15 @@ from ..record import Outcome, Status
 from ..storage.base import Claim, Settlement
 from ..transitions import Terms, read_error
 
-COLOURS = {"completed": "green", "failed": "red", "retry": "yellow", "cancelled": "bright_black", "lost": "red"}
+COLOURS = {
+    "completed": "green",
+    "failed": "red",
+    "retry": "yellow",
+    "cancelled": "bright_black",
+    "lost": "red",
+    "killed": "red",
+    "timed out": "red",
+}
 WORD_WIDTH = 10
 
 Style = Callable[..., str]
@@ -51,6 +59,12 @@ class Report:
         if done.reason:
             fields["reason"] = done.reason
         self._add(fields, job_line)
+
+    def died(self, claim: Claim, event: str, why: str) -> None:
+        """Write the line of a job whose process is gone."""
+        fields = {"event": event, "type": claim.type, "job": claim.id, "queue": claim.queue, "error": why}
+        self._add(fields, job_line)
+        self.flush()
 
     def says(self, event: str, text: str, **fields: Any) -> None:
         """Write a line about the worker itself, at once."""
@@ -103,9 +117,10 @@ def job_line(now: str, fields: dict[str, Any], style: Style) -> str:
         fields["type"],
         style(fields["job"], dim=True),
         style(f"in {fields['queue']}", dim=True),
-        duration(fields["seconds"]),
     ]
-    if fields["attempt"] > 1 or event == "retry":
+    if "seconds" in fields:
+        parts.append(duration(fields["seconds"]))
+    if fields.get("attempt", 1) > 1 or event == "retry":
         parts.append(f"attempt {fields['attempt']} of {fields['tries']}")
     if "again_in" in fields:
         parts.append(f"again in {duration(fields['again_in'])}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from .database import Database
 FILE_NAME = "queues.sqlite3"
 
 
-class SQLiteCache(BaseCache):  # type: ignore[misc]
+class SQLiteCache(BaseCache):
     """Keeps cached values in `queues.sqlite3` in a folder, shared by all processes of one machine.
 
     `CACHE_DIR` is the folder, the application's instance folder by default; `CACHE_KEY_PREFIX` and
@@ -26,9 +28,9 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
     """
 
     def __init__(
-        self, folder: str | Path, default_timeout: int = 300, key_prefix: str = "", **options: Any
+        self, folder: str | Path, default_timeout: int | timedelta = 300, key_prefix: str = "", **options: Any
     ) -> None:
-        super().__init__(default_timeout, **options)
+        super().__init__(seconds(default_timeout), **options)
         self.database = Database(Path(folder) / FILE_NAME)
         #: What turns values into bytes; `CACHE_SERIALIZER` replaces it.
         self.serializer: Any = BaseSerializer()
@@ -51,7 +53,8 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
         with self.database.read() as db:
             rows = [
                 db.execute(
-                    "SELECT value FROM cache WHERE key=? AND (expires IS NULL OR expires>?)", (self._name(key), now)
+                    "SELECT value FROM cache WHERE key=? AND (expires IS NULL OR expires>?)",
+                    (self._name(key), now),
                 ).fetchone()
                 for key in keys
             ]
@@ -61,15 +64,16 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
         """Whether the key holds a value."""
         with self.database.read() as db:
             row = db.execute(
-                "SELECT 1 FROM cache WHERE key=? AND (expires IS NULL OR expires>?)", (self._name(key), time.time())
+                "SELECT 1 FROM cache WHERE key=? AND (expires IS NULL OR expires>?)",
+                (self._name(key), time.time()),
             ).fetchone()
         return row is not None
 
-    def set(self, key: str, value: Any, timeout: int | None = None) -> bool:
-        """Store the value for `timeout` seconds; 0 means for ever, None the default timeout."""
+    def set(self, key: str, value: Any, timeout: int | timedelta | None = None) -> bool:
+        """Store the value for `timeout` seconds, or a timedelta; 0 is for ever, None the default timeout."""
         return self.set_many({key: value}, timeout) == [key]
 
-    def set_many(self, mapping: dict[str, Any], timeout: int | None = None) -> list[Any]:
+    def set_many(self, mapping: dict[str, Any], timeout: int | timedelta | None = None) -> list[Any]:
         """Store several values in one transaction."""
         expires = self._expires(timeout)
         rows = [(self._name(key), self.serializer.dumps(value), expires) for key, value in mapping.items()]
@@ -78,7 +82,7 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
             db.executemany("INSERT OR REPLACE INTO cache VALUES (?,?,?)", rows)
         return list(mapping)
 
-    def add(self, key: str, value: Any, timeout: int | None = None) -> bool:
+    def add(self, key: str, value: Any, timeout: int | timedelta | None = None) -> bool:
         """Store the value unless the key holds one; one winner, whoever asks at the same moment."""
         row = (self._name(key), self.serializer.dumps(value), self._expires(timeout))
         with self.database.write() as db:
@@ -92,10 +96,10 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
             return bool(db.execute("DELETE FROM cache WHERE key=?", (self._name(key),)).rowcount)
 
     def delete_many(self, *keys: str) -> list[Any]:
-        """Delete several keys; returns those that held something."""
+        """Delete several keys in one transaction; returns them all, since none is there any more."""
         with self.database.write() as db:
-            self._drop_expired(db)
-            return [key for key in keys if db.execute("DELETE FROM cache WHERE key=?", (self._name(key),)).rowcount]
+            db.executemany("DELETE FROM cache WHERE key=?", [(self._name(key),) for key in keys])
+        return list(keys)
 
     def inc(self, key: str, delta: int = 1) -> int | None:
         """Add to a number in one step; a missing key counts as 0."""
@@ -126,12 +130,15 @@ class SQLiteCache(BaseCache):  # type: ignore[misc]
     def _name(self, key: str) -> str:
         return f"{self._prefix}{key}"
 
-    def _expires(self, timeout: int | None) -> float | None:
-        seconds = self.default_timeout if timeout is None else timeout
-        return time.time() + seconds if seconds else None
+    def _expires(self, timeout: int | timedelta | None) -> float | None:
+        valid = self.default_timeout if timeout is None else seconds(timeout)
+        return time.time() + valid if valid else None
 
     @staticmethod
     def _drop_expired(db: Any) -> None:
         db.execute("DELETE FROM cache WHERE expires IS NOT NULL AND expires<=?", (time.time(),))
 
 
+def seconds(timeout: int | timedelta) -> int:
+    """Return a timeout in seconds, a part of one rounded up, so that 0 alone means for ever."""
+    return math.ceil(timeout.total_seconds()) if isinstance(timeout, timedelta) else timeout

@@ -23,6 +23,8 @@ APPLICATION_ID = 0x66517565
 BUSY_SECONDS = 10
 #: Pages of WAL after which a process without a keeper checkpoints by itself.
 CHECKPOINT_PAGES = 4000
+#: Seconds between two looks at whether the open file is still the one at its path.
+LOOK_SECONDS = 1.0
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"})
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
@@ -43,8 +45,12 @@ class Database:
         self._gate = Gate(path.with_name(path.name + ".lock"))
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        #: How often the file was opened: numbers that SQLite keeps for a connection end with it.
+        self.openings = 0
         self._durable: bool | None = None
         self._owner: int | None = None
+        self._place: tuple[int, int] | None = None
+        self._looked = 0.0
         _databases.add(self)
 
     @property
@@ -74,6 +80,17 @@ class Database:
         with self._exclusive(), self._errors():
             yield self._open()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read with several statements what was there at one moment."""
+        with self.read() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
     def checkpoint(self, *, restart: bool) -> None:
         """Copy the WAL into the file; with `restart` also make writers begin it anew."""
         with self._exclusive(), self._errors():
@@ -101,6 +118,8 @@ class Database:
         with self._lock:
             outer, self._owner = self._owner, threading.get_ident()
             try:
+                if outer is None:
+                    self._look_for_file()
                 yield
             finally:
                 self._owner = outer
@@ -120,7 +139,28 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._connect()
+            self._place = place_of(self.path)
+            self._looked = time.monotonic()
+            self.openings += 1
         return self._connection
+
+    def _look_for_file(self) -> None:
+        """Let go of a file that was replaced; refuse to go on where it was moved or deleted.
+
+        Asked once a second: the connection would go on with a file that nobody else finds.
+        """
+        now = time.monotonic()
+        if self._connection is None or now - self._looked < LOOK_SECONDS:
+            return
+        place = place_of(self.path)
+        if place is None:
+            raise StorageUnavailable(
+                f"{self.path} is gone: it was moved or deleted while in use. Put it back, "
+                "or restart the application to begin with a new one."
+            )
+        self._looked = now
+        if place != self._place:
+            self._close()
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -130,7 +170,11 @@ class Database:
         refuse_network_file_system(self.path.parent)
         self._gate.open()
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+            self.path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
         )
         try:
             self._prepare(connection)
@@ -198,6 +242,15 @@ class Database:
         self._lock.release()
 
 
+def place_of(path: Path) -> tuple[int, int] | None:
+    """Tell which file lies at a path, None where none does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def pragma(connection: sqlite3.Connection, name: str) -> int:
     """Read a number that SQLite keeps about a file or a connection."""
     value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -235,7 +288,8 @@ def refuse_network_file_system(folder: Path) -> None:
     kind = file_system_of(folder)
     if kind in NETWORK_FILE_SYSTEMS:
         raise StorageUnavailable(
-            f"{folder} is on a network file system ({kind}), where SQLite cannot share a file between processes. "
+            f"{folder} is on a network file system ({kind}), "
+            "where SQLite cannot share a file between processes. "
             "Set QUEUES_CACHE_DIR to a local folder, or use Redis."
         )
 

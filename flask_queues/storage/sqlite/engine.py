@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections import defaultdict
@@ -31,7 +32,7 @@ from .rows import (
 
 #: Bytes of WAL above which the keeper makes writers begin it anew.
 WAL_LIMIT = 16 * 1024 * 1024
-#: Due jobs made pending in one claim, so that a claim's cost is bounded.
+#: Due jobs of all queues, and of each wanted one, made pending in one claim: its cost is bounded.
 PROMOTE = 100
 #: Free pages given back to the disk in one slice.
 VACUUM_PAGES = 500
@@ -42,6 +43,9 @@ FOREVER = 2**62
 CLAIM = (
     "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, ahead"
 )
+CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
+CLAIMS_OF = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND worker=?"  # noqa: S608
+STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
 
 INSERT = """
 INSERT INTO jobs (id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload)
@@ -55,26 +59,32 @@ TAKE = """
 UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
 """
 COMPLETE = """
-UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL, result=?4,
-    cancel=NULL
+UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL,
+    result=?4, cancel=NULL
 WHERE id=?5 AND token=?6 AND status=1 RETURNING seq, queue, type
 """
 IN_FORCE = """
 SELECT seq, queue, type, worker, started, runs, history, cancel, error FROM jobs
 WHERE id=? AND token=? AND status=1
 """
+IN_HAND = "SELECT seq FROM jobs WHERE id=? AND token=? AND status=1"
 SETTLE = """
 UPDATE jobs SET status=:status, stamp=:stamp, due=coalesce(:due, due), ended=:now, outcome=:outcome,
-    attempts=attempts+:counted, runs=runs+:ran, error=:error, result=:result, reason=:reason, history=:history,
-    alone=max(alone, :alone), cancel=NULL
+    attempts=attempts+:counted, runs=runs+:ran, error=:error, result=:result, reason=:reason,
+    history=:history, alone=max(alone, :alone), cancel=NULL
 WHERE seq=:seq
 """
 DUE = "SELECT seq, queue, type FROM jobs WHERE status=2 AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
+DUE_IN_QUEUE = """
+SELECT seq, queue, type FROM jobs WHERE queue=? AND status=2 AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?
+"""
 PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=? WHERE seq=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 AND status<>1 ORDER BY stamp LIMIT 1"
+RELEASE = "UPDATE jobs SET held=NULL WHERE held=?"
 READY = "SELECT 1 FROM jobs WHERE queue=? AND status=0 AND held IS NULL LIMIT 1"
 OLD = "SELECT seq FROM jobs WHERE status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
 OLD_IN_QUEUE = "SELECT seq FROM jobs WHERE queue=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
+TOKENS = "UPDATE meta SET value=value+? WHERE name='token' RETURNING value"
 COUNT = """
 INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
 """
@@ -93,7 +103,7 @@ class SQLiteStorage(Storage):
         self._database = database
 
     @property
-    def maintained(self) -> bool:  # type: ignore[override]
+    def maintained(self) -> bool:
         """Whether the keeper of this process's worker checkpoints the file."""
         return self._database.maintained
 
@@ -136,7 +146,7 @@ class SQLiteStorage(Storage):
         with self._database.write() as db:
             lost = [one.id for one in settled if not settle(db, one, now, deltas)]
             if wanted is not None:
-                promote(db, now, deltas)
+                promote(db, wanted.queues, now, deltas)
                 claims = claim_next(db, worker, wanted, now, deltas)
             write_counts(db, deltas)
         return Step(claims, lost)
@@ -157,14 +167,12 @@ class SQLiteStorage(Storage):
             db.execute("UPDATE jobs SET held=NULL WHERE seq=?", (seq,))
             count_move(deltas, queue, type_, status, RUNNING)
             write_counts(db, deltas)
-            return read_claim(db.execute(f"SELECT {CLAIM} FROM jobs WHERE seq=?", (seq,)).fetchone())  # noqa: S608
+            return read_claim(db.execute(CLAIM_AT, (seq,)).fetchone())
 
-    def note(
-        self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()
-    ) -> bool:
+    def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
         """Keep progress and log lines while the claim is in force."""
         with self._database.write() as db:
-            row = db.execute("SELECT seq FROM jobs WHERE id=? AND token=? AND status=1", (job_id, token)).fetchone()
+            row = db.execute(IN_HAND, (job_id, token)).fetchone()
             if row is None:
                 return False
             if progress is not None:
@@ -206,10 +214,7 @@ class SQLiteStorage(Storage):
         """Read the claims whose lease has run out by this boot's monotonic clock."""
         now = steady()
         with self._database.read() as db:
-            rows = db.execute(
-                f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)",  # noqa: S608
-                (now, now + LONGEST_LEASE),
-            ).fetchall()
+            rows = db.execute(STALLED, (now, now + LONGEST_LEASE)).fetchall()
         return [read_claim(row) for row in rows]
 
     def release_held(self, types: Collection[str]) -> int:
@@ -220,7 +225,7 @@ class SQLiteStorage(Storage):
         if not known:
             return 0
         with self._database.write() as db:
-            return sum(db.execute("UPDATE jobs SET held=NULL WHERE held=?", (type_,)).rowcount for type_ in known)
+            return sum(db.execute(RELEASE, (type_,)).rowcount for type_ in known)
 
     def maintain(self) -> None:
         """Checkpoint the WAL and give free pages back to the disk."""
@@ -263,9 +268,7 @@ class SQLiteStorage(Storage):
             if status == RUNNING:
                 db.execute("UPDATE jobs SET cancel=? WHERE seq=?", (reason, seq))
             elif status in (PENDING, SCHEDULED):
-                db.execute(
-                    "UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?", (now, reason, seq)
-                )
+                db.execute("UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?", (now, reason, seq))
                 count_move(deltas, queue, type_, status, CANCELLED)
             write_counts(db, deltas)
         return STATUSES[status]
@@ -297,22 +300,16 @@ class SQLiteStorage(Storage):
             write_counts(db, deltas)
         return STATUSES[row[1]]
 
-    def purge(
-        self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500
-    ) -> int:
+    def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
         """Delete one slice in one transaction."""
         until = wall() - older if older else FOREVER
+        numbers = sorted({NUMBERS[status] for status in statuses if status is not Status.RUNNING})
+        with self._database.read() as db:
+            if not old_ones(db, numbers, until, queue, 1):
+                return 0
         deltas: Deltas = defaultdict(int)
         with self._database.write() as db:
-            seqs: list[int] = []
-            for number in (NUMBERS[status] for status in statuses if status is not Status.RUNNING):
-                room = limit - len(seqs)
-                rows = (
-                    db.execute(OLD, (number, until, room))
-                    if queue is None
-                    else db.execute(OLD_IN_QUEUE, (queue, number, until, room))
-                ).fetchall()
-                seqs += [row[0] for row in rows]
+            seqs = old_ones(db, numbers, until, queue, limit)
             for seq in seqs:
                 delete_one(db, seq, deltas)
             write_counts(db, deltas)
@@ -326,9 +323,9 @@ class SQLiteStorage(Storage):
             row = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE id=?", (job_id,)).fetchone()  # noqa: S608
         return record(row) if row else None
 
-    def list(self, query: Query) -> Page:
+    def page(self, query: Query) -> Page:
         """Read one page along an index."""
-        with self._database.read() as db:
+        with self._database.snapshot() as db:
             return listing.page(db, query)
 
     def counts(self) -> Counts:
@@ -355,7 +352,7 @@ class SQLiteStorage(Storage):
 
     def workers(self) -> list[WorkerRecord]:
         """Read the workers and, from the claims, what their children hold."""
-        with self._database.read() as db:
+        with self._database.snapshot() as db:
             rows = db.execute("SELECT name, heartbeat, about FROM workers ORDER BY name").fetchall()
             claims = db.execute("SELECT worker, id FROM jobs WHERE status=1").fetchall()
         jobs: dict[str, list[str]] = defaultdict(list)
@@ -369,12 +366,12 @@ class DataVersion(Watcher):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._seen: int | None = None
+        self._seen: tuple[int, int] | None = None
 
     def changed(self) -> bool:
-        """Whether another connection has committed since the last call."""
+        """Whether another connection has committed since the last call, or may have while there was none."""
         with self._database.read() as db:
-            seen = db.execute("PRAGMA data_version").fetchone()[0]
+            seen = (self._database.openings, db.execute("PRAGMA data_version").fetchone()[0])
         changed, self._seen = seen != self._seen, seen
         return bool(changed)
 
@@ -395,14 +392,13 @@ def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> boo
     status, stamp = (SCHEDULED, due) if due > now else (PENDING, now)
     expires = max(due, now) + job.expires if job.expires is not None else None
     tags = dump(job.tags) if job.tags else None
-    cursor = db.execute(
-        INSERT,
-        (job.id, job.queue, job.type, status, stamp, job.priority, due, now, expires, tags, job.options, job.payload),
-    )
+    where = (status, stamp, job.priority, due, now, expires)
+    cursor = db.execute(INSERT, (job.id, job.queue, job.type, *where, tags, job.options, job.payload))
     if not cursor.rowcount:
         return False
     if job.tags:
-        db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", [(tag, cursor.lastrowid) for tag in job.tags])
+        tagged = [(tag, cursor.lastrowid) for tag in job.tags]
+        db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", tagged)
     deltas[job.queue, job.type, status] += 1
     return True
 
@@ -474,11 +470,20 @@ def add_run(history: str | None, run: tuple[Any, ...], error: str | None) -> str
     return f"{history}\n{line}" if history else line
 
 
-def promote(db: sqlite3.Connection, now: int, deltas: Deltas) -> None:
-    """Make due jobs pending."""
-    for seq, queue, type_ in db.execute(DUE, (now, PROMOTE)).fetchall():
+def promote(db: sqlite3.Connection, queues: Sequence[str], now: int, deltas: Deltas) -> None:
+    """Make due jobs pending; where many are due, each line's first, so that none hides another's."""
+    if promote_some(db, DUE, (now, PROMOTE), now, deltas) == PROMOTE:
+        for queue in queues:
+            promote_some(db, DUE_IN_QUEUE, (queue, now, PROMOTE), now, deltas)
+
+
+def promote_some(db: sqlite3.Connection, which: str, parameters: tuple[Any, ...], now: int, deltas: Deltas) -> int:
+    """Make the jobs that a statement finds pending; returns how many."""
+    rows = db.execute(which, parameters).fetchall()
+    for seq, queue, type_ in rows:
         db.execute(PROMOTE_ONE, (now, seq))
         count_move(deltas, queue, type_, SCHEDULED, PENDING)
+    return len(rows)
 
 
 def claim_next(db: sqlite3.Connection, worker: str, wanted: Wanted, now: int, deltas: Deltas) -> list[Claim]:
@@ -523,8 +528,8 @@ def take(
         deltas[queue, type_, RUNNING] += 1
         claims.append(
             Claim(
-                id_, queue, type_, payload, options, created, expires, attempts, runs, error, None, token, now, worker,
-                ahead,
+                id_, queue, type_, payload, options, created, expires, attempts, runs, error,
+                None, token, now, worker, ahead,
             )
         )  # fmt: skip
     return claims
@@ -532,19 +537,18 @@ def take(
 
 def next_tokens(db: sqlite3.Connection, n: int) -> int:
     """Set `n` claim tokens aside and return the first."""
-    last: int = db.execute("UPDATE meta SET value=value+? WHERE name='token' RETURNING value", (n,)).fetchone()[0]
+    last: int = db.execute(TOKENS, (n,)).fetchone()[0]
     return last - n + 1
 
 
 def read_claim(row: tuple[Any, ...]) -> Claim:
     """Read a row of `CLAIM`."""
-    return Claim(*row[:-1], ahead=bool(row[-1]))
+    return Claim(*row)._replace(ahead=bool(row[-1]))
 
 
 def claims_of(db: sqlite3.Connection, worker: str) -> list[Claim]:
     """Read the claims in one child's hands."""
-    rows = db.execute(f"SELECT {CLAIM} FROM jobs WHERE status=1 AND worker=?", (worker,)).fetchall()  # noqa: S608
-    return [read_claim(row) for row in rows]
+    return [read_claim(row) for row in db.execute(CLAIMS_OF, (worker,)).fetchall()]
 
 
 def retry_one(db: sqlite3.Connection, seq: int, now: int) -> None:
@@ -555,10 +559,24 @@ def retry_one(db: sqlite3.Connection, seq: int, now: int) -> None:
     if outcome is not None:
         history = add_run(history, (runs, worker, started, ended, outcome), error)
     db.execute(
-        "UPDATE jobs SET status=0, stamp=?1, due=?1, attempts=0, outcome=NULL, reason=NULL, cancel=NULL, held=NULL, "
-        "expires=NULL, history=?2 WHERE seq=?3",
+        "UPDATE jobs SET status=0, stamp=?1, due=?1, attempts=0, outcome=NULL, reason=NULL, cancel=NULL, "
+        "held=NULL, expires=NULL, history=?2 WHERE seq=?3",
         (now, history, seq),
     )
+
+
+def old_ones(db: sqlite3.Connection, numbers: Sequence[int], until: int, queue: str | None, limit: int) -> list[int]:
+    """Read which jobs have been in one of these statuses since before a moment."""
+    seqs: list[int] = []
+    for number in numbers:
+        room = limit - len(seqs)
+        rows = (
+            db.execute(OLD, (number, until, room))
+            if queue is None
+            else db.execute(OLD_IN_QUEUE, (queue, number, until, room))
+        )
+        seqs += [row[0] for row in rows.fetchall()]
+    return seqs
 
 
 def delete_one(db: sqlite3.Connection, seq: int, deltas: Deltas) -> None:
@@ -566,7 +584,7 @@ def delete_one(db: sqlite3.Connection, seq: int, deltas: Deltas) -> None:
     row = db.execute("DELETE FROM jobs WHERE seq=? RETURNING queue, type, status, tags", (seq,)).fetchone()
     queue, type_, status, tags = row
     if tags:
-        db.execute("DELETE FROM tags WHERE job=?1 AND tag IN (SELECT value FROM json_each(?2))", (seq, tags))
+        db.executemany("DELETE FROM tags WHERE tag=? AND job=?", [(tag, seq) for tag in json.loads(tags)])
     db.execute("DELETE FROM logs WHERE job=?", (seq,))
     deltas[queue, type_, status] -= 1
 

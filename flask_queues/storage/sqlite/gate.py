@@ -9,8 +9,10 @@ from ...errors import StorageUnavailable
 
 try:
     import fcntl
-except ImportError:  # no flock on this system: SQLite's own busy handler is the gate
-    fcntl = None  # type: ignore[assignment]
+except ImportError:  # SQLite's own busy handler is the gate
+    HAS_FLOCK = False
+else:
+    HAS_FLOCK = True
 
 
 class Gate:
@@ -26,7 +28,7 @@ class Gate:
 
     def open(self) -> None:
         """Open the file; raises `StorageUnavailable` where the file system has no locks."""
-        if fcntl is None or self._file is not None:
+        if not HAS_FLOCK or self._file is not None:
             return
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

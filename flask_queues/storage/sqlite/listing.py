@@ -45,11 +45,11 @@ def merged(connection: sqlite3.Connection, query: Query, before: Position) -> tu
     stopped = [end for _, end in walks if end is not None]
     horizon = max(stopped, default=(-1, -1))
     for row in heapq.merge(*(rows_ for rows_, _ in walks), key=lambda row: (-row[0], -row[1])):
-        if (row[0], row[1]) < horizon or len(rows) == limit:
+        if (row[0], row[1]) < horizon:
             break
+        if len(rows) == limit:
+            return rows, (rows[-1][0], rows[-1][1])
         rows.append(row)
-    if len(rows) == limit:
-        return rows, (rows[-1][0], rows[-1][1])
     return rows, horizon if stopped else None
 
 
@@ -104,7 +104,8 @@ def statement(query: Query, number: int) -> tuple[str, tuple[Any, ...]]:
 def tagged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
     """Walk the jobs of one tag, newest push first, looking at a bounded number."""
     seqs = connection.execute(
-        "SELECT job FROM tags WHERE tag=? AND job<? ORDER BY job DESC LIMIT ?", (query.tag, before[1], LOOK_AT)
+        "SELECT job FROM tags WHERE tag=? AND job<? ORDER BY job DESC LIMIT ?",
+        (query.tag, before[1], LOOK_AT),
     ).fetchall()
     rows: list[Row] = []
     for (seq,) in seqs:

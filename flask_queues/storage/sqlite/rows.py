@@ -33,8 +33,8 @@ PENDING, RUNNING, SCHEDULED, COMPLETED, FAILED, CANCELLED = range(6)
 
 #: The columns that `record` reads, in its order.
 COLUMNS = (
-    "id, type, queue, status, payload, priority, tags, created, due, expires, options, attempts, runs, history, worker, "
-    "started, ended, outcome, stamp, progress, error, result, reason, held"
+    "id, type, queue, status, payload, priority, tags, created, due, expires, options, attempts, runs, "
+    "history, worker, started, ended, outcome, stamp, progress, error, result, reason, held"
 )
 
 
@@ -45,11 +45,13 @@ def dump(value: Any) -> str:
 
 def record(row: tuple[Any, ...]) -> JobRecord:
     """Read a row of `COLUMNS`."""
-    (id_, type_, queue, status, payload, priority, tags, created, due, expires, options, attempts, runs, history, worker,
-     started, ended, outcome, stamp, progress, error, result, reason, held) = row  # fmt: skip
+    (
+        id_, type_, queue, status, payload, priority, tags, created, due, expires, options, attempts, runs,
+        history, worker, started, ended, outcome, stamp, progress, error, result, reason, held,
+    ) = row  # fmt: skip
     status = STATUSES[status]
     chosen = json.loads(options) if options else {}
-    past = [json.loads(line) for line in history.splitlines()] if history else []
+    past = [json.loads(line) for line in history.split("\n")] if history else []
     if started is not None and status is Status.RUNNING:
         past.append([runs + 1, worker, started, None, None, None])
     elif outcome is not None:
