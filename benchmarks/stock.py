@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 from flask_queues import transitions
 from flask_queues.storage.base import Settlement, Wanted
 from flask_queues.worker import Report, Share
+from flask_queues.worker.bell import Bell
 from flask_queues.worker.board import Board
 from flask_queues.worker.interrupts import Interrupts
 from flask_queues.worker.loop import Loop
@@ -40,7 +40,7 @@ class Stocked(FlaskQueues):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._wake = os.pipe()
+        self._bell = Bell()
 
     def stock(self, jobs: int) -> None:
         """Store so many jobs, half of them completed."""
@@ -64,7 +64,7 @@ class Stocked(FlaskQueues):
             interrupts=Interrupts(lambda: self.manager.storage.busy),
             slot=Board(1).slots[0],
             report=Silent(json_lines=False, colour=False),
-            wake=self._wake[0],
+            bell=self._bell,
         )
         loop._pace = OneByOne()
         began = time.perf_counter()
@@ -81,9 +81,3 @@ class Stocked(FlaskQueues):
             settled = [transitions.completed(claim, None) for claim in claims]
             jobs -= len(claims)
             assert claims or not limit
-
-    def close(self) -> None:
-        """Let go of the database and the pipe."""
-        super().close()
-        for end in self._wake:
-            os.close(end)
