@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 class QueuesError(Exception):
     """Base of everything that Flask-Queues raises on purpose."""
@@ -71,21 +73,24 @@ class WorkerLost(QueuesError):
     """The process that ran the job died or vanished; handed to `failed()`."""
 
 
-class Retry(Exception):  # noqa: N818 - it is a word to raise, not an error
+class Retry(Exception):
     """Raise it in a job to put the job off without costing a try.
 
     `delay` is in seconds, from now; 0 puts the job back at once.
     """
 
     def __init__(self, delay: float = 0) -> None:
-        super().__init__(f"put off for {delay:g} s")
-        if delay < 0:
+        if not 0 <= delay < math.inf:
             raise OptionError(f"Retry(delay={delay!r}): a delay is 0 seconds or more.")
+        super().__init__(f"put off for {delay:g} s")
         self.delay = delay
 
 
-class Discard(Exception):  # noqa: N818 - it is a word to raise, not an error
-    """Raise it in a job to end the job as cancelled, never to run again; `reason` is kept with it."""
+class Discard(Exception):
+    """Raise it in a job to end the job as cancelled, never to run again.
+
+    `reason` is kept with it. The job has not failed, so its `failed()` is not called.
+    """
 
     def __init__(self, reason: str = "discarded by the job") -> None:
         super().__init__(reason)

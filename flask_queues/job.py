@@ -77,7 +77,10 @@ class Job:
     def failed(self, exception: BaseException) -> None:
         """Do what is left to do when the job has failed for good; at least once.
 
-        Runs before the status changes. An exception in here is logged and changes nothing.
+        Runs before the status changes, within the job's timeout and in an application context of its
+        own. An exception in here is logged and changes nothing. Not called for a job that was cancelled,
+        raised `Discard` or did not start in time. Where the process that ran the job is gone, the
+        exception is a `WorkerLost` or a `JobTimeout`.
         """
 
     # While it runs
@@ -149,7 +152,7 @@ class Job:
 class Pusher(Protocol[H_co]):
     """What a function job needs of the extension."""
 
-    def push(self, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> H_co:
+    def push(self, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> H_co:
         """Push a job."""
 
 
@@ -203,15 +206,19 @@ class BoundFunctionJob(Generic[H_co]):
 def job_type_of(function: Callable[..., Any], type_string: str, options: dict[str, Any]) -> builtins.type[Job]:
     """Make the job type of a function; options are the class attributes of a job type."""
     backoff = options.pop("backoff", None)
-    members: dict[str, Any] = {"handle": staticmethod(function), "type": type_string, "__module__": function.__module__}
+    members: dict[str, Any] = {
+        "handle": staticmethod(function),
+        "type": type_string,
+        "__module__": function.__module__,
+    }
     if callable(backoff):
-        members["backoff"] = lambda self, attempt: backoff(attempt)
+        members["backoff"] = lambda _job, attempt: backoff(attempt)
     elif backoff is not None:
         members["backoff"] = backoff
     members |= options
     members["__qualname__"] = function.__qualname__
     members["__doc__"] = function.__doc__
-    return cast(builtins.type[Job], builtins.type(function.__name__, (Job,), members))
+    return cast("builtins.type[Job]", builtins.type(function.__name__, (Job,), members))
 
 
 running_job: ContextVar[Job] = ContextVar("flask_queues.running_job")

@@ -7,15 +7,24 @@ from typing import Any
 
 MASK = "••••••••"
 #: A field whose name contains one of these is taken for a secret.
-WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "private_key", "authorization", "cookie", "card")
+WORDS = (
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "api_key",
+    "apikey",
+    "private_key",
+    "authorization",
+    "cookie",
+    "card",
+)
 
 
 def masked(value: Any, sensitive: Collection[str] = ()) -> Any:
     """Return a copy in which the values of secret fields are replaced, however deep they are."""
     if isinstance(value, dict):
-        return {
-            name: MASK if is_secret(name, sensitive) else masked(inner, sensitive) for name, inner in value.items()
-        }
+        return {name: MASK if is_secret(name, sensitive) else masked(inner, sensitive) for name, inner in value.items()}
     if isinstance(value, list):
         return [masked(inner, sensitive) for inner in value]
     return value

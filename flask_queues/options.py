@@ -67,11 +67,7 @@ class Options:
 
     def kept(self) -> str | None:
         """JSON text of what the record keeps for the worker, None where that is nothing."""
-        chosen = {
-            name: value
-            for name in ("tries", "timeout", "backoff")
-            if (value := getattr(self, name)) is not None
-        }
+        chosen = {name: value for name in ("tries", "timeout", "backoff") if (value := getattr(self, name)) is not None}
         return json.dumps(chosen, separators=(",", ":")) if chosen else None
 
 

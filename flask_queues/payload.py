@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import sys
+import types
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -124,18 +126,25 @@ def schema_of_object(kind: type) -> dict[str, Any]:
 
 
 def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
-    """Read the annotations; one that cannot be resolved here counts as none."""
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except Exception:  # noqa: BLE001 - names under TYPE_CHECKING raise whatever they raise
-        return {name: hint for name, hint in inspect.get_annotations(function).items() if not isinstance(hint, str)}
+    """Read the annotations; one that cannot be resolved here, as under `TYPE_CHECKING`, counts as none."""
+    found: dict[str, Any] = {}
+    for name, hint in inspect.get_annotations(function).items():
+        alone = types.SimpleNamespace(__annotations__={name: hint})
+        try:
+            found |= typing.get_type_hints(alone, vars(sys.modules[function.__module__]), include_extras=True)
+        except (NameError, AttributeError, KeyError):
+            continue
+    return found
 
 
 def dump_json(what: str, value: Any) -> str:
     """Write a value as JSON text; raises `PayloadError` for what JSON or another reader cannot hold."""
     try:
         text = json.dumps(
-            msgspec.to_builtins(value, str_keys=True), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+            msgspec.to_builtins(value, str_keys=True),
+            ensure_ascii=False,
+            allow_nan=False,
+            separators=(",", ":"),
         )
         text.encode()
     except UnicodeEncodeError as error:

@@ -210,8 +210,7 @@ class Counts:
         """Jobs by queue, then by status."""
         names = sorted({queue for queue, _, _ in self.cells})
         return {
-            name: self._sum_by_status((key, n) for key, n in self.cells.items() if key[0] == name)
-            for name in names
+            name: self._sum_by_status((key, n) for key, n in self.cells.items() if key[0] == name) for name in names
         }
 
     @staticmethod
@@ -228,6 +227,11 @@ class Page(NamedTuple):
     jobs: tuple[JobRecord, ...]
     #: Hand it in to get the next page; None at the end of the list.
     after: str | None = None
+
+
+def storable(text: object, length: int) -> str:
+    """Cut a text, and write halves of surrogate pairs as escapes: they can be neither stored nor printed."""
+    return str(text)[:length].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def to_datetime(milliseconds: int) -> datetime:

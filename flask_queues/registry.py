@@ -72,7 +72,7 @@ class Registry(Mapping[str, JobType]):
     def __init__(self) -> None:
         self._types: dict[str, JobType] = {}
 
-    def add(self, job_class: builtins.type[Job]) -> JobType:
+    def add(self, job_class: Any) -> JobType:
         """Register a class; the same class again is no error, another under its type string is."""
         if isinstance(job_class, FunctionJob):
             job_class = job_class.job_type
@@ -121,12 +121,13 @@ class Registry(Mapping[str, JobType]):
 
 def check_type_string(job_class: builtins.type[Job]) -> str:
     """Return a class's type string, or say what it may be."""
-    if not isinstance(job_class.type, str) or not TYPE_STRING.fullmatch(job_class.type):
+    name: Any = job_class.type
+    if not isinstance(name, str) or not TYPE_STRING.fullmatch(name):
         raise ConfigError(
-            f"{path_of(job_class)}: type = {shortened(job_class.type)} is not a type string "
+            f"{path_of(job_class)}: type = {shortened(name)} is not a type string "
             '(1 to 128 letters, digits, _ . : or -, such as "shop:resize").'
         )
-    return job_class.type
+    return name
 
 
 def path_of(job_class: builtins.type[Job]) -> str:
@@ -140,6 +141,6 @@ def readable(name: Any) -> str:
         return name or ""
     try:
         return str(name)
-    except Exception:  # noqa: BLE001 - a host's locale selector may fail in any way outside a request
+    except Exception:
         source = getattr(name, "_args", ())
         return source[0] if source and isinstance(source[0], str) else ""

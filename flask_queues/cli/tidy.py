@@ -51,7 +51,11 @@ def flush(queue: str | None, yes: bool) -> None:
         click.echo("Nothing was deleted.", err=True)
         sys.exit(1)
     statuses = [status for status in Status if status is not Status.RUNNING]
-    finish(count_with_bar(current_queues.clear_slices(0, statuses, queue), total), "deleted", "Nothing was deleted.")
+    finish(
+        count_with_bar(current_queues.clear_slices(0, statuses, queue), total),
+        "deleted",
+        "Nothing was deleted.",
+    )
 
 
 def count_with_bar(slices: Iterator[int], total: int) -> int:

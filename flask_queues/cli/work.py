@@ -15,7 +15,8 @@ from flask.cli import with_appcontext
 from ..config import CHECKS, check_queue_names
 from ..errors import ConfigError
 from ..manager import Manager, current_queues
-from ..worker import Plan, Report, Share, Supervisor
+from ..worker import Plan, Report, Share
+from ..worker import work as work_by_plan
 
 DISTRIBUTION = "flask-queues-panel"
 
@@ -53,9 +54,7 @@ def work(queues: tuple[str, ...], reload: bool, json_lines: bool, **given: Any) 
 def overrides(given: dict[str, Any]) -> dict[str, Any]:
     """Check the options that stand for configuration keys."""
     names = ("timeout", "memory", "sleep", "tries", "max_jobs")
-    return {
-        name: CHECKS[name](f"--{name.replace('_', '-')}", given[name]) for name in names if given[name] is not None
-    }
+    return {name: CHECKS[name](f"--{name.replace('_', '-')}", given[name]) for name in names if given[name] is not None}
 
 
 def plan_of(manager: Manager, queues: tuple[str, ...], given: dict[str, Any]) -> Plan:
@@ -83,7 +82,7 @@ def start(manager: Manager, plan: Plan, report: Report) -> int:
     queues = ", ".join(manager.queue_order(plan.share.queues)) + ("" if plan.share.queues else " and any other")
     processes = f"{plan.processes} process{'es' if plan.processes > 1 else ''}"
     report.says("started", f"Working on {queues} with {processes}. Jobs are in {manager.storage.describe()}.")
-    code = Supervisor(manager, plan, report, metadata.version(DISTRIBUTION)).run()
+    code = work_by_plan(manager, plan, report, metadata.version(DISTRIBUTION))
     report.says("stopped", "Stopped.")
     return code
 

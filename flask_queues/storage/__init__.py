@@ -19,6 +19,4 @@ def storage_for(backend: Any) -> Storage:
     if isinstance(backend, SQLiteCache):
         return SQLiteStorage(backend.database)
     name = type(backend).__name__
-    raise ConfigError(
-        f"QUEUES_CACHE_TYPE: jobs cannot be kept in {name}. Use flask_queues.SQLiteCache, the default."
-    )
+    raise ConfigError(f"QUEUES_CACHE_TYPE: jobs cannot be kept in {name}. Use flask_queues.SQLiteCache, the default.")

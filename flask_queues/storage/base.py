@@ -195,9 +195,7 @@ class Storage(ABC):
         """Claim this one job, unless it is running, completed or not there."""
 
     @abstractmethod
-    def note(
-        self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()
-    ) -> bool:
+    def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
         """Keep progress and log lines of a claimed job; False where the claim is not in force."""
 
     # The keeper's side
@@ -259,9 +257,7 @@ class Storage(ABC):
         """Delete a job and its log, unless it is running. Returns the status it had."""
 
     @abstractmethod
-    def purge(
-        self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500
-    ) -> int:
+    def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
         """Delete up to `limit` jobs that have been in one of these statuses for so long.
 
         Returns how many were deleted. Running jobs are never deleted.

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 import inspect
 import logging
-from collections.abc import Callable
-from typing import Any
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 from .. import transitions
 from ..errors import Discard, JobTimeout, Retry, WorkerLost
@@ -36,16 +41,14 @@ class Attempt:
 
     def run(self) -> Settlement:
         """Run the job and return what becomes of it; no exception of the job leaves this."""
-        settlement = self._decide()
-        progress, lines = self.notes.take()
+        settlement = contextvars.copy_context().run(self._decide)
+        progress, lines = self.notes.finish()
         if progress is None and not lines:
             return settlement
         return settlement._replace(progress=progress, logs=tuple(lines))
 
     def _decide(self) -> Settlement:
         claim, terms = self.claim, self.terms
-        if transitions.is_hopeless(claim, terms):
-            return transitions.last_words_said(claim)
         if transitions.is_last_words(claim, terms):
             self._say_last_words(exception_of(transitions.read_error(claim.error)))
             return transitions.last_words_said(claim)
@@ -70,14 +73,14 @@ class Attempt:
             exception = JobTimeout(f"The job ran longer than its timeout of {terms.timeout:g} s.")
             exception.__suppress_context__ = True
             return self._fail(exception.with_traceback(error.__traceback__), Outcome.TIMED_OUT)
-        except BaseException as error:  # noqa: BLE001 - sys.exit() in a job ends the job, not the worker
+        except BaseException as error:
             return self._fail(error, Outcome.FAILED)
         return transitions.completed(claim, self._manager.dump_result(claim, result))
 
     def _call_handle(self) -> Any:
         self.payload = self._type.shape.load(self.claim.payload)
         job = self._new_job()
-        with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
+        with leaving_forks(), self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
             result = job.handle(**self.payload)
             return asyncio.run(result) if inspect.iscoroutine(result) else result
 
@@ -130,10 +133,33 @@ class Attempt:
         return self._manager.find(self.claim.id)
 
 
+@contextlib.contextmanager
+def leaving_forks() -> Iterator[None]:
+    """End a process that the job has forked and not ended: it must not go on as a second worker."""
+    process = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() != process:
+            leave(sys.exc_info()[1])
+
+
+def leave(error: BaseException | None) -> NoReturn:
+    """End this process as Python would, but without what the worker has registered to be done at its end."""
+    code = 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code & 0xFF)
+
+
 def exception_of(error: JobError | None) -> Exception:
     """Make of a kept error what `failed` gets when no process is left that saw the exception."""
     if error is None:
         return WorkerLost("The process that ran the job is gone.")
     kind = JobTimeout if error.type.endswith("JobTimeout") else WorkerLost
     return kind(error.message)
-

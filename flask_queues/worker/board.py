@@ -5,8 +5,8 @@ from __future__ import annotations
 import mmap
 import time
 
-FIELDS = 5
-IDLE, TOKEN, DEADLINE, CANCEL, DONE = range(FIELDS)
+FIELDS = 6
+IDLE, TOKEN, DEADLINE, CANCEL, DONE, BASE = range(FIELDS)
 
 
 class Slot:
@@ -36,6 +36,15 @@ class Slot:
         return int(self._numbers[self._at + TOKEN])
 
     @property
+    def base(self) -> float:
+        """Megabytes that the child held before its first job; 0 until it has measured them."""
+        return self._numbers[self._at + BASE] / 1000
+
+    @base.setter
+    def base(self, megabytes: float) -> None:
+        self._numbers[self._at + BASE] = round(megabytes * 1000)
+
+    @property
     def done(self) -> int:
         """Jobs that the child has run."""
         return int(self._numbers[self._at + DONE])
@@ -52,6 +61,10 @@ class Slot:
     def begin(self, token: int, seconds: float) -> None:
         """Show which job is in hand, and when it must be over."""
         self._numbers[self._at + TOKEN] = token
+        self.limit(seconds)
+
+    def limit(self, seconds: float) -> None:
+        """Show when the job in hand must be over, counted from now."""
         self._numbers[self._at + DEADLINE] = time.monotonic_ns() + int(seconds * 1e9)
 
     def end(self) -> None:

@@ -18,9 +18,9 @@ from ..storage.base import Settlement
 from .attempt import Attempt
 from .interrupts import Interrupts
 from .notes import JobLogHandler
+from .plan import this_worker
 from .process import process_name
 from .steward import Steward
-from .supervisor import this_worker
 
 
 class NoInterrupts(Interrupts):
@@ -43,10 +43,10 @@ def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
         raise UnknownJobType(f"The job type {record.type} is not registered in this application.")
     name = process_name(os.getpid(), int(time.time()))
     claim = manager.claim(name, job_id)
-    JobLogHandler.install()
+    JobLogHandler.install(manager.app)
     with kept_alive(manager, name):
         steward: Steward
-        attempt = Attempt(manager, claim, NoInterrupts(lambda: False), lambda: steward.stir())
+        attempt = Attempt(manager, claim, NoInterrupts(lambda: False), lambda: steward.stir())  # noqa: PLW0108 - the steward is made after the attempt
         steward = Steward(attempt.notes.flush)
         settlement = attempt.run()
     manager.step(name, [settlement])

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from .bell import Bell
+
 #: While the storage is inside a call nothing is thrown; it is asked again after so many seconds.
 PATIENCE = 0.01
 
@@ -35,7 +37,8 @@ class CancelNow(Interrupt):
 class Interrupts:
     """Delivers a timeout, a stop or a cancellation to the job that runs in the main thread.
 
-    Armed only while the job's own code runs, so that nothing is thrown into a settlement.
+    Armed only while the job's own code runs, and thrown once a run, so that nothing is thrown into a
+    settlement. A job that goes on all the same is killed by the supervisor.
     """
 
     def __init__(self, busy: Callable[[], bool]) -> None:
@@ -46,27 +49,41 @@ class Interrupts:
         self.thrown: type[Interrupt] | None = None
         #: Whether the worker was asked to stop.
         self.stopping = False
-        self._wake: int | None = None
+        self._bell: Bell | None = None
         self._wants_cancel: Callable[[], bool] = lambda: False
+        self._tell_limit: Callable[[float], None] = lambda _: None
 
-    def install(self, wake: int, wants_cancel: Callable[[], bool]) -> None:
-        """Take over the child's signals; `wake` is written to when the worker is to stop."""
-        self._wake = wake
+    def install(self, bell: Bell, wants_cancel: Callable[[], bool], tell_limit: Callable[[float], None]) -> None:
+        """Take over the signals of a child; the bell is rung when the worker is to stop.
+
+        `tell_limit` is told how many seconds the code takes at most that is about to run.
+        """
+        self._tell_limit = tell_limit
+        self._bell = bell
         self._wants_cancel = wants_cancel
-        os.set_blocking(wake, False)
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGUSR1, self._on_cancel)
         signal.signal(signal.SIGALRM, self._on_alarm)
+        os.register_at_fork(after_in_child=release_signals)
+
+    def install_alone(self, bell: Bell) -> None:
+        """Take over the signals of a worker without children, as far as this system has them."""
+        self._bell = bell
+        signal.signal(signal.SIGTERM, self._on_stop)
+        signal.signal(signal.SIGINT, self._on_stop)
+        if HAS_TIMER:
+            signal.signal(signal.SIGALRM, self._on_alarm)
 
     @contextlib.contextmanager
     def armed(self, seconds: float) -> Iterator[None]:
         """Let interrupts through; the first comes after so many seconds."""
         self.thrown = self._waiting = None
-        if HAS_TIMER:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
-        self._armed = True
+        self._tell_limit(seconds)
         try:
+            self._armed = True
+            if HAS_TIMER:
+                signal.setitimer(signal.ITIMER_REAL, seconds)
             yield
         finally:
             self._armed = False
@@ -77,10 +94,13 @@ class Interrupts:
         if self.stopping:
             self._throw(StopNow)
             return
+        self.stop()
+
+    def stop(self) -> None:
+        """Ask for the worker's end after the job in hand."""
         self.stopping = True
-        if self._wake is not None:
-            with contextlib.suppress(BlockingIOError):
-                os.write(self._wake, b"s")
+        if self._bell is not None:
+            self._bell.ring()
 
     def _on_cancel(self, *_: Any) -> None:
         if self._wants_cancel():
@@ -94,10 +114,19 @@ class Interrupts:
             return
         if self._busy():
             self._waiting = interrupt
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            if HAS_TIMER:
+                signal.setitimer(signal.ITIMER_REAL, PATIENCE)
             return
+        self._armed = False
         self.thrown = interrupt
         raise interrupt
+
+
+def release_signals() -> None:
+    """Give the signals back to a process that a job forks: who forked it ends it by SIGTERM."""
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 HAS_TIMER = hasattr(signal, "setitimer")

@@ -6,9 +6,7 @@ not cost its worker the lease.
 
 from __future__ import annotations
 
-import json
 import os
-import select
 import signal
 import time
 from dataclasses import replace
@@ -19,7 +17,9 @@ from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
 from ..record import ChildRecord, JobError, Outcome, WorkerRecord
 from ..storage.base import Claim
+from .bell import Bell
 from .board import Board
+from .notices import Listener, Notice
 from .process import kill_group
 from .report import Report
 
@@ -39,19 +39,20 @@ class Keeper:
         worker: WorkerRecord,
         *,
         board: Board,
-        notices: int,
-        wake: list[int],
+        notices: Listener,
+        bells: list[Bell],
         report: Report,
     ) -> None:
         self._manager = manager
         self._worker = worker
         self._board = board
         self._notices = notices
-        self._wake = wake
+        self._bells = bells
         self._report = report
-        self._unread = b""
         self._slots: dict[str, int] = {}
         self._over = False
+        #: Notices not heeded yet, as while the storage is away.
+        self._heard: list[Notice] = []
         self._watcher = manager.watcher()
         self._beat = min(HEARTBEAT, manager.config.lease / 3)
         self._next_beat = 0.0
@@ -67,6 +68,7 @@ class Keeper:
                 self._listen()
                 self._wake_children()
                 self._beat_if_due()
+                self._report.solved()
             except StorageFormatError:
                 raise
             except StorageError as error:
@@ -80,18 +82,16 @@ class Keeper:
     def _listen(self) -> None:
         quiet = time.monotonic() - self._changed_at > LIVELY
         interval = QUIET_INTERVAL if quiet else self._watcher.interval
-        if select.select([self._notices], [], [], interval)[0]:
-            said = os.read(self._notices, 65_536)
-            self._over = not said
-            *lines, self._unread = (self._unread + said).split(b"\n")
-            for line in lines:
-                self._heed(json.loads(line))
+        self._heard += self._notices.hear(0 if self._heard else interval)
+        while self._heard:
+            self._heed(self._heard[0])
+            self._heard.pop(0)
 
-    def _heed(self, notice: dict[str, Any]) -> None:
+    def _heed(self, notice: Notice) -> None:
         if "children" in notice:
             self._know(notice["children"])
         elif "died" in notice:
-            self._bury(notice["died"], Outcome(notice["outcome"]), JobError(*notice["error"]))
+            self._bury(notice["died"], Outcome(notice["outcome"]), JobError(*notice["error"]), notice["in_hand"])
         elif "stopped" in notice:
             self._manager.give_back(notice["stopped"])
         else:
@@ -103,9 +103,9 @@ class Keeper:
         self._worker = described(self._worker, known)
         self._next_beat = min(self._next_beat, time.monotonic() + 0.1)
 
-    def _bury(self, child: str, outcome: Outcome, error: JobError) -> None:
-        for claim in self._manager.bury(child, outcome, error):
-            self._tell(claim, str(outcome), error.message)
+    def _bury(self, child: str, outcome: Outcome, error: JobError, in_hand: int) -> None:
+        for claim in self._manager.bury(child, outcome, error, in_hand):
+            self._report.died(claim, str(outcome), error.message)
         self._stale = True
 
     # Waking
@@ -135,10 +135,7 @@ class Keeper:
                 self._due_at = self._ask_due()
             return
         self._board.slots[idle].idle = False
-        try:
-            os.write(self._wake[idle], b"w")
-        except BlockingIOError:
-            return
+        self._bells[idle].ring()
 
     # The heartbeat and what goes with it
 
@@ -150,10 +147,11 @@ class Keeper:
         heartbeat = self._manager.heartbeat(self._worker)
         self._cancel(heartbeat.to_cancel)
         for claim in self._manager.rescue():
-            self._tell(claim, "rescued", "its worker vanished and the lease ran out")
+            self._report.died(claim, "rescued", "Its worker vanished and the lease ran out.")
             self._stale = True
         if self._manager.release_held():
             self._stale = True
+            self._wake_one()  # before a worker that does not know the type sees it, and holds it again
         self._manager.retain()
         self._manager.maintain()
 
@@ -171,9 +169,6 @@ class Keeper:
             else:
                 self._board.slots[slot].cancel = claim.token
                 signal_cancel(pid)
-
-    def _tell(self, claim: Claim, event: str, why: str) -> None:
-        self._report.says(event, f"{event:10}  {claim.type}  {claim.id}  {why}", job=claim.id, type=claim.type)
 
 
 def described(worker: WorkerRecord, children: tuple[ChildRecord, ...]) -> WorkerRecord:

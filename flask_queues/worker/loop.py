@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import enum
-import os
-import select
 import time
-from dataclasses import dataclass
 
 from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
+from ..record import Outcome
 from ..storage.base import Claim, Settlement, Wanted
 from .attempt import Attempt
+from .bell import Bell
 from .board import Slot
 from .hand import Hand
 from .interrupts import Interrupts
 from .pace import Pace
+from .plan import Share
 from .report import Report
 from .steward import Steward
 
@@ -25,6 +25,9 @@ KILL_AFTER = 5.0
 QUEUES_AGE = 1.0
 #: Seconds between attempts to reach a storage that failed, at most.
 LONGEST_RETRY = 5.0
+
+#: After such a run the child is replaced, so that what the job has started or left half done goes with it.
+INTERRUPTED = (Outcome.TIMED_OUT, Outcome.CANCELLED)
 
 
 class End(enum.IntEnum):
@@ -39,19 +42,6 @@ class End(enum.IntEnum):
     UNABLE = 12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """What a child is to do."""
-
-    #: In order; empty means all.
-    queues: tuple[str, ...]
-    #: Jobs after which the child ends.
-    max_jobs: int
-    stop_when_empty: bool = False
-    #: Whether the worker ends with this child.
-    once: bool = False
-
-
 class Loop:
     """Claims, runs and settles jobs in this process."""
 
@@ -64,7 +54,7 @@ class Loop:
         interrupts: Interrupts,
         slot: Slot,
         report: Report,
-        wake: int,
+        bell: Bell,
     ) -> None:
         self._manager = manager
         self._name = name
@@ -72,7 +62,7 @@ class Loop:
         self._interrupts = interrupts
         self._slot = slot
         self._report = report
-        self._wake = wake
+        self._bell = bell
         self._hand = Hand(self._settle)
         self._steward = Steward(self._hand.relieve, self._flush_notes)
         self._attempt: Attempt | None = None
@@ -131,6 +121,7 @@ class Loop:
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_RETRY)
             else:
+                self._report.solved()
                 self._tell(settled, step.lost)
                 return step.claims
 
@@ -144,9 +135,17 @@ class Loop:
 
     def _serve(self) -> list[str]:
         if not self._queues or (not self._share.queues and time.monotonic() - self._queues_at > QUEUES_AGE):
-            self._queues = self._manager.queue_order(self._share.queues)
+            self._queues = self._known_queues()
             self._queues_at = time.monotonic()
         return self._queues
+
+    def _known_queues(self) -> list[str]:
+        try:
+            return self._manager.queue_order(self._share.queues)
+        except StorageFormatError:
+            raise
+        except StorageError:  # the step that follows says so, and waits
+            return self._queues or self._manager.config.ordered_names([])
 
     def _run_all(self, claims: list[Claim]) -> None:
         self._hand.fill(claims)
@@ -154,7 +153,7 @@ class Loop:
             self._steward.stir()
         while (claim := self._hand.next()) is not None:
             self._hand.done(self._run(claim))
-            if self._interrupts.stopping:
+            if self._interrupts.stopping or self._left <= 0:
                 self._hand.give_back()
 
     def _run(self, claim: Claim) -> Settlement:
@@ -167,7 +166,7 @@ class Loop:
         self._attempt = None
         self._pace.ran(claim.type, seconds)
         self._ran[claim.id] = (attempt, seconds)
-        self._left -= 1
+        self._left = 0 if settlement.outcome in INTERRUPTED else self._left - 1
         return settlement
 
     def _flush_notes(self) -> bool:
@@ -177,10 +176,8 @@ class Loop:
     def _sleep(self) -> None:
         """Wait to be woken by the keeper; look all the same after `QUEUES_SLEEP` seconds."""
         self._slot.idle = True
-        woken, _, _ = select.select([self._wake], [], [], self._manager.config.sleep)
+        self._bell.wait(self._manager.config.sleep)
         self._slot.idle = False
-        if woken:
-            os.read(self._wake, 4096)
         self._queues_at = 0.0
 
     def _finish(self, end: End) -> End:

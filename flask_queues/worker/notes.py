@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -9,10 +10,12 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
 
+from flask import Flask
+
 from ..errors import QueuesError
 from ..job import running_job
 from ..payload import dump_json
-from ..record import LogLine, Progress
+from ..record import LogLine, Progress, storable
 
 #: Lines kept of one run.
 MAX_LINES = 1000
@@ -31,6 +34,7 @@ class Notes:
         self._run = run
         self._stir = stir
         self._lock = threading.Lock()
+        self._handing_on = threading.Lock()
         self._progress: Progress | None = None
         self._lines: list[LogLine] = []
         self._count = 0
@@ -38,7 +42,7 @@ class Notes:
     def progress(self, progress: Progress) -> None:
         """Note how far the job is; only the last word counts."""
         with self._lock:
-            self._progress = progress
+            self._progress = progress._replace(message=storable(progress.message, MAX_LINE))
         self._stir()
 
     def log(self, level: str, message: str, context: dict[str, Any]) -> None:
@@ -47,7 +51,7 @@ class Notes:
         line = LogLine(
             datetime.now(timezone.utc),
             level if level in LEVELS else "info",
-            readable(message),
+            storable(message, MAX_LINE),
             {name: plain(value) for name, value in context.items()},
             self._run,
         )
@@ -59,8 +63,12 @@ class Notes:
                 self._lines.append(line._replace(level="warning", message=TOO_MANY, context={}))
         self._stir()
 
-    def take(self) -> tuple[Progress | None, list[LogLine]]:
-        """Take what was not handed on yet."""
+    def finish(self) -> tuple[Progress | None, list[LogLine]]:
+        """Take what is left for the settlement, once nothing is on its way any more."""
+        with self._handing_on:
+            return self._take()
+
+    def _take(self) -> tuple[Progress | None, list[LogLine]]:
         with self._lock:
             progress, lines = self._progress, self._lines
             self._progress, self._lines = None, []
@@ -68,11 +76,12 @@ class Notes:
 
     def flush(self) -> bool:
         """Hand on what there is, and tell whether there was any; where it fails, that is lost, not the job."""
-        progress, lines = self.take()
-        if progress is None and not lines:
-            return False
-        with suppress(QueuesError):
-            self._keep(progress, lines)
+        with self._handing_on:
+            progress, lines = self._take()
+            if progress is None and not lines:
+                return False
+            with suppress(QueuesError):
+                self._keep(progress, lines)
         return True
 
 
@@ -80,34 +89,49 @@ class JobLogHandler(logging.Handler):
     """Keeps what the standard `logging` gets inside a job with that job."""
 
     @classmethod
-    def install(cls) -> None:
-        """Listen to everything that is logged in this process."""
+    def install(cls, app: Flask) -> None:
+        """Listen to everything that is logged in this process.
+
+        The application's logger comes first: Flask gives it a handler only where there is none.
+        """
+        _ = app.logger
         root = logging.getLogger()
         if not any(isinstance(handler, cls) for handler in root.handlers):
             root.addHandler(cls())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note the line, if a job runs in this context."""
+        self._make_up_for_this(record)
         job = running_job.get(None)
         if job is None or record.name.startswith("flask_queues"):
             return
         try:
             job.log(record.levelname, self.format(record), logger=record.name)
-        except Exception:  # noqa: BLE001 - logging must never break the job
+        except Exception:
             self.handleError(record)
 
+    def _make_up_for_this(self, record: logging.LogRecord) -> None:
+        """Print what Python would print if there were no handler: this one is none for people."""
+        last = logging.lastResort
+        if last is not None and record.levelno >= last.level and handlers_of(record.name) == [self]:
+            last.handle(record)
 
-def readable(message: object) -> str:
-    """Cut a message, and make text of it that can be stored."""
-    return str(message)[:MAX_LINE].encode("utf-8", "backslashreplace").decode("utf-8")
+
+def handlers_of(name: str) -> list[logging.Handler]:
+    """Every handler that gets what is logged under this name."""
+    logger: logging.Logger | None = logging.getLogger(name)
+    found: list[logging.Handler] = []
+    while logger is not None:
+        found += logger.handlers
+        logger = logger.parent if logger.propagate else None
+    return found
 
 
 def plain(value: Any) -> Any:
     """A value as JSON can hold it, else as text."""
     if isinstance(value, (str, int, bool)) or value is None:
-        return readable(value) if isinstance(value, str) else value
+        return storable(value, MAX_LINE) if isinstance(value, str) else value
     try:
-        dump_json("context", value)
+        return json.loads(dump_json("context", value))
     except QueuesError:
-        return readable(repr(value))
-    return value
+        return storable(repr(value), MAX_LINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import ctypes
 import os
@@ -28,25 +29,35 @@ def fork(run: Callable[[], int], lifeline: int) -> int:
 
     `lifeline` is the reading end of a pipe whose writing end only the parent holds. The child is
     its own process group, so that what a job started can be killed with it, and runs in a fresh
-    context, without the application context that Flask's command line has pushed.
+    context, without the application context that Flask's command line has pushed. SIGTERM waits until
+    the process calls `hear_stop`, for it would be lost on the parent's handler.
     """
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with contextlib.suppress(OSError):  # on both sides, since nobody knows which comes first
+            os.setpgid(pid, pid)
         return pid
     code = BROKEN
     try:
         os.setpgid(0, 0)
         die_with_parent(parent, lifeline)
         code = contextvars.Context().run(run)
-    except BaseException:  # noqa: BLE001 - nothing may run on into the parent's code
+    except BaseException:
         traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def hear_stop() -> None:
+    """Let SIGTERM through, in a process that has its own handler now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def die_with_parent(parent: int, lifeline: int) -> None:
@@ -67,12 +78,11 @@ def wait_for_end(lifeline: int) -> None:
 
 
 def kill_group(pid: int) -> None:
-    """Kill a child and everything it has started."""
-    for kill in (os.killpg, os.kill):
-        try:
-            kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
+    """Kill a child and everything it has started, or what it left behind."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
 
 
 def memory_of(pid: int) -> float | None:
@@ -85,6 +95,15 @@ def memory_of(pid: int) -> float | None:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024 / 1e6
     return None
+
+
+def own_memory() -> float:
+    """Megabytes that this process holds, with all that it shares and may come to own; 0 where it is not told."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def signal_name(number: int) -> str:

@@ -6,6 +6,8 @@ import json
 import os
 import sys
 import threading
+import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -15,8 +17,18 @@ from ..record import Outcome, Status
 from ..storage.base import Claim, Settlement
 from ..transitions import Terms, read_error
 
-COLOURS = {"completed": "green", "failed": "red", "retry": "yellow", "cancelled": "bright_black", "lost": "red"}
+COLOURS = {
+    "completed": "green",
+    "failed": "red",
+    "retry": "yellow",
+    "cancelled": "bright_black",
+    "lost": "red",
+    "killed": "red",
+    "timed out": "red",
+}
 WORD_WIDTH = 10
+
+Style = Callable[..., str]
 
 
 class Report:
@@ -24,7 +36,7 @@ class Report:
 
     def __init__(self, *, json_lines: bool, colour: bool) -> None:
         self._json = json_lines
-        self._colour = colour
+        self._style: Style = click.style if colour else unstyled
         self._lines: list[str] = []
         self._lock = threading.Lock()
         self._problem = ""
@@ -48,6 +60,12 @@ class Report:
             fields["reason"] = done.reason
         self._add(fields, job_line)
 
+    def died(self, claim: Claim, event: str, why: str) -> None:
+        """Write the line of a job whose process is gone."""
+        fields = {"event": event, "type": claim.type, "job": claim.id, "queue": claim.queue, "error": why}
+        self._add(fields, job_line)
+        self.flush()
+
     def says(self, event: str, text: str, **fields: Any) -> None:
         """Write a line about the worker itself, at once."""
         self._add({"event": event, "text": text, **fields}, worker_line)
@@ -59,6 +77,10 @@ class Report:
             self._problem = text
             self.says("problem", text)
 
+    def solved(self) -> None:
+        """Say the same problem again when it comes again."""
+        self._problem = ""
+
     def flush(self) -> None:
         """Write the lines that were noted."""
         with self._lock:
@@ -67,12 +89,11 @@ class Report:
             write("".join(lines).encode("utf-8", "backslashreplace"))
 
     def _add(self, fields: dict[str, Any], line: Any) -> None:
-        now = datetime.now(timezone.utc)
         if self._json:
-            text = json.dumps({"time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **fields})
+            now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            text = json.dumps({"time": now, **fields})
         else:
-            text = line(now.astimezone(), fields)
-            text = text if self._colour else click.unstyle(text)
+            text = line(time.strftime("%H:%M:%S"), fields, self._style)
         with self._lock:
             self._lines.append(text + "\n")
 
@@ -86,32 +107,38 @@ def event_of(done: Settlement, *, lost: bool) -> str:
     return "given back" if done.status is Status.PENDING else done.status.value
 
 
-def job_line(now: datetime, fields: dict[str, Any]) -> str:
+def unstyled(text: Any, **_: Any) -> str:
+    """Leave a text as it is, where `click.style` would colour it."""
+    return str(text)
+
+
+def job_line(now: str, fields: dict[str, Any], style: Style) -> str:
     """The line of a job for a person."""
     event = fields["event"]
     parts = [
-        click.style(f"{now:%H:%M:%S}", dim=True),
-        click.style(f"{event:{WORD_WIDTH}}", fg=COLOURS.get(event), bold=event == "failed"),
+        style(now, dim=True),
+        style(f"{event:{WORD_WIDTH}}", fg=COLOURS.get(event), bold=event == "failed"),
         fields["type"],
-        click.style(fields["job"], dim=True),
-        click.style(f"in {fields['queue']}", dim=True),
-        duration(fields["seconds"]),
+        style(fields["job"], dim=True),
+        style(f"in {fields['queue']}", dim=True),
     ]
-    if fields["attempt"] > 1 or event == "retry":
+    if "seconds" in fields:
+        parts.append(duration(fields["seconds"]))
+    if fields.get("attempt", 1) > 1 or event == "retry":
         parts.append(f"attempt {fields['attempt']} of {fields['tries']}")
     if "again_in" in fields:
         parts.append(f"again in {duration(fields['again_in'])}")
     if "error" in fields:
-        parts.append(click.style(one_line(fields["error"]), fg="red" if event == "failed" else None))
+        parts.append(style(one_line(fields["error"]), fg="red" if event == "failed" else None))
     if "reason" in fields:
         parts.append(one_line(fields["reason"]))
     return "  ".join(parts)
 
 
-def worker_line(now: datetime, fields: dict[str, Any]) -> str:
+def worker_line(now: str, fields: dict[str, Any], style: Style) -> str:
     """A line about the worker for a person."""
     colour = "red" if fields["event"] == "problem" else None
-    return f"{click.style(f'{now:%H:%M:%S}', dim=True)}  {click.style(one_line(fields['text'], 1000), fg=colour)}"
+    return f"{style(now, dim=True)}  {style(one_line(fields['text'], 1000), fg=colour)}"
 
 
 def one_line(text: str, width: int = 200) -> str:

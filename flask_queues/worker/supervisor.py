@@ -6,21 +6,21 @@ signals; what it learns, it tells the keeper.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
-import socket
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from ..manager import Manager
-from ..record import Outcome, WorkerRecord
+from ..record import Outcome
+from .bell import Bell
 from .board import Board
 from .lives import child_life, keeper_life
-from .loop import KILL_AFTER, End, Share
+from .loop import KILL_AFTER, End
+from .notices import OVER, Mouth, Notice
+from .plan import Plan, this_worker
 from .process import fork, kill_group, memory_of, process_name, signal_name
 from .report import Report
 
@@ -50,16 +50,6 @@ class Child:
     doomed: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How a worker is to work."""
-
-    processes: int
-    share: Share
-    #: Seconds after which the whole worker ends; None: it does not.
-    max_time: float | None = None
-
-
 class Supervisor:
     """One worker: its children, its keeper, and their end."""
 
@@ -69,12 +59,11 @@ class Supervisor:
         self._report = report
         self._worker = this_worker(plan.share.queues, version)
         self._board = Board(plan.processes)
-        self._wakes = [os.pipe() for _ in range(plan.processes)]
+        self._bells = [Bell() for _ in range(plan.processes)]
         self._signals = os.pipe()
         self._lifeline = os.pipe()
-        self._notices: tuple[int, int] | None = None
-        self._unsent: list[bytes] = []
-        self._deaths: list[tuple[float, bytes]] = []
+        self._mouth = Mouth()
+        self._deaths: list[tuple[float, Notice]] = []
         self._children: dict[int, Child] = {}
         self._keeper: Child | None = None
         self._not_before: dict[int, float] = {}
@@ -96,7 +85,7 @@ class Supervisor:
             self._reap()
             self._kill_late()
             self._watch_memory()
-            self._send()
+            self._mouth.send()
         self._stop_children()
         self._stop_keeper()
         return 1 if self._unable else 0
@@ -133,7 +122,7 @@ class Supervisor:
 
     def _kill_late(self) -> None:
         for child in self._children.values():
-            if child.doomed is None and self._board.slots[child.index].late() > 0:
+            if child.doomed != "timeout" and self._board.slots[child.index].late() > 0:
                 child.doomed = "timeout"
                 kill_group(child.pid)
 
@@ -148,12 +137,16 @@ class Supervisor:
         self._tell_children()
 
     def _check_memory(self, child: Child, memory: float) -> None:
+        base = self._board.slots[child.index].base
+        if not base:
+            return
         if child.limit is None:
-            child.limit = self._memory_limit(memory)
+            child.limit = self._memory_limit(base)
         if memory > child.limit:
             child.doomed = "memory"
             self._report.says(
-                "memory", f"A child holds {memory:.0f} MB of {child.limit:.0f} MB; it is replaced after its job."
+                "memory",
+                f"A child holds {memory:.0f} MB of {child.limit:.0f} MB; it is replaced after its job.",
             )
             signal_to(child.pid, signal.SIGTERM)
 
@@ -183,7 +176,7 @@ class Supervisor:
                 process_name(os.getpid(), start),
                 self._plan.share,
                 slot=self._board.slots[index],
-                wake=self._wakes[index],
+                bell=self._bells[index],
                 report=self._report,
             )
 
@@ -192,31 +185,27 @@ class Supervisor:
         self._tell_children()
 
     def _start_keeper(self) -> None:
-        if self._notices is not None:
-            for pipe in self._notices:
-                os.close(pipe)
-        self._notices = os.pipe()
-        os.set_blocking(self._notices[1], False)
-        notices = self._notices
+        self._mouth.close()
+        self._mouth = mouth = Mouth()
 
         def live() -> int:
             self._leave_parent_behind()
-            os.close(notices[1])
             return keeper_life(
                 self._manager,
                 self._worker,
                 board=self._board,
-                notices=notices[0],
-                wakes=[writing for _, writing in self._wakes],
+                notices=mouth.ear(),
+                bells=self._bells,
                 report=self._report,
             )
 
         pid = fork(live, self._lifeline[0])
         self._keeper = Child(pid, process_name(pid, int(time.time())), KEEPER)
-        recent = time.monotonic() - 2 * self._manager.config.lease
-        self._deaths = [(at, line) for at, line in self._deaths if at > recent]
-        self._unsent = [line for _, line in self._deaths]
         self._tell_children()
+        recent = time.monotonic() - 2 * self._manager.config.lease
+        self._deaths = [(at, notice) for at, notice in self._deaths if at > recent]
+        for _, notice in self._deaths:
+            mouth.say(notice)
 
     def _leave_parent_behind(self) -> None:
         """In a new process: drop what belongs to the supervisor alone."""
@@ -244,11 +233,14 @@ class Supervisor:
 
     def _mourn(self, child: Child, code: int) -> None:
         if child.doomed == "stop":
-            self._notify({"stopped": child.name}, keep=True)
+            self._tell_death({"stopped": child.name})
             return
         outcome, kind, reason = cause_of_death(child, code)
-        self._notify({"died": child.name, "outcome": outcome.value, "error": [kind, reason, ""]}, keep=True)
-        if code != End.UNABLE:
+        in_hand = self._board.slots[child.index].token
+        self._tell_death(
+            {"died": child.name, "outcome": outcome.value, "error": [kind, reason, ""], "in_hand": in_hand}
+        )
+        if code != End.UNABLE and not in_hand:
             self._report.says("child died", f"Child {child.pid} died: {reason}", pid=child.pid)
         self._delay(child.index, child.started)
 
@@ -274,22 +266,12 @@ class Supervisor:
 
     def _tell_children(self) -> None:
         children = [[child.name, child.pid, child.memory, child.index] for child in self._children.values()]
-        self._notify({"children": children})
+        self._mouth.say({"children": children})
 
-    def _notify(self, notice: dict[str, Any], *, keep: bool = False) -> None:
-        line = json.dumps(notice).encode() + b"\n"
-        if keep:
-            self._deaths.append((time.monotonic(), line))
-        self._unsent.append(line)
-        self._send()
-
-    def _send(self) -> None:
-        while self._unsent and self._keeper is not None and self._notices is not None:
-            try:
-                os.write(self._notices[1], self._unsent[0])
-            except (BlockingIOError, BrokenPipeError):
-                return
-            self._unsent.pop(0)
+    def _tell_death(self, notice: Notice) -> None:
+        """Tell of a death, and again to the next keeper: this one may not have got to it."""
+        self._deaths.append((time.monotonic(), notice))
+        self._mouth.say(notice)
 
     # The end
 
@@ -307,10 +289,12 @@ class Supervisor:
         """Let jobs in hand finish within the grace, then have them given back, then kill."""
         if self._children and not self._unable:
             jobs = sum(1 for child in self._children.values() if self._board.slots[child.index].token)
-            said = f"Stopping; {jobs} in hand may finish within {self._manager.config.grace:g} s." if jobs else "Stopping."
+            said = (
+                f"Stopping; {jobs} in hand may finish within {self._manager.config.grace:g} s." if jobs else "Stopping."
+            )
             self._report.says("stopping", said)
         grace_over = time.monotonic() + self._manager.config.grace
-        self._signal_children(signal.SIGTERM)
+        self._signal_children(signal.SIGTERM, untold_only=True)
         hurried = False
         while self._children:
             self._wait()
@@ -323,9 +307,11 @@ class Supervisor:
             if hurried and time.monotonic() > grace_over + STOP_AFTER:
                 self._kill_children()
 
-    def _signal_children(self, number: signal.Signals) -> None:
+    def _signal_children(self, number: signal.Signals, *, untold_only: bool = False) -> None:
+        """A second signal would end the job of a child that was told already to end after it."""
         for child in self._children.values():
-            signal_to(child.pid, number)
+            if not (untold_only and child.doomed == "memory"):
+                signal_to(child.pid, number)
 
     def _kill_children(self) -> None:
         for child in self._children.values():
@@ -336,29 +322,14 @@ class Supervisor:
         """Let the keeper settle what is left, and end."""
         if self._keeper is None and not self._unable:
             self._start_keeper()
-        self._notify({"over": True})
+        self._mouth.say(OVER)
         until = time.monotonic() + STOP_AFTER
         while self._keeper is not None:
-            self._send()
+            self._mouth.send()
             if time.monotonic() > until:
                 kill_group(self._keeper.pid)
             self._wait()
             self._reap()
-
-
-def this_worker(queues: tuple[str, ...], version: str) -> WorkerRecord:
-    """Describe the worker whose supervisor runs here."""
-    now = datetime.now(timezone.utc)
-    pid = os.getpid()
-    return WorkerRecord(
-        name=process_name(pid, int(time.time())),
-        host=socket.gethostname(),
-        pid=pid,
-        started=now,
-        heartbeat=now,
-        queues=queues,
-        version=version,
-    )
 
 
 def cause_of_death(child: Child, code: int) -> tuple[Outcome, str, str]:
@@ -372,7 +343,7 @@ def cause_of_death(child: Child, code: int) -> tuple[Outcome, str, str]:
 def describe_exit(code: int) -> str:
     """Say in words how a process ended."""
     if code == -signal.SIGKILL:
-        return "killed by SIGKILL, perhaps because the system ran out of memory"
+        return "killed by SIGKILL (out of memory?)"
     return f"killed by {signal_name(-code)}" if code < 0 else f"exit code {code}"
 
 

@@ -86,9 +86,7 @@ def take_one(storage: Storage, *queues: str, **options: Any) -> Claim:
     return claim
 
 
-def settle(
-    storage: Storage, claim: Claim, status: Status, outcome: Outcome | None = None, **more: Any
-) -> Step:
+def settle(storage: Storage, claim: Claim, status: Status, outcome: Outcome | None = None, **more: Any) -> Step:
     """Settle one claim and take no other."""
     return storage.step(claim.worker, [Settlement(claim.id, claim.token, status, outcome, **more)])
 
@@ -424,9 +422,7 @@ class ClaimContract:
         assert take(storage, "q", "r") == []
         assert the(storage, "a").held is None
 
-    def test_within_a_queue_priority_goes_first_then_the_time_it_was_due(
-        self, storage: Storage, clock: Clock
-    ) -> None:
+    def test_within_a_queue_priority_goes_first_then_the_time_it_was_due(self, storage: Storage, clock: Clock) -> None:
         """Higher priority first; among equals, the one that was due first."""
         moment = clock.now() - 10_000
         due = {"a": (0, 30), "b": (5, 20), "c": (0, 10), "d": (-3, 0), "e": (5, 10), "f": (100, 99)}
@@ -506,9 +502,7 @@ class ClaimContract:
 
     def test_a_long_job_is_never_claimed_with_others(self, storage: Storage) -> None:
         """Neither behind a short one nor before it."""
-        storage.push(
-            [new("a", type="s"), new("b", type="s"), new("c"), new("d", type="s"), new("e", type="s")]
-        )
+        storage.push([new("a", type="s"), new("b", type="s"), new("c"), new("d", type="s"), new("e", type="s")])
         options: dict[str, Any] = {"types": ["s", "t"], "limit": 4, "short": ["s"]}
         assert [ids(take(storage, **options)) for _ in range(4)] == [["a", "b"], ["c"], ["d", "e"], []]
 
@@ -580,9 +574,7 @@ class ClaimContract:
         assert [run.run for run in the(storage, "a").history] == list(range(1, runs + 2))
 
     @pytest.mark.parametrize("status", [Status.RUNNING, Status.COMPLETED])
-    def test_a_running_or_completed_job_cannot_be_claimed_by_its_id(
-        self, storage: Storage, status: Status
-    ) -> None:
+    def test_a_running_or_completed_job_cannot_be_claimed_by_its_id(self, storage: Storage, status: Status) -> None:
         """A job in hand stays there; one that is done is not done again."""
         in_status(storage, "a", status)
         before = the(storage, "a")
@@ -707,9 +699,7 @@ class SettleContract:
         fill(storage, "a")
         claim = take_one(storage)
         clock.advance(30)
-        settle(
-            storage, claim, Status.SCHEDULED, Outcome.FAILED, counted=True, delay=SHORT, error=error_text("e")
-        )
+        settle(storage, claim, Status.SCHEDULED, Outcome.FAILED, counted=True, delay=SHORT, error=error_text("e"))
         record = the(storage, "a")
         assert (record.status, record.attempts) == (Status.SCHEDULED, 1)
         assert record.due >= to_datetime(claim.started + 30 + SHORT)
@@ -751,9 +741,7 @@ class SettleContract:
         assert storage.logs("a") == []
         assert storage.counts().cells == counted(storage)
 
-    def test_a_worker_whose_lease_ran_out_cannot_settle(
-        self, storage: Storage, other: Storage, clock: Clock
-    ) -> None:
+    def test_a_worker_whose_lease_ran_out_cannot_settle(self, storage: Storage, other: Storage, clock: Clock) -> None:
         """After the rescue its settlement changes nothing and is told as lost; its notes are refused."""
         fill(storage, "a")
         late = take_one(storage, lease=SHORT)
@@ -858,10 +846,7 @@ class NoteContract:
         claim = take_one(storage)
         assert storage.note("a", claim.token, Progress(12.5, "begun")) is True
         assert (
-            storage.note(
-                "a", claim.token, logs=[line("one", context={"page": 1}), line("two", level="error")]
-            )
-            is True
+            storage.note("a", claim.token, logs=[line("one", context={"page": 1}), line("two", level="error")]) is True
         )
         assert the(other, "a").progress == Progress(12.5, "begun")
         assert other.logs("a") == [line("one", context={"page": 1}), line("two", level="error")]
@@ -889,9 +874,7 @@ class NoteContract:
                 storage.note("a", claim.token, logs=[line(f"{n}.0", run), line(f"{n}.1", run)])
             settle(storage, claim, Status.PENDING, Outcome.FAILED, logs=[line("end", run)])
         expected = [
-            (run, text)
-            for run in (1, 2)
-            for text in [*(f"{n}.{m}" for n in range(30) for m in range(2)), "end"]
+            (run, text) for run in (1, 2) for text in [*(f"{n}.{m}" for n in range(30) for m in range(2)), "end"]
         ]
         assert [(one.run, one.message) for one in storage.logs("a")] == expected
         assert [(one.run, one.message) for one in storage.logs("a", 7)] == expected[-7:]
@@ -1032,9 +1015,7 @@ class KeeperContract:
                 assert watcher.changed() is False
             pusher.tell(None)
 
-    def test_a_watcher_misses_nothing_while_the_storage_was_closed(
-        self, storage: Storage, other: Storage
-    ) -> None:
+    def test_a_watcher_misses_nothing_while_the_storage_was_closed(self, storage: Storage, other: Storage) -> None:
         """What was pushed between two looks is seen, whatever happened to the connection."""
         fill(storage, "before")
         for n in range(4):
@@ -1060,9 +1041,7 @@ class KeeperContract:
         clock.advance(LATER)
         assert storage.pending(["q"]) is True
 
-    def test_next_due_tells_how_long_until_a_scheduled_job_is_due(
-        self, storage: Storage, clock: Clock
-    ) -> None:
+    def test_next_due_tells_how_long_until_a_scheduled_job_is_due(self, storage: Storage, clock: Clock) -> None:
         """None where none is scheduled, the time until the first, 0 once it is due."""
         fill(storage, "pending")
         assert storage.next_due() is None
@@ -1123,9 +1102,7 @@ class OperatorContract:
         settle(storage, claim, status, Outcome.FAILED, counted=True, error=error_text("e"), delay=5)
         record = the(storage, "a")
         assert (record.status, record.reason) == (Status.CANCELLED, "please")
-        assert [(run.outcome, run.error and run.error.message) for run in record.history] == [
-            (Outcome.FAILED, "e")
-        ]
+        assert [(run.outcome, run.error and run.error.message) for run in record.history] == [(Outcome.FAILED, "e")]
         assert storage.counts().cells == counted(storage)
 
     def test_a_job_asked_to_end_may_fail(self, storage: Storage) -> None:
@@ -1164,9 +1141,7 @@ class OperatorContract:
     ) -> None:
         """Pending at once; attempts begin at 0, runs go on, what happened is still told."""
         fill(storage, "a", expires=SHORT)
-        settle(
-            storage, take_one(storage), Status.PENDING, Outcome.FAILED, counted=True, error=error_text("1")
-        )
+        settle(storage, take_one(storage), Status.PENDING, Outcome.FAILED, counted=True, error=error_text("1"))
         settle(
             storage,
             take_one(storage),
@@ -1313,9 +1288,7 @@ class ReadContract:
     def mixed(self, storage: Storage) -> list[JobRecord]:
         """Push jobs of every queue, type, tag and status; returns their records."""
         job_ids = []
-        for n, (queue, type_, tag) in enumerate(
-            itertools.product(("q", "r"), ("t", "u"), ((), ("x",), ("x", "y")))
-        ):
+        for n, (queue, type_, tag) in enumerate(itertools.product(("q", "r"), ("t", "u"), ((), ("x",), ("x", "y")))):
             for m, status in enumerate(Status):
                 job_id = f"{n}-{m}"
                 delay = LONG if status is Status.SCHEDULED else 0
@@ -1466,9 +1439,7 @@ class ReadContract:
             name = dice.choice(names)
             what = dice.randrange(7)
             if what == 0:
-                storage.push(
-                    [new(name, queue=dice.choice("qr"), type=dice.choice("tu"), delay=dice.choice([0, 9]))]
-                )
+                storage.push([new(name, queue=dice.choice("qr"), type=dice.choice("tu"), delay=dice.choice([0, 9]))])
             elif what in (1, 2):
                 for claim in take(storage, "q", "r", types="t" if n % 2 else "tu", limit=2, short=["t"]):
                     claims[claim.id] = claim

@@ -170,9 +170,7 @@ class Model:
 
     def held_by(self, worker: str) -> set[str]:
         """Jobs in a child's hands."""
-        return {
-            key for key, job in self.jobs.items() if job.status is Status.RUNNING and job.worker == worker
-        }
+        return {key for key, job in self.jobs.items() if job.status is Status.RUNNING and job.worker == worker}
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         """Jobs by queue, type and status."""
@@ -200,10 +198,7 @@ class Model:
         if job.status is Status.RUNNING:
             runs.append((len(runs) + 1, job.worker, None, None))
             assert record.worker == job.worker
-        told = [
-            (run.run, run.worker, run.outcome, list(run.error) if run.error else None)
-            for run in record.history
-        ]
+        told = [(run.run, run.worker, run.outcome, list(run.error) if run.error else None) for run in record.history]
         assert told == runs
         assert all((run.ended is None) is (run.outcome is None) for run in record.history)
         assert (record.status, record.queue, record.type) == (job.status, job.pushed.queue, job.pushed.type)

@@ -44,9 +44,7 @@ QUEUES = st.sampled_from(["q", "r"])
 TYPES = st.sampled_from(["t", "u", "short"])
 WORKERS = st.sampled_from(["w0", "w1", "w2"])
 WORDS = st.none() | st.sampled_from(["wörd", "זה", "nul\x00", "sep\u2028\x85"])
-PROGRESS = st.none() | st.builds(
-    Progress, st.sampled_from([0.0, 12.5, 100.0]), WORDS.map(lambda word: word or "")
-)
+PROGRESS = st.none() | st.builds(Progress, st.sampled_from([0.0, 12.5, 100.0]), WORDS.map(lambda word: word or ""))
 LOGS = st.lists(WORDS.map(lambda word: LogLine(MOMENT, "info", word or "", {"w": word}, 1)), max_size=3)
 NEW = st.builds(
     NewJob,
@@ -265,11 +263,7 @@ class StorageMachine(RuleBasedStateMachine):
         held = {child: self.model.held_by(child) for child in children}
         assert {child: set(jobs) for child, jobs in beat.jobs.items()} == held
         mine = set().union(*held.values())
-        asked = {
-            (key, job.cancel)
-            for key, job in self.model.jobs.items()
-            if key in mine and job.cancel is not None
-        }
+        asked = {(key, job.cancel) for key, job in self.model.jobs.items() if key in mine and job.cancel is not None}
         assert {(claim.id, claim.cancel) for claim in beat.to_cancel} == asked
         for key in mine:
             self.model.jobs[key].lease = self.clock.now() + LEASE

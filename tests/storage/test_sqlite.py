@@ -472,9 +472,7 @@ class TestClocks:
             assert storage.stalled() == []
         storage.close()
 
-    def test_a_lease_of_another_boot_has_run_out(
-        self, engine: SQLiteEngine, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_lease_of_another_boot_has_run_out(self, engine: SQLiteEngine, monkeypatch: pytest.MonkeyPatch) -> None:
         """After a restart of the machine its monotonic clock means nothing: what ran then is stalled."""
         storage = engine.open()
         fill(storage, "a", "b")
@@ -592,9 +590,7 @@ class TestRefusals:
         assert list(path.parent.iterdir()) == []
 
     @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-    def test_a_file_system_without_locks(
-        self, path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-    ) -> None:
+    def test_a_file_system_without_locks(self, path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
         """Without a lock no writer may go on."""
 
         def no_locks(*_: Any) -> None:
@@ -796,9 +792,7 @@ def push_big_slices(pipe: Any, engine: SQLiteEngine) -> None:
 class TestCopies:
     """The file may be read and copied while workers run."""
 
-    def test_a_backup_while_writers_run_is_whole(
-        self, engine: SQLiteEngine, path: Path, tmp_path: Path
-    ) -> None:
+    def test_a_backup_while_writers_run_is_whole(self, engine: SQLiteEngine, path: Path, tmp_path: Path) -> None:
         """SQLite's own backup holds everything acknowledged before it began, and no push in part."""
         with running(push_slices, engine, 20) as pusher:
             for attempt in range(3):
@@ -871,9 +865,7 @@ class TestNothingIsUnpickled:
         found = {(file, name) for file, imported in names.items() for name in imported & dangerous}
         assert found == {("cache.py", "cachelib.serializers")}
 
-    @pytest.mark.parametrize(
-        "column", ["payload", "result", "options", "history", "progress", "error", "tags"]
-    )
+    @pytest.mark.parametrize("column", ["payload", "result", "options", "history", "progress", "error", "tags"])
     def test_a_pickle_in_the_file_is_never_run(self, path: Path, tmp_path: Path, column: str) -> None:
         """Whoever can write the file cannot run code in who reads it."""
         mark = tmp_path / "was run"
@@ -969,9 +961,7 @@ class TestBesideTheHost:
 
     def test_a_cache_of_the_host_can_be_handed_in(self, host: Flask, tmp_path: Path) -> None:
         """The jobs are kept where that cache is."""
-        cache = Cache(
-            host, config={"CACHE_TYPE": "flask_queues.SQLiteCache", "CACHE_DIR": str(tmp_path / "given")}
-        )
+        cache = Cache(host, config={"CACHE_TYPE": "flask_queues.SQLiteCache", "CACHE_DIR": str(tmp_path / "given")})
         storage = Queues(host, cache=cache).manager.storage
         assert storage.describe() == f"SQLite file {tmp_path / 'given' / 'queues.sqlite3'}"
         fill(storage, "a")

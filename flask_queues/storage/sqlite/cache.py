@@ -37,9 +37,7 @@ class SQLiteCache(BaseCache):
         self._prefix = key_prefix
 
     @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> SQLiteCache:
+    def factory(cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]) -> SQLiteCache:
         """Build the backend from flask-caching's configuration."""
         folder = config.get("CACHE_DIR") or app.instance_path
         options = {"key_prefix": config.get("CACHE_KEY_PREFIX") or "", **kwargs}

@@ -26,9 +26,9 @@ BUSY_SECONDS = 10
 READER_MILLISECONDS = 50
 #: Pages of WAL after which a process without a keeper checkpoints by itself.
 CHECKPOINT_PAGES = 4000
-NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"}
-)
+#: Seconds between two looks at whether the open file is still the one at its path.
+LOOK_SECONDS = 1.0
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"})
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
@@ -52,6 +52,8 @@ class Database:
         self.openings = 0
         self._durable: bool | None = None
         self._owner: int | None = None
+        self._place: tuple[int, int] | None = None
+        self._looked = 0.0
         _databases.add(self)
 
     @property
@@ -121,6 +123,8 @@ class Database:
         with self._lock:
             outer, self._owner = self._owner, threading.get_ident()
             try:
+                if outer is None:
+                    self._look_for_file()
                 yield
             finally:
                 self._owner = outer
@@ -140,8 +144,28 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._connect()
+            self._place = place_of(self.path)
+            self._looked = time.monotonic()
             self.openings += 1
         return self._connection
+
+    def _look_for_file(self) -> None:
+        """Let go of a file that was replaced; refuse to go on where it was moved or deleted.
+
+        Asked once a second: the connection would go on with a file that nobody else finds.
+        """
+        now = time.monotonic()
+        if self._connection is None or now - self._looked < LOOK_SECONDS:
+            return
+        place = place_of(self.path)
+        if place is None:
+            raise StorageUnavailable(
+                f"{self.path} is gone: it was moved or deleted while in use. Put it back, "
+                "or restart the application to begin with a new one."
+            )
+        self._looked = now
+        if place != self._place:
+            self._close()
 
     def _connect(self) -> sqlite3.Connection:
         try:
@@ -169,10 +193,7 @@ class Database:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         self._durable = None
-        if (
-            pragma(connection, "application_id") != APPLICATION_ID
-            or pragma(connection, "user_version") != FORMAT
-        ):
+        if pragma(connection, "application_id") != APPLICATION_ID or pragma(connection, "user_version") != FORMAT:
             with self._gate:
                 self._create_or_refuse(connection)
         connection.execute("PRAGMA temp_store=MEMORY")
@@ -226,6 +247,15 @@ class Database:
     def after_fork(self) -> None:
         """Let threads use the file again."""
         self._lock.release()
+
+
+def place_of(path: Path) -> tuple[int, int] | None:
+    """Tell which file lies at a path, None where none does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def pragma(connection: sqlite3.Connection, name: str) -> int:

@@ -41,8 +41,7 @@ LONGEST_LEASE = 3_600_000
 FOREVER = 2**62
 
 CLAIM = (
-    "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, "
-    "worker, ahead"
+    "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, ahead"
 )
 CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 CLAIMS_OF = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND worker=?"  # noqa: S608
@@ -84,9 +83,7 @@ NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 AND status<>1 ORDER BY stamp L
 RELEASE = "UPDATE jobs SET held=NULL WHERE held=?"
 READY = "SELECT 1 FROM jobs WHERE queue=? AND status=0 AND held IS NULL LIMIT 1"
 OLD = "SELECT seq FROM jobs WHERE status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
-OLD_IN_QUEUE = (
-    "SELECT seq FROM jobs WHERE queue=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
-)
+OLD_IN_QUEUE = "SELECT seq FROM jobs WHERE queue=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
 TOKENS = "UPDATE meta SET value=value+? WHERE name='token' RETURNING value"
 COUNT = """
 INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
@@ -172,9 +169,7 @@ class SQLiteStorage(Storage):
             write_counts(db, deltas)
             return read_claim(db.execute(CLAIM_AT, (seq,)).fetchone())
 
-    def note(
-        self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()
-    ) -> bool:
+    def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
         """Keep progress and log lines while the claim is in force."""
         with self._database.write() as db:
             row = db.execute(IN_HAND, (job_id, token)).fetchone()
@@ -240,9 +235,7 @@ class SQLiteStorage(Storage):
         if free > VACUUM_PAGES:
             with self._database.write() as db:
                 for _ in range(VACUUM_PAGES):
-                    db.execute(
-                        "PRAGMA incremental_vacuum(1)"
-                    )  # Python steps it once: one page, whatever it says
+                    db.execute("PRAGMA incremental_vacuum(1)")  # Python steps it once: one page, whatever it says
 
     def watcher(self) -> Watcher:
         """Watch the number that SQLite raises with every commit of another connection."""
@@ -276,9 +269,7 @@ class SQLiteStorage(Storage):
             if status == RUNNING:
                 db.execute("UPDATE jobs SET cancel=? WHERE seq=?", (reason, seq))
             elif status in (PENDING, SCHEDULED):
-                db.execute(
-                    "UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?", (now, reason, seq)
-                )
+                db.execute("UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?", (now, reason, seq))
                 count_move(deltas, queue, type_, status, CANCELLED)
             write_counts(db, deltas)
         return STATUSES[status]
@@ -310,22 +301,16 @@ class SQLiteStorage(Storage):
             write_counts(db, deltas)
         return STATUSES[row[1]]
 
-    def purge(
-        self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500
-    ) -> int:
+    def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
         """Delete one slice in one transaction."""
         until = wall() - older if older else FOREVER
+        numbers = sorted({NUMBERS[status] for status in statuses if status is not Status.RUNNING})
+        with self._database.read() as db:
+            if not old_ones(db, numbers, until, queue, 1):
+                return 0
         deltas: Deltas = defaultdict(int)
         with self._database.write() as db:
-            seqs: list[int] = []
-            for number in {NUMBERS[status] for status in statuses if status is not Status.RUNNING}:
-                room = limit - len(seqs)
-                rows = (
-                    db.execute(OLD, (number, until, room))
-                    if queue is None
-                    else db.execute(OLD_IN_QUEUE, (queue, number, until, room))
-                ).fetchall()
-                seqs += [row[0] for row in rows]
+            seqs = old_ones(db, numbers, until, queue, limit)
             for seq in seqs:
                 delete_one(db, seq, deltas)
             write_counts(db, deltas)
@@ -493,9 +478,7 @@ def promote(db: sqlite3.Connection, queues: Sequence[str], now: int, deltas: Del
             promote_some(db, DUE_IN_QUEUE, (queue, now, PROMOTE), now, deltas)
 
 
-def promote_some(
-    db: sqlite3.Connection, which: str, parameters: tuple[Any, ...], now: int, deltas: Deltas
-) -> int:
+def promote_some(db: sqlite3.Connection, which: str, parameters: tuple[Any, ...], now: int, deltas: Deltas) -> int:
     """Make the jobs that a statement finds pending; returns how many."""
     rows = db.execute(which, parameters).fetchall()
     for seq, queue, type_ in rows:
@@ -581,6 +564,20 @@ def retry_one(db: sqlite3.Connection, seq: int, now: int) -> None:
         "held=NULL, expires=NULL, history=?2 WHERE seq=?3",
         (now, history, seq),
     )
+
+
+def old_ones(db: sqlite3.Connection, numbers: Sequence[int], until: int, queue: str | None, limit: int) -> list[int]:
+    """Read which jobs have been in one of these statuses since before a moment."""
+    seqs: list[int] = []
+    for number in numbers:
+        room = limit - len(seqs)
+        rows = (
+            db.execute(OLD, (number, until, room))
+            if queue is None
+            else db.execute(OLD_IN_QUEUE, (queue, number, until, room))
+        )
+        seqs += [row[0] for row in rows.fetchall()]
+    return seqs
 
 
 def delete_one(db: sqlite3.Connection, seq: int, deltas: Deltas) -> None:

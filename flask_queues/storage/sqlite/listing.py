@@ -36,9 +36,7 @@ def read_position(text: str | None) -> Position:
     return int(stamp), int(seq)
 
 
-def merged(
-    connection: sqlite3.Connection, query: Query, before: Position
-) -> tuple[list[Row], Position | None]:
+def merged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
     """Merge the walks of all wanted statuses."""
     limit = query.limit
     numbers = {NUMBERS[status] for status in query.statuses or STATUSES}
@@ -103,9 +101,7 @@ def statement(query: Query, number: int) -> tuple[str, tuple[Any, ...]]:
     return f"{head} WHERE status=? AND status<>1 {tail}", (number,)
 
 
-def tagged(
-    connection: sqlite3.Connection, query: Query, before: Position
-) -> tuple[list[Row], Position | None]:
+def tagged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
     """Walk the jobs of one tag, newest push first, looking at a bounded number."""
     seqs = connection.execute(
         "SELECT job FROM tags WHERE tag=? AND job<? ORDER BY job DESC LIMIT ?",

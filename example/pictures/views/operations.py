@@ -1,0 +1,34 @@
+"""What the queues do, in one page; for admins."""
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from flask_queues import QueuesError, Status
+from pictures import security
+from pictures.extensions import queues
+
+blueprint = Blueprint("operations", __name__, url_prefix="/operations")
+blueprint.before_request(security.require_admin)
+
+
+@blueprint.get("/")
+def index() -> str:
+    counts = queues.counts()
+    return render_template(
+        "operations.html",
+        statuses=counts.statuses,
+        queues=counts.queues,
+        workers=queues.workers(),
+        running=queues.jobs_of(statuses=[Status.RUNNING], limit=10).jobs,
+        failures=queues.jobs_of(statuses=[Status.FAILED], limit=20).jobs,
+    )
+
+
+@blueprint.post("/jobs/<job_id>/retry")
+def retry(job_id: str) -> ResponseReturnValue:
+    try:
+        queues.retry(job_id)
+        flash("The job was pushed again.")
+    except QueuesError as problem:
+        flash(str(problem), "error")
+    return redirect(url_for(".index"), 303)

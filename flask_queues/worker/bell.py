@@ -1,0 +1,40 @@
+"""How one process of a worker wakes another."""
+
+from __future__ import annotations
+
+import select
+import socket
+
+
+class Bell:
+    """Wakes whoever waits on it. Made before a fork, it rings across it, and from a signal handler.
+
+    A pair of sockets rather than a pipe, since some systems can wait for sockets only.
+    """
+
+    def __init__(self) -> None:
+        self._ear, self._clapper = socket.socketpair()
+        self._ear.setblocking(False)
+        self._clapper.setblocking(False)
+
+    def ring(self) -> None:
+        """Wake who waits, or who waits next; never blocks."""
+        try:
+            self._clapper.send(b"r")
+        except BlockingIOError:
+            return
+
+    def wait(self, seconds: float) -> bool:
+        """Wait to be woken, at most so long; tells whether it rang."""
+        if not select.select([self._ear], [], [], seconds)[0]:
+            return False
+        self.silence()
+        return True
+
+    def silence(self) -> None:
+        """Forget that it rang."""
+        try:
+            while self._ear.recv(4096):
+                pass
+        except BlockingIOError:
+            return

@@ -1,0 +1,50 @@
+"""What a worker is to do, and how it describes itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from ..record import WorkerRecord
+from .process import process_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What a child is to do."""
+
+    #: In order; empty means all.
+    queues: tuple[str, ...]
+    #: Jobs after which the child ends.
+    max_jobs: int
+    stop_when_empty: bool = False
+    #: Whether the worker ends with this child.
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How a worker is to work."""
+
+    processes: int
+    share: Share
+    #: Seconds after which the whole worker ends; None: it does not.
+    max_time: float | None = None
+
+
+def this_worker(queues: tuple[str, ...], version: str) -> WorkerRecord:
+    """Describe the worker whose supervisor runs here."""
+    now = datetime.now(timezone.utc)
+    pid = os.getpid()
+    return WorkerRecord(
+        name=process_name(pid, int(time.time())),
+        host=socket.gethostname(),
+        pid=pid,
+        started=now,
+        heartbeat=now,
+        queues=queues,
+        version=version,
+    )

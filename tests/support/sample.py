@@ -1,0 +1,381 @@
+"""The application that workers under test run; copied into a folder of its own for each test.
+
+What jobs did is written to `runs.txt` beside it, a line at a time with O_APPEND, so that a killed
+process leaves what it wrote: the job's id, its attempt, the pid, a word.
+"""
+
+import asyncio
+import contextvars
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, current_app, g, request
+
+from flask_queues import Discard, Job, Queues, Retry, current_job
+
+HERE = Path(__file__).resolve().parent
+SETTINGS = HERE / "settings.json"
+
+app = Flask(__name__, instance_path=str(HERE / "instance"))
+app.config |= json.loads(SETTINGS.read_text()) if SETTINGS.exists() else {}
+queues = Queues(app)
+leaky: contextvars.ContextVar[str] = contextvars.ContextVar("leaky", default="clean")
+
+
+def note(word: str, job: Any = None) -> None:
+    """Append a line about the running job."""
+    job = job or current_job
+    job_id, attempt = job._running.claim.id, job.attempt
+    line = f"{job_id} {attempt} {os.getpid()} {word}\n".encode()
+    file = os.open(HERE / "runs.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.write(file, line)
+    os.close(file)
+
+
+def wait_for(name: str) -> None:
+    """Wait until the test makes a file of this name."""
+    while not (HERE / name).exists():
+        time.sleep(0.01)
+
+
+@queues.job("noop")
+def noop() -> None:
+    note("ran")
+
+
+@queues.job("add")
+def add(a: int, b: int = 1) -> int:
+    return a + b
+
+
+@queues.job("short")
+def short(seconds: float = 0.002) -> None:
+    note("ran")
+    time.sleep(seconds)
+
+
+@queues.job("mark", tries=1000, backoff=0)
+def mark(seconds: float = 0) -> None:
+    note("ran")
+    if seconds:
+        time.sleep(seconds)
+
+
+@queues.job("gate", timeout=60)
+def gate(name: str = "open") -> str:
+    """Runs until the test makes a file."""
+    note("began")
+    wait_for(name)
+    note("ended")
+    return "through"
+
+
+class Flaky(Job):
+    """Fails as often as asked, and tells of its end."""
+
+    type = "flaky"
+    tries = 3
+    backoff = 0.05
+    jitter = 0
+
+    def handle(self, failures: int = 1) -> str:
+        note("ran")
+        if self.attempt <= failures:
+            raise ValueError(f"attempt {self.attempt} of the flaky job")
+        return "well"
+
+    def failed(self, exception: BaseException) -> None:
+        note(f"failed:{type(exception).__name__}", self)
+
+
+class Doomed(Job):
+    """Ends in the way that its payload says, and tells of its end."""
+
+    type = "doomed"
+    tries = 2
+    backoff = 0
+    timeout = 1
+
+    def handle(self, how: str = "raise") -> None:
+        note("ran")
+        WAYS[how]()
+
+    def failed(self, exception: BaseException) -> None:
+        note(f"failed:{type(exception).__name__}", self)
+
+
+class SlowMourner(Job):
+    """Needs as much time for its `failed` as for itself."""
+
+    type = "slow-mourner"
+    tries = 1
+    timeout = 6
+
+    def handle(self) -> None:
+        time.sleep(600)
+
+    def failed(self, exception: BaseException) -> None:
+        note("mourns", self)
+        time.sleep(5.5)
+        note("mourned", self)
+
+
+class BadMourner(Job):
+    """Its `failed` fails, too."""
+
+    type = "bad-mourner"
+    tries = 1
+
+    def handle(self) -> None:
+        raise ValueError("the job's own")
+
+    def failed(self, exception: BaseException) -> None:
+        note(f"failed:{type(exception).__name__}", self)
+        raise RuntimeError("failed() has failed")
+
+
+def fail() -> None:
+    raise ValueError("as asked")
+
+
+def loop_busily() -> None:
+    while True:
+        pass
+
+
+def swallow_exceptions() -> None:
+    while True:
+        try:
+            time.sleep(0.01)
+        except Exception:
+            pass
+
+
+def swallow_everything() -> None:
+    while True:
+        try:
+            time.sleep(0.01)
+        except BaseException:
+            pass
+
+
+def start_a_process() -> None:
+    started = subprocess.Popen(["sleep", "600"])
+    note(f"started:{started.pid}")
+    started.wait()
+
+
+WAYS = {
+    "raise": fail,
+    "exit": lambda: sys.exit(3),
+    "sleep": lambda: time.sleep(600),
+    "busy": loop_busily,
+    "swallow": swallow_exceptions,
+    "swallow-all": swallow_everything,
+    "process": start_a_process,
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "surrogate": lambda: (_ for _ in ()).throw(ValueError("half \ud800 of a pair")),
+    "interrupt": lambda: signal.raise_signal(signal.SIGTERM),
+}
+
+
+@queues.job("mixed", tries=2, backoff=0)
+def mixed(poison: bool = False) -> None:
+    """Mostly harmless."""
+    if poison:
+        os.kill(os.getpid(), signal.SIGKILL)
+    note("ran")
+
+
+@queues.job("later", tries=2)
+def later(delay: float = 0.1) -> None:
+    """Puts itself off until the test makes a file."""
+    note("ran")
+    if not (HERE / "open").exists():
+        raise Retry(delay=delay)
+
+
+@queues.job("discard")
+def discard(reason: str = "not wanted any more") -> None:
+    raise Discard(reason)
+
+
+@queues.job("stubborn", timeout=60)
+def stubborn() -> None:
+    """Ignores everything that is thrown into it."""
+    note("began")
+    swallow_everything()
+
+
+@queues.job("polite", timeout=60)
+def polite() -> None:
+    """Says what interrupted it."""
+    note("began")
+    try:
+        time.sleep(600)
+    except BaseException as interrupt:
+        note(f"interrupted:{type(interrupt).__name__}")
+        raise
+
+
+kept: list[bytes] = []
+
+
+@queues.job("grow", timeout=30)
+def grow(megabytes: int, seconds: float = 0) -> None:
+    note("ran")
+    kept.append(os.urandom(megabytes * 1_000_000))
+    time.sleep(seconds)
+
+
+@queues.job("grow-and-hang", timeout=3)
+def grow_and_hang() -> None:
+    kept.append(os.urandom(200_000_000))
+    swallow_everything()
+
+
+@queues.job("grow-and-wait", timeout=60)
+def grow_and_wait() -> None:
+    kept.append(os.urandom(200_000_000))
+    wait_for("open")
+
+
+@queues.job("say", timeout=60)
+def say() -> None:
+    """Logs and tells its progress, then waits for the test."""
+    job = current_job
+    job.log("info", "one", page=1)
+    logging.getLogger("elsewhere").warning("two %s", "and a half")
+    current_app.logger.error("three")
+    job.progress(50, "half way")
+    wait_for("open")
+    job.log("debug", "four")
+    job.progress(100, "there")
+
+
+@queues.job("say-at-once")
+def say_at_once(lines: int = 5, pause: float = 0) -> None:
+    for n in range(lines):
+        current_job.log("info", f"line {n}")
+        time.sleep(pause)
+
+
+@queues.job("odd-words")
+def odd_words() -> None:
+    current_job.log("info", "half \ud800 of a pair", what=b"\x00")
+    current_job.progress(float("nan"), "half \ud800 of a pair")
+    raise Discard("half \ud800 of a pair")
+
+
+@queues.job("odd-retry", tries=1)
+def odd_retry() -> None:
+    raise Retry(delay=float("inf"))
+
+
+@queues.job("result")
+def result(kind: str) -> Any:
+    return {"large": "x" * 100_000, "object": object(), "small": {"a": [1, None]}, "nan": float("nan")}[kind]
+
+
+@queues.job("context")
+def context() -> dict[str, Any]:
+    """Tells what it found in its context, and leaves traces there."""
+    found = {
+        "g": sorted(g),
+        "leaky": leaky.get(),
+        "app": current_app.name,
+        "thread": threading.current_thread() is threading.main_thread(),
+    }
+    g.trace = "left"
+    leaky.set("dirty")
+    return found
+
+
+@queues.job("async")
+async def asynchronous(seconds: float = 0.01) -> str:
+    note("ran")
+    await asyncio.sleep(seconds)
+    return "awaited"
+
+
+@queues.job("parent")
+def parent(children: int) -> list[str]:
+    return [add.push(a=n).id for n in range(children)]
+
+
+@queues.job("fork", timeout=5, tries=1)
+def fork() -> None:
+    """Forks, and leaves the fork by sys.exit, as is customary."""
+    note("ran")
+    pid = os.fork()
+    if pid == 0:
+        sys.exit(0)
+    os.waitpid(pid, 0)
+    note("parent")
+
+
+def square(n: int) -> int:
+    return n * n
+
+
+@queues.job("pool", timeout=10, tries=1)
+def pool() -> list[int]:
+    """Uses a pool, whose end is a SIGTERM to its forked workers."""
+    with multiprocessing.get_context("fork").Pool(2) as workers:
+        return workers.map(square, range(5))
+
+
+@queues.job("push-after-fork", timeout=10, tries=1)
+def push_after_fork() -> str:
+    """Pushes from a forked process, with the storage open before."""
+    ours, theirs = multiprocessing.get_context("fork").Pipe()
+    current_app.extensions["queues"].counts()
+
+    def push() -> None:
+        with app.app_context():
+            theirs.send(add.push(a=1).id)
+
+    process = multiprocessing.get_context("fork").Process(target=push)
+    process.start()
+    process.join()
+    return str(ours.recv())
+
+
+class LazyName:
+    """As Flask-Babel's: its language depends on a request."""
+
+    def __init__(self, text: str) -> None:
+        self._args = (text,)
+
+    def __str__(self) -> str:
+        return f"{self._args[0]} in {request.headers['Accept-Language']}"
+
+
+class Named(Job):
+    type = "named"
+    name = LazyName("A lazy name")
+
+    def handle(self) -> str:
+        return current_app.extensions["queues"].jobs["named"].name
+
+
+class Secret(Job):
+    type = "secret"
+    sensitive = {"card"}
+
+    def handle(self, card: str, name: str) -> None:
+        """Nothing to do."""
+
+
+queues.register(Flaky, Doomed, SlowMourner, BadMourner, Named, Secret)
+if app.config.get("SAMPLE_KNOWS_MORE"):
+    queues.job("more")(lambda: note("ran"))

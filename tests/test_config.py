@@ -1,0 +1,75 @@
+"""The configuration: checked at once, and every mistake named with what is right."""
+
+from __future__ import annotations
+
+import pytest
+
+from flask_queues.config import Config
+from flask_queues.errors import ConfigError
+
+
+def test_an_empty_configuration_is_complete() -> None:
+    """Nothing has to be configured; the defaults are the documented ones."""
+    config = Config.read({"SECRET_KEY": "x", "CACHE_TYPE": "SimpleCache"})
+
+    assert (config.default, config.names) == ("default", ("default", "high", "low"))
+    assert (config.timeout, config.memory, config.sleep, config.tries) == (60, 128, 5, 3)
+    assert (config.backoff, config.max_jobs, config.lease, config.grace) == (60, 1000, 30, 30)
+    assert (config.retention_completed, config.retention_failed) == (24, 168)
+    assert config.cache == {}
+
+
+def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
+    """`QUEUES_CACHE_X` is flask-caching's `CACHE_X` for our cache; the host's own never gets in."""
+    config = Config.read({"QUEUES_CACHE_DIR": "/a", "QUEUES_CACHE_MINE": 1, "CACHE_DIR": "/host"})
+
+    assert config.cache == {"CACHE_DIR": "/a", "CACHE_MINE": 1}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("QUEUES_TIMOUT", 3, "Did you mean QUEUES_TIMEOUT?"),
+        ("QUEUES_CACHE_TPYE", "x", "Did you mean QUEUES_CACHE_TYPE?"),
+        ("QUEUES_XYZZY", 3, "QUEUES_XYZZY is not a setting of Flask-Queues."),
+        ("QUEUES_TRIES", "3", "QUEUES_TRIES = '3' is not allowed: it takes a whole number from 1 to 1,000."),
+        ("QUEUES_TRIES", True, "QUEUES_TRIES = True"),
+        ("QUEUES_TRIES", 1.5, "QUEUES_TRIES = 1.5"),
+        ("QUEUES_TRIES", 0, "QUEUES_TRIES = 0"),
+        ("QUEUES_TIMEOUT", -1, "QUEUES_TIMEOUT = -1 is not allowed: it takes a number from 0.001 to 2,592,000."),
+        ("QUEUES_TIMEOUT", float("nan"), "QUEUES_TIMEOUT = nan"),
+        ("QUEUES_LEASE", None, "QUEUES_LEASE = None"),
+        ("QUEUES_DEFAULT", "", "QUEUES_DEFAULT: '' is not a queue name"),
+        ("QUEUES_DEFAULT", "a" * 65, "is not a queue name"),
+        ("QUEUES_NAMES", ["ok", "not ok"], "QUEUES_NAMES: 'not ok' is not a queue name"),
+        ("QUEUES_NAMES", [], "QUEUES_NAMES: [] is not a list of queue names."),
+        ("QUEUES_NAMES", 5, "QUEUES_NAMES: 5 is not a list of queue names."),
+        ("QUEUES_TIMEZONE", "Europe/Berln", "QUEUES_TIMEZONE = 'Europe/Berln' is not a time zone"),
+        ("QUEUES_TIMEZONE", 5, "is not a time zone"),
+        ("QUEUES_OVERLAP", 1, "QUEUES_OVERLAP = 1 is not allowed: it takes True or False."),
+        ("QUEUES_URL_PREFIX", "queues", "it takes a path such as /queues"),
+        ("QUEUES_ADMIN", "ada", "it takes a function without arguments"),
+        ("QUEUES_REFRESH", 0, "QUEUES_REFRESH = 0 is not allowed"),
+        ("QUEUES_LAYOUT", "", "it takes the name of a template"),
+        ("QUEUES_ENCRYPTION_KEYS", ["k"], "cannot do what it asks for yet"),
+        ("QUEUES_REDIS_WAIT", 1, "cannot do what it asks for yet"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_by_name(key: str, value: object, said: str) -> None:
+    """The message names the key, the value and what is allowed."""
+    with pytest.raises(ConfigError) as caught:
+        Config.read({key: value})
+
+    assert said in str(caught.value)
+
+
+def test_what_is_for_a_later_version_may_be_switched_off() -> None:
+    """A configuration that asks for nothing is accepted."""
+    Config.read({"QUEUES_ENCRYPTION_KEYS": None, "QUEUES_REDIS_WAIT": 0, "QUEUES_PUSH_LIMIT": None})
+
+
+def test_a_worker_serves_high_first_and_low_last() -> None:
+    """Queues that hold jobs without being configured come between."""
+    config = Config.read({"QUEUES_NAMES": "low, mail, high", "QUEUES_DEFAULT": "mail"})
+
+    assert config.ordered_names(["zebra", "ape"]) == ["high", "mail", "ape", "zebra", "low"]

@@ -1,0 +1,157 @@
+"""What an operator does in Python: find, list, cancel, retry, delete, clear, flush."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from flask_queues import JobCancelled, JobFailed, JobNotFound, Queues, Status, TransitionError, transitions
+from flask_queues.manager import Manager
+from flask_queues.storage.base import Claim, Settlement, Wanted
+
+
+@pytest.fixture
+def queues(tmp_path: Path) -> Queues:
+    queues = Queues(Flask("shop", instance_path=str(tmp_path)))
+
+    @queues.job("shop:work", tries=1)
+    def work(n: int = 0) -> None: ...
+
+    @queues.job("shop:mail", queue="mail", tries=1)
+    def mail(n: int = 0) -> None: ...
+
+    return queues
+
+
+def claim(manager: Manager) -> Claim:
+    wanted = Wanted(queues=manager.queue_order(), types=manager.jobs.keys(), lease=manager.lease)
+    [one] = manager.step("test", (), wanted).claims
+    return one
+
+
+def settle(manager: Manager, settlement: Settlement) -> None:
+    assert manager.step("test", [settlement]).lost == []
+
+
+def fail_one(queues: Queues, **options: object) -> str:
+    handle = queues.push("shop:work", **options)
+    manager = queues.manager
+    held = claim(manager)
+    settle(manager, transitions.failed(held, manager.terms(held), transitions.dump_error("ValueError", "no")))
+    return handle.id
+
+
+def test_a_job_is_found_by_its_id_and_an_unknown_id_is_named(queues: Queues) -> None:
+    """`find` never returns None."""
+    handle = queues.push("shop:work", {"n": 3})
+
+    assert queues.find(handle.id).payload == {"n": 3}
+    assert queues.handle(handle.id).status is Status.PENDING
+    for act in (queues.find, queues.handle, queues.cancel, queues.retry, queues.delete):
+        with pytest.raises(JobNotFound, match="There is no job nonsense"):
+            act("nonsense")
+
+
+def test_a_result_is_kept_with_the_job(queues: Queues) -> None:
+    """And a job without one tells what became of it."""
+    done, failed, cancelled = (queues.push("shop:work") for _ in range(3))
+    manager = queues.manager
+    held = claim(manager)
+    settle(manager, transitions.completed(held, manager.dump_result(held, {"bytes": 3})))
+    held = claim(manager)
+    settle(manager, transitions.failed(held, manager.terms(held), transitions.dump_error("ValueError", "no")))
+    cancelled.cancel("not wanted")
+
+    assert done.result() == {"bytes": 3}
+    with pytest.raises(JobFailed, match="ValueError: no"):
+        failed.result()
+    with pytest.raises(JobCancelled, match="not wanted"):
+        cancelled.result()
+
+
+def test_a_failed_job_that_is_retried_keeps_its_history_and_has_all_its_tries(queues: Queues) -> None:
+    """A retry by hand is not one of the tries."""
+    job_id = fail_one(queues)
+
+    queues.retry(job_id)
+
+    record = queues.find(job_id)
+    assert (record.status, record.attempts, record.finished) == (Status.PENDING, 0, None)
+    assert [str(attempt.error) for attempt in record.history] == ["ValueError: no"]
+    with pytest.raises(TransitionError, match="is pending; only failed, cancelled or scheduled jobs are retried"):
+        queues.retry(job_id)
+
+
+def test_all_failed_jobs_that_match_are_retried(queues: Queues) -> None:
+    """By queue, type and tag, and only failed ones."""
+    ids = [fail_one(queues, queue=queue, tags=[tag]) for queue in ("a", "b") for tag in ("x", "y")]
+    waiting = queues.push("shop:work", delay=60)
+
+    assert queues.retry_all(queue="a", tag="x") == 1
+    assert queues.find(ids[0]).status is Status.PENDING
+    assert queues.retry_all(type="shop:mail") == 0
+    assert queues.retry_all() == 3
+    assert waiting.status is Status.SCHEDULED
+
+
+def test_a_running_job_is_asked_to_end_and_not_deleted(queues: Queues) -> None:
+    """Its worker ends it; until then it runs."""
+    handle = queues.push("shop:work")
+    held = claim(queues.manager)
+
+    assert handle.cancel("enough") is True
+    assert handle.status is Status.RUNNING
+    with pytest.raises(TransitionError, match="is running; cancel it first"):
+        queues.delete(handle.id)
+    settle(queues.manager, transitions.cancelled(held))
+    assert (handle.status, handle.record.reason) == (Status.CANCELLED, "enough")
+    assert handle.cancel() is False
+
+
+def test_a_job_that_ran_a_last_time_cannot_run_again_by_claiming_it(queues: Queues) -> None:
+    """`claim` of a completed job says what to do instead."""
+    handle = queues.push("shop:work")
+    held = claim(queues.manager)
+    settle(queues.manager, transitions.completed(held, None))
+
+    with pytest.raises(TransitionError, match="is completed; it cannot be run again"):
+        queues.manager.claim("test", handle.id)
+
+
+def test_clear_deletes_what_ended_long_enough_ago(queues: Queues) -> None:
+    """By age and status; jobs that wait stay."""
+    failed = fail_one(queues)
+    waiting = queues.push("shop:work")
+
+    assert queues.clear(hours=1) == 0
+    assert queues.clear(hours=0, statuses=["completed"]) == 0
+    assert queues.clear(hours=0, statuses=["failed"]) == 1
+    with pytest.raises(JobNotFound):
+        queues.find(failed)
+    assert waiting.status is Status.PENDING
+
+
+def test_flush_deletes_everything_but_running_jobs(queues: Queues) -> None:
+    """Of one queue or of all, scheduled ones with a time to come too."""
+    queues.push_many([("shop:work", {"n": n}) for n in range(700)])
+    queues.push("shop:mail", delay=3600)
+    running = claim(queues.manager)
+
+    assert queues.flush("mail") == 1
+    assert queues.flush() == 699
+    assert queues.counts().statuses["running"] == 1
+    assert queues.find(running.id).status is Status.RUNNING
+
+
+def test_the_walk_through_all_jobs_shows_each_once(queues: Queues) -> None:
+    """Page by page, over every status."""
+    pushed = {handle.id for handle in queues.push_many([("shop:work", {"n": n}) for n in range(450)])}
+    pushed |= {queues.push("shop:mail", delay=60).id, fail_one(queues)}
+
+    seen = [record.id for record in queues.every()]
+
+    assert len(seen) == len(set(seen))
+    assert set(seen) == pushed
+    assert [record.type for record in queues.every(queue="mail")] == ["shop:mail"]
