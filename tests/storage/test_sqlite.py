@@ -98,7 +98,8 @@ class TestForks:
     """SQLite's locks do not pass a fork; its in-process table of them does."""
 
     @pytest.mark.parametrize("first", ["parent", "child"])
-    def test_a_fork_with_an_open_file_loses_nothing(self, path: Path, first: str) -> None:
+    @pytest.mark.parametrize("again", [False, True], ids=["the same object", "another object"])
+    def test_a_fork_with_an_open_file_loses_nothing(self, path: Path, first: str, again: bool) -> None:
         """Parent and child go on with the file, whoever closes first: every acknowledged job is there."""
         python(
             f"""{OPEN}
@@ -106,6 +107,8 @@ push(*[f"before {{n}}" for n in range(100)])
 to_child, to_parent = os.pipe(), os.pipe()
 pid = os.fork()
 if pid == 0:
+    if {again}:
+        storage = SQLiteStorage(Database(path))
     push("child 1")
     os.write(to_parent[1], b"x")
     if {first == "parent"}:
@@ -396,7 +399,7 @@ class TestStatements:
     def test_no_statement_scans_the_jobs_or_sorts_them(
         self, engine: SQLiteEngine, recorder: type[Recorder], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Each walks along an index to what it wants; only the few running or held jobs may be gone over."""
+        """Each walks along the index of its filter; only the few running or held jobs may be gone over."""
         monkeypatch.setattr(database_module, "boot_id", lambda: "this boot")
         storage = engine.open()
         with engine.clock() as clock:
@@ -420,6 +423,8 @@ class TestStatements:
             for sql, parameters in statements.items():
                 plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
                 small = any("jobs_running" in step or "jobs_held" in step for step in plan)
+                for column in re.findall(r"\b(id|queue|type|tag|worker|held|job)=\?", sql.partition("WHERE")[2]):
+                    assert small or any(f"{column}=?" in step for step in plan), (sql, plan)
                 for step in plan:
                     assert small or not re.match(r"SCAN (jobs|logs|tags)\b", step), (sql, plan)
                     assert small or "TEMP B-TREE" not in step or "counts" in sql, (sql, plan)
