@@ -80,6 +80,12 @@ def gate(name: str = "open") -> str:
     return "through"
 
 
+@queues.job("quiet-gate", timeout=60)
+def quiet_gate() -> None:
+    """Runs until the test makes a file, and writes nothing."""
+    wait_for("open")
+
+
 class Flaky(Job):
     """Fails as often as asked, and tells of its end."""
 
