@@ -24,25 +24,30 @@ from .errors import (
 from .extension import Queues
 from .job import FunctionJob, Job, current_job
 from .manager import JobHandle, current_queues
-from .record import JobRecord, Outcome, Progress, Status
+from .record import Attempt, Counts, JobError, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
 from .storage import SQLiteCache
 
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "Attempt",
     "ConfigError",
+    "Counts",
     "Discard",
     "DuplicateJobType",
     "FunctionJob",
     "Job",
     "JobCancelled",
+    "JobError",
     "JobFailed",
     "JobHandle",
     "JobNotFound",
     "JobRecord",
     "JobTimeout",
+    "LogLine",
     "OptionError",
     "Outcome",
+    "Page",
     "PayloadError",
     "Progress",
     "Queues",
@@ -58,6 +63,7 @@ __all__ = [
     "TransitionError",
     "UnknownJobType",
     "WorkerLost",
+    "WorkerRecord",
     "current_job",
     "current_queues",
 ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .errors import ConfigError
 
@@ -14,6 +15,9 @@ PREFIX = "QUEUES_"
 CACHE_PREFIX = "QUEUES_CACHE_"
 QUEUE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter or digit"
+URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+#: Keys of promises that a later version keeps: to ignore one would be to lie.
+FOR_LATER = frozenset({"QUEUES_REDIS_WAIT", "QUEUES_STORAGE", "QUEUES_ENCRYPTION_KEYS", "QUEUES_PUSH_LIMIT"})
 #: What flask-caching itself understands, to name the right key where one is misspelt.
 CACHE_KEYS = frozenset(
     {
@@ -74,6 +78,18 @@ class Config:
     retention_completed: float = field(default=24.0, metadata={"range": (0, 24 * 3650)})
     #: Hours that failed jobs are kept.
     retention_failed: float = field(default=168.0, metadata={"range": (0, 24 * 3650)})
+    #: The zone of schedules that name none.
+    timezone: str = "UTC"
+    #: Whether an occurrence of a schedule may start while the one before still runs.
+    overlap: bool = False
+    #: Where the panel is mounted.
+    url_prefix: str = "/queues"
+    #: Says what the person of a request may do in the panel; None asks the Flask-Login user's `is_admin`.
+    admin: Callable[[], Any] | None = None
+    #: Seconds between two refreshes of the panel's live parts.
+    refresh: float = field(default=5.0, metadata={"range": (1, 3600)})
+    #: A template of the host's that the panel's pages extend.
+    layout: str | None = None
     #: The keys for flask-caching, without `QUEUES_`.
     cache: dict[str, Any] = field(default_factory=dict)
 
@@ -89,6 +105,9 @@ class Config:
             if key.startswith(CACHE_PREFIX):
                 cache[check_cache_key(key)] = value
             elif key.startswith(PREFIX):
+                if key in FOR_LATER:
+                    refuse_for_now(key, value)
+                    continue
                 name = check_key(key)
                 values[name] = CHECKS[name](key, value)
         return cls(cache=cache, **values)
@@ -155,6 +174,48 @@ def check_number(kind: type, low: float, high: float) -> Any:
     return check
 
 
+def check_zone(key: str, value: Any) -> str:
+    """Return the name of a time zone that this machine knows."""
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
+        raise ConfigError(f"{key} = {shortened(value)} is not a time zone such as Europe/Berlin.") from error
+
+
+def check_flag(key: str, value: Any) -> bool:
+    """Return True or False."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes True or False.")
+    return value
+
+
+def check_prefix(key: str, value: Any) -> str:
+    """Return a URL prefix."""
+    if not isinstance(value, str) or not URL_PREFIX.fullmatch(value):
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes a path such as /queues.")
+    return value
+
+
+def check_callable(key: str, value: Any) -> Callable[[], Any] | None:
+    """Return something to call without arguments, or None."""
+    if value is not None and not callable(value):
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes a function without arguments.")
+    return value  # type: ignore[no-any-return]
+
+
+def check_template(key: str, value: Any) -> str | None:
+    """Return the name of a template, or None."""
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes the name of a template.")
+    return value
+
+
+def refuse_for_now(key: str, value: Any) -> None:
+    """Refuse to be asked for a promise that this version does not keep."""
+    if value:
+        raise ConfigError(f"{key} is set, but this version of Flask-Queues cannot do what it asks for yet.")
+
+
 def shortened(value: Any) -> str:
     """Show a value in a message without flooding it."""
     text = repr(value)
@@ -162,7 +223,15 @@ def shortened(value: Any) -> str:
 
 
 def _checks() -> dict[str, Any]:
-    checks: dict[str, Any] = {"default": check_queue_name, "names": check_queue_names}
+    checks: dict[str, Any] = {
+        "default": check_queue_name,
+        "names": check_queue_names,
+        "timezone": check_zone,
+        "overlap": check_flag,
+        "url_prefix": check_prefix,
+        "admin": check_callable,
+        "layout": check_template,
+    }
     for one in fields(Config):
         if "range" in one.metadata:
             checks[one.name] = check_number(int if one.type == "int" else float, *one.metadata["range"])

@@ -87,7 +87,10 @@ class Retry(Exception):
 
 
 class Discard(Exception):
-    """Raise it in a job to end the job as cancelled, never to run again; `reason` is kept with it."""
+    """Raise it in a job to end the job as cancelled, never to run again.
+
+    `reason` is kept with it. The job has not failed, so its `failed()` is not called.
+    """
 
     def __init__(self, reason: str = "discarded by the job") -> None:
         super().__init__(reason)

@@ -120,11 +120,11 @@ class Queues:
 
     # Handing on
 
-    def push(self, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
+    def push(self, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Store a job; see `Manager.push`."""
         return self.manager.push(job, payload, **options)
 
-    def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
+    def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Store a job that does not start before so many seconds have passed."""
         return self.manager.later(seconds, job, payload, **options)
 
@@ -140,9 +140,18 @@ class Queues:
         """Return a handle of a job pushed earlier; raises `JobNotFound`."""
         return self.manager.handle(job_id)
 
-    def jobs_of(self, **filters: Any) -> Page:
+    def jobs_of(
+        self,
+        *,
+        queue: str | None = None,
+        type: str | None = None,  # noqa: A002 - the word of the whole interface
+        tag: str | None = None,
+        statuses: Sequence[Status | str] = (),
+        limit: int = 50,
+        after: str | None = None,
+    ) -> Page:
         """Return a page of jobs; see `Manager.jobs_of`."""
-        return self.manager.jobs_of(**filters)
+        return self.manager.jobs_of(queue=queue, type=type, tag=tag, statuses=statuses, limit=limit, after=after)
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:
         """Walk through all jobs that match; see `Manager.every`."""

@@ -77,7 +77,10 @@ class Job:
     def failed(self, exception: BaseException) -> None:
         """Do what is left to do when the job has failed for good; at least once.
 
-        Runs before the status changes. An exception in here is logged and changes nothing.
+        Runs before the status changes, within the job's timeout and in an application context of its
+        own. An exception in here is logged and changes nothing. Not called for a job that was cancelled,
+        raised `Discard` or did not start in time. Where the process that ran the job is gone, the
+        exception is a `WorkerLost` or a `JobTimeout`.
         """
 
     # While it runs
@@ -149,7 +152,7 @@ class Job:
 class Pusher(Protocol[H_co]):
     """What a function job needs of the extension."""
 
-    def push(self, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> H_co:
+    def push(self, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> H_co:
         """Push a job."""
 
 

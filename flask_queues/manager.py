@@ -134,7 +134,7 @@ class Manager:
 
     # Pushing
 
-    def push(self, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
+    def push(self, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Store a job and return its handle; once this returns, the job is not lost.
 
         `job` is a registered class, an instance, a function job or a type string. Options are those
@@ -143,7 +143,7 @@ class Manager:
         new = self._new_job(job, payload, Options.of(**options))
         return JobHandle(self, new.id, created=self.storage.push([new])[0])
 
-    def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, /, **options: Any) -> JobHandle:
+    def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Push a job that does not start before so many seconds have passed."""
         return self.push(job, payload, delay=seconds, **options)
 
@@ -248,6 +248,11 @@ class Manager:
         """Names of the payload fields that a job type hides from people."""
         job_type = self.jobs.get(type_string)
         return job_type.sensitive if job_type else frozenset()
+
+    def name_of(self, type_string: str) -> str:
+        """What people read instead of a type string; the type string where it is not known here."""
+        job_type = self.jobs.get(type_string)
+        return job_type.name if job_type else type_string
 
     def timeout_of(self, record: JobRecord) -> float:
         """Seconds that one run of this job may take."""
@@ -399,9 +404,13 @@ class Manager:
         """Milliseconds until the next scheduled job is due; None where none waits."""
         return self.storage.next_due()
 
-    def bury(self, child: str, outcome: Outcome, error: JobError) -> list[Claim]:
-        """Settle what a dead child held; returns the claims."""
-        return self._settle_dead(self.storage.claims_of(child), outcome, error)
+    def bury(self, child: str, outcome: Outcome, error: JobError, in_hand: int) -> list[Claim]:
+        """Settle what a dead child held; returns the claim of the job that it ran, if it ran one.
+
+        `in_hand` is that claim's token, 0 for none.
+        """
+        settled = self._settle_dead(self.storage.claims_of(child), outcome, error, in_hand)
+        return [claim for claim in settled if claim.token == in_hand]
 
     def give_back(self, child: str) -> list[Claim]:
         """Return what a child held when it was stopped; no try is lost."""
@@ -415,9 +424,11 @@ class Manager:
         error = JobError("flask_queues.errors.WorkerLost", "The worker vanished; its lease ran out.")
         return self._settle_dead(self.storage.stalled(), Outcome.LOST, error)
 
-    def _settle_dead(self, claims: list[Claim], outcome: Outcome, error: JobError) -> list[Claim]:
+    def _settle_dead(
+        self, claims: list[Claim], outcome: Outcome, error: JobError, in_hand: int | None = None
+    ) -> list[Claim]:
         text = transitions.dump_error(*error)
-        settled = [transitions.died(claim, self.terms(claim), text, outcome) for claim in claims]
+        settled = [transitions.died(claim, self.terms(claim), text, outcome, in_hand) for claim in claims]
         if not settled:
             return []
         lost = set(self.step("keeper", settled).lost)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import traceback
 from collections.abc import Callable
-from types import TracebackType
+from pathlib import Path
 from typing import NamedTuple
 
 from .options import LONGEST
 from .record import JobError, Outcome, Status, storable
 from .storage.base import Claim, Settlement
 
+#: How often `failed` is begun anew after the machine that ran it vanished.
+LAST_WORDS = 3
 MAX_MESSAGE = 4_000
 MAX_TRACEBACK = 32_000
+WORKER_FOLDER = str(Path(__file__).parent / "worker") + os.sep
 
 
 class Terms(NamedTuple):
@@ -73,29 +77,36 @@ def given_back(claim: Claim, *, begun: bool) -> Settlement:
     return Settlement(claim.id, claim.token, Status.PENDING, outcome)
 
 
-def died(claim: Claim, terms: Terms, error: str, outcome: Outcome) -> Settlement:
+def died(claim: Claim, terms: Terms, error: str, outcome: Outcome, in_hand: int | None = None) -> Settlement:
     """The process that held it is gone.
 
-    The run counts, unless the job was claimed together with others: then nobody knows which of them
-    was in hand, none pays, and each is claimed alone from now on. The last try's death leaves the
-    job pending, to be claimed once more for its `failed`.
+    `in_hand` is the claim token of the job that the process ran when it died, 0 for none, None where
+    nobody can tell any more. The job in hand pays with a try; what was only claimed goes back. Where
+    nobody can tell and the job was claimed together with others, none of them pays, and each is
+    claimed alone from now on. The last try's death leaves the job pending, to be claimed once more
+    for its `failed`.
     """
-    if claim.ahead:
+    if in_hand is None and claim.ahead:
         return Settlement(claim.id, claim.token, Status.PENDING, outcome, error=error, alone=True)
-    left = terms.tries - claim.attempts - 1
-    if outcome is Outcome.TIMED_OUT and left > 0:
+    if in_hand is not None and claim.token != in_hand:
+        return given_back(claim, begun=claim.token < in_hand)
+    if is_last_words(claim, terms):
+        return died_in_last_words(claim, terms, error, outcome)
+    if outcome is Outcome.TIMED_OUT and claim.attempts + 1 < terms.tries:
         return failed(claim, terms, error, outcome)._replace(alone=True)
     return Settlement(claim.id, claim.token, Status.PENDING, outcome, counted=True, error=error, alone=True)
 
 
+def died_in_last_words(claim: Claim, terms: Terms, error: str, outcome: Outcome) -> Settlement:
+    """The process died in the job's `failed`; only where its machine vanished is that tried again."""
+    again = outcome is Outcome.LOST and claim.attempts < terms.tries + LAST_WORDS
+    status = Status.PENDING if again else Status.FAILED
+    return Settlement(claim.id, claim.token, status, outcome, counted=True, error=error, alone=True)
+
+
 def is_last_words(claim: Claim, terms: Terms) -> bool:
-    """Whether the claim is only for the job's `failed`: all its tries died with their process."""
-    return claim.attempts == terms.tries
-
-
-def is_hopeless(claim: Claim, terms: Terms) -> bool:
-    """Whether even the claim for `failed` died."""
-    return claim.attempts > terms.tries
+    """Whether the claim is only for the job's `failed`: its tries are used up."""
+    return claim.attempts >= terms.tries
 
 
 def is_expired(claim: Claim) -> bool:
@@ -111,15 +122,16 @@ def describe_exception(exception: BaseException) -> str:
         message = str(exception)
     except Exception:
         message = "(its message could not be made)"
-    return dump_error(name, message, "".join(traceback.format_exception(kind, exception, own_frames(exception))))
+    return dump_error(name, message, format_trace(exception))
 
 
-def own_frames(exception: BaseException) -> TracebackType | None:
-    """Leave out the worker's frames above the job's own code."""
-    trace = exception.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__package__") == f"{__package__}.worker":
-        trace = trace.tb_next
-    return trace or exception.__traceback__
+def format_trace(exception: BaseException) -> str:
+    """Write the traceback without the worker's own frames, above the job's code and below it."""
+    told = traceback.TracebackException.from_exception(exception)
+    told.stack = traceback.StackSummary.from_list(
+        [frame for frame in told.stack if not frame.filename.startswith(WORKER_FOLDER)]
+    )
+    return "".join(told.format())
 
 
 def dump_error(name: str, message: str, trace: str = "") -> str:

@@ -44,6 +44,15 @@ def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
         ("QUEUES_NAMES", ["ok", "not ok"], "QUEUES_NAMES: 'not ok' is not a queue name"),
         ("QUEUES_NAMES", [], "QUEUES_NAMES: [] is not a list of queue names."),
         ("QUEUES_NAMES", 5, "QUEUES_NAMES: 5 is not a list of queue names."),
+        ("QUEUES_TIMEZONE", "Europe/Berln", "QUEUES_TIMEZONE = 'Europe/Berln' is not a time zone"),
+        ("QUEUES_TIMEZONE", 5, "is not a time zone"),
+        ("QUEUES_OVERLAP", 1, "QUEUES_OVERLAP = 1 is not allowed: it takes True or False."),
+        ("QUEUES_URL_PREFIX", "queues", "it takes a path such as /queues"),
+        ("QUEUES_ADMIN", "ada", "it takes a function without arguments"),
+        ("QUEUES_REFRESH", 0, "QUEUES_REFRESH = 0 is not allowed"),
+        ("QUEUES_LAYOUT", "", "it takes the name of a template"),
+        ("QUEUES_ENCRYPTION_KEYS", ["k"], "cannot do what it asks for yet"),
+        ("QUEUES_REDIS_WAIT", 1, "cannot do what it asks for yet"),
     ],
 )
 def test_a_wrong_key_or_value_is_refused_by_name(key: str, value: object, said: str) -> None:
@@ -52,6 +61,11 @@ def test_a_wrong_key_or_value_is_refused_by_name(key: str, value: object, said: 
         Config.read({key: value})
 
     assert said in str(caught.value)
+
+
+def test_what_is_for_a_later_version_may_be_switched_off() -> None:
+    """A configuration that asks for nothing is accepted."""
+    Config.read({"QUEUES_ENCRYPTION_KEYS": None, "QUEUES_REDIS_WAIT": 0, "QUEUES_PUSH_LIMIT": None})
 
 
 def test_a_worker_serves_high_first_and_low_last() -> None:

@@ -168,8 +168,9 @@ def log_fields(line: LogLine) -> dict[str, Any]:
 def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
     """Print a job for a person."""
     fields = job_fields(manager, record)
-    click.echo(f"{click.style(record.type, bold=True)}  {record.id}  {coloured(record.status)}")
+    click.echo(f"{click.style(printable(fields['name']), bold=True)}  {record.id}  {coloured(record.status)}")
     facts = {
+        "Type": record.type,
         "Queue": f"{record.queue}, priority {record.priority}",
         "Why": record.reason or record.held,
         "Tags": ", ".join(record.tags),

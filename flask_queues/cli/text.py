@@ -79,6 +79,7 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
     return {
         "id": record.id,
         "type": record.type,
+        "name": manager.name_of(record.type),
         "queue": record.queue,
         "status": record.status.value,
         "priority": record.priority,

@@ -185,8 +185,9 @@ class Storage(ABC):
 
         A settlement whose token is not the claim in force changes nothing and is told in `lost`.
         One that would let the job run again ends it as cancelled instead where that was asked.
-        Claims come by queue, then by priority, then by the time they were due. Jobs that have
-        become due are claimable. More than one job is claimed only while each is of a `short` type.
+        Claims come by queue, then by priority, then by the time they were due, then as they
+        were pushed. Jobs that have become due are claimable. More than one job is claimed only while
+        each is of a `short` type.
         """
 
     @abstractmethod
@@ -272,6 +273,7 @@ class Storage(ABC):
     def page(self, query: Query) -> Page:
         """A page of jobs, those first that came last into their status; it costs its page.
 
+        A scheduled job stands at the time it is due. With a tag, the last pushed come first.
         Where no index serves a filter, at most 10,000 jobs are looked at: the page may then be
         short, even empty, and still tell in `after` where to go on.
         """

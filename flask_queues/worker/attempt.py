@@ -49,8 +49,6 @@ class Attempt:
 
     def _decide(self) -> Settlement:
         claim, terms = self.claim, self.terms
-        if transitions.is_hopeless(claim, terms):
-            return transitions.last_words_said(claim)
         if transitions.is_last_words(claim, terms):
             self._say_last_words(exception_of(transitions.read_error(claim.error)))
             return transitions.last_words_said(claim)

@@ -1,7 +1,9 @@
 """What the supervisor tells the keeper: lines of JSON through a pipe.
 
-`{"children": [[name, pid, memory, slot], ...]}`: these live; `{"died": name, "outcome": ..., "error":
-[class, message, traceback]}`; `{"stopped": name}`: its claims go back; `{"over": true}`: the worker ends.
+- `{"children": [[name, pid, memory, slot], ...]}`: these live.
+- `{"died": name, "outcome": ..., "error": [class, message, traceback], "in_hand": token}`
+- `{"stopped": name}`: what it held goes back.
+- `{"over": true}`: the worker ends.
 """
 
 from __future__ import annotations

@@ -16,20 +16,18 @@ class Pace:
     def __init__(self) -> None:
         self.short: set[str] = set()
         self._means: dict[str, float] = {}
-        self._last = SHORT
 
     def ran(self, type_string: str, seconds: float) -> None:
         """Take a run into account."""
         mean = self._means.get(type_string)
         mean = seconds if mean is None else mean + WEIGHT * (seconds - mean)
-        self._means[type_string] = self._last = mean
+        self._means[type_string] = mean
         if mean < SHORT and seconds < SHORT * 5:
             self.short.add(type_string)
         else:
             self.short.discard(type_string)
 
     def limit(self) -> int:
-        """How many claims to take: several only while jobs are short."""
-        if self._last >= SHORT or not self.short:
-            return 1
-        return max(1, min(AHEAD_CLAIMS, int(AHEAD_SECONDS / max(self._last, 1e-6))))
+        """How many claims to take: as many as `AHEAD_SECONDS` suffice for, were all of the slowest short type."""
+        slowest = max((self._means[type_string] for type_string in self.short), default=AHEAD_SECONDS)
+        return max(1, min(AHEAD_CLAIMS, int(AHEAD_SECONDS / max(slowest, 1e-6))))

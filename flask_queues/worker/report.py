@@ -6,6 +6,8 @@ import json
 import os
 import sys
 import threading
+import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -26,13 +28,15 @@ COLOURS = {
 }
 WORD_WIDTH = 10
 
+Style = Callable[..., str]
+
 
 class Report:
     """Writes lines to standard output; those of jobs are collected and written together."""
 
     def __init__(self, *, json_lines: bool, colour: bool) -> None:
         self._json = json_lines
-        self._colour = colour
+        self._style: Style = click.style if colour else unstyled
         self._lines: list[str] = []
         self._lock = threading.Lock()
         self._problem = ""
@@ -85,12 +89,11 @@ class Report:
             write("".join(lines).encode("utf-8", "backslashreplace"))
 
     def _add(self, fields: dict[str, Any], line: Any) -> None:
-        now = datetime.now(timezone.utc)
         if self._json:
-            text = json.dumps({"time": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **fields})
+            now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            text = json.dumps({"time": now, **fields})
         else:
-            text = line(now.astimezone(), fields)
-            text = text if self._colour else click.unstyle(text)
+            text = line(time.strftime("%H:%M:%S"), fields, self._style)
         with self._lock:
             self._lines.append(text + "\n")
 
@@ -104,15 +107,20 @@ def event_of(done: Settlement, *, lost: bool) -> str:
     return "given back" if done.status is Status.PENDING else done.status.value
 
 
-def job_line(now: datetime, fields: dict[str, Any]) -> str:
+def unstyled(text: Any, **_: Any) -> str:
+    """Leave a text as it is, where `click.style` would colour it."""
+    return str(text)
+
+
+def job_line(now: str, fields: dict[str, Any], style: Style) -> str:
     """The line of a job for a person."""
     event = fields["event"]
     parts = [
-        click.style(f"{now:%H:%M:%S}", dim=True),
-        click.style(f"{event:{WORD_WIDTH}}", fg=COLOURS.get(event), bold=event == "failed"),
+        style(now, dim=True),
+        style(f"{event:{WORD_WIDTH}}", fg=COLOURS.get(event), bold=event == "failed"),
         fields["type"],
-        click.style(fields["job"], dim=True),
-        click.style(f"in {fields['queue']}", dim=True),
+        style(fields["job"], dim=True),
+        style(f"in {fields['queue']}", dim=True),
     ]
     if "seconds" in fields:
         parts.append(duration(fields["seconds"]))
@@ -121,16 +129,16 @@ def job_line(now: datetime, fields: dict[str, Any]) -> str:
     if "again_in" in fields:
         parts.append(f"again in {duration(fields['again_in'])}")
     if "error" in fields:
-        parts.append(click.style(one_line(fields["error"]), fg="red" if event == "failed" else None))
+        parts.append(style(one_line(fields["error"]), fg="red" if event == "failed" else None))
     if "reason" in fields:
         parts.append(one_line(fields["reason"]))
     return "  ".join(parts)
 
 
-def worker_line(now: datetime, fields: dict[str, Any]) -> str:
+def worker_line(now: str, fields: dict[str, Any], style: Style) -> str:
     """A line about the worker for a person."""
     colour = "red" if fields["event"] == "problem" else None
-    return f"{click.style(f'{now:%H:%M:%S}', dim=True)}  {click.style(one_line(fields['text'], 1000), fg=colour)}"
+    return f"{style(now, dim=True)}  {style(one_line(fields['text'], 1000), fg=colour)}"
 
 
 def one_line(text: str, width: int = 200) -> str:

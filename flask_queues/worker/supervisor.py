@@ -236,8 +236,11 @@ class Supervisor:
             self._tell_death({"stopped": child.name})
             return
         outcome, kind, reason = cause_of_death(child, code)
-        self._tell_death({"died": child.name, "outcome": outcome.value, "error": [kind, reason, ""]})
-        if code != End.UNABLE and not self._board.slots[child.index].token:
+        in_hand = self._board.slots[child.index].token
+        self._tell_death(
+            {"died": child.name, "outcome": outcome.value, "error": [kind, reason, ""], "in_hand": in_hand}
+        )
+        if code != End.UNABLE and not in_hand:
             self._report.says("child died", f"Child {child.pid} died: {reason}", pid=child.pid)
         self._delay(child.index, child.started)
 

@@ -29,7 +29,7 @@ class Running:
         self.data = data
         self.output = data.with_name("output.txt")
         with self.output.open("wb") as file:
-            command = [*RUN, "--data", str(data), *options]
+            command = [*RUN, "--data", str(data), "--port", str(free_port()), *options]
             self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
 
     def text(self) -> str:
@@ -44,6 +44,13 @@ class Running:
     def stop(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
         return self.process.wait(40)
+
+
+def free_port() -> int:
+    """One of our own: two of these tests may run at the same time."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], object], explain: Callable[[], str] = str) -> object:
@@ -145,3 +152,17 @@ def test_what_cannot_be_is_a_sentence(tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         assert f"Port {port} cannot be used" in refused(*data, "--port", str(port))
+
+
+def test_it_stops_when_nobody_reads_its_lines(tmp_path):
+    """As in `example/run | head`."""
+    command = [*RUN, "--data", str(tmp_path / "data"), "--port", str(free_port())]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(PATIENCE) == 1
+    assert process.stderr
+    with process.stderr as errors:
+        assert errors.read() == ""
+    assert processes_of(tmp_path / "data") == {}

@@ -19,10 +19,15 @@ from .gate import Gate
 FORMAT = 1
 #: Marks the file as ours ("fQue"); `PRAGMA application_id`.
 APPLICATION_ID = 0x66517565
+ELSEWHERE = "Set QUEUES_CACHE_DIR to a folder that this user may write."
 #: How long a foreign program may hold the file locked before a call gives up.
 BUSY_SECONDS = 10
+#: How long a checkpoint waits, with the gate shut, for a reader of an old moment; then it leaves off.
+READER_MILLISECONDS = 50
 #: Pages of WAL after which a process without a keeper checkpoints by itself.
 CHECKPOINT_PAGES = 4000
+#: Seconds between two looks at whether the open file is still the one at its path.
+LOOK_SECONDS = 1.0
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"})
 
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
@@ -43,8 +48,12 @@ class Database:
         self._gate = Gate(path.with_name(path.name + ".lock"))
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        #: How often the file was opened: numbers that SQLite keeps for a connection end with it.
+        self.openings = 0
         self._durable: bool | None = None
         self._owner: int | None = None
+        self._place: tuple[int, int] | None = None
+        self._looked = 0.0
         _databases.add(self)
 
     @property
@@ -74,6 +83,17 @@ class Database:
         with self._exclusive(), self._errors():
             yield self._open()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Read with several statements what was there at one moment."""
+        with self.read() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
     def checkpoint(self, *, restart: bool) -> None:
         """Copy the WAL into the file; with `restart` also make writers begin it anew."""
         with self._exclusive(), self._errors():
@@ -82,7 +102,9 @@ class Database:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
                 return
             with self._gate:
+                connection.execute(f"PRAGMA busy_timeout={READER_MILLISECONDS}")
                 connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+                connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
 
     def wal_size(self) -> int:
         """Bytes in the write-ahead log."""
@@ -101,6 +123,8 @@ class Database:
         with self._lock:
             outer, self._owner = self._owner, threading.get_ident()
             try:
+                if outer is None:
+                    self._look_for_file()
                 yield
             finally:
                 self._owner = outer
@@ -120,13 +144,36 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._connect()
+            self._place = place_of(self.path)
+            self._looked = time.monotonic()
+            self.openings += 1
         return self._connection
+
+    def _look_for_file(self) -> None:
+        """Let go of a file that was replaced; refuse to go on where it was moved or deleted.
+
+        Asked once a second: the connection would go on with a file that nobody else finds.
+        """
+        now = time.monotonic()
+        if self._connection is None or now - self._looked < LOOK_SECONDS:
+            return
+        place = place_of(self.path)
+        if place is None:
+            raise StorageUnavailable(
+                f"{self.path} is gone: it was moved or deleted while in use. Put it back, "
+                "or restart the application to begin with a new one."
+            )
+        self._looked = now
+        if place != self._place:
+            self._close()
 
     def _connect(self) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageUnavailable(f"The folder of {self.path} cannot be made: {error.strerror}.") from error
+            raise StorageUnavailable(
+                f"The folder of {self.path} cannot be made: {error.strerror}. {ELSEWHERE}"
+            ) from error
         refuse_network_file_system(self.path.parent)
         self._gate.open()
         connection = sqlite3.connect(
@@ -202,6 +249,15 @@ class Database:
         self._lock.release()
 
 
+def place_of(path: Path) -> tuple[int, int] | None:
+    """Tell which file lies at a path, None where none does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def pragma(connection: sqlite3.Connection, name: str) -> int:
     """Read a number that SQLite keeps about a file or a connection."""
     value: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -226,11 +282,14 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
     if "malformed" in text:
         return StorageFormatError(f"{path} is damaged ({text}). Restore a copy of it.")
     if "readonly" in text:
-        return StorageUnavailable(f"{path} cannot be written by this user; nothing was changed.")
+        return StorageUnavailable(f"{path} cannot be written by this user; nothing was changed. {ELSEWHERE}")
     if "unable to open" in text:
-        return StorageUnavailable(f"{path} cannot be opened by this user.")
+        return StorageUnavailable(f"{path} cannot be opened by this user. {ELSEWHERE}")
     if "locked" in text:
-        return StorageUnavailable(f"{path} has been locked by another program for {BUSY_SECONDS} s.")
+        return StorageUnavailable(
+            f"{path} has been locked by another program for {BUSY_SECONDS} s; nothing was changed. "
+            "Close what has it open, such as a database browser."
+        )
     return StorageUnavailable(f"{path}: {text}.")
 
 
@@ -260,18 +319,25 @@ def file_system_of(folder: Path) -> str | None:
     return None
 
 
+class _Held(threading.local):
+    """The files that the forking thread holds shut; another may fork at the same moment."""
+
+    def __init__(self) -> None:
+        self.databases: list[Database] = []
+
+
 def _before_fork() -> None:
     for database in list(_databases):
         database.before_fork()
-        _held.append(database)
+        _held.databases.append(database)
 
 
 def _after_fork() -> None:
-    while _held:
-        _held.pop().after_fork()
+    while _held.databases:
+        _held.databases.pop().after_fork()
 
 
-_held: list[Database] = []
+_held = _Held()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

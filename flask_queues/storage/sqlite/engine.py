@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections import defaultdict
@@ -31,7 +32,7 @@ from .rows import (
 
 #: Bytes of WAL above which the keeper makes writers begin it anew.
 WAL_LIMIT = 16 * 1024 * 1024
-#: Due jobs made pending in one claim, so that a claim's cost is bounded.
+#: Due jobs of all queues, and of each wanted one, made pending in one claim: its cost is bounded.
 PROMOTE = 100
 #: Free pages given back to the disk in one slice.
 VACUUM_PAGES = 500
@@ -74,6 +75,9 @@ UPDATE jobs SET status=:status, stamp=:stamp, due=coalesce(:due, due), ended=:no
 WHERE seq=:seq
 """
 DUE = "SELECT seq, queue, type FROM jobs WHERE status=2 AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
+DUE_IN_QUEUE = """
+SELECT seq, queue, type FROM jobs WHERE queue=? AND status=2 AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?
+"""
 PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=? WHERE seq=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 AND status<>1 ORDER BY stamp LIMIT 1"
 RELEASE = "UPDATE jobs SET held=NULL WHERE held=?"
@@ -142,7 +146,7 @@ class SQLiteStorage(Storage):
         with self._database.write() as db:
             lost = [one.id for one in settled if not settle(db, one, now, deltas)]
             if wanted is not None:
-                promote(db, now, deltas)
+                promote(db, wanted.queues, now, deltas)
                 claims = claim_next(db, worker, wanted, now, deltas)
             write_counts(db, deltas)
         return Step(claims, lost)
@@ -230,7 +234,8 @@ class SQLiteStorage(Storage):
             free = db.execute("PRAGMA freelist_count").fetchone()[0]
         if free > VACUUM_PAGES:
             with self._database.write() as db:
-                db.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()
+                for _ in range(VACUUM_PAGES):
+                    db.execute("PRAGMA incremental_vacuum(1)")  # Python steps it once: one page, whatever it says
 
     def watcher(self) -> Watcher:
         """Watch the number that SQLite raises with every commit of another connection."""
@@ -299,7 +304,7 @@ class SQLiteStorage(Storage):
     def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
         """Delete one slice in one transaction."""
         until = wall() - older if older else FOREVER
-        numbers = [NUMBERS[status] for status in statuses if status is not Status.RUNNING]
+        numbers = sorted({NUMBERS[status] for status in statuses if status is not Status.RUNNING})
         with self._database.read() as db:
             if not old_ones(db, numbers, until, queue, 1):
                 return 0
@@ -321,7 +326,7 @@ class SQLiteStorage(Storage):
 
     def page(self, query: Query) -> Page:
         """Read one page along an index."""
-        with self._database.read() as db:
+        with self._database.snapshot() as db:
             return listing.page(db, query)
 
     def counts(self) -> Counts:
@@ -348,7 +353,7 @@ class SQLiteStorage(Storage):
 
     def workers(self) -> list[WorkerRecord]:
         """Read the workers and, from the claims, what their children hold."""
-        with self._database.read() as db:
+        with self._database.snapshot() as db:
             rows = db.execute("SELECT name, heartbeat, about FROM workers ORDER BY name").fetchall()
             claims = db.execute("SELECT worker, id FROM jobs WHERE status=1").fetchall()
         jobs: dict[str, list[str]] = defaultdict(list)
@@ -362,12 +367,12 @@ class DataVersion(Watcher):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._seen: int | None = None
+        self._seen: tuple[int, int] | None = None
 
     def changed(self) -> bool:
-        """Whether another connection has committed since the last call."""
+        """Whether another connection has committed since the last call, or may have while there was none."""
         with self._database.read() as db:
-            seen = db.execute("PRAGMA data_version").fetchone()[0]
+            seen = (self._database.openings, db.execute("PRAGMA data_version").fetchone()[0])
         changed, self._seen = seen != self._seen, seen
         return bool(changed)
 
@@ -466,11 +471,20 @@ def add_run(history: str | None, run: tuple[Any, ...], error: str | None) -> str
     return f"{history}\n{line}" if history else line
 
 
-def promote(db: sqlite3.Connection, now: int, deltas: Deltas) -> None:
-    """Make due jobs pending."""
-    for seq, queue, type_ in db.execute(DUE, (now, PROMOTE)).fetchall():
+def promote(db: sqlite3.Connection, queues: Sequence[str], now: int, deltas: Deltas) -> None:
+    """Make due jobs pending; where many are due, each line's first, so that none hides another's."""
+    if promote_some(db, DUE, (now, PROMOTE), now, deltas) == PROMOTE:
+        for queue in queues:
+            promote_some(db, DUE_IN_QUEUE, (queue, now, PROMOTE), now, deltas)
+
+
+def promote_some(db: sqlite3.Connection, which: str, parameters: tuple[Any, ...], now: int, deltas: Deltas) -> int:
+    """Make the jobs that a statement finds pending; returns how many."""
+    rows = db.execute(which, parameters).fetchall()
+    for seq, queue, type_ in rows:
         db.execute(PROMOTE_ONE, (now, seq))
         count_move(deltas, queue, type_, SCHEDULED, PENDING)
+    return len(rows)
 
 
 def claim_next(db: sqlite3.Connection, worker: str, wanted: Wanted, now: int, deltas: Deltas) -> list[Claim]:
@@ -571,7 +585,7 @@ def delete_one(db: sqlite3.Connection, seq: int, deltas: Deltas) -> None:
     row = db.execute("DELETE FROM jobs WHERE seq=? RETURNING queue, type, status, tags", (seq,)).fetchone()
     queue, type_, status, tags = row
     if tags:
-        db.execute("DELETE FROM tags WHERE job=?1 AND tag IN (SELECT value FROM json_each(?2))", (seq, tags))
+        db.executemany("DELETE FROM tags WHERE tag=? AND job=?", [(tag, seq) for tag in json.loads(tags)])
     db.execute("DELETE FROM logs WHERE job=?", (seq,))
     deltas[queue, type_, status] -= 1
 

@@ -39,17 +39,17 @@ def read_position(text: str | None) -> Position:
 def merged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
     """Merge the walks of all wanted statuses."""
     limit = query.limit
-    numbers = [NUMBERS[status] for status in query.statuses] or range(len(STATUSES))
+    numbers = {NUMBERS[status] for status in query.statuses or STATUSES}
     walks = [walk(connection, query, number, before) for number in numbers]
     rows: list[Row] = []
     stopped = [end for _, end in walks if end is not None]
     horizon = max(stopped, default=(-1, -1))
     for row in heapq.merge(*(rows_ for rows_, _ in walks), key=lambda row: (-row[0], -row[1])):
-        if (row[0], row[1]) < horizon or len(rows) == limit:
+        if (row[0], row[1]) < horizon:
             break
+        if len(rows) == limit:
+            return rows, (rows[-1][0], rows[-1][1])
         rows.append(row)
-    if len(rows) == limit:
-        return rows, (rows[-1][0], rows[-1][1])
     return rows, horizon if stopped else None
 
 

@@ -51,7 +51,7 @@ def record(row: tuple[Any, ...]) -> JobRecord:
     ) = row  # fmt: skip
     status = STATUSES[status]
     chosen = json.loads(options) if options else {}
-    past = [json.loads(line) for line in history.splitlines()] if history else []
+    past = [json.loads(line) for line in history.split("\n")] if history else []
     if started is not None and status is Status.RUNNING:
         past.append([runs + 1, worker, started, None, None, None])
     elif outcome is not None:

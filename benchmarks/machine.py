@@ -1,0 +1,36 @@
+"""What the figures were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+from importlib import metadata
+from pathlib import Path
+
+from flask_queues.storage.sqlite.database import file_system_of
+
+
+def describe(folder: Path) -> dict[str, str | int | float]:
+    """Describe the machine and the versions; `folder` is where the files of the storages are."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": processor(),
+        "cores": os.cpu_count() or 1,
+        "load before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0,
+        "Python": platform.python_version(),
+        "SQLite": sqlite3.sqlite_version,
+        "file system": file_system_of(folder) or "unknown",
+        "Flask-Queues": metadata.version("flask-queues-panel"),
+        "Huey": metadata.version("huey"),
+    }
+
+
+def processor() -> str:
+    """Name the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,21 @@
+"""The memory of a process and its children."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask_queues.worker.process import memory_of
+
+
+def shares(pid: int) -> dict[str, float]:
+    """Megabytes (PSS) of the process, of each of its children in the order of their birth, and in sum."""
+    pids = [pid, *children(pid)]
+    values = [memory_of(one) or 0.0 for one in pids]
+    names = ["parent", *(f"child {n}" for n in range(1, len(pids)))]
+    return {**dict(zip(names, values, strict=True)), "sum": sum(values)}
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process; empty where the system does not tell."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text("ascii").split()] if path.exists() else []

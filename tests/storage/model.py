@@ -1,0 +1,213 @@
+"""A storage in a few dictionaries: what every engine must do, without a word on how."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask_queues.record import JobRecord, LogLine, Outcome, Progress, Status
+from flask_queues.storage.base import Claim, NewJob, Query, Settlement, Wanted
+
+WAITING = (Status.PENDING, Status.SCHEDULED)
+
+
+@dataclass
+class ModelJob:
+    """A job as the contract sees it."""
+
+    pushed: NewJob
+    order: int
+    status: Status
+    due: int
+    #: Since when it is in its status.
+    since: int
+    created: int
+    expires: int | None
+    attempts: int = 0
+    #: Ended runs: worker, outcome and error.
+    runs: list[tuple[str, Outcome, str | None]] = field(default_factory=list)
+    token: int | None = None
+    worker: str | None = None
+    lease: int = 0
+    cancel: str | None = None
+    alone: bool = False
+    held: bool = False
+    reason: str | None = None
+    result: str | None = None
+    progress: Progress | None = None
+    logs: list[LogLine] = field(default_factory=list)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Its place in the line: less is earlier."""
+        return (-self.pushed.priority, self.due)
+
+    @property
+    def error(self) -> list[str] | None:
+        """Of the last run that had one."""
+        return next((json.loads(error) for _, _, error in reversed(self.runs) if error), None)
+
+    def enter(self, status: Status, now: int) -> None:
+        """Come into a status."""
+        self.status, self.since = status, now
+
+    def renew(self, now: int) -> None:
+        """Begin anew, with the history."""
+        self.enter(Status.PENDING, now)
+        self.due, self.attempts, self.held = now, 0, False
+        self.expires = self.reason = self.cancel = None
+
+
+class Model:
+    """All jobs, and what may be done to them."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, ModelJob] = {}
+        self.last_token = 0
+        self._pushes = 0
+
+    def push(self, new: NewJob, now: int) -> bool:
+        """Put the job in, if its id is new."""
+        if new.id in self.jobs:
+            return False
+        due = new.at if new.at is not None else now + new.delay
+        status = Status.SCHEDULED if due > now else Status.PENDING
+        expires = None if new.expires is None else max(due, now) + new.expires
+        self._pushes += 1
+        self.jobs[new.id] = ModelJob(new, self._pushes, status, due, now, now, expires)
+        return True
+
+    def in_force(self, job_id: str, token: int) -> ModelJob | None:
+        """The job, if this is the token of its claim."""
+        job = self.jobs.get(job_id)
+        return job if job and job.status is Status.RUNNING and job.token == token else None
+
+    def settle(self, one: Settlement, now: int) -> bool:
+        """End a claim, if it is in force."""
+        job = self.in_force(one.id, one.token)
+        if job is None:
+            return False
+        status, reason = one.status, one.reason
+        if job.cancel is not None and status in WAITING:
+            status, reason = Status.CANCELLED, None
+        if status is Status.CANCELLED and reason is None:
+            reason = job.cancel
+        if one.outcome is not None:
+            assert job.worker is not None
+            job.runs.append((job.worker, one.outcome, one.error))
+        if status is Status.SCHEDULED:
+            job.due = now + one.delay
+        job.attempts += one.counted
+        job.alone = job.alone or one.alone
+        job.result = one.result if status is Status.COMPLETED else None
+        job.progress = one.progress or job.progress
+        job.logs += one.logs
+        job.reason, job.cancel = reason, None
+        job.enter(status, now)
+        return True
+
+    def claimed(self, claim: Claim, lease: int, now: int) -> None:
+        """A job has been claimed: check the claim and note it."""
+        job = self.jobs[claim.id]
+        assert claim.token > self.last_token
+        self.last_token = claim.token
+        pushed = job.pushed
+        assert claim[:5] == (pushed.id, pushed.queue, pushed.type, pushed.payload, pushed.options)
+        assert (claim.attempts, claim.runs) == (job.attempts, len(job.runs))
+        assert claim.cancel is None
+        if job.runs and job.runs[-1][2]:
+            assert claim.error is not None
+            assert json.loads(claim.error) == json.loads(job.runs[-1][2])
+        job.token, job.worker, job.lease = claim.token, claim.worker, now + lease
+        job.held, job.progress = False, None
+        job.enter(Status.RUNNING, now)
+
+    def check_line(self, claims: Sequence[Claim], wanted: Wanted, now: int) -> None:
+        """The claims are the head of the first line with a job of a known type; ties in any order."""
+        for queue in wanted.queues:
+            line = self.line(queue, wanted.types, now)
+            if line:
+                break
+        else:
+            assert not claims
+            return
+        assert claims, "nothing was claimed although there are jobs"
+        assert len(claims) <= wanted.limit
+        assert all(claim.ahead is (len(claims) > 1) for claim in claims)
+        for claim in claims:
+            assert any(job.pushed.id == claim.id for job in line), f"{claim.id} is not to be claimed"
+            job = self.jobs[claim.id]
+            assert job.rank == line[0].rank
+            assert len(claims) == 1 or self.goes_along(job, wanted)
+            line.remove(job)
+        if len(claims) < wanted.limit and self.goes_along(self.jobs[claims[-1].id], wanted):
+            first = [job for job in line if job.rank == line[0].rank]
+            assert all(self.goes_along(job, wanted) for job in first) is False or not first
+
+    def line(self, queue: str, types: Collection[str], now: int) -> list[ModelJob]:
+        """The jobs of a queue that may be claimed, the first one first."""
+        jobs = [
+            job
+            for job in self.jobs.values()
+            if job.pushed.queue == queue
+            and not job.held
+            and job.pushed.type in types
+            and (job.status is Status.PENDING or (job.status is Status.SCHEDULED and job.due <= now))
+        ]
+        return sorted(jobs, key=lambda job: job.rank)
+
+    @staticmethod
+    def goes_along(job: ModelJob, wanted: Wanted) -> bool:
+        """Whether it may be claimed together with others."""
+        return job.pushed.type in wanted.short and not job.alone
+
+    def stalled(self, now: int) -> set[str]:
+        """Jobs whose lease has run out."""
+        return {key for key, job in self.jobs.items() if job.status is Status.RUNNING and job.lease < now}
+
+    def held_by(self, worker: str) -> set[str]:
+        """Jobs in a child's hands."""
+        return {key for key, job in self.jobs.items() if job.status is Status.RUNNING and job.worker == worker}
+
+    def counts(self) -> dict[tuple[str, str, str], int]:
+        """Jobs by queue, type and status."""
+        cells = ((job.pushed.queue, job.pushed.type, job.status.value) for job in self.jobs.values())
+        return dict(Counter(cells))
+
+    def fitting(self, query: Query) -> list[str]:
+        """The ids that a list shows."""
+        return sorted(
+            key
+            for key, job in self.jobs.items()
+            if query.queue in (None, job.pushed.queue)
+            and query.type in (None, job.pushed.type)
+            and (query.tag is None or query.tag in job.pushed.tags)
+            and (not query.statuses or job.status in query.statuses)
+        )
+
+    def check(self, record: JobRecord) -> None:
+        """The record says what the model knows, moments apart."""
+        job = self.jobs[record.id]
+        runs: list[tuple[Any, ...]] = [
+            (n, worker, outcome, json.loads(error) if error else None)
+            for n, (worker, outcome, error) in enumerate(job.runs, 1)
+        ]
+        if job.status is Status.RUNNING:
+            runs.append((len(runs) + 1, job.worker, None, None))
+            assert record.worker == job.worker
+        told = [(run.run, run.worker, run.outcome, list(run.error) if run.error else None) for run in record.history]
+        assert told == runs
+        assert all((run.ended is None) is (run.outcome is None) for run in record.history)
+        assert (record.status, record.queue, record.type) == (job.status, job.pushed.queue, job.pushed.type)
+        assert record.payload == json.loads(job.pushed.payload)
+        assert (record.priority, record.tags) == (job.pushed.priority, job.pushed.tags)
+        assert record.attempts == job.attempts
+        assert record.progress == job.progress
+        assert (list(record.error) if record.error else None) == job.error
+        assert record.result == (json.loads(job.result) if job.result else None)
+        assert record.reason == job.reason
+        assert (record.held is not None) is job.held
+        assert (record.finished is not None) is job.status.final

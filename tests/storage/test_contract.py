@@ -1,0 +1,46 @@
+"""The storage contract (`contract.py`) on every engine (`engines.py`)."""
+
+from __future__ import annotations
+
+from .contract import (
+    ClaimContract,
+    HeldContract,
+    KeeperContract,
+    NoteContract,
+    OperatorContract,
+    PushContract,
+    ReadContract,
+    SettleContract,
+)
+
+
+class TestPush(PushContract):
+    """What a push promises."""
+
+
+class TestClaim(ClaimContract):
+    """Who gets which job."""
+
+
+class TestHeld(HeldContract):
+    """Jobs of a type that a worker does not know."""
+
+
+class TestSettle(SettleContract):
+    """What becomes of a claim."""
+
+
+class TestNote(NoteContract):
+    """What a running job says of itself."""
+
+
+class TestKeeper(KeeperContract):
+    """What the keeper does for its worker."""
+
+
+class TestOperator(OperatorContract):
+    """What people and the application change."""
+
+
+class TestRead(ReadContract):
+    """What can be read."""
