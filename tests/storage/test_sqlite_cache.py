@@ -81,9 +81,7 @@ class TestWithFlaskCaching:
         """Or where CACHE_DIR says."""
         cache.set("key", "value")
         assert (tmp_path / "instance" / "queues.sqlite3").exists()
-        other = Cache(
-            host, config={"CACHE_TYPE": "flask_queues.SQLiteCache", "CACHE_DIR": str(tmp_path / "dir")}
-        )
+        other = Cache(host, config={"CACHE_TYPE": "flask_queues.SQLiteCache", "CACHE_DIR": str(tmp_path / "dir")})
         other.set("key", "other")
         assert (tmp_path / "dir" / "queues.sqlite3").exists()
         assert cache.get("key") == "value"
@@ -267,9 +265,7 @@ class TestValues:
         assert backend.has("key")
         assert backend.add("key", 1) is False
 
-    def test_a_value_that_cannot_be_pickled_is_an_error_and_stores_nothing(
-        self, backend: SQLiteCache
-    ) -> None:
+    def test_a_value_that_cannot_be_pickled_is_an_error_and_stores_nothing(self, backend: SQLiteCache) -> None:
         """As in any backend, the pickle error goes to the caller; of many values, none is stored."""
         with pytest.raises((pickle.PickleError, AttributeError, TypeError)):
             backend.set_many({"a": 1, "b": lambda: None})
