@@ -404,13 +404,13 @@ class Manager:
         """Milliseconds until the next scheduled job is due; None where none waits."""
         return self.storage.next_due()
 
-    def bury(self, child: str, outcome: Outcome, error: JobError, in_hand: int) -> list[Claim]:
+    def bury(self, child: str, outcome: Outcome, error: JobError, mark: int) -> list[Claim]:
         """Settle what a dead child held; returns the claim of the job that it ran, if it ran one.
 
-        `in_hand` is that claim's token, 0 for none.
+        `mark` is the token of the last claim that it began, negative if that had ended.
         """
-        settled = self._settle_dead(self.storage.claims_of(child), outcome, error, in_hand)
-        return [claim for claim in settled if claim.token == in_hand]
+        settled = self._settle_dead(self.storage.claims_of(child), outcome, error, mark)
+        return [claim for claim in settled if claim.token == mark]
 
     def give_back(self, child: str) -> list[Claim]:
         """Return what a child held when it was stopped; no try is lost."""
@@ -425,10 +425,10 @@ class Manager:
         return self._settle_dead(self.storage.stalled(), Outcome.LOST, error)
 
     def _settle_dead(
-        self, claims: list[Claim], outcome: Outcome, error: JobError, in_hand: int | None = None
+        self, claims: list[Claim], outcome: Outcome, error: JobError, mark: int | None = None
     ) -> list[Claim]:
         text = transitions.dump_error(*error)
-        settled = [transitions.died(claim, self.terms(claim), text, outcome, in_hand) for claim in claims]
+        settled = [transitions.died(claim, self.terms(claim), text, outcome, mark) for claim in claims]
         if not settled:
             return []
         lost = set(self.step("keeper", settled).lost)

@@ -77,19 +77,21 @@ def given_back(claim: Claim, *, begun: bool) -> Settlement:
     return Settlement(claim.id, claim.token, Status.PENDING, outcome)
 
 
-def died(claim: Claim, terms: Terms, error: str, outcome: Outcome, in_hand: int | None = None) -> Settlement:
+def died(claim: Claim, terms: Terms, error: str, outcome: Outcome, mark: int | None = None) -> Settlement:
     """The process that held it is gone.
 
-    `in_hand` is the claim token of the job that the process ran when it died, 0 for none, None where
-    nobody can tell any more. The job in hand pays with a try; what was only claimed goes back. Where
-    nobody can tell and the job was claimed together with others, none of them pays, and each is
-    claimed alone from now on. The last try's death leaves the job pending, to be claimed once more
-    for its `failed`.
+    `mark` is the claim token of the last job that the process began, negative if that had ended, None
+    where nobody can tell any more. The job in hand pays with a try. What had ended without being
+    settled runs again without paying; what was only claimed goes back. Where nobody can tell and the
+    job was claimed together with others, none of them pays, and each is claimed alone from now on.
+    The last try's death leaves the job pending, to be claimed once more for its `failed`.
     """
-    if in_hand is None and claim.ahead:
+    if mark is None and claim.ahead:
         return Settlement(claim.id, claim.token, Status.PENDING, outcome, error=error, alone=True)
-    if in_hand is not None and claim.token != in_hand:
-        return given_back(claim, begun=claim.token < in_hand)
+    if mark is not None and claim.token > abs(mark):
+        return given_back(claim, begun=False)
+    if mark is not None and claim.token != mark:
+        return Settlement(claim.id, claim.token, Status.PENDING, outcome, error=error)
     if is_last_words(claim, terms):
         return died_in_last_words(claim, terms, error, outcome)
     if outcome is Outcome.TIMED_OUT and claim.attempts + 1 < terms.tries:

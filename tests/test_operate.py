@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -35,7 +36,7 @@ def settle(manager: Manager, settlement: Settlement) -> None:
     assert manager.step("test", [settlement]).lost == []
 
 
-def fail_one(queues: Queues, **options: object) -> str:
+def fail_one(queues: Queues, **options: Any) -> str:
     handle = queues.push("shop:work", **options)
     manager = queues.manager
     held = claim(manager)

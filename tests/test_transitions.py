@@ -42,7 +42,7 @@ class Death:
     attempts: int
     outcome: Outcome
     ahead: bool
-    in_hand: int | None
+    mark: int | None
     status: Status
     counted: bool
     delay: int = 0
@@ -63,6 +63,7 @@ class Death:
         Death(0, Outcome.KILLED, True, 4, Status.PENDING, False),
         Death(0, Outcome.KILLED, True, 6, Status.PENDING, False),
         Death(0, Outcome.KILLED, False, 0, Status.PENDING, False),
+        Death(0, Outcome.KILLED, False, -5, Status.PENDING, False),
         # Nobody can tell: alone it pays, among others none does.
         Death(0, Outcome.LOST, False, None, Status.PENDING, True),
         Death(0, Outcome.LOST, True, None, Status.PENDING, False),
@@ -76,7 +77,7 @@ def test_what_a_process_held_when_it_died(death: Death) -> None:
     """Only the job that it ran pays with a try."""
     held = claim(attempts=death.attempts, ahead=death.ahead)
 
-    end = transitions.died(held, TERMS, ERROR, death.outcome, death.in_hand)
+    end = transitions.died(held, TERMS, ERROR, death.outcome, death.mark)
 
     assert (end.status, end.counted, end.delay) == (death.status, death.counted, death.delay)
 

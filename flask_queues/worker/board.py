@@ -33,6 +33,11 @@ class Slot:
     @property
     def token(self) -> int:
         """The claim token of the job in hand, 0 for none."""
+        return max(0, self.mark)
+
+    @property
+    def mark(self) -> int:
+        """The claim token of the last job that was begun, negative once that has ended."""
         return int(self._numbers[self._at + TOKEN])
 
     @property
@@ -70,7 +75,7 @@ class Slot:
     def end(self) -> None:
         """Show that no job is in hand."""
         self._numbers[self._at + DEADLINE] = 0
-        self._numbers[self._at + TOKEN] = 0
+        self._numbers[self._at + TOKEN] = -self.token
         self._numbers[self._at + DONE] += 1
 
     def late(self) -> float:

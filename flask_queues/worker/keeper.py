@@ -91,7 +91,7 @@ class Keeper:
         if "children" in notice:
             self._know(notice["children"])
         elif "died" in notice:
-            self._bury(notice["died"], Outcome(notice["outcome"]), JobError(*notice["error"]), notice["in_hand"])
+            self._bury(notice["died"], Outcome(notice["outcome"]), JobError(*notice["error"]), notice["mark"])
         elif "stopped" in notice:
             self._manager.give_back(notice["stopped"])
         else:
@@ -103,8 +103,8 @@ class Keeper:
         self._worker = described(self._worker, known)
         self._next_beat = min(self._next_beat, time.monotonic() + 0.1)
 
-    def _bury(self, child: str, outcome: Outcome, error: JobError, in_hand: int) -> None:
-        for claim in self._manager.bury(child, outcome, error, in_hand):
+    def _bury(self, child: str, outcome: Outcome, error: JobError, mark: int) -> None:
+        for claim in self._manager.bury(child, outcome, error, mark):
             self._report.died(claim, str(outcome), error.message)
         self._stale = True
 

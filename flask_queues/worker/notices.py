@@ -1,7 +1,7 @@
 """What the supervisor tells the keeper: lines of JSON through a pipe.
 
 - `{"children": [[name, pid, memory, slot], ...]}`: these live.
-- `{"died": name, "outcome": ..., "error": [class, message, traceback], "in_hand": token}`
+- `{"died": name, "outcome": ..., "error": [class, message, traceback], "mark": token}`
 - `{"stopped": name}`: what it held goes back.
 - `{"over": true}`: the worker ends.
 """

@@ -236,11 +236,9 @@ class Supervisor:
             self._tell_death({"stopped": child.name})
             return
         outcome, kind, reason = cause_of_death(child, code)
-        in_hand = self._board.slots[child.index].token
-        self._tell_death(
-            {"died": child.name, "outcome": outcome.value, "error": [kind, reason, ""], "in_hand": in_hand}
-        )
-        if code != End.UNABLE and not in_hand:
+        mark = self._board.slots[child.index].mark
+        self._tell_death({"died": child.name, "outcome": outcome.value, "error": [kind, reason, ""], "mark": mark})
+        if code != End.UNABLE and mark <= 0:
             self._report.says("child died", f"Child {child.pid} died: {reason}", pid=child.pid)
         self._delay(child.index, child.started)
 

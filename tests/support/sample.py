@@ -10,6 +10,7 @@ import json
 import logging
 import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -77,6 +78,12 @@ def gate(name: str = "open") -> str:
     wait_for(name)
     note("ended")
     return "through"
+
+
+@queues.job("quiet-gate", timeout=60)
+def quiet_gate() -> None:
+    """Runs until the test makes a file, and writes nothing."""
+    wait_for("open")
 
 
 class Flaky(Job):
@@ -377,5 +384,17 @@ class Secret(Job):
 
 
 queues.register(Flaky, Doomed, SlowMourner, BadMourner, Named, Secret)
+
+
+def push_for_ever(seed: int) -> None:
+    """Push short jobs one by one; print the id of each push that was acknowledged."""
+    chance = random.Random(seed)
+    with app.app_context():
+        while True:
+            for seconds in chance.choices((0, 0.002, 0.05), (70, 22, 8), k=5):
+                print(mark.push(seconds=seconds).id, flush=True)
+            time.sleep(0.01)
+
+
 if app.config.get("SAMPLE_KNOWS_MORE"):
     queues.job("more")(lambda: note("ran"))

@@ -52,16 +52,17 @@ class Run(NamedTuple):
 class Worker:
     """A worker as its user starts it, in a session of its own."""
 
-    def __init__(self, site: Site, arguments: tuple[str, ...]) -> None:
+    def __init__(self, site: Site, arguments: tuple[str, ...], *, piped: bool = False) -> None:
         self.output = site.folder / f"worker-{time.monotonic_ns()}.txt"
         self.errors = self.output.with_suffix(".err")
         with self.output.open("wb") as output, self.errors.open("wb") as errors:
+            self.pipe = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=output) if piped else None
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flask", "--app", "sample", "queues", "work", *arguments],
                 cwd=site.folder,
                 env=site.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=self.pipe.stdin if self.pipe else output,
                 stderr=errors,
                 start_new_session=True,
             )
@@ -115,6 +116,9 @@ class Worker:
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.005)
         self.process.wait(PATIENCE)
+        if self.pipe is not None and self.pipe.stdin is not None:
+            self.pipe.stdin.close()
+            self.pipe.wait(PATIENCE)
 
 
 class Site:
@@ -125,7 +129,6 @@ class Site:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FLASK_")},
             "PYTHONPATH": str(ROOT),
-            "PYTHONWARNINGS": "default",
         }
         shutil.copy(SAMPLE, folder / "sample.py")
         self.configure(**settings)
@@ -192,13 +195,13 @@ class Site:
         """Make the file that waiting jobs wait for."""
         (self.folder / name).touch()
 
-    def work(self, *arguments: str) -> Worker:
+    def work(self, *arguments: str, piped: bool = False) -> Worker:
         """Start a worker and wait until it works."""
-        return self.start(*arguments).ready()
+        return self.start(*arguments, piped=piped).ready()
 
-    def start(self, *arguments: str) -> Worker:
-        """Start a worker."""
-        worker = Worker(self, arguments)
+    def start(self, *arguments: str, piped: bool = False) -> Worker:
+        """Start a worker; `piped`, it writes to no file itself."""
+        worker = Worker(self, arguments, piped=piped)
         self.processes.append(worker)
         return worker
 

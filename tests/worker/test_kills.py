@@ -1,0 +1,204 @@
+"""Whatever is killed, whenever: nothing that was pushed is lost.
+
+Moments and victims come from a seed that is printed; QUEUES_TEST_SEED sets it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from flask_queues import Outcome, Status
+from tests.support.site import Site, Worker, eventually
+
+LEASE = 2.0
+WORKERS = 3
+PROCESSES = 2
+PUSHERS = 2
+#: What one child may have run without having settled it, and so runs again.
+AHEAD = 32
+#: Outcomes of runs that a kill has cut short.
+CUT_SHORT = (Outcome.KILLED, Outcome.LOST)
+
+
+class Pusher:
+    """A process that pushes until it is killed."""
+
+    def __init__(self, site: Site, seed: int) -> None:
+        self.output = site.folder / f"pushed-{time.monotonic_ns()}.txt"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", f"import sample; sample.push_for_ever({seed})"],
+                cwd=site.folder,
+                env=site.environment,
+                stdout=output,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """Kill it, at whatever it is."""
+        self.process.kill()
+        self.process.wait()
+
+    def acknowledged(self) -> list[str]:
+        """Ids of the jobs whose push has returned; a line cut short is none."""
+        return self.output.read_text().split("\n")[:-1]
+
+
+class Havoc:
+    """Workers and pushers at work, and kills among them."""
+
+    def __init__(self, site: Site, seed: int) -> None:
+        self.site = site
+        self.chance = random.Random(seed)
+        self.workers = [self.start() for _ in range(WORKERS)]
+        self.pushers = [Pusher(site, self.chance.randrange(10**6)) for _ in range(PUSHERS)]
+        self.past: list[Pusher] = []
+        self.kills: Counter[str] = Counter()
+        #: Children that may have died with a job in hand.
+        self.victims = 0
+
+    def start(self) -> Worker:
+        return self.site.start("--processes", str(PROCESSES), "--json")
+
+    def go_on(self, seconds: float) -> None:
+        """Kill at random for so long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(self.chance.uniform(0.05, 0.7))
+            kill = self.chance.choice(
+                [self.kill_a_worker, self.kill_a_process, self.kill_a_supervisor, self.kill_a_pusher]
+            )
+            kill(self.chance.randrange(WORKERS))
+            self.kills[kill.__name__] += 1
+
+    def kill_a_worker(self, index: int) -> None:
+        """Everything of a worker, all at once."""
+        self.workers[index].kill_all()
+        self.victims += PROCESSES
+        self.workers[index] = self.start()
+
+    def kill_a_process(self, index: int) -> None:
+        """A child or the keeper."""
+        with suppress(psutil.Error, IndexError, ProcessLookupError):
+            children = psutil.Process(self.workers[index].pid).children()
+            os.kill(self.chance.choice(children).pid, signal.SIGKILL)
+            self.victims += 1
+
+    def kill_a_supervisor(self, index: int) -> None:
+        """The supervisor alone; its children must follow."""
+        worker = self.workers[index]
+        worker.process.kill()
+        worker.wait()
+        eventually(lambda: not worker.session(), 2, "The end of the orphans")
+        self.victims += PROCESSES
+        self.workers[index] = self.start()
+
+    def kill_a_pusher(self, index: int) -> None:
+        """A process that pushes."""
+        index %= PUSHERS
+        self.pushers[index].kill()
+        self.past.append(self.pushers[index])
+        self.pushers[index] = Pusher(self.site, self.chance.randrange(10**6))
+
+    def end(self) -> list[str]:
+        """Kill the pushers, the last kill; returns the ids of all acknowledged jobs."""
+        for pusher in self.pushers:
+            pusher.kill()
+        return [job for pusher in (*self.past, *self.pushers) for job in pusher.acknowledged()]
+
+
+@pytest.fixture
+def seed(capsys) -> int:
+    chosen = int(os.environ.get("QUEUES_TEST_SEED") or random.SystemRandom().randrange(10**6))
+    with capsys.disabled():
+        print(f"\nQUEUES_TEST_SEED={chosen}")
+    return chosen
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [pytest.param(15, id="short"), pytest.param(120, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(300)])],
+)
+def test_nothing_is_lost_whatever_is_killed(make_site, seed, seconds):
+    """Every acknowledged job ends within the lease + 5 s of the last kill; what repeats was in hand at a kill."""
+    site = make_site(QUEUES_LEASE=LEASE)
+    site.manager.counts()
+    havoc = Havoc(site, seed)
+    eventually(lambda: len(site.runs()) > 50)
+    havoc.go_on(seconds)
+
+    acknowledged = havoc.end()
+    eventually(lambda: unfinished(site) == 0, LEASE + 5, "The end of every job")
+
+    print(len(acknowledged), "jobs;", dict(havoc.kills))
+    assert len(acknowledged) == len(set(acknowledged)) > 500
+    runs = Counter(run.job for run in site.runs())
+    repeated = 0
+    for job in acknowledged:
+        record = site.job(job)
+        assert record.status is Status.COMPLETED
+        cut_short = sum(1 for run in record.history if run.outcome in CUT_SHORT)
+        assert 1 <= runs[job] <= 1 + cut_short, record
+        repeated += runs[job] - 1
+    assert repeated <= AHEAD * havoc.victims
+    assert kept_counts(site) == counted(site)
+
+
+def test_a_killed_child_repeats_no_more_than_it_had_claimed(make_site, seed):
+    """Of a long line of short jobs a killed child repeats 32 at most, and all others run once."""
+    site = make_site(QUEUES_LEASE=LEASE)
+    jobs = [handle.id for handle in site.manager.push_many([("mark", {})] * 6000)]
+    worker = site.work()
+    chance = random.Random(seed)
+    kills = 0
+    while unfinished(site) and kills < 5:
+        time.sleep(chance.uniform(0.02, 0.3))
+        kills += kill_the_child(site, worker)
+    assert kills > 0
+    eventually(lambda: unfinished(site) == 0, 30)
+    runs = Counter(run.job for run in site.runs())
+    assert set(runs) == set(jobs)
+    assert sum(runs.values()) - len(jobs) <= AHEAD * kills
+    assert kept_counts(site) == counted(site)
+
+
+def kill_the_child(site: Site, worker: Worker) -> int:
+    """Kill the process that ran the last job; tells whether it was there."""
+    runs = site.runs()
+    try:
+        os.kill(runs[-1].pid, signal.SIGKILL)
+    except (IndexError, ProcessLookupError):
+        return 0
+    return 1
+
+
+def unfinished(site: Site) -> int:
+    statuses = site.manager.counts().statuses
+    return statuses["pending"] + statuses["running"] + statuses["scheduled"]
+
+
+def kept_counts(site: Site) -> dict[tuple[str, str, int], int]:
+    return table(site, "SELECT queue, type, status, n FROM counts WHERE n<>0")
+
+
+def counted(site: Site) -> dict[tuple[str, str, int], int]:
+    return table(site, "SELECT queue, type, status, count(*) FROM jobs GROUP BY 1, 2, 3")
+
+
+def table(site: Site, sql: str) -> dict[tuple[str, str, int], int]:
+    connection = sqlite3.connect(site.database)
+    try:
+        return {tuple(key): n for *key, n in connection.execute(sql)}
+    finally:
+        connection.close()

@@ -1,0 +1,292 @@
+"""How a worker is started, what it writes, when it ends, and what it does without its storage."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flask_queues import Status
+from tests.support.site import eventually
+
+#: What paints a terminal.
+ESCAPE = "\x1b["
+
+
+# --- When it ends -----------------------------------------------------------------------------------------------------
+
+
+def test_once_runs_one_job_and_ends(site):
+    """With --once a worker runs the next job and ends with exit code 0."""
+    first, second = site.push("mark"), site.push("mark")
+    worker = site.start("--once")
+    assert worker.wait() == 0
+    assert site.status(first) is Status.COMPLETED
+    assert site.status(second) is Status.PENDING
+
+
+def test_once_ends_where_nothing_waits(site):
+    """With --once and no job a worker ends, too."""
+    assert site.start("--once").wait() == 0
+
+
+def test_stop_when_empty_runs_all_and_ends(site):
+    """With --stop-when-empty a worker ends when no job waits; what its jobs push is run as well."""
+    parents = [site.push("parent", {"children": 5}) for _ in range(3)]
+    worker = site.start("--stop-when-empty", "--processes", "2")
+    assert worker.wait() == 0
+    children = [child for job in parents for child in site.job(job).result]
+    assert len(children) == 15
+    assert {site.status(child) for child in children} == {Status.COMPLETED}
+    assert site.manager.workers() == []
+
+
+def test_max_time_ends_the_worker_after_its_jobs(site):
+    """After --max-time seconds a worker ends as if it were stopped: jobs in hand finish."""
+    job = site.push("short", {"seconds": 1.5})
+    began = time.monotonic()
+    worker = site.start("--max-time", "0.5")
+    assert worker.wait() == 0
+    assert time.monotonic() - began > 0.5
+    assert site.status(job) is Status.COMPLETED
+
+
+# --- What it writes ---------------------------------------------------------------------------------------------------
+
+
+def test_a_line_a_job_for_people(site):
+    """There is one line for each run, with type, id, time and error, and no colours where no terminal is."""
+    good = site.push("add", {"a": 1})
+    bad = site.push("flaky", {"failures": 1}, backoff=0)
+    discarded = site.push("discard", {"reason": "not today"})
+    worker = site.start("--stop-when-empty")
+    assert worker.wait() == 0
+    site.start("--stop-when-empty").wait()
+    lines = worker.output.read_text().splitlines()
+    assert [line for line in lines if good in line and "completed" in line and "add" in line]
+    assert [line for line in lines if bad in line and "retry" in line and "attempt 1 of the flaky job" in line]
+    assert [line for line in lines if discarded in line and "cancelled" in line and "not today" in line]
+    assert len([line for line in lines if good in line]) == 1
+    assert ESCAPE not in worker.text
+    assert worker.errors.read_text() == ""
+
+
+def test_colours_on_a_terminal(site):
+    """On a terminal the lines have colours."""
+    site.push("add", {"a": 1})
+    main, side = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "sample", "queues", "work", "--stop-when-empty"],
+        cwd=site.folder,
+        env={**site.environment, "TERM": "xterm"},
+        stdout=side,
+        start_new_session=True,
+    )
+    os.close(side)
+    written = b""
+    try:
+        while part := os.read(main, 65536):
+            written += part
+    except OSError:
+        pass  # how Linux says that the other end is closed
+    os.close(main)
+    assert process.wait(20) == 0
+    assert ESCAPE in written.decode()
+
+
+def test_json_lines_for_programs(site):
+    """With --json every line of standard output is an object with a time and an event."""
+    good = site.push("add", {"a": 1})
+    bad = site.push("doomed", {"how": "raise"}, tries=1)
+    worker = site.start("--stop-when-empty", "--json")
+    assert worker.wait() == 0
+    lines = worker.lines
+    for line in lines:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+        assert line["event"]
+    (done,) = [line for line in lines if line.get("job") == good]
+    assert {"event": "completed", "type": "add", "queue": "default", "attempt": 1, "tries": 3}.items() <= done.items()
+    assert 0 <= done["seconds"] < 20
+    (failed,) = [line for line in lines if line.get("job") == bad]
+    assert failed["event"] == "failed"
+    assert failed["error"] == "ValueError: as asked"
+
+
+def test_what_a_job_says_cannot_paint_the_terminal(site):
+    """Control characters in an error or a reason do not reach the terminal as they are."""
+    job = site.push("discard", {"reason": "clear\x1b[2J\r\nscreen"})
+    worker = site.start("--stop-when-empty")
+    assert worker.wait() == 0
+    assert site.job(job).reason == "clear\x1b[2J\r\nscreen"
+    assert "\x1b" not in worker.text
+    assert len([line for line in worker.text.splitlines() if job in line and "screen" in line]) == 1
+
+
+def test_a_worker_whose_output_is_closed_works_on(site):
+    """Whoever read the worker's lines may go away; the jobs are run all the same."""
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "sample", "queues", "work", "--stop-when-empty"],
+        cwd=site.folder,
+        env=site.environment,
+        stdout=writing,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(writing)
+    os.close(reading)
+    jobs = [site.push("add", {"a": 1}) for _ in range(3)]
+    process.wait(20)
+    assert {site.status(job) for job in jobs} <= {Status.COMPLETED, Status.PENDING}
+
+
+# --- Development ------------------------------------------------------------------------------------------------------
+
+
+def test_reload_runs_the_new_code(site):
+    """With --reload a change of the code is what the next job runs."""
+    worker = site.work("--reload")
+    assert site.ended(site.push("add", {"a": 1})).result == 2
+    code = site.folder / "sample.py"
+    code.write_text(code.read_text().replace("return a + b", "return a + b + 1000"))
+    eventually(lambda: worker.text.count("Working on") > 1, 30, "The new start")
+    assert site.ended(site.push("add", {"a": 1})).result == 1002
+    worker.stop()
+
+
+# --- Where it cannot work ---------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_no_database_is_said_in_a_sentence(make_site):
+    """A worker whose storage is something else says so and ends with exit code 1; the file is left alone."""
+    site = make_site()
+    site.database.parent.mkdir()
+    site.database.write_text("This is a diary, and no database. " * 100)
+    before = site.database.read_bytes()
+    worker = site.start()
+    assert worker.wait() == 1
+    assert "is not a SQLite database" in worker.text
+    assert "Traceback" not in worker.text
+    assert len(worker.text.strip().splitlines()) == 1
+    assert site.database.read_bytes() == before
+
+
+def test_a_newer_storage_is_left_alone(make_site):
+    """A worker does not touch what a newer version has written; it names the version and ends."""
+    site = make_site()
+    site.push("add", {"a": 1})
+    site.manager.storage.close()
+    change(site, "PRAGMA user_version=99")
+    worker = site.start()
+    assert worker.wait() == 1
+    assert "format 99" in worker.text
+    assert "Traceback" not in worker.text
+
+
+def test_a_storage_that_becomes_newer_ends_the_worker(site):
+    """Replaced under a running worker by a newer version, the storage is not claimed from; no restart loop."""
+    worker = site.work("--processes", "2", "--max-jobs", "1")
+    site.ended(site.push("short"))
+    change(site, "PRAGMA user_version=99")
+    for child in worker.session():
+        if child != worker.pid:
+            os.kill(child, signal.SIGKILL)
+    assert worker.wait() == 1
+    assert "format 99" in worker.text
+    assert worker.text.count("format 99") <= 4
+
+
+def change(site, sql):
+    connection = sqlite3.connect(site.database)
+    connection.execute(sql)
+    connection.commit()
+    connection.close()
+
+
+# --- A storage that goes away and comes back --------------------------------------------------------------------------
+
+
+def limit_files(worker, size):
+    """Let no file of the worker's processes grow beyond this size, as if the disk were full."""
+    for pid in worker.session():
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def test_a_full_disk_is_said_and_survived(make_site):
+    """While nothing can be written the worker says so and waits; when there is room it goes on, losing nothing."""
+    site = make_site(QUEUES_LEASE=30)
+    gate = site.push("quiet-gate", tries=1)
+    worker = site.work("--processes", "2", "--json", piped=True)
+    eventually(lambda: site.status(gate) is Status.RUNNING)
+    limit_files(worker, 1)
+    site.open()
+    jobs = [site.push("add", {"a": n}) for n in range(20)]
+    eventually(lambda: "problem" in [line["event"] for line in worker.lines], what="The word of the problem")
+    spent = busy_seconds(worker)
+    began = time.monotonic()
+    eventually(lambda: time.monotonic() - began > 2)
+    assert busy_seconds(worker) - spent < 1.5, "It waits in a hot loop."
+    limit_files(worker, resource.RLIM_INFINITY)
+    for job in (gate, *jobs):
+        record = site.ended(job, 30)
+        assert record.status is Status.COMPLETED
+        assert record.attempts == 1
+    problems = [line for line in worker.lines if line["event"] == "problem"]
+    assert len(problems) < 12
+    assert worker.process.poll() is None
+    assert worker.stop() == 0
+
+
+def busy_seconds(worker):
+    """Processor time that the worker's processes have used."""
+    spent = 0.0
+    for pid in worker.session():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        spent += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return spent
+
+
+def test_a_storage_that_is_locked_by_another_program_is_survived(site):
+    """A foreign program may lock the file for a while; the worker goes on afterwards."""
+    worker = site.work()
+    site.ended(site.push("mark"))
+    foreign = sqlite3.connect(site.database, isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    eventually(lambda: "has been locked" in worker.text, 30)
+    foreign.execute("ROLLBACK")
+    foreign.close()
+    assert site.ended(site.push("mark"), 30).status is Status.COMPLETED
+    assert worker.process.poll() is None
+    assert "Traceback" not in worker.text
+
+
+@pytest.mark.parametrize("queues", [(), ("--queue", "default")])
+def test_a_folder_that_is_moved_away_and_back_is_survived(site, queues):
+    """A worker whose folder is gone for a moment, and whose processes begin anew in it, works on when it is back."""
+    worker = site.work(*queues)
+    site.ended(site.push("mark"))
+    site.manager.storage.close()
+    folder = site.database.parent
+    away = folder.with_name("away")
+    folder.rename(away)
+    folder.touch()
+    for child in worker.session():
+        if child != worker.pid:
+            os.kill(child, signal.SIGKILL)
+    eventually(lambda: "cannot be" in worker.text, 30)
+    folder.unlink()
+    away.rename(folder)
+    assert site.ended(site.push("mark"), 30).status is Status.COMPLETED
+    assert worker.process.poll() is None
+    assert "Traceback" not in worker.text
+    assert json.dumps(site.manager.counts().statuses)
