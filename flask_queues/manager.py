@@ -24,7 +24,7 @@ from .errors import (
     ResultNotReady,
     TransitionError,
 )
-from .ids import new_id
+from .ids import is_id, new_id
 from .job import Job
 from .options import LONGEST, Options, Seconds, check_seconds
 from .payload import MAX_RESULT, dump_json
@@ -195,7 +195,7 @@ class Manager:
 
     def find(self, job_id: str) -> JobRecord:
         """Return a job; raises `JobNotFound`."""
-        record = self.storage.get(job_id)
+        record = self.storage.get(checked_id(job_id))
         if record is None:
             raise not_found(job_id)
         return record
@@ -271,7 +271,7 @@ class Manager:
 
         A running job gets the exception within about a second and is killed after `QUEUES_GRACE`.
         """
-        status = self.storage.cancel(job_id, reason)
+        status = self.storage.cancel(checked_id(job_id), reason)
         if status is None:
             raise not_found(job_id)
         return not status.final
@@ -281,7 +281,7 @@ class Manager:
 
         Raises `JobNotFound`, or `TransitionError` in any other status.
         """
-        status = self.storage.retry(job_id)
+        status = self.storage.retry(checked_id(job_id))
         if status is None:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
@@ -299,7 +299,7 @@ class Manager:
 
     def delete(self, job_id: str) -> None:
         """Delete a job with its log; raises `JobNotFound`, or `TransitionError` while it runs."""
-        status = self.storage.delete(job_id)
+        status = self.storage.delete(checked_id(job_id))
         if status is None:
             raise not_found(job_id)
         if status is Status.RUNNING:
@@ -466,6 +466,13 @@ def spread_over(options: Options, seconds: float, n: int, total: int) -> Options
 def milliseconds(seconds: float | None) -> int | None:
     """Write a time span as the storage takes it."""
     return None if seconds is None else round(min(seconds, LONGEST) * 1000)
+
+
+def checked_id(job_id: str) -> str:
+    """Return what may be an id; what cannot be one was never stored, and may not even be text."""
+    if not is_id(job_id):
+        raise not_found(job_id)
+    return job_id
 
 
 def not_found(job_id: str) -> JobNotFound:
