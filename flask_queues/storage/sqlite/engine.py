@@ -74,16 +74,15 @@ UPDATE jobs SET status=:status, stamp=:stamp, due=coalesce(:due, due), ended=:no
     history=:history, alone=max(alone, :alone), cancel=NULL
 WHERE seq=:seq
 """
-DUE = "SELECT seq, queue, type FROM jobs WHERE status=2 AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
-DUE_IN_QUEUE = """
-SELECT seq, queue, type FROM jobs WHERE queue=? AND status=2 AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?
-"""
+DUE = "SELECT seq, queue, type FROM jobs WHERE status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
+DUE_IN_QUEUE = "SELECT seq, queue, type FROM jobs WHERE queue=? AND status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
 PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=? WHERE seq=?"
-NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 AND status<>1 ORDER BY stamp LIMIT 1"
+NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
 RELEASE = "UPDATE jobs SET held=NULL WHERE held=?"
 READY = "SELECT 1 FROM jobs WHERE queue=? AND status=0 AND held IS NULL LIMIT 1"
-OLD = "SELECT seq FROM jobs WHERE status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
-OLD_IN_QUEUE = "SELECT seq FROM jobs WHERE queue=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?"
+OLD = """
+SELECT seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?
+"""
 TOKENS = "UPDATE meta SET value=value+? WHERE name='token' RETURNING value"
 COUNT = """
 INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
@@ -570,13 +569,9 @@ def old_ones(db: sqlite3.Connection, numbers: Sequence[int], until: int, queue: 
     """Read which jobs have been in one of these statuses since before a moment."""
     seqs: list[int] = []
     for number in numbers:
-        room = limit - len(seqs)
-        rows = (
-            db.execute(OLD, (number, until, room))
-            if queue is None
-            else db.execute(OLD_IN_QUEUE, (queue, number, until, room))
-        )
-        seqs += [row[0] for row in rows.fetchall()]
+        for line in listing.lines(db, number, queue):
+            rows = db.execute(OLD, (*line, number, until, limit - len(seqs)))
+            seqs += [row[0] for row in rows.fetchall()]
     return seqs
 
 

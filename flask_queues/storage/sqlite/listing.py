@@ -1,10 +1,8 @@
-"""Pages of jobs: each status is one walk along an index, and the walks are merged."""
+"""Pages of jobs: walks along one index, a line (queue and type) and a status each, that are merged."""
 
 from __future__ import annotations
 
-import heapq
 import sqlite3
-from collections.abc import Iterator
 from typing import Any
 
 from ...record import Page
@@ -13,6 +11,18 @@ from .rows import COLUMNS, NUMBERS, RUNNING, STATUSES, record
 
 #: How many rows a filter without an index looks at before it offers to go on.
 LOOK_AT = 10_000
+
+LINES = """
+SELECT queue, type FROM counts WHERE status=?1 AND n>0 AND (?2 IS NULL OR queue=?2) AND (?3 IS NULL OR type=?3)
+"""
+WALK = """
+SELECT stamp, seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND (stamp,seq)<(?,?)
+ORDER BY stamp DESC, seq DESC LIMIT ?
+"""
+RUNNING_ONES = """
+SELECT stamp, seq FROM jobs WHERE status=1 AND (?1 IS NULL OR queue=?1) AND (?2 IS NULL OR type=?2)
+    AND (stamp,seq)<(?3,?4) ORDER BY stamp DESC, seq DESC LIMIT ?5
+"""
 
 Position = tuple[int, int]
 Row = tuple[Any, ...]
@@ -38,67 +48,32 @@ def read_position(text: str | None) -> Position:
 
 def merged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
     """Merge the walks of all wanted statuses."""
-    limit = query.limit
-    numbers = {NUMBERS[status] for status in query.statuses or STATUSES}
-    walks = [walk(connection, query, number, before) for number in numbers]
-    rows: list[Row] = []
-    stopped = [end for _, end in walks if end is not None]
-    horizon = max(stopped, default=(-1, -1))
-    for row in heapq.merge(*(rows_ for rows_, _ in walks), key=lambda row: (-row[0], -row[1])):
-        if (row[0], row[1]) < horizon:
-            break
-        if len(rows) == limit:
-            return rows, (rows[-1][0], rows[-1][1])
-        rows.append(row)
-    return rows, horizon if stopped else None
+    places: list[Position] = []
+    for number in {NUMBERS[status] for status in query.statuses or STATUSES}:
+        places += running(connection, query, before) if number == RUNNING else walk(connection, query, number, before)
+    places.sort(reverse=True)
+    rows = [row_at(connection, seq) for _, seq in places[: query.limit]]
+    return rows, places[query.limit - 1] if len(places) > query.limit else None
 
 
-def walk(
-    connection: sqlite3.Connection, query: Query, number: int, before: Position
-) -> tuple[list[Row], Position | None]:
-    """Read up to a page of one status, and where it stopped short of the end (None: it did not)."""
-    if query.queue is not None and query.type is not None and number != RUNNING:
-        return filtered(connection, query, number, before)
-    sql, parameters = statement(query, number)
-    rows = connection.execute(sql, (*parameters, *before, query.limit + 1)).fetchall()
-    if len(rows) > query.limit:
-        return rows[: query.limit], (rows[query.limit - 1][0], rows[query.limit - 1][1])
-    return rows, None
+def walk(connection: sqlite3.Connection, query: Query, number: int, before: Position) -> list[Position]:
+    """Walk each line that has jobs of this status, one more than a page of each."""
+    places: list[Position] = []
+    for line in lines(connection, number, query.queue, query.type):
+        places += connection.execute(WALK, (*line, number, *before, query.limit + 1)).fetchall()
+    return places
 
 
-def filtered(
-    connection: sqlite3.Connection, query: Query, number: int, before: Position
-) -> tuple[list[Row], Position | None]:
-    """Walk one queue for one type: no index holds both, so the walk is bounded."""
-    keys = connection.execute(
-        "SELECT stamp, seq, type FROM jobs WHERE queue=? AND status=? AND status<>1 AND (stamp,seq)<(?,?) "
-        "ORDER BY stamp DESC, seq DESC LIMIT ?",
-        (query.queue, number, *before, LOOK_AT),
-    ).fetchall()
-    rows: list[Row] = []
-    for stamp, seq, type_ in keys:
-        if type_ == query.type:
-            rows.append(row_at(connection, seq))
-            if len(rows) == query.limit:
-                return rows, (stamp, seq)
-    return rows, (keys[-1][0], keys[-1][1]) if len(keys) == LOOK_AT else None
+def lines(
+    connection: sqlite3.Connection, number: int, queue: str | None = None, type_: str | None = None
+) -> list[tuple[str, str]]:
+    """Tell from the kept counts which queues hold jobs of which type in a status that is not running."""
+    return connection.execute(LINES, (number, queue, type_)).fetchall()
 
 
-def statement(query: Query, number: int) -> tuple[str, tuple[Any, ...]]:
-    """The statement that walks one status along the index of its filter."""
-    head = f"SELECT stamp, seq, {COLUMNS} FROM jobs"  # noqa: S608 - no value of a user is in it
-    tail = "AND (stamp,seq)<(?,?) ORDER BY stamp DESC, seq DESC LIMIT ?"
-    if number == RUNNING:
-        return (
-            f"{head} WHERE status=1 AND (?1 IS NULL OR queue=?1) AND (?2 IS NULL OR type=?2) "
-            "AND (stamp,seq)<(?3,?4) ORDER BY stamp DESC, seq DESC LIMIT ?5",
-            (query.queue, query.type),
-        )
-    if query.queue is not None:
-        return f"{head} WHERE queue=? AND status=? AND status<>1 {tail}", (query.queue, number)
-    if query.type is not None:
-        return f"{head} WHERE type=? AND status=? AND status<>1 {tail}", (query.type, number)
-    return f"{head} WHERE status=? AND status<>1 {tail}", (number,)
+def running(connection: sqlite3.Connection, query: Query, before: Position) -> list[Position]:
+    """Look at all running jobs, which are few."""
+    return connection.execute(RUNNING_ONES, (query.queue, query.type, *before, query.limit + 1)).fetchall()
 
 
 def tagged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
@@ -134,11 +109,3 @@ def row_at(connection: sqlite3.Connection, seq: int) -> Row:
         (seq,),
     ).fetchone()
     return row
-
-
-def every_statement() -> Iterator[str]:
-    """Every statement of a list, for the test that no list scans the jobs."""
-    for queue in (None, "q"):
-        for type_ in (None, "t"):
-            for number in range(len(STATUSES)):
-                yield statement(Query(queue=queue, type=type_), number)[0]

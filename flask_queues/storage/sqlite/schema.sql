@@ -35,9 +35,10 @@ CREATE UNIQUE INDEX jobs_id ON jobs (id);
 CREATE INDEX jobs_ready ON jobs (queue, priority DESC, due) WHERE status = 0 AND held IS NULL;
 CREATE INDEX jobs_running ON jobs (worker) WHERE status = 1;
 CREATE INDEX jobs_held ON jobs (held) WHERE held IS NOT NULL;
-CREATE INDEX jobs_status ON jobs (status, stamp) WHERE status <> 1;
-CREATE INDEX jobs_queue ON jobs (queue, status, stamp) WHERE status <> 1;
-CREATE INDEX jobs_type ON jobs (type, status, stamp) WHERE status <> 1;
+CREATE INDEX jobs_due ON jobs (stamp) WHERE status = 2;
+CREATE INDEX jobs_due_in_queue ON jobs (queue, stamp) WHERE status = 2;
+-- The only one for lists: `counts` tells which lines there are, and each is walked.
+CREATE INDEX jobs_line ON jobs (queue, type, status, stamp) WHERE status <> 1;
 
 CREATE TABLE tags (tag TEXT, job INTEGER, PRIMARY KEY (tag, job)) WITHOUT ROWID;
 
