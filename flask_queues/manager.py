@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from flask import Flask, current_app
@@ -50,6 +51,8 @@ logger = logging.getLogger("flask_queues")
 #: Jobs that one call of the storage takes; more are pushed in several.
 PUSH_SLICE = 500
 PURGE_SLICE = 500
+#: For so long a worker that vanished is shown as lost.
+VANISHED = timedelta(hours=1)
 
 
 class JobHandle:
@@ -395,6 +398,13 @@ class Manager:
     def forget_worker(self, name: str) -> None:
         """Take a worker that stops off the list."""
         self.storage.forget_worker(name)
+
+    def forget_vanished(self) -> None:
+        """Take workers off the list that were killed so long ago that nobody asks for them any more."""
+        until = datetime.now(timezone.utc) - VANISHED
+        for worker in self.workers():
+            if worker.heartbeat < until:
+                self.forget_worker(worker.name)
 
     def pending(self, queues: Sequence[str] = ()) -> bool:
         """Whether a claim from these queues, or from any, may find a job now."""

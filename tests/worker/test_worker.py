@@ -415,6 +415,22 @@ def test_the_children_die_with_their_supervisor(site):
     assert site.ended(job).status is Status.COMPLETED
 
 
+def test_a_killed_worker_is_shown_as_lost_and_then_forgotten(site):
+    """A worker that was killed stays on the list for an hour; the next one's keeper takes it off then."""
+    killed = site.work()
+    eventually(lambda: site.manager.workers())
+    killed.kill_all()
+    other = site.work("--queue", "a")
+    eventually(lambda: len(site.manager.workers()) == 2)
+    other.stop()
+    (lost,) = site.manager.workers()
+    assert lost.pid == killed.pid
+    with site.manager.storage._database.write() as db:
+        db.execute("UPDATE workers SET heartbeat=heartbeat-3600000")
+    last = site.work()
+    eventually(lambda: [worker.pid for worker in site.manager.workers()] == [last.pid])
+
+
 def test_a_killed_keeper_is_replaced(site):
     """Leases go on being extended when the keeper is killed: a long job is not lost for it."""
     job = site.push("gate")
