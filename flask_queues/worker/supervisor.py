@@ -202,8 +202,6 @@ class Supervisor:
         pid = fork(live, self._lifeline[0])
         self._keeper = Child(pid, process_name(pid, int(time.time())), KEEPER)
         self._tell_children()
-        recent = time.monotonic() - 2 * self._manager.config.lease
-        self._deaths = [(at, notice) for at, notice in self._deaths if at > recent]
         for _, notice in self._deaths:
             mouth.say(notice)
 
@@ -268,7 +266,10 @@ class Supervisor:
 
     def _tell_death(self, notice: Notice) -> None:
         """Tell of a death, and again to the next keeper: this one may not have got to it."""
-        self._deaths.append((time.monotonic(), notice))
+        now = time.monotonic()
+        recent = now - 2 * self._manager.config.lease
+        self._deaths = [(at, known) for at, known in self._deaths if at > recent]
+        self._deaths.append((now, notice))
         self._mouth.say(notice)
 
     # The end
