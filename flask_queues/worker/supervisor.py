@@ -21,7 +21,7 @@ from .lives import child_life, keeper_life
 from .loop import KILL_AFTER, End
 from .notices import OVER, Mouth, Notice
 from .plan import Plan, this_worker
-from .process import fork, kill_group, memory_of, process_name, signal_name
+from .process import fork, kill_group, memory_of, process_name, share_memory, signal_name
 from .report import Report
 
 #: Seconds between two looks at deadlines, and at memory.
@@ -78,6 +78,7 @@ class Supervisor:
     def run(self) -> int:
         """Work until told to stop, or until there is nothing left to do; returns the exit code."""
         self._manager.storage.close()
+        share_memory()
         self._take_signals()
         while not self._done():
             self._start_missing()
