@@ -16,7 +16,7 @@ from .memory import shares
 from .ours import UNLIMITED, FlaskQueues
 from .rounds import Contender, Figure, Group, alternate
 from .stock import Stocked
-from .system import STARTS, System, drain_rate, running
+from .system import STARTS, System, drain_rate, gave_up, running
 from .theirs import Huey
 
 
@@ -163,7 +163,7 @@ def wait_for_start(system: System, number: int) -> int:
             if int(began) == number:
                 return int(at)
         time.sleep(0.002)
-    raise RuntimeError(f"{system.name} did not begin job {number} within 30 s.")
+    raise gave_up(system)
 
 
 def size(settings: Settings) -> Group:

@@ -115,7 +115,12 @@ def watch(
     until = time.monotonic() + PATIENCE
     while not enough(left := system.waiting(connection)):
         if worker.poll() is not None or time.monotonic() > until:
-            log = (system.folder / "worker.log").read_text("utf-8", "replace")
-            raise RuntimeError(f"The worker of {system.name} did not do its work:\n{log[-2000:]}")
+            raise gave_up(system)
         time.sleep(LOOK)
     return left
+
+
+def gave_up(system: System) -> RuntimeError:
+    """Say what the worker said that did not do its work."""
+    log = (system.folder / "worker.log").read_text("utf-8", "replace")
+    return RuntimeError(f"The worker of {system.name} did not do its work:\n{log[-2000:]}")

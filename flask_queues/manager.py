@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from flask import Flask, current_app
@@ -24,7 +25,7 @@ from .errors import (
     ResultNotReady,
     TransitionError,
 )
-from .ids import new_id
+from .ids import is_id, new_id
 from .job import Job
 from .options import LONGEST, Options, Seconds, check_seconds
 from .payload import MAX_RESULT, dump_json
@@ -50,6 +51,8 @@ logger = logging.getLogger("flask_queues")
 #: Jobs that one call of the storage takes; more are pushed in several.
 PUSH_SLICE = 500
 PURGE_SLICE = 500
+#: For so long a worker that vanished is shown as lost.
+VANISHED = timedelta(hours=1)
 
 
 class JobHandle:
@@ -195,7 +198,7 @@ class Manager:
 
     def find(self, job_id: str) -> JobRecord:
         """Return a job; raises `JobNotFound`."""
-        record = self.storage.get(job_id)
+        record = self.storage.get(checked_id(job_id))
         if record is None:
             raise not_found(job_id)
         return record
@@ -271,7 +274,7 @@ class Manager:
 
         A running job gets the exception within about a second and is killed after `QUEUES_GRACE`.
         """
-        status = self.storage.cancel(job_id, reason)
+        status = self.storage.cancel(checked_id(job_id), reason)
         if status is None:
             raise not_found(job_id)
         return not status.final
@@ -281,7 +284,7 @@ class Manager:
 
         Raises `JobNotFound`, or `TransitionError` in any other status.
         """
-        status = self.storage.retry(job_id)
+        status = self.storage.retry(checked_id(job_id))
         if status is None:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
@@ -299,7 +302,7 @@ class Manager:
 
     def delete(self, job_id: str) -> None:
         """Delete a job with its log; raises `JobNotFound`, or `TransitionError` while it runs."""
-        status = self.storage.delete(job_id)
+        status = self.storage.delete(checked_id(job_id))
         if status is None:
             raise not_found(job_id)
         if status is Status.RUNNING:
@@ -396,6 +399,13 @@ class Manager:
         """Take a worker that stops off the list."""
         self.storage.forget_worker(name)
 
+    def forget_vanished(self) -> None:
+        """Take workers off the list that were killed so long ago that nobody asks for them any more."""
+        until = datetime.now(timezone.utc) - VANISHED
+        for worker in self.workers():
+            if worker.heartbeat < until:
+                self.forget_worker(worker.name)
+
     def pending(self, queues: Sequence[str] = ()) -> bool:
         """Whether a claim from these queues, or from any, may find a job now."""
         return self.storage.pending(self.queue_order(queues))
@@ -466,6 +476,13 @@ def spread_over(options: Options, seconds: float, n: int, total: int) -> Options
 def milliseconds(seconds: float | None) -> int | None:
     """Write a time span as the storage takes it."""
     return None if seconds is None else round(min(seconds, LONGEST) * 1000)
+
+
+def checked_id(job_id: str) -> str:
+    """Return what may be an id; what cannot be one was never stored, and may not even be text."""
+    if not is_id(job_id):
+        raise not_found(job_id)
+    return job_id
 
 
 def not_found(job_id: str) -> JobNotFound:

@@ -145,6 +145,8 @@ def read_payload(text: str) -> dict[str, Any]:
     """Read the arguments, from standard input where the text is a dash."""
     try:
         payload = json.loads(sys.stdin.read() if text == "-" else text)
+    except RecursionError as error:
+        raise PayloadError("--payload is nested too deeply.") from error
     except ValueError as error:
         raise PayloadError(f"--payload is not JSON: {error}.") from error
     if not isinstance(payload, dict):

@@ -10,6 +10,7 @@ from flask.cli import with_appcontext
 
 from ..config import check_queue_name
 from ..manager import current_queues
+from ..options import check_seconds
 from ..record import Status
 from .jobs import NOTHING_MATCHED, finish
 
@@ -22,6 +23,7 @@ from .jobs import NOTHING_MATCHED, finish
 @with_appcontext
 def clear(hours: float, completed: bool, failed: bool, cancelled: bool) -> None:
     """Delete ended jobs with their logs; all of them, or those of the statuses named."""
+    check_seconds("--hours", hours * 3600)
     named = {Status.COMPLETED: completed, Status.FAILED: failed, Status.CANCELLED: cancelled}
     statuses = [status for status, wanted in named.items() if wanted] or list(named)
     counts = current_queues.counts().statuses

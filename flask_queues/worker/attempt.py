@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import inspect
@@ -10,7 +9,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NoReturn
 
 from .. import transitions
@@ -82,7 +81,7 @@ class Attempt:
         job = self._new_job()
         with leaving_forks(), self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
             result = job.handle(**self.payload)
-            return asyncio.run(result) if inspect.iscoroutine(result) else result
+            return run_coroutine(result) if inspect.iscoroutine(result) else result
 
     def _raise_swallowed(self) -> None:
         """An interrupt that the job caught has ended it all the same."""
@@ -131,6 +130,13 @@ class Attempt:
     def record(self) -> JobRecord:
         """Read the job as it is stored now."""
         return self._manager.find(self.claim.id)
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run an `async def handle` to its end."""
+    import asyncio  # costs memory that most workers never need
+
+    return asyncio.run(coroutine)
 
 
 @contextlib.contextmanager

@@ -25,6 +25,8 @@ from .report import Report
 
 #: Seconds between heartbeats, unless the lease asks for more.
 HEARTBEAT = 1.0
+#: Seconds between two looks at which workers have vanished.
+ROLL_CALL = 60.0
 #: Seconds after a change in which changes are asked for often, and how seldom (s) after it.
 LIVELY = 1.0
 QUIET_INTERVAL = 0.005
@@ -56,6 +58,7 @@ class Keeper:
         self._watcher = manager.watcher()
         self._beat = min(HEARTBEAT, manager.config.lease / 3)
         self._next_beat = 0.0
+        self._next_roll_call = 0.0
         self._stale = True
         self._changed_at = 0.0
         self._due_at: float | None = None
@@ -152,6 +155,9 @@ class Keeper:
         if self._manager.release_held():
             self._stale = True
             self._wake_one()  # before a worker that does not know the type sees it, and holds it again
+        if now >= self._next_roll_call:
+            self._next_roll_call = now + ROLL_CALL
+            self._manager.forget_vanished()
         self._manager.retain()
         self._manager.maintain()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import ctypes
+import gc
 import os
 import signal
 import socket
@@ -22,6 +23,12 @@ BROKEN = 70
 def process_name(pid: int, start: int) -> str:
     """`host:pid:start`, which no other process has or had."""
     return f"{socket.gethostname()}:{pid}:{start}"
+
+
+def share_memory() -> None:
+    """Prepare for forks: the garbage collector's marks would make each child copy all that is loaded."""
+    gc.collect()
+    gc.freeze()
 
 
 def fork(run: Callable[[], int], lifeline: int) -> int:

@@ -21,7 +21,7 @@ from .lives import child_life, keeper_life
 from .loop import KILL_AFTER, End
 from .notices import OVER, Mouth, Notice
 from .plan import Plan, this_worker
-from .process import fork, kill_group, memory_of, process_name, signal_name
+from .process import fork, kill_group, memory_of, process_name, share_memory, signal_name
 from .report import Report
 
 #: Seconds between two looks at deadlines, and at memory.
@@ -78,6 +78,7 @@ class Supervisor:
     def run(self) -> int:
         """Work until told to stop, or until there is nothing left to do; returns the exit code."""
         self._manager.storage.close()
+        share_memory()
         self._take_signals()
         while not self._done():
             self._start_missing()
@@ -202,8 +203,6 @@ class Supervisor:
         pid = fork(live, self._lifeline[0])
         self._keeper = Child(pid, process_name(pid, int(time.time())), KEEPER)
         self._tell_children()
-        recent = time.monotonic() - 2 * self._manager.config.lease
-        self._deaths = [(at, notice) for at, notice in self._deaths if at > recent]
         for _, notice in self._deaths:
             mouth.say(notice)
 
@@ -268,7 +267,10 @@ class Supervisor:
 
     def _tell_death(self, notice: Notice) -> None:
         """Tell of a death, and again to the next keeper: this one may not have got to it."""
-        self._deaths.append((time.monotonic(), notice))
+        now = time.monotonic()
+        recent = now - 2 * self._manager.config.lease
+        self._deaths = [(at, known) for at, known in self._deaths if at > recent]
+        self._deaths.append((now, notice))
         self._mouth.say(notice)
 
     # The end

@@ -372,12 +372,12 @@ class Named(Job):
     name = LazyName("A lazy name")
 
     def handle(self) -> str:
-        return current_app.extensions["queues"].jobs["named"].name
+        return str(current_app.extensions["queues"].jobs["named"].name)
 
 
 class Secret(Job):
     type = "secret"
-    sensitive = {"card"}
+    sensitive = frozenset({"card"})
 
     def handle(self, card: str, name: str) -> None:
         """Nothing to do."""

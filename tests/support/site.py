@@ -28,7 +28,7 @@ SAMPLE = Path(__file__).with_name("sample.py")
 PATIENCE = 20.0
 
 
-def eventually(probe: Callable[[], T], timeout: float = PATIENCE, what: str = "") -> T:
+def eventually(probe: Callable[[], T | None], timeout: float = PATIENCE, what: str = "") -> T:
     """Return the first true answer; fail if there is none within so many seconds."""
     until = time.monotonic() + timeout
     while True:

@@ -248,15 +248,16 @@ def test_a_memory_limit_below_a_childs_own_need_is_said_once(make_site):
         job = site.push("short")
         assert site.ended(job).status is Status.COMPLETED
         pids.add(site.runs(job)[0].pid)
-        seen = heartbeats(site)
-        eventually(lambda seen=seen: heartbeats(site) > seen)
+        eventually_beats(site)
     assert worker.text.count("needs") == 1
     assert "replaced after its job" not in worker.text
     assert len(pids) <= 2
 
 
-def heartbeats(site):
-    return [worker.heartbeat for worker in site.manager.workers()]
+def eventually_beats(site):
+    """Wait for the worker's next sign of life."""
+    (before,) = [worker.heartbeat for worker in site.manager.workers()]
+    eventually(lambda: [worker.heartbeat for worker in site.manager.workers()] > [before])
 
 
 def test_a_child_is_replaced_after_so_many_jobs(site):
@@ -350,9 +351,14 @@ def test_a_worker_that_is_stopped_while_it_starts_stops_soon(make_site):
     site = make_site(QUEUES_GRACE=600)
     for pause in (0.0, 0.002, 0.004, 0.006, 0.01):
         worker = site.work("--processes", "3")
-        eventually(lambda worker=worker: len(worker.session()) > 1)
+        eventually_begins(worker)
         time.sleep(pause)
         assert worker.stop(timeout=8) == 0
+
+
+def eventually_begins(worker):
+    """Wait for the first child to be born."""
+    eventually(lambda: len(worker.session()) > 1)
 
 
 # --- Death ------------------------------------------------------------------------------------------------------------
@@ -377,7 +383,7 @@ def test_a_killed_childs_job_goes_on_at_once_on_another(make_site):
 
 def test_a_poison_job_fails_and_harms_no_innocent(site):
     """A job that kills its process fails after its tries; jobs claimed together with it lose none."""
-    warm = [("mixed", {}) for _ in range(50)]
+    warm: list[tuple[str, dict[str, bool]]] = [("mixed", {}) for _ in range(50)]
     mixed = [("mixed", {"poison": n % 40 == 20}) for n in range(160)]
     site.work("--processes", "2")
     for handle in site.manager.push_many(warm):
@@ -407,6 +413,22 @@ def test_the_children_die_with_their_supervisor(site):
     site.work()
     site.open()
     assert site.ended(job).status is Status.COMPLETED
+
+
+def test_a_killed_worker_is_shown_as_lost_and_then_forgotten(site):
+    """A worker that was killed stays on the list for an hour; the next one's keeper takes it off then."""
+    killed = site.work()
+    eventually(lambda: site.manager.workers())
+    killed.kill_all()
+    other = site.work("--queue", "a")
+    eventually(lambda: len(site.manager.workers()) == 2)
+    other.stop()
+    (lost,) = site.manager.workers()
+    assert lost.pid == killed.pid
+    with site.manager.storage._database.write() as db:
+        db.execute("UPDATE workers SET heartbeat=heartbeat-3600000")
+    last = site.work()
+    eventually(lambda: [worker.pid for worker in site.manager.workers()] == [last.pid])
 
 
 def test_a_killed_keeper_is_replaced(site):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import sqlite3
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from ...record import Page
@@ -11,6 +14,8 @@ from .rows import COLUMNS, NUMBERS, RUNNING, STATUSES, record
 
 #: How many rows a filter without an index looks at before it offers to go on.
 LOOK_AT = 10_000
+#: How many jobs of a line are read at first.
+FIRST_LOOK = 8
 
 LINES = """
 SELECT queue, type FROM counts WHERE status=?1 AND n>0 AND (?2 IS NULL OR queue=?2) AND (?3 IS NULL OR type=?3)
@@ -48,20 +53,28 @@ def read_position(text: str | None) -> Position:
 
 def merged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
     """Merge the walks of all wanted statuses."""
-    places: list[Position] = []
+    walks: list[Iterable[Position]] = []
     for number in {NUMBERS[status] for status in query.statuses or STATUSES}:
-        places += running(connection, query, before) if number == RUNNING else walk(connection, query, number, before)
-    places.sort(reverse=True)
+        if number == RUNNING:
+            walks.append(running(connection, query, before))
+        else:
+            found = lines(connection, number, query.queue, query.type)
+            walks += [walk(connection, line, number, before) for line in found]
+    places = list(islice(heapq.merge(*walks, reverse=True), query.limit + 1))
     rows = [row_at(connection, seq) for _, seq in places[: query.limit]]
     return rows, places[query.limit - 1] if len(places) > query.limit else None
 
 
-def walk(connection: sqlite3.Connection, query: Query, number: int, before: Position) -> list[Position]:
-    """Walk each line that has jobs of this status, one more than a page of each."""
-    places: list[Position] = []
-    for line in lines(connection, number, query.queue, query.type):
-        places += connection.execute(WALK, (*line, number, *before, query.limit + 1)).fetchall()
-    return places
+def walk(connection: sqlite3.Connection, line: tuple[str, str], number: int, before: Position) -> Iterator[Position]:
+    """Walk one line of one status; of many lines a page needs but a few jobs of each."""
+    limit = FIRST_LOOK
+    while True:
+        places: list[Position] = connection.execute(WALK, (*line, number, *before, limit)).fetchall()
+        yield from places
+        if len(places) < limit:
+            return
+        before = places[-1]
+        limit *= 8
 
 
 def lines(
