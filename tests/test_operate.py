@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_queues import JobCancelled, JobFailed, JobNotFound, Queues, Status, TransitionError, transitions
+from flask_queues import JobCancelled, JobFailed, JobNotFound, OptionError, Queues, Status, TransitionError, transitions
 from flask_queues.manager import Manager
 from flask_queues.storage.base import Claim, Settlement, Wanted
 
@@ -144,6 +144,12 @@ def test_flush_deletes_everything_but_running_jobs(queues: Queues) -> None:
     assert queues.flush() == 699
     assert queues.counts().statuses["running"] == 1
     assert queues.find(running.id).status is Status.RUNNING
+
+
+def test_a_page_continues_only_where_one_ended(queues: Queues) -> None:
+    """A place that no page gave is refused in words."""
+    with pytest.raises(OptionError, match="after: 'nonsense' is not where a page ended"):
+        queues.jobs_of(after="nonsense")
 
 
 def test_the_walk_through_all_jobs_shows_each_once(queues: Queues) -> None:

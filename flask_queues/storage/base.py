@@ -125,7 +125,7 @@ class Query(NamedTuple):
     #: Empty means all.
     statuses: Sequence[Status] = ()
     limit: int = 50
-    #: Where the page before ended.
+    #: Where the page before ended; anything else raises `OptionError`.
     after: str | None = None
 
 
@@ -247,7 +247,7 @@ class Storage(ABC):
 
     @abstractmethod
     def retry(self, job_id: str) -> Status | None:
-        """Make a failed or cancelled job pending with all its tries before it, or a scheduled one due.
+        """Make a failed, cancelled or scheduled job pending, with all its tries before it and no expiry.
 
         Returns the status it had, None where there is no such job. Any other status stays.
         """

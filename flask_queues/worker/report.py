@@ -26,7 +26,11 @@ COLOURS = {
     "killed": "red",
     "timed out": "red",
 }
+#: Columns that line up as long as names are not longer.
 WORD_WIDTH = 10
+TYPE_WIDTH = 20
+QUEUE_WIDTH = 8
+DURATION_WIDTH = 7
 
 Style = Callable[..., str]
 
@@ -118,12 +122,12 @@ def job_line(now: str, fields: dict[str, Any], style: Style) -> str:
     parts = [
         style(now, dim=True),
         style(f"{event:{WORD_WIDTH}}", fg=COLOURS.get(event), bold=event == "failed"),
-        fields["type"],
         style(fields["job"], dim=True),
-        style(f"in {fields['queue']}", dim=True),
+        f"{fields['type']:{TYPE_WIDTH}}",
+        style(f"in {fields['queue']:{QUEUE_WIDTH}}", dim=True),
     ]
     if "seconds" in fields:
-        parts.append(duration(fields["seconds"]))
+        parts.append(f"{duration(fields['seconds']):>{DURATION_WIDTH}}")
     if fields.get("attempt", 1) > 1 or event == "retry":
         parts.append(f"attempt {fields['attempt']} of {fields['tries']}")
     if "again_in" in fields:

@@ -75,11 +75,11 @@ ENDS = st.fixed_dictionaries(
 )
 WANTED = st.builds(
     Wanted,
-    queues=st.sampled_from([["q"], ["r"], ["q", "r"], ["r", "q"], []]),
-    types=st.sets(TYPES),
+    queues=st.sampled_from([["q", "r"], ["q"], ["r"], ["r", "q"], []]),
+    types=st.sampled_from([("t", "u", "short"), ("t", "short"), ("u",), ("short",), ()]),
     lease=st.just(LEASE),
     limit=st.integers(1, 4),
-    short=st.sampled_from([(), ("short",), ("short", "t")]),
+    short=st.sampled_from([("short", "t", "u"), ("short",), ()]),
 )
 
 
@@ -120,7 +120,7 @@ class StorageMachine(RuleBasedStateMachine):
 
     # Rules
 
-    @rule(jobs=st.lists(NEW, max_size=4))
+    @rule(jobs=st.lists(NEW, min_size=1, max_size=6))
     def push(self, jobs: list[NewJob]) -> None:
         """Push some jobs, of which some are there already."""
         now = self.clock.now()
@@ -128,12 +128,23 @@ class StorageMachine(RuleBasedStateMachine):
 
     @rule(
         worker=WORKERS,
-        which=st.lists(st.tuples(st.integers(0, 30), ENDS), max_size=3),
+        which=st.lists(st.tuples(st.integers(0, 7), ENDS), max_size=3),
         wanted=st.none() | WANTED,
     )
     def step(self, worker: str, which: list[tuple[int, dict[str, Any]]], wanted: Wanted | None) -> None:
         """Settle some claims, in force or not, and claim."""
-        settled = [settlement(self.claims[-1 - n], end) for n, end in which if n < len(self.claims)]
+        recent = self.claims[::-1]
+        settled = [settlement(recent[n % len(recent)], end) for n, end in which if recent]
+        self.settle_and_claim(worker, settled, wanted)
+
+    @rule(worker=WORKERS, end=ENDS, wanted=WANTED)
+    def work_on(self, worker: str, end: dict[str, Any], wanted: Wanted) -> None:
+        """Settle all that is in hand alike and claim the next."""
+        held = [claim for claim in self.claims if self.model.in_force(claim.id, claim.token)]
+        self.settle_and_claim(worker, [settlement(claim, end) for claim in held], wanted)
+
+    def settle_and_claim(self, worker: str, settled: list[Settlement], wanted: Wanted | None) -> None:
+        """Take one step."""
         now = self.clock.now()
         step = self.storage.step(worker, settled, wanted)
         assert step.lost == [one.id for one in settled if not self.model.settle(one, now)]

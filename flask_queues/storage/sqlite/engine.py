@@ -58,16 +58,16 @@ WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIM
 TAKE = """
 UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
 """
+IN_HAND = "SELECT seq, queue, type FROM jobs WHERE id=? AND token=? AND status=1"
 COMPLETE = """
 UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL,
     result=?4, cancel=NULL
-WHERE id=?5 AND token=?6 AND status=1 RETURNING seq, queue, type
+WHERE seq=?5
 """
 IN_FORCE = """
 SELECT seq, queue, type, worker, started, runs, history, cancel, error FROM jobs
 WHERE id=? AND token=? AND status=1
 """
-IN_HAND = "SELECT seq FROM jobs WHERE id=? AND token=? AND status=1"
 SETTLE = """
 UPDATE jobs SET status=:status, stamp=:stamp, due=coalesce(:due, due), ended=:now, outcome=:outcome,
     attempts=attempts+:counted, runs=runs+:ran, error=:error, result=:result, reason=:reason,
@@ -447,13 +447,15 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
 
 
 def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> bool:
-    """End one claim well: the common case, in one statement and without a look at the row."""
-    outcome = one.outcome.value if one.outcome is not None else None
-    row = db.execute(COMPLETE, (now, outcome, int(one.counted), one.result, one.id, one.token)).fetchone()
+    """End one claim well: the common case, in the least that it takes."""
+    row = db.execute(IN_HAND, (one.id, one.token)).fetchone()
     if row is None:
         return False
-    add_words(db, row[0], one)
-    count_move(deltas, row[1], row[2], RUNNING, COMPLETED)
+    seq, queue, type_ = row
+    outcome = one.outcome.value if one.outcome is not None else None
+    db.execute(COMPLETE, (now, outcome, int(one.counted), one.result, seq))
+    add_words(db, seq, one)
+    count_move(deltas, queue, type_, RUNNING, COMPLETED)
     return True
 
 

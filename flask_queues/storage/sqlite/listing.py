@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from ...errors import OptionError
 from ...record import Page
 from ..base import Query
 from .rows import COLUMNS, NUMBERS, RUNNING, STATUSES, record
@@ -48,7 +49,10 @@ def read_position(text: str | None) -> Position:
     if text is None:
         return (2**62, 2**62)
     stamp, _, seq = text.partition(":")
-    return int(stamp), int(seq)
+    try:
+        return int(stamp), int(seq)
+    except ValueError:
+        raise OptionError(f"after: {text[:64]!r} is not where a page ended; hand in a page's own after.") from None
 
 
 def merged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
