@@ -29,9 +29,9 @@ def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
     cache = Cache(with_jinja2_ext=False)
     try:
         cache.init_app(bare)
-    except ImportError as error:
-        kind = bare.config["CACHE_TYPE"]
-        raise ConfigError(f"QUEUES_CACHE_TYPE = {kind!r} cannot be loaded: {error}.") from error
+    except Exception as error:
+        kind, why = bare.config["CACHE_TYPE"], str(error).strip().partition("\n")[0].rstrip(".:")
+        raise ConfigError(f"The cache of QUEUES_CACHE_TYPE = {kind!r} cannot be made: {why}.") from error
     return backend_of(bare, cache)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
+from typing import Any
 
 
 class QueuesError(Exception):
@@ -76,14 +78,16 @@ class WorkerLost(QueuesError):
 class Retry(Exception):
     """Raise it in a job to put the job off without costing a try.
 
-    `delay` is in seconds, from now; 0 puts the job back at once.
+    `delay` is in seconds from now, or a timedelta; 0 puts the job back at once.
     """
 
-    def __init__(self, delay: float = 0) -> None:
-        if not 0 <= delay < math.inf:
+    def __init__(self, delay: float | timedelta = 0) -> None:
+        seconds: Any = delay.total_seconds() if isinstance(delay, timedelta) else delay
+        if not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
             raise OptionError(f"Retry(delay={delay!r}): a delay is 0 seconds or more.")
-        super().__init__(f"put off for {delay:g} s")
-        self.delay = delay
+        super().__init__(f"put off for {seconds:g} s")
+        #: In seconds.
+        self.delay = float(seconds)
 
 
 class Discard(Exception):

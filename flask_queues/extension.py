@@ -10,7 +10,7 @@ from flask import Flask, current_app, has_app_context
 from flask_caching import Cache
 
 from .cli import queues_group
-from .config import Config
+from .config import Config, shortened
 from .errors import ConfigError
 from .job import FunctionJob, Job, job_type_of
 from .manager import JobHandle, Manager, manager_of
@@ -33,9 +33,12 @@ class Queues:
     """
 
     def __init__(self, app: Flask | None = None, cache: Cache | None = None) -> None:
+        if cache is not None and not isinstance(cache, Cache):
+            raise ConfigError(f"Queues(cache={shortened(cache)}): it takes a flask_caching.Cache.")
         self._cache = cache
         self._definitions: list[type[Job]] = []
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+        self._last: weakref.ref[Flask] | None = None
         #: The application of `Queues(app)` is held; those of factories are not.
         self._app = app
         if app is not None:
@@ -55,6 +58,7 @@ class Queues:
         app.extensions["queues"] = Manager(app, config, jobs, self._cache)
         app.cli.add_command(queues_group)
         self._apps.add(app)
+        self._last = weakref.ref(app)
 
     @property
     def manager(self) -> Manager:
@@ -112,11 +116,14 @@ class Queues:
         if local and has_app_context() and current_app in apps:
             self.manager.jobs.add(job_class)
             return
+        last = self._last() if self._last is not None else None
+        if local and last is not None:
+            manager_of(last).jobs.add(job_class)
+            return
         Registry().add(job_class)
         for app in apps:
             manager_of(app).jobs.add(job_class)
-        if not (local and apps):
-            self._definitions.append(job_class)
+        self._definitions.append(job_class)
 
     # Handing on
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from werkzeug.local import LocalProxy
 
+from .errors import ConfigError
 from .options import Options, Seconds
 from .record import JobRecord, Progress
 
@@ -203,21 +204,29 @@ class BoundFunctionJob(Generic[H_co]):
         return self._pusher.push(self._job_type, payload, **self._options)
 
 
+#: What `@queues.job` takes beside the type string: the attributes of a job type.
+FUNCTION_OPTIONS = frozenset(
+    {"name", "queue", "timeout", "tries", "backoff", "jitter", "priority", "tags", "expires", "sensitive", "failed"}
+)
+
+
 def job_type_of(function: Callable[..., Any], type_string: str, options: dict[str, Any]) -> builtins.type[Job]:
     """Make the job type of a function; options are the class attributes of a job type."""
-    backoff = options.pop("backoff", None)
+    unknown = options.keys() - FUNCTION_OPTIONS
+    if unknown:
+        names = ", ".join(sorted(FUNCTION_OPTIONS))
+        raise ConfigError(f"{type_string}: there is no option {min(unknown)!r}; a job type takes {names}.")
     members: dict[str, Any] = {
+        **options,
         "handle": staticmethod(function),
         "type": type_string,
         "__module__": function.__module__,
+        "__qualname__": function.__qualname__,
+        "__doc__": function.__doc__,
     }
-    if callable(backoff):
-        members["backoff"] = lambda _job, attempt: backoff(attempt)
-    elif backoff is not None:
-        members["backoff"] = backoff
-    members |= options
-    members["__qualname__"] = function.__qualname__
-    members["__doc__"] = function.__doc__
+    for option in ("backoff", "failed"):
+        if callable(members.get(option)):
+            members[option] = staticmethod(members[option])
     return cast("builtins.type[Job]", builtins.type(function.__name__, (Job,), members))
 
 

@@ -21,6 +21,7 @@ from .errors import (
     JobCancelled,
     JobFailed,
     JobNotFound,
+    OptionError,
     PayloadError,
     ResultNotReady,
     TransitionError,
@@ -222,7 +223,7 @@ class Manager:
         Hand in `page.after` for the next. A page may be short, even empty, before the last: a filter
         that no index serves looks at 10,000 jobs and then lets you go on.
         """
-        wanted = [Status(status) for status in statuses]
+        wanted = check_statuses(statuses)
         return self.storage.page(Query(queue, type, tag, wanted, max(1, min(limit, 500)), after))
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:
@@ -312,7 +313,7 @@ class Manager:
         self, hours: float, statuses: Sequence[Status | str] = (), queue: str | None = None
     ) -> Iterator[int]:
         """Delete jobs slice by slice, yielding how many; statuses and age as in `clear`."""
-        wanted = [Status(status) for status in statuses] or sorted(status for status in Status if status.final)
+        wanted = check_statuses(statuses) or sorted(status for status in Status if status.final)
         older = round(check_seconds("hours", hours * 3600) * 1000)
         while deleted := self.storage.purge(wanted, older=older, queue=queue, limit=PURGE_SLICE):
             yield deleted
@@ -408,7 +409,7 @@ class Manager:
 
     def pending(self, queues: Sequence[str] = ()) -> bool:
         """Whether a claim from these queues, or from any, may find a job now."""
-        return self.storage.pending(self.queue_order(queues))
+        return self.storage.pending(self.queue_order(queues), self.jobs.keys())
 
     def next_due(self) -> int | None:
         """Milliseconds until the next scheduled job is due; None where none waits."""
@@ -420,7 +421,7 @@ class Manager:
         `mark` is the token of the last claim that it began, negative if that had ended.
         """
         settled = self._settle_dead(self.storage.claims_of(child), outcome, error, mark)
-        return [claim for claim in settled if claim.token == mark]
+        return [claim for claim in settled if claim.token == abs(mark)]
 
     def give_back(self, child: str) -> list[Claim]:
         """Return what a child held when it was stopped; no try is lost."""
@@ -471,6 +472,17 @@ def spread_over(options: Options, seconds: float, n: int, total: int) -> Options
     if not seconds:
         return options
     return Options.of(delay=(options.delay or 0) + seconds * n / total).over(options)
+
+
+def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:
+    """Return statuses given as such or by their names; raises `OptionError` for what is none."""
+    if isinstance(statuses, str):
+        statuses = [statuses]
+    try:
+        return [Status(status) for status in statuses]
+    except (ValueError, TypeError) as error:
+        names = ", ".join(Status)
+        raise OptionError(f"statuses: {error}; there are {names}.") from error
 
 
 def milliseconds(seconds: float | None) -> int | None:

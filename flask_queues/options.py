@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -95,6 +96,12 @@ def check_at(name: str, value: Any) -> datetime:
         raise OptionError(
             f"{name}: {value.isoformat()} has no time zone; use an aware datetime, such as datetime.now(timezone.utc)."
         )
+    try:
+        ahead = value.timestamp() - time.time()
+    except (OverflowError, ValueError):
+        ahead = math.inf
+    if ahead > LONGEST:
+        raise OptionError(f"{name}: {value.isoformat()} is more than ten years from now.")
     return value
 
 

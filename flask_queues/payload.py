@@ -152,7 +152,8 @@ def dump_json(what: str, value: Any) -> str:
     except RecursionError as error:
         raise PayloadError(f"{what}: the value is nested deeper than {MAX_DEPTH} levels, or in itself.") from error
     except ValueError as error:
-        raise PayloadError(f"{what}: NaN and infinity cannot be stored as JSON.") from error
+        why = "NaN and infinity" if "float" in str(error) else "a number of so many digits"
+        raise PayloadError(f"{what}: {why} cannot be stored as JSON.") from error
     except (TypeError, OverflowError) as error:
         raise PayloadError(f"{what}: the value cannot be stored as JSON: {error}.") from error
     if text.count("[") + text.count("{") > MAX_DEPTH and depth(text) > MAX_DEPTH:

@@ -178,6 +178,8 @@ class WorkerRecord:
     children: tuple[ChildRecord, ...] = ()
     #: The version of Flask-Queues it runs.
     version: str = ""
+    #: The job types it knows.
+    types: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .config import shortened
@@ -26,9 +27,12 @@ class JobType:
         handle = getattr(job_class, "handle", None)
         if not callable(handle):
             raise ConfigError(f"{job_class.__qualname__} has no method handle, so there is nothing to run.")
-        static = isinstance(builtins.vars(job_class).get("handle"), staticmethod)
-        self.shape = Shape(self.type, handle, method=not static)
-        self.sensitive = frozenset(job_class.sensitive)
+        if inspect.isgeneratorfunction(handle) or inspect.isasyncgenfunction(handle):
+            raise ConfigError(f"{self.type}: handle is a generator; nothing would go through it. Write a loop.")
+        bound = isinstance(inspect.getattr_static(job_class, "handle"), (staticmethod, classmethod))
+        self.shape = Shape(self.type, handle, method=not bound)
+        self.sensitive = frozenset(check_names(self.type, "sensitive", job_class.sensitive))
+        check_jitter(self.type, job_class.jitter)
         self.options = self._class_options()
 
     def _class_options(self) -> Options:
@@ -38,7 +42,7 @@ class JobType:
             return Options.of(
                 queue=cls.queue,
                 priority=cls.priority,
-                tags=tuple(cls.tags) or None,
+                tags=check_names(self.type, "tags", cls.tags) or None,
                 expires=cls.expires,
                 tries=cls.tries,
                 timeout=cls.timeout,
@@ -78,7 +82,7 @@ class Registry(Mapping[str, JobType]):
             job_class = job_class.job_type
         if not (isinstance(job_class, builtins.type) and issubclass(job_class, Job)):
             raise ConfigError(f"{shortened(job_class)} is not a job type: it must be a subclass of Job.")
-        known = self._types.get(job_class.type)
+        known = self._types.get(check_type_string(job_class))
         if known is not None:
             if known.job_class is job_class:
                 return known
@@ -128,6 +132,19 @@ def check_type_string(job_class: builtins.type[Job]) -> str:
             '(1 to 128 letters, digits, _ . : or -, such as "shop:resize").'
         )
     return name
+
+
+def check_names(type_string: str, option: str, names: Any) -> tuple[str, ...]:
+    """Return texts given as a list; one text alone would be taken for its letters."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ConfigError(f"{type_string}: {option} = {shortened(names)} is not a list of texts.")
+    return tuple(names)
+
+
+def check_jitter(type_string: str, jitter: Any) -> None:
+    """Refuse a jitter that is no share of the backoff."""
+    if isinstance(jitter, bool) or not isinstance(jitter, (int, float)) or not 0 <= jitter <= 1:
+        raise ConfigError(f"{type_string}: jitter = {shortened(jitter)} is not a number from 0 to 1.")
 
 
 def path_of(job_class: builtins.type[Job]) -> str:

@@ -81,16 +81,19 @@ def died(claim: Claim, terms: Terms, error: str, outcome: Outcome, mark: int | N
     """The process that held it is gone.
 
     `mark` is the claim token of the last job that the process began, negative if that had ended, None
-    where nobody can tell any more. The job in hand pays with a try. What had ended without being
-    settled runs again without paying; what was only claimed goes back. Where nobody can tell and the
-    job was claimed together with others, none of them pays, and each is claimed alone from now on.
+    where nobody can tell any more. That job pays with a try, also if it had ended: what it left behind
+    may be what killed the process. What had ended before it runs again without paying; what was only
+    claimed goes back. Where nobody can tell and the job was claimed together with others, none of them
+    pays, and each is claimed alone from now on.
     The last try's death leaves the job pending, to be claimed once more for its `failed`.
     """
+    if claim.cancel is not None:
+        return cancelled(claim)
     if mark is None and claim.ahead:
         return Settlement(claim.id, claim.token, Status.PENDING, outcome, error=error, alone=True)
     if mark is not None and claim.token > abs(mark):
         return given_back(claim, begun=False)
-    if mark is not None and claim.token != mark:
+    if mark is not None and claim.token != abs(mark):
         return Settlement(claim.id, claim.token, Status.PENDING, outcome, error=error)
     if is_last_words(claim, terms):
         return died_in_last_words(claim, terms, error, outcome)

@@ -271,7 +271,7 @@ def test_a_backend_that_does_not_exist_is_named(tmp_path: Path) -> None:
     """A typing mistake in the backend is a sentence."""
     queues = Queues(make_app(tmp_path, QUEUES_CACHE_TYPE="SqliteCash"))
 
-    with pytest.raises(ConfigError, match="QUEUES_CACHE_TYPE = 'SqliteCash' cannot be loaded"):
+    with pytest.raises(ConfigError, match="QUEUES_CACHE_TYPE = 'SqliteCash' cannot be made"):
         queues.counts()
 
 

@@ -63,7 +63,9 @@ class Death:
         Death(0, Outcome.KILLED, True, 4, Status.PENDING, False),
         Death(0, Outcome.KILLED, True, 6, Status.PENDING, False),
         Death(0, Outcome.KILLED, False, 0, Status.PENDING, False),
-        Death(0, Outcome.KILLED, False, -5, Status.PENDING, False),
+        Death(0, Outcome.KILLED, True, -6, Status.PENDING, False),
+        # It had ended and was not settled: what it left behind may be what killed the process.
+        Death(0, Outcome.KILLED, False, -5, Status.PENDING, True),
         # Nobody can tell: alone it pays, among others none does.
         Death(0, Outcome.LOST, False, None, Status.PENDING, True),
         Death(0, Outcome.LOST, True, None, Status.PENDING, False),

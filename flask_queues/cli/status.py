@@ -28,7 +28,7 @@ def status(as_json: bool, watch: bool) -> None:
         return
     try:
         while True:
-            if sys.stdout.isatty() and not as_json:
+            if sys.stdout is not None and sys.stdout.isatty() and not as_json:
                 click.clear()
             show(manager)
             time.sleep(1)

@@ -45,9 +45,12 @@ def work(queues: tuple[str, ...], reload: bool, json_lines: bool, **given: Any) 
         work_and_reload()
         return
     manager = current_queues._get_current_object()  # type: ignore[attr-defined]
-    manager.config = replace(manager.config, **overrides(given))
-    plan = plan_of(manager, queues, given)
-    report = Report(json_lines=json_lines, colour=sys.stdout.isatty())
+    try:
+        manager.config = replace(manager.config, **overrides(given))
+        plan = plan_of(manager, queues, given)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    report = Report(json_lines=json_lines, colour=sys.stdout is not None and sys.stdout.isatty())
     sys.exit(start(manager, plan, report))
 
 

@@ -65,7 +65,7 @@ class Wanted(NamedTuple):
 
     #: Strictly in this order.
     queues: Sequence[str]
-    #: Job types it knows. A job of another type is held, not claimed.
+    #: Job types it knows. A job of another type is passed over, and held if no worker knows it.
     types: Collection[str]
     #: How long the claims are valid.
     lease: int
@@ -105,6 +105,8 @@ class Step(NamedTuple):
     claims: list[Claim]
     #: Ids of settlements that came too late: the claim was no longer the worker's.
     lost: list[str]
+    #: Jobs that were set aside since no worker knows their type; with some, the next step may find more.
+    held: int = 0
 
 
 class Heartbeat(NamedTuple):
@@ -218,7 +220,7 @@ class Storage(ABC):
 
     @abstractmethod
     def release_held(self, types: Collection[str]) -> int:
-        """Let jobs be claimed again that were held for one of these types; returns how many."""
+        """Let a slice of the jobs be claimed again that were held for one of these types; returns how many."""
 
     @abstractmethod
     def maintain(self) -> None:
@@ -229,8 +231,8 @@ class Storage(ABC):
         """Return what tells the keeper of this process about pushes."""
 
     @abstractmethod
-    def pending(self, queues: Sequence[str]) -> bool:
-        """Whether a claim from these queues may find a job now."""
+    def pending(self, queues: Sequence[str], types: Collection[str]) -> bool:
+        """Whether a claim from these queues may find a job of these types now."""
 
     @abstractmethod
     def next_due(self) -> int | None:

@@ -19,7 +19,7 @@ from ..manager import Manager
 from ..record import JobError, JobRecord, Outcome, Progress, Status
 from ..registry import JobType
 from ..storage.base import Claim, Settlement
-from .interrupts import CancelNow, Interrupts, StopNow, TimeUp
+from .interrupts import CancelNow, Interrupt, Interrupts, StopNow
 from .notes import Notes
 
 logger = logging.getLogger("flask_queues")
@@ -56,25 +56,33 @@ class Attempt:
         return self._run_job()
 
     def _run_job(self) -> Settlement:
-        claim, terms = self.claim, self.terms
         try:
             result = self._call_handle()
-            self._raise_swallowed()
-        except Retry as word:
-            return transitions.put_off(claim, word.delay)
-        except Discard as word:
-            return transitions.discarded(claim, word.reason)
-        except StopNow:
-            return transitions.given_back(claim, begun=True)
-        except CancelNow:
-            return transitions.cancelled(claim)
-        except TimeUp as error:
-            exception = JobTimeout(f"The job ran longer than its timeout of {terms.timeout:g} s.")
-            exception.__suppress_context__ = True
-            return self._fail(exception.with_traceback(error.__traceback__), Outcome.TIMED_OUT)
         except BaseException as error:
-            return self._fail(error, Outcome.FAILED)
-        return transitions.completed(claim, self._manager.dump_result(claim, result))
+            thrown = self._interrupts.thrown
+            return self._end_by(error) if thrown is None else self._interrupted(thrown, error)
+        if self._interrupts.thrown is not None:
+            return self._interrupted(self._interrupts.thrown, None)
+        return transitions.completed(self.claim, self._manager.dump_result(self.claim, result))
+
+    def _end_by(self, error: BaseException) -> Settlement:
+        """The job raised: a word of ours, or whatever went wrong; `sys.exit()` is no exception."""
+        if isinstance(error, Retry):
+            return transitions.put_off(self.claim, error.delay)
+        if isinstance(error, Discard):
+            return transitions.discarded(self.claim, error.reason)
+        return self._fail(error, Outcome.FAILED)
+
+    def _interrupted(self, thrown: type[Interrupt], error: BaseException | None) -> Settlement:
+        """The job was interrupted, whether it let that through, swallowed it or made another exception of it."""
+        if thrown is StopNow:
+            return transitions.given_back(self.claim, begun=True)
+        if thrown is CancelNow:
+            return transitions.cancelled(self.claim)
+        exception = JobTimeout(f"The job ran longer than its timeout of {self.terms.timeout:g} s.")
+        exception.__suppress_context__ = True
+        trace = error.__traceback__ if error is not None else None
+        return self._fail(exception.with_traceback(trace), Outcome.TIMED_OUT)
 
     def _call_handle(self) -> Any:
         self.payload = self._type.shape.load(self.claim.payload)
@@ -82,11 +90,6 @@ class Attempt:
         with leaving_forks(), self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
             result = job.handle(**self.payload)
             return run_coroutine(result) if inspect.iscoroutine(result) else result
-
-    def _raise_swallowed(self) -> None:
-        """An interrupt that the job caught has ended it all the same."""
-        if self._interrupts.thrown is not None:
-            raise self._interrupts.thrown
 
     def _fail(self, error: BaseException, outcome: Outcome) -> Settlement:
         text = transitions.describe_exception(error)

@@ -17,20 +17,24 @@ from ..record import ChildRecord
 from ..storage.base import Settlement
 from .attempt import Attempt
 from .interrupts import Interrupts
+from .keeper import HEARTBEAT
 from .notes import JobLogHandler
 from .plan import this_worker
 from .process import process_name
 from .steward import Steward
 
+#: Longer than anybody's patience: a debugger may hold the job for hours.
+NO_LIMIT = 30 * 86_400.0
 
-class NoInterrupts(Interrupts):
-    """Lets a job take its time."""
+
+class Unhurried(Interrupts):
+    """Lets a job take its time, and still ends it when somebody cancels it."""
 
     @contextlib.contextmanager
-    def armed(self, seconds: float) -> Iterator[None]:  # noqa: ARG002 - a debugger may hold the job for hours
+    def armed(self, seconds: float) -> Iterator[None]:  # noqa: ARG002 - the job's own limit does not count here
         """Do not limit the run."""
-        self.thrown = None
-        yield
+        with super().armed(NO_LIMIT):
+            yield
 
 
 def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
@@ -43,10 +47,12 @@ def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
         raise UnknownJobType(f"The job type {record.type} is not registered in this application.")
     name = process_name(os.getpid(), int(time.time()))
     claim = manager.claim(name, job_id)
+    interrupts = Unhurried(lambda: manager.storage.busy)
+    interrupts.install_foreground()
     JobLogHandler.install(manager.app)
-    with kept_alive(manager, name):
+    with kept_alive(manager, name, interrupts):
         steward: Steward
-        attempt = Attempt(manager, claim, NoInterrupts(lambda: False), lambda: steward.stir())  # noqa: PLW0108 - the steward is made after the attempt
+        attempt = Attempt(manager, claim, interrupts, lambda: steward.stir())  # noqa: PLW0108 - the steward is made after the attempt
         steward = Steward(attempt.notes.flush)
         settlement = attempt.run()
     manager.step(name, [settlement])
@@ -54,17 +60,21 @@ def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
 
 
 @contextlib.contextmanager
-def kept_alive(manager: Manager, name: str) -> Iterator[None]:
-    """Extend the claims of this process while the block runs, also while a debugger holds the job."""
+def kept_alive(manager: Manager, name: str, interrupts: Interrupts) -> Iterator[None]:
+    """Extend the claims of this process while the block runs, also while a debugger holds the job.
+
+    A cancellation is thrown into the job where the system has a signal for it.
+    """
     over = threading.Event()
     child = ChildRecord(name=name, pid=os.getpid())
-    worker = replace(this_worker((), "foreground"), name=name, children=(child,))
+    worker = replace(this_worker((), (), "foreground"), name=name, children=(child,))
 
     def keep() -> None:
         while not over.is_set():
             with suppress(QueuesError):
-                manager.heartbeat(replace(worker, heartbeat=datetime.now(timezone.utc)))
-            over.wait(manager.config.lease / 3)
+                if manager.heartbeat(replace(worker, heartbeat=datetime.now(timezone.utc))).to_cancel:
+                    interrupts.cancel()
+            over.wait(min(HEARTBEAT, manager.config.lease / 3))
 
     thread = threading.Thread(target=keep, daemon=True)
     thread.start()

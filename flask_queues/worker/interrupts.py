@@ -16,6 +16,9 @@ from .bell import Bell
 
 #: While the storage is inside a call nothing is thrown; it is asked again after so many seconds.
 PATIENCE = 0.01
+HAS_TIMER = hasattr(signal, "setitimer")
+#: Has a child give its job back at once. Not a second SIGTERM: a service manager sends that to all processes.
+HURRY = getattr(signal, "SIGUSR2", signal.SIGTERM)
 
 
 class Interrupt(BaseException):
@@ -63,6 +66,7 @@ class Interrupts:
         self._wants_cancel = wants_cancel
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(HURRY, self._on_hurry)
         signal.signal(signal.SIGUSR1, self._on_cancel)
         signal.signal(signal.SIGALRM, self._on_alarm)
         os.register_at_fork(after_in_child=release_signals)
@@ -70,10 +74,23 @@ class Interrupts:
     def install_alone(self, bell: Bell) -> None:
         """Take over the signals of a worker without children, as far as this system has them."""
         self._bell = bell
-        signal.signal(signal.SIGTERM, self._on_stop)
-        signal.signal(signal.SIGINT, self._on_stop)
+        signal.signal(signal.SIGTERM, self._on_stop_or_hurry)
+        signal.signal(signal.SIGINT, self._on_stop_or_hurry)
         if HAS_TIMER:
             signal.signal(signal.SIGALRM, self._on_alarm)
+
+    def install_foreground(self) -> None:
+        """Be ready for `cancel`; every other signal keeps its meaning."""
+        self._wants_cancel = lambda: True
+        if hasattr(signal, "SIGUSR1"):
+            signal.signal(signal.SIGUSR1, self._on_cancel)
+        if HAS_TIMER:
+            signal.signal(signal.SIGALRM, self._on_alarm)
+
+    def cancel(self) -> None:
+        """Throw a cancellation into the job of this process; called in another thread than the job's."""
+        if hasattr(signal, "SIGUSR1"):
+            os.kill(os.getpid(), signal.SIGUSR1)
 
     @contextlib.contextmanager
     def armed(self, seconds: float) -> Iterator[None]:
@@ -91,9 +108,15 @@ class Interrupts:
                 signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _on_stop(self, *_: Any) -> None:
+        self.stop()
+
+    def _on_hurry(self, *_: Any) -> None:
+        self.stop()
+        self._throw(StopNow)
+
+    def _on_stop_or_hurry(self, *_: Any) -> None:
         if self.stopping:
             self._throw(StopNow)
-            return
         self.stop()
 
     def stop(self) -> None:
@@ -124,9 +147,6 @@ class Interrupts:
 
 def release_signals() -> None:
     """Give the signals back to a process that a job forks: who forked it ends it by SIGTERM."""
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM):
+    for number in (signal.SIGTERM, HURRY, signal.SIGUSR1, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-HAS_TIMER = hasattr(signal, "setitimer")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -30,6 +31,8 @@ ROLL_CALL = 60.0
 #: Seconds after a change in which changes are asked for often, and how seldom (s) after it.
 LIVELY = 1.0
 QUIET_INTERVAL = 0.005
+#: Seconds of each heartbeat for tidying up.
+SLICES = 0.1
 
 
 class Keeper:
@@ -152,13 +155,12 @@ class Keeper:
         for claim in self._manager.rescue():
             self._report.died(claim, "rescued", "Its worker vanished and the lease ran out.")
             self._stale = True
-        if self._manager.release_held():
+        if in_slices(self._manager.release_held):
             self._stale = True
-            self._wake_one()  # before a worker that does not know the type sees it, and holds it again
         if now >= self._next_roll_call:
             self._next_roll_call = now + ROLL_CALL
             self._manager.forget_vanished()
-        self._manager.retain()
+        in_slices(self._manager.retain)
         self._manager.maintain()
 
     def _cancel(self, claims: list[Claim]) -> None:
@@ -175,6 +177,17 @@ class Keeper:
             else:
                 self._board.slots[slot].cancel = claim.token
                 signal_cancel(pid)
+
+
+def in_slices(work: Callable[[], int]) -> int:
+    """Do slices of work while there are any, as long as the other duties can wait; returns how many things."""
+    until = time.monotonic() + SLICES
+    total = 0
+    while (done := work()) > 0:
+        total += done
+        if time.monotonic() > until:
+            break
+    return total
 
 
 def described(worker: WorkerRecord, children: tuple[ChildRecord, ...]) -> WorkerRecord:

@@ -69,6 +69,8 @@ class Loop:
         self._ran: dict[str, tuple[Attempt, float]] = {}
         self._pace = Pace()
         self._left = share.max_jobs
+        #: Whether the last step only set jobs aside, so that the next may find one.
+        self._set_aside = False
         self._queues: list[str] = []
         self._queues_at = 0.0
 
@@ -82,16 +84,12 @@ class Loop:
             claims = self._exchange()
             if claims:
                 self._run_all(claims)
+            elif self._set_aside:
+                continue
             elif self._share.stop_when_empty:
                 return self._finish(End.EMPTY)
             else:
                 self._sleep()
-
-    def run_one(self, claim: Claim) -> Settlement:
-        """Run one claim that was made elsewhere, and settle it."""
-        settlement = self._run(claim)
-        self._settle([settlement])
-        return settlement
 
     def _exchange(self) -> list[Claim]:
         """Settle what is done and claim what is next, in one step."""
@@ -123,6 +121,7 @@ class Loop:
             else:
                 self._report.solved()
                 self._tell(settled, step.lost)
+                self._set_aside = step.held > 0
                 return step.claims
 
     def _tell(self, settled: list[Settlement], lost: list[str]) -> None:

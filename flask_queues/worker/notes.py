@@ -20,6 +20,7 @@ from ..record import LogLine, Progress, storable
 #: Lines kept of one run.
 MAX_LINES = 1000
 MAX_LINE = 4_000
+MAX_NAME = 100
 TOO_MANY = f"Only {MAX_LINES} lines of a run are kept; the rest is left out."
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -52,7 +53,7 @@ class Notes:
             datetime.now(timezone.utc),
             level if level in LEVELS else "info",
             storable(message, MAX_LINE),
-            {name: plain(value) for name, value in context.items()},
+            {storable(name, MAX_NAME): plain(value) for name, value in context.items()},
             self._run,
         )
         with self._lock:
@@ -132,6 +133,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (str, int, bool)) or value is None:
         return storable(value, MAX_LINE) if isinstance(value, str) else value
     try:
-        return json.loads(dump_json("context", value))
+        text = dump_json("context", value)
     except QueuesError:
         return storable(repr(value), MAX_LINE)
+    return json.loads(text) if len(text) <= MAX_LINE else storable(text, MAX_LINE)

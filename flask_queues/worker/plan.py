@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -35,7 +36,7 @@ class Plan:
     max_time: float | None = None
 
 
-def this_worker(queues: tuple[str, ...], version: str) -> WorkerRecord:
+def this_worker(queues: tuple[str, ...], types: Iterable[str], version: str) -> WorkerRecord:
     """Describe the worker whose supervisor runs here."""
     now = datetime.now(timezone.utc)
     pid = os.getpid()
@@ -46,5 +47,6 @@ def this_worker(queues: tuple[str, ...], version: str) -> WorkerRecord:
         started=now,
         heartbeat=now,
         queues=queues,
+        types=tuple(types),
         version=version,
     )

@@ -15,7 +15,11 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from .interrupts import HURRY
+
 PR_SET_PDEATHSIG = 1
+#: What asks a child to stop; held back until it has handlers of its own.
+STOPS = {signal.SIGTERM, HURRY}
 #: Exit code of a process whose own code raised.
 BROKEN = 70
 
@@ -36,13 +40,13 @@ def fork(run: Callable[[], int], lifeline: int) -> int:
 
     `lifeline` is the reading end of a pipe whose writing end only the parent holds. The child is
     its own process group, so that what a job started can be killed with it, and runs in a fresh
-    context, without the application context that Flask's command line has pushed. SIGTERM waits until
+    context, without the application context that Flask's command line has pushed. A stop waits until
     the process calls `hear_stop`, for it would be lost on the parent's handler.
     """
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     pid = os.fork()
     if pid:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -63,8 +67,8 @@ def fork(run: Callable[[], int], lifeline: int) -> int:
 
 
 def hear_stop() -> None:
-    """Let SIGTERM through, in a process that has its own handler now."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    """Let a stop through, in a process that has its own handler now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 def die_with_parent(parent: int, lifeline: int) -> None:

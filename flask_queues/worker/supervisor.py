@@ -17,6 +17,7 @@ from ..manager import Manager
 from ..record import Outcome
 from .bell import Bell
 from .board import Board
+from .interrupts import HURRY
 from .lives import child_life, keeper_life
 from .loop import KILL_AFTER, End
 from .notices import OVER, Mouth, Notice
@@ -57,7 +58,7 @@ class Supervisor:
         self._manager = manager
         self._plan = plan
         self._report = report
-        self._worker = this_worker(plan.share.queues, version)
+        self._worker = this_worker(plan.share.queues, manager.jobs, version)
         self._board = Board(plan.processes)
         self._bells = [Bell() for _ in range(plan.processes)]
         self._signals = os.pipe()
@@ -71,6 +72,7 @@ class Supervisor:
         self._finished: set[int] = set()
         self._unable = False
         self._stops = 0
+        self._ending = False
         self._started = time.monotonic()
         self._memory_at = 0.0
         self._said_small = False
@@ -246,7 +248,7 @@ class Supervisor:
         self._unable = self._unable or code == End.UNABLE
         self._delay(KEEPER, self._keeper.started)
         self._keeper = None
-        if code and not self._unable:
+        if code and not self._unable and not self._ending:
             self._report.says("keeper died", f"The keeper died ({describe_exit(code)}) and is replaced.")
 
     def _delay(self, index: int, started: float) -> None:
@@ -294,7 +296,7 @@ class Supervisor:
             )
             self._report.says("stopping", said)
         grace_over = time.monotonic() + self._manager.config.grace
-        self._signal_children(signal.SIGTERM, untold_only=True)
+        self._signal_children(signal.SIGTERM)
         hurried = False
         while self._children:
             self._wait()
@@ -303,15 +305,13 @@ class Supervisor:
             if not hurried and (time.monotonic() > grace_over or self._stops > 1):
                 hurried = True
                 grace_over = time.monotonic()
-                self._signal_children(signal.SIGTERM)
+                self._signal_children(HURRY)
             if hurried and time.monotonic() > grace_over + STOP_AFTER:
                 self._kill_children()
 
-    def _signal_children(self, number: signal.Signals, *, untold_only: bool = False) -> None:
-        """A second signal would end the job of a child that was told already to end after it."""
+    def _signal_children(self, number: signal.Signals) -> None:
         for child in self._children.values():
-            if not (untold_only and child.doomed == "memory"):
-                signal_to(child.pid, number)
+            signal_to(child.pid, number)
 
     def _kill_children(self) -> None:
         for child in self._children.values():
@@ -322,6 +322,7 @@ class Supervisor:
         """Let the keeper settle what is left, and end."""
         if self._keeper is None and not self._unable:
             self._start_keeper()
+        self._ending = True
         self._mouth.say(OVER)
         until = time.monotonic() + STOP_AFTER
         while self._keeper is not None:

@@ -598,7 +598,7 @@ class HeldContract:
         assert record.status is Status.PENDING
         assert "strange" in (record.held or "")
         assert take(storage, types=["strange", "t"]) == []
-        assert storage.pending(["q"]) is False
+        assert storage.pending(["q"], ["strange", "t"]) is False
         assert storage.counts().cells == counted(storage)
 
     def test_any_number_of_unknown_jobs_leaves_the_front_of_the_line(self, storage: Storage) -> None:
@@ -606,6 +606,38 @@ class HeldContract:
         fill(storage, *[f"{n}" for n in range(60)], type="strange", priority=9)
         fill(storage, "known")
         assert ids(take(storage)) == ["known"]
+
+    def test_a_job_whose_type_another_worker_knows_is_passed_over(self, storage: Storage) -> None:
+        """It keeps its place in the line for the worker that knows it."""
+        storage.heartbeat(a_worker("new", types=("strange",)), LONG)
+        fill(storage, "a", type="strange")
+        fill(storage, "b")
+
+        assert ids(take(storage)) == ["b"]
+        assert the(storage, "a").held is None
+        assert storage.pending(["q"], ["t"]) is False
+        assert storage.pending(["q"], ["strange"]) is True
+        assert ids(take(storage, types=["strange"])) == ["a"]
+
+    def test_a_worker_that_vanished_does_not_count_among_those_that_know_a_type(
+        self, storage: Storage, clock: Clock
+    ) -> None:
+        """After a minute without a sign of life its types are as unknown as any."""
+        if not clock.frozen:
+            pytest.skip("this engine's clock cannot be set, and a minute is too long to wait")
+        storage.heartbeat(a_worker("new", types=("strange",)), LONG)
+        fill(storage, "a", type="strange")
+        clock.advance(61_000)
+
+        assert take(storage) == []
+        assert the(storage, "a").held is not None
+
+    def test_a_step_tells_how_many_jobs_it_set_aside(self, storage: Storage) -> None:
+        """So that a worker goes on looking instead of going to sleep."""
+        fill(storage, "a", "b", type="strange")
+
+        assert storage.step("w", (), Wanted(("q",), ("t",), LONG)).held == 2
+        assert storage.step("w", (), Wanted(("q",), ("t",), LONG)).held == 0
 
     def test_an_unknown_job_does_not_cut_what_is_claimed_together(self, storage: Storage) -> None:
         """The line closes ranks where a job was set aside."""
@@ -623,7 +655,8 @@ class HeldContract:
 
         assert the(storage, "a").held is None
         assert the(storage, "b").held is not None
-        assert storage.pending(["q"]) is True
+        assert storage.pending(["q"], ["t"]) is False
+        assert storage.pending(["q"], ["x"]) is True
         assert [take_one(storage, types=["x", "y"]).id for _ in range(2)] == ["a", "c"]
         assert take(storage, types=["x", "y"]) == []
 
@@ -1030,16 +1063,16 @@ class KeeperContract:
 
     def test_pending_tells_whether_a_claim_may_find_a_job(self, storage: Storage, clock: Clock) -> None:
         """True while one waits in one of the queues, or has become due."""
-        assert storage.pending(["q", "r"]) is False
+        assert storage.pending(["q", "r"], ["t"]) is False
         fill(storage, "a", queue="r")
-        assert storage.pending(["q", "r"]) is True
-        assert storage.pending(["q"]) is False
+        assert storage.pending(["q", "r"], ["t"]) is True
+        assert storage.pending(["q"], ["t"]) is False
         complete(storage, take_one(storage, "r"))
-        assert storage.pending(["q", "r"]) is False
+        assert storage.pending(["q", "r"], ["t"]) is False
         fill(storage, "b", delay=SHORT)
-        assert storage.pending(["q"]) is False
+        assert storage.pending(["q"], ["t"]) is False
         clock.advance(LATER)
-        assert storage.pending(["q"]) is True
+        assert storage.pending(["q"], ["t"]) is True
 
     def test_next_due_tells_how_long_until_a_scheduled_job_is_due(self, storage: Storage, clock: Clock) -> None:
         """None where none is scheduled, the time until the first, 0 once it is due."""

@@ -352,7 +352,7 @@ class StorageMachine(RuleBasedStateMachine):
         now = self.clock.now()
         for queue in "qr":
             if self.model.line(queue, ["t", "u", "short"], now):
-                assert storage.pending([queue])
+                assert storage.pending([queue], ["t", "u", "short"])
         due = [job.due for job in self.model.jobs.values() if job.status is Status.SCHEDULED]
         if self.clock.frozen:
             assert storage.next_due() == (max(0, min(due) - now) if due else None)

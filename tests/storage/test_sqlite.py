@@ -282,7 +282,7 @@ for attempt in range(6):
             writer.execute("DELETE FROM jobs")
             assert ids(everything(storage)) == ["a"]
             assert storage.counts().statuses["pending"] == 1
-            assert storage.pending(["q"])
+            assert storage.pending(["q"], ["t"])
             assert storage.stalled() == []
             assert storage.workers() == []
             writer.execute("ROLLBACK")
@@ -381,7 +381,7 @@ def do_everything(storage: Storage, clock: Any) -> None:
     storage.workers()
     storage.forget_worker("boss")
     storage.watcher().changed()
-    storage.pending(["q", "nowhere"])
+    storage.pending(["q", "nowhere"], ["t"])
     storage.next_due()
     storage.counts()
     storage.queues()

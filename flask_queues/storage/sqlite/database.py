@@ -26,6 +26,7 @@ BUSY_SECONDS = 10
 READER_MILLISECONDS = 50
 #: Pages of WAL after which a process without a keeper checkpoints by itself.
 CHECKPOINT_PAGES = 4000
+BOOT = "SELECT value FROM meta WHERE name='boot'"
 #: Seconds between two looks at whether the open file is still the one at its path.
 LOOK_SECONDS = 1.0
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"})
@@ -201,14 +202,18 @@ class Database:
         connection.execute(f"PRAGMA wal_autocheckpoint={0 if self.maintained else CHECKPOINT_PAGES}")
         self._adopt_boot(connection)
 
-    def _create_or_refuse(self, connection: sqlite3.Connection) -> None:
+    def refuse_newer(self, connection: sqlite3.Connection) -> None:
+        """Raise `StorageFormatError` where a newer version has made the file its own."""
         version = pragma(connection, "user_version")
+        if version > FORMAT:
+            raise StorageFormatError(
+                f"{self.path} has format {version}; this version of Flask-Queues reads up to {FORMAT}. "
+                "Install the newer version that wrote it."
+            )
+
+    def _create_or_refuse(self, connection: sqlite3.Connection) -> None:
         if pragma(connection, "application_id") == APPLICATION_ID:
-            if version > FORMAT:
-                raise StorageFormatError(
-                    f"{self.path} has format {version}; this version of Flask-Queues reads up to {FORMAT}. "
-                    "Install the newer version that wrote it."
-                )
+            self.refuse_newer(connection)
             return
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise StorageFormatError(
@@ -225,12 +230,13 @@ class Database:
     def _adopt_boot(self, connection: sqlite3.Connection) -> None:
         """Leases count by this boot's monotonic clock; those of another boot have run out."""
         boot = boot_id()
-        if connection.execute("SELECT value FROM meta WHERE name='boot'").fetchone()[0] == boot:
+        if connection.execute(BOOT).fetchone()[0] == boot:
             return
         with self._gate:
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute("UPDATE jobs SET lease=0 WHERE status=1")
-            connection.execute("UPDATE meta SET value=? WHERE name='boot'", (boot,))
+            if connection.execute(BOOT).fetchone()[0] != boot:  # nobody was faster
+                connection.execute("UPDATE jobs SET lease=0 WHERE status=1")
+                connection.execute("UPDATE meta SET value=? WHERE name='boot'", (boot,))
             connection.execute("COMMIT")
 
     def _close(self) -> None:

@@ -36,6 +36,7 @@ from .steps import (
     claims_of,
     count_move,
     delete_one,
+    has_one,
     insert,
     next_tokens,
     old_ones,
@@ -53,11 +54,12 @@ VACUUM_PAGES = 500
 #: No lease is so long (ms): one that ends later was made by a clock that is not ours.
 LONGEST_LEASE = 3_600_000
 FOREVER = 2**62
+#: Held jobs of a type that are let go in one transaction.
+RELEASE_SLICE = 500
 CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
-RELEASE = "UPDATE jobs SET held=NULL WHERE held=?"
-READY = "SELECT 1 FROM jobs WHERE queue=? AND status=0 AND held IS NULL LIMIT 1"
+RELEASE = "UPDATE jobs SET held=NULL WHERE seq IN (SELECT seq FROM jobs WHERE held=? LIMIT ?)"
 
 
 class SQLiteStorage(Storage):
@@ -111,13 +113,14 @@ class SQLiteStorage(Storage):
         now = wall()
         deltas: Deltas = defaultdict(int)
         claims: list[Claim] = []
+        held = 0
         with self._database.write() as db:
             lost = [one.id for one in settled if not settle(db, one, now, deltas)]
             if wanted is not None:
                 promote(db, wanted.queues, now, deltas)
-                claims = claim_next(db, worker, wanted, steady() + wanted.lease, now, deltas)
+                claims, held = claim_next(db, worker, wanted, steady() + wanted.lease, now, deltas)
             write_counts(db, deltas)
-        return Step(claims, lost)
+        return Step(claims, lost, held)
 
     def claim(self, worker: str, job_id: str, lease: int) -> Claim | None:
         """Claim one job whatever its place in the line."""
@@ -151,11 +154,15 @@ class SQLiteStorage(Storage):
     # The keeper's side
 
     def heartbeat(self, worker: WorkerRecord, lease: int) -> Heartbeat:
-        """Extend the claims of the worker's children, on the disk and with all that came before."""
+        """Extend the claims of the worker's children, on the disk and with all that came before.
+
+        Raises `StorageFormatError` once a newer version has made the file its own.
+        """
         jobs: dict[str, list[str]] = {}
         to_cancel: list[Claim] = []
         until = steady() + lease
         with self._database.write(durable=True) as db:
+            self._database.refuse_newer(db)
             db.execute(
                 "INSERT INTO workers VALUES (?,?,?) ON CONFLICT (name) DO UPDATE "
                 "SET heartbeat=excluded.heartbeat, about=excluded.about",
@@ -186,14 +193,14 @@ class SQLiteStorage(Storage):
         return [read_claim(row) for row in rows]
 
     def release_held(self, types: Collection[str]) -> int:
-        """Put held jobs of these types back into their lines."""
+        """Put a slice of the held jobs of these types back into their lines."""
         with self._database.read() as db:
             held = {row[0] for row in db.execute("SELECT DISTINCT held FROM jobs WHERE held IS NOT NULL")}
         known = held.intersection(types)
         if not known:
             return 0
         with self._database.write() as db:
-            return sum(db.execute(RELEASE, (type_,)).rowcount for type_ in known)
+            return sum(db.execute(RELEASE, (type_, RELEASE_SLICE)).rowcount for type_ in known)
 
     def maintain(self) -> None:
         """Checkpoint the WAL and give free pages back to the disk."""
@@ -209,10 +216,10 @@ class SQLiteStorage(Storage):
         """Watch the number that SQLite raises with every commit of another connection."""
         return DataVersion(self._database)
 
-    def pending(self, queues: Sequence[str]) -> bool:
+    def pending(self, queues: Sequence[str], types: Collection[str]) -> bool:
         """Look at the head of each line, and at the first scheduled job of any."""
         with self._database.read() as db:
-            if any(db.execute(READY, (queue,)).fetchone() for queue in queues):
+            if any(has_one(db, queue, types) for queue in queues):
                 return True
             first = db.execute(NEXT_DUE).fetchone()
         return first is not None and first[0] <= wall()

@@ -116,6 +116,7 @@ def worker_about(worker: WorkerRecord) -> str:
             "started": to_milliseconds(worker.started),
             "queues": worker.queues,
             "version": worker.version,
+            "types": worker.types,
             "children": [[child.name, child.pid, child.memory] for child in worker.children],
         }
     )
@@ -132,6 +133,7 @@ def worker_record(name: str, heartbeat: int, about: str, jobs: dict[str, list[st
         heartbeat=to_datetime(heartbeat),
         queues=tuple(said["queues"]),
         version=said["version"],
+        types=tuple(said["types"]),
         children=tuple(
             ChildRecord(name=child, pid=pid, memory=memory, jobs=tuple(jobs.get(child, ())))
             for child, pid, memory in said["children"]

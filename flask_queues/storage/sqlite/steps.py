@@ -23,6 +23,10 @@ from .rows import (
 
 #: Due jobs of all queues, and of each wanted one, made pending in one claim: its cost is bounded.
 PROMOTE = 100
+#: How far a worker looks past jobs of types that it does not know.
+LOOK_PAST = 1000
+#: A worker that has been silent so long (ms) does not count among those that know a type.
+SILENCE = 60_000
 CLAIM = (
     "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, ahead"
 )
@@ -35,6 +39,13 @@ NEXT = """
 SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone FROM jobs
 WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
 """
+NEXT_AT = """
+SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone FROM jobs WHERE seq=?
+"""
+HEAD = """
+SELECT seq, type FROM jobs WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
+"""
+KNOWN = "SELECT 1 FROM workers, json_each(about, '$.types') WHERE heartbeat>? AND value=? LIMIT 1"
 TAKE = """
 UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
 """
@@ -65,6 +76,7 @@ COUNT = """
 INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
 """
 Deltas = defaultdict[tuple[str, str, int], int]
+Row = tuple[Any, ...]
 
 
 def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> bool:
@@ -171,26 +183,42 @@ def promote_some(db: sqlite3.Connection, which: str, parameters: tuple[Any, ...]
 
 def claim_next(
     db: sqlite3.Connection, worker: str, wanted: Wanted, until: int, now: int, deltas: Deltas
-) -> list[Claim]:
-    """Take the first jobs of the first line that has one."""
+) -> tuple[list[Claim], int]:
+    """Take the first jobs of the first line that has one, and tell how many were set aside before."""
+    held = 0
     for queue in wanted.queues:
-        rows = next_rows(db, queue, wanted)
+        rows: list[Row] = db.execute(NEXT, (queue, wanted.limit)).fetchall()
+        if any(row[3] not in wanted.types for row in rows):
+            rows, unknown = look_past(db, queue, wanted, now)
+            held += unknown
         if rows:
-            return take(db, worker, rows, until, now, deltas)
-    return []
+            return take(db, worker, together(rows, wanted.short), until, now, deltas), held
+    return [], held
 
 
-def next_rows(db: sqlite3.Connection, queue: str, wanted: Wanted) -> list[tuple[Any, ...]]:
-    """Look at the head of a line, and set aside what this worker does not know."""
-    while True:
-        rows = db.execute(NEXT, (queue, wanted.limit)).fetchall()
-        unknown = [(row[3], row[0]) for row in rows if row[3] not in wanted.types]
-        if not unknown:
-            return together(rows, wanted.short)
-        db.executemany("UPDATE jobs SET held=? WHERE seq=?", unknown)
+def look_past(db: sqlite3.Connection, queue: str, wanted: Wanted, now: int) -> tuple[list[Row], int]:
+    """Find what this worker knows behind what it does not, and set aside what no worker knows."""
+    head: list[tuple[int, str]] = db.execute(HEAD, (queue, LOOK_PAST)).fetchall()
+    unknown = {type_ for _, type_ in head} - set(wanted.types)
+    foreign = {type_ for type_ in unknown if not db.execute(KNOWN, (now - SILENCE, type_)).fetchone()}
+    held = [(type_, seq) for seq, type_ in head if type_ in foreign]
+    db.executemany("UPDATE jobs SET held=? WHERE seq=?", held)
+    known = [seq for seq, type_ in head if type_ in wanted.types]
+    return [db.execute(NEXT_AT, (seq,)).fetchone() for seq in known[: wanted.limit]], len(held)
 
 
-def together(rows: list[tuple[Any, ...]], short: Collection[str]) -> list[tuple[Any, ...]]:
+def has_one(db: sqlite3.Connection, queue: str, types: Collection[str]) -> bool:
+    """Whether the head of a line holds a job of these types; the common case is its first job."""
+    for limit in (1, LOOK_PAST):
+        head = db.execute(HEAD, (queue, limit)).fetchall()
+        if any(type_ in types for _, type_ in head):
+            return True
+        if len(head) < limit:
+            return False
+    return False
+
+
+def together(rows: list[Row], short: Collection[str]) -> list[Row]:
     """Cut the head of a line to what may be claimed in one go."""
     for n, row in enumerate(rows):
         if row[3] not in short or row[11]:
@@ -198,9 +226,7 @@ def together(rows: list[tuple[Any, ...]], short: Collection[str]) -> list[tuple[
     return rows
 
 
-def take(
-    db: sqlite3.Connection, worker: str, rows: list[tuple[Any, ...]], until: int, now: int, deltas: Deltas
-) -> list[Claim]:
+def take(db: sqlite3.Connection, worker: str, rows: list[Row], until: int, now: int, deltas: Deltas) -> list[Claim]:
     """Claim these rows."""
     first = next_tokens(db, len(rows))
     ahead = len(rows) > 1
