@@ -181,7 +181,22 @@ def start_a_process() -> None:
     started.wait()
 
 
+def wrap_the_interrupt() -> None:
+    try:
+        time.sleep(600)
+    except BaseException as error:
+        raise RuntimeError("wrapped") from error
+
+
+def leave_a_killer() -> None:
+    """End well, and leave a thread that kills the process a moment later."""
+    threading.Thread(target=os._exit, args=(9,)).start()
+
+
 WAYS = {
+    "wrap": wrap_the_interrupt,
+    "leave-a-killer": leave_a_killer,
+    "close-everything": lambda: os.closerange(3, 256),
     "raise": fail,
     "exit": lambda: sys.exit(3),
     "sleep": lambda: time.sleep(600),
