@@ -33,7 +33,7 @@ from flask_queues.storage import SQLiteStorage, Storage
 from flask_queues.storage.base import Query, Settlement, Wanted
 from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
-from flask_queues.storage.sqlite import listing
+from flask_queues.storage.sqlite import listing, steps
 from flask_queues.storage.sqlite.database import Database
 
 from .contract import (
@@ -408,7 +408,7 @@ class TestStatements:
 
         constants = {
             value
-            for value in (*vars(engine_module).values(), *vars(listing).values())
+            for value in (*vars(engine_module).values(), *vars(steps).values(), *vars(listing).values())
             if isinstance(value, str) and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", value)
         }
         assert len(constants) > 10

@@ -110,7 +110,7 @@ class Database:
         """Bytes in the write-ahead log."""
         try:
             return self.path.with_name(self.path.name + "-wal").stat().st_size
-        except FileNotFoundError:
+        except OSError:
             return 0
 
     def close(self) -> None:

@@ -1,0 +1,296 @@
+"""The steps that transactions are made of: each is called within one and moves jobs from status to status."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ...record import LogLine, Status, to_milliseconds
+from ..base import Claim, NewJob, Settlement, Wanted
+from . import listing
+from .rows import (
+    CANCELLED,
+    COMPLETED,
+    NUMBERS,
+    PENDING,
+    RUNNING,
+    SCHEDULED,
+    dump,
+)
+
+#: Due jobs of all queues, and of each wanted one, made pending in one claim: its cost is bounded.
+PROMOTE = 100
+CLAIM = (
+    "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, ahead"
+)
+CLAIMS_OF = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND worker=?"  # noqa: S608
+INSERT = """
+INSERT INTO jobs (id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
+"""
+NEXT = """
+SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone FROM jobs
+WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
+"""
+TAKE = """
+UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
+"""
+IN_HAND = "SELECT seq, queue, type FROM jobs WHERE id=? AND token=? AND status=1"
+COMPLETE = """
+UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL,
+    result=?4, cancel=NULL
+WHERE seq=?5
+"""
+IN_FORCE = """
+SELECT seq, queue, type, worker, started, runs, history, cancel, error FROM jobs
+WHERE id=? AND token=? AND status=1
+"""
+SETTLE = """
+UPDATE jobs SET status=:status, stamp=:stamp, due=coalesce(:due, due), ended=:now, outcome=:outcome,
+    attempts=attempts+:counted, runs=runs+:ran, error=:error, result=:result, reason=:reason,
+    history=:history, alone=max(alone, :alone), cancel=NULL
+WHERE seq=:seq
+"""
+DUE = "SELECT seq, queue, type FROM jobs WHERE status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
+DUE_IN_QUEUE = "SELECT seq, queue, type FROM jobs WHERE queue=? AND status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
+PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=? WHERE seq=?"
+OLD = """
+SELECT seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?
+"""
+TOKENS = "UPDATE meta SET value=value+? WHERE name='token' RETURNING value"
+COUNT = """
+INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
+"""
+Deltas = defaultdict[tuple[str, str, int], int]
+
+
+def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> bool:
+    """Put one job into its line; False if its id is there already."""
+    due = job.at if job.at is not None else now + job.delay
+    status, stamp = (SCHEDULED, due) if due > now else (PENDING, now)
+    expires = max(due, now) + job.expires if job.expires is not None else None
+    tags = dump(job.tags) if job.tags else None
+    where = (status, stamp, job.priority, due, now, expires)
+    cursor = db.execute(INSERT, (job.id, job.queue, job.type, *where, tags, job.options, job.payload))
+    if not cursor.rowcount:
+        return False
+    if job.tags:
+        tagged = [(tag, cursor.lastrowid) for tag in job.tags]
+        db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", tagged)
+    deltas[job.queue, job.type, status] += 1
+    return True
+
+
+def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> bool:
+    """End one claim; False if it is not in force."""
+    if one.status is Status.COMPLETED:
+        return complete(db, one, now, deltas)
+    row = db.execute(IN_FORCE, (one.id, one.token)).fetchone()
+    if row is None:
+        return False
+    seq, queue, type_, worker, started, runs, history, cancel, error = row
+    status, reason = NUMBERS[one.status], one.reason
+    if cancel is not None and status in (PENDING, SCHEDULED):
+        status, reason = CANCELLED, None
+    if status == CANCELLED and reason is None:
+        reason = cancel
+    again = status in (PENDING, SCHEDULED)
+    due = now + one.delay if status == SCHEDULED else None
+    ran = one.outcome is not None
+    outcome = one.outcome.value if one.outcome is not None else None
+    if outcome is not None and again:
+        history = add_run(history, (runs + 1, worker, started, now, outcome), one.error)
+        outcome = None
+    db.execute(
+        SETTLE,
+        {
+            "seq": seq,
+            "status": status,
+            "stamp": due if status == SCHEDULED else now,
+            "due": due,
+            "now": now,
+            "outcome": outcome,
+            "counted": int(one.counted),
+            "ran": int(ran),
+            "error": one.error if ran and not again else one.error or error,
+            "result": one.result,
+            "reason": reason,
+            "history": history,
+            "alone": int(one.alone),
+        },
+    )
+    add_words(db, seq, one)
+    count_move(deltas, queue, type_, RUNNING, status)
+    return True
+
+
+def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> bool:
+    """End one claim well: the common case, in the least that it takes."""
+    row = db.execute(IN_HAND, (one.id, one.token)).fetchone()
+    if row is None:
+        return False
+    seq, queue, type_ = row
+    outcome = one.outcome.value if one.outcome is not None else None
+    db.execute(COMPLETE, (now, outcome, int(one.counted), one.result, seq))
+    add_words(db, seq, one)
+    count_move(deltas, queue, type_, RUNNING, COMPLETED)
+    return True
+
+
+def add_words(db: sqlite3.Connection, seq: int, said: Settlement) -> None:
+    """Keep what the job said at its end."""
+    if said.progress is not None:
+        db.execute("UPDATE jobs SET progress=? WHERE seq=?", (dump(said.progress), seq))
+    add_logs(db, seq, said.logs)
+
+
+def add_run(history: str | None, run: tuple[Any, ...], error: str | None) -> str:
+    """Add a line to the history; `error` is JSON text already."""
+    line = f"{dump(run)[:-1]},{error or 'null'}]"
+    return f"{history}\n{line}" if history else line
+
+
+def promote(db: sqlite3.Connection, queues: Sequence[str], now: int, deltas: Deltas) -> None:
+    """Make due jobs pending; where many are due, each line's first, so that none hides another's."""
+    if promote_some(db, DUE, (now, PROMOTE), now, deltas) == PROMOTE:
+        for queue in queues:
+            promote_some(db, DUE_IN_QUEUE, (queue, now, PROMOTE), now, deltas)
+
+
+def promote_some(db: sqlite3.Connection, which: str, parameters: tuple[Any, ...], now: int, deltas: Deltas) -> int:
+    """Make the jobs that a statement finds pending; returns how many."""
+    rows = db.execute(which, parameters).fetchall()
+    for seq, queue, type_ in rows:
+        db.execute(PROMOTE_ONE, (now, seq))
+        count_move(deltas, queue, type_, SCHEDULED, PENDING)
+    return len(rows)
+
+
+def claim_next(
+    db: sqlite3.Connection, worker: str, wanted: Wanted, until: int, now: int, deltas: Deltas
+) -> list[Claim]:
+    """Take the first jobs of the first line that has one."""
+    for queue in wanted.queues:
+        rows = next_rows(db, queue, wanted)
+        if rows:
+            return take(db, worker, rows, until, now, deltas)
+    return []
+
+
+def next_rows(db: sqlite3.Connection, queue: str, wanted: Wanted) -> list[tuple[Any, ...]]:
+    """Look at the head of a line, and set aside what this worker does not know."""
+    while True:
+        rows = db.execute(NEXT, (queue, wanted.limit)).fetchall()
+        unknown = [(row[3], row[0]) for row in rows if row[3] not in wanted.types]
+        if not unknown:
+            return together(rows, wanted.short)
+        db.executemany("UPDATE jobs SET held=? WHERE seq=?", unknown)
+
+
+def together(rows: list[tuple[Any, ...]], short: Collection[str]) -> list[tuple[Any, ...]]:
+    """Cut the head of a line to what may be claimed in one go."""
+    for n, row in enumerate(rows):
+        if row[3] not in short or row[11]:
+            return rows[: max(n, 1)]
+    return rows
+
+
+def take(
+    db: sqlite3.Connection, worker: str, rows: list[tuple[Any, ...]], until: int, now: int, deltas: Deltas
+) -> list[Claim]:
+    """Claim these rows."""
+    first = next_tokens(db, len(rows))
+    ahead = len(rows) > 1
+    claims = []
+    for token, row in enumerate(rows, first):
+        seq, id_, queue, type_, payload, options, created, expires, attempts, runs, error, _ = row
+        db.execute(TAKE, (now, token, worker, until, ahead, now, seq))
+        deltas[queue, type_, PENDING] -= 1
+        deltas[queue, type_, RUNNING] += 1
+        claims.append(
+            Claim(
+                id_, queue, type_, payload, options, created, expires, attempts, runs, error,
+                None, token, now, worker, ahead,
+            )
+        )  # fmt: skip
+    return claims
+
+
+def next_tokens(db: sqlite3.Connection, n: int) -> int:
+    """Set `n` claim tokens aside and return the first."""
+    last: int = db.execute(TOKENS, (n,)).fetchone()[0]
+    return last - n + 1
+
+
+def read_claim(row: tuple[Any, ...]) -> Claim:
+    """Read a row of `CLAIM`."""
+    return Claim(*row)._replace(ahead=bool(row[-1]))
+
+
+def claims_of(db: sqlite3.Connection, worker: str) -> list[Claim]:
+    """Read the claims in one child's hands."""
+    return [read_claim(row) for row in db.execute(CLAIMS_OF, (worker,)).fetchall()]
+
+
+def retry_one(db: sqlite3.Connection, seq: int, now: int) -> None:
+    """Make a job pending as if it were new, with its history."""
+    runs, worker, started, ended, outcome, error, history = db.execute(
+        "SELECT runs, worker, started, ended, outcome, error, history FROM jobs WHERE seq=?", (seq,)
+    ).fetchone()
+    if outcome is not None:
+        history = add_run(history, (runs, worker, started, ended, outcome), error)
+    db.execute(
+        "UPDATE jobs SET status=0, stamp=?1, due=?1, attempts=0, outcome=NULL, reason=NULL, cancel=NULL, "
+        "held=NULL, expires=NULL, history=?2 WHERE seq=?3",
+        (now, history, seq),
+    )
+
+
+def old_ones(db: sqlite3.Connection, numbers: Sequence[int], until: int, queue: str | None, limit: int) -> list[int]:
+    """Read which jobs have been in one of these statuses since before a moment."""
+    seqs: list[int] = []
+    for number in numbers:
+        for line in listing.lines(db, number, queue):
+            rows = db.execute(OLD, (*line, number, until, limit - len(seqs)))
+            seqs += [row[0] for row in rows.fetchall()]
+    return seqs
+
+
+def delete_one(db: sqlite3.Connection, seq: int, deltas: Deltas) -> None:
+    """Delete a job with all that hangs on it."""
+    row = db.execute("DELETE FROM jobs WHERE seq=? RETURNING queue, type, status, tags", (seq,)).fetchone()
+    queue, type_, status, tags = row
+    if tags:
+        db.executemany("DELETE FROM tags WHERE tag=? AND job=?", [(tag, seq) for tag in json.loads(tags)])
+    db.execute("DELETE FROM logs WHERE job=?", (seq,))
+    deltas[queue, type_, status] -= 1
+
+
+def add_logs(db: sqlite3.Connection, seq: int, logs: Sequence[LogLine]) -> None:
+    """Append lines to a job's log."""
+    if not logs:
+        return
+    last = db.execute("SELECT coalesce(max(n), 0) FROM logs WHERE job=?", (seq,)).fetchone()[0]
+    db.executemany(
+        "INSERT INTO logs VALUES (?,?,?,?,?,?,?)",
+        [
+            (seq, n, line.run, to_milliseconds(line.time), line.level, line.message, dump(line.context))
+            for n, line in enumerate(logs, last + 1)
+        ],
+    )
+
+
+def count_move(deltas: Deltas, queue: str, type_: str, before: int, after: int) -> None:
+    """Note that a job went from one status to another."""
+    deltas[queue, type_, before] -= 1
+    deltas[queue, type_, after] += 1
+
+
+def write_counts(db: sqlite3.Connection, deltas: Deltas) -> None:
+    """Bring the kept counts up to date."""
+    changes = [(*key, n) for key, n in deltas.items() if n]
+    if changes:
+        db.executemany(COUNT, changes)
