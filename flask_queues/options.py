@@ -48,6 +48,8 @@ class Options:
     @classmethod
     def of(cls, **given: Any) -> Options:
         """Check what a caller gave; None means not given."""
+        if not given:
+            return NOTHING
         unknown = given.keys() - CHECKS.keys()
         if unknown:
             names = ", ".join(sorted(CHECKS))
@@ -60,6 +62,8 @@ class Options:
 
     def over(self, other: Options) -> Options:
         """Return the other's options with those of this one on top."""
+        if self is NOTHING:
+            return other
         mine = {one.name: getattr(self, one.name) for one in fields(self)}
         chosen = {name: value for name, value in mine.items() if value not in (None, ())}
         if "at" in chosen or "delay" in chosen:
@@ -70,6 +74,10 @@ class Options:
         """JSON text of what the record keeps for the worker, None where that is nothing."""
         chosen = {name: value for name in ("tries", "timeout", "backoff") if (value := getattr(self, name)) is not None}
         return json.dumps(chosen, separators=(",", ":")) if chosen else None
+
+
+#: What most pushes give, so nothing is made for them.
+NOTHING = Options()
 
 
 def check_seconds(name: str, value: Any, low: float = 0.0) -> float:
