@@ -168,6 +168,11 @@ def test_another_job_type_under_a_known_type_string_is_refused(tmp_path: Path) -
         ({"type": "a", "handle": lambda self: None, "queue": ""}, ConfigError, "a: queue: '' is not a queue name"),
         ({"type": "a", "handle": lambda self: None, "timeout": 0}, ConfigError, "a: timeout: 0 s is out of range"),
         ({"type": "a", "handle": lambda self, *x: None}, PayloadError, "cannot be given by name"),
+        ({"type": "a", "handle": lambda self: (yield)}, ConfigError, "a: handle is a generator"),
+        ({"type": "a", "handle": lambda self: None, "tags": "abc"}, ConfigError, "tags = 'abc' is not a list"),
+        ({"type": "a", "handle": lambda self: None, "sensitive": "iban"}, ConfigError, "sensitive = 'iban' is not"),
+        ({"type": "a", "handle": lambda self: None, "jitter": 5}, ConfigError, "jitter = 5 is not a number from 0"),
+        ({"type": [], "handle": lambda self: None}, ConfigError, "is not a type string"),
     ],
 )
 def test_a_job_type_that_cannot_work_is_refused_when_registered(
@@ -194,6 +199,75 @@ def test_a_function_job_is_still_the_function(tmp_path: Path) -> None:
     assert (handle.record.queue, handle.record.status, handle.record.tags) == ("mail", "scheduled", ("a",))
     with pytest.raises(OptionError, match="There is no option 'dely'"):
         mail.using(dely=1)
+
+
+def test_a_function_job_takes_no_option_that_does_not_exist() -> None:
+    """A typing mistake would otherwise be a job with the default."""
+    with pytest.raises(ConfigError, match="there is no option 'trys'; a job type takes backoff, expires, failed"):
+        Queues().job("shop:mail", trys=3)(lambda: None)
+
+
+def test_a_function_job_may_bring_its_failed_and_its_backoff(tmp_path: Path) -> None:
+    """As plain functions: of the exception, and of the attempt's number."""
+    seen: list[BaseException] = []
+    queues = Queues(make_app(tmp_path))
+    queues.job("shop:mail", failed=seen.append, backoff=lambda attempt: attempt * 10, jitter=0)(lambda: None)
+    job_type = queues.jobs["shop:mail"]
+    error = ValueError("no")
+
+    job_type.job_class().failed(error)
+
+    assert seen == [error]
+    assert [job_type.backoff(attempt, None, 60) for attempt in (1, 3)] == [10, 30]
+
+
+def test_a_static_handle_is_inherited_with_its_arguments(tmp_path: Path) -> None:
+    """Neither a static nor a class method loses its first argument."""
+
+    class Base(Job):
+        type = "a:static"
+
+        @staticmethod
+        def handle(file_id: int) -> None: ...
+
+    class Inherited(Base):
+        type = "a:inherited"
+
+    class OfClass(Job):
+        type = "a:class"
+
+        @classmethod
+        def handle(cls, file_id: int) -> None: ...
+
+    queues = Queues(make_app(tmp_path))
+    queues.register(Base, Inherited, OfClass)
+
+    assert [one.shape.names for one in queues.jobs.values()] == [("file_id",)] * 3
+
+
+def test_a_cache_that_is_none_is_refused() -> None:
+    """At once, not when the first job is pushed."""
+    with pytest.raises(ConfigError, match=r"Queues\(cache=5\): it takes a flask_caching.Cache"):
+        Queues(cache=5)  # type: ignore[arg-type]
+
+
+def test_what_a_factory_defines_without_a_context_belongs_to_the_last_application(tmp_path: Path) -> None:
+    """The one that the factory has just set up."""
+    queues = Queues()
+
+    def create_app(name: str) -> Flask:
+        app = make_app(tmp_path, name)
+        queues.init_app(app)
+
+        @queues.job("local:hello")
+        def hello() -> str:
+            return name
+
+        return app
+
+    apps = [create_app("one"), create_app("two")]
+
+    assert [list(app.extensions["queues"].jobs) for app in apps] == [["local:hello"], ["local:hello"]]
 
 
 def test_a_job_may_be_pushed_as_class_instance_function_or_type_string(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_a_job_with_a_time_is_scheduled_and_one_whose_time_is_over_is_pending(qu
         ({"delay": float("nan")}, "delay: nan is not a number of seconds"),
         ({"delay": 10**12}, "delay: 1e+12 s is out of range"),
         ({"delay": True}, "delay: True is not a number of seconds"),
+        ({"at": datetime(9999, 12, 31, tzinfo=timezone(timedelta(hours=-10)))}, "is more than ten years from now"),
         ({"delay": 1, "at": datetime.now(timezone.utc)}, "a delay or a time (at), not both"),
         ({"timeout": 0}, "timeout: 0 s is out of range"),
         ({"timeout": -5}, "timeout: -5 s is out of range"),
