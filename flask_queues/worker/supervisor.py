@@ -228,7 +228,7 @@ class Supervisor:
             self._waits.pop(child.index, None)
         else:
             self._mourn(child, code)
-        if code == End.EMPTY or (code == End.WORN and self._plan.share.once):
+        if code == End.EMPTY or self._plan.share.once:
             self._finished.add(child.index)
         self._unable = self._unable or code == End.UNABLE
 
@@ -282,6 +282,8 @@ class Supervisor:
         signal.set_wakeup_fd(self._signals[1], warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(signal.SIGHUP, self._on_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def _on_stop(self, *_: Any) -> None:

@@ -152,3 +152,27 @@ def test_where_nothing_can_fork_one_process_runs_the_jobs(site):
     assert (finished.returncode, finished.stderr) == (0, b"")
     assert {site.status(job) for job in done} == {Status.COMPLETED}
     assert [run.outcome for run in site.job(late).history] == [Outcome.TIMED_OUT]
+
+
+def test_a_terminal_that_closes_stops_the_worker_like_any_stop(make_site):
+    """SIGHUP lets the job in hand finish."""
+    site = make_site(QUEUES_GRACE=60)
+    job = site.push("gate")
+    worker = site.work()
+    site.began(job)
+    worker.process.send_signal(signal.SIGHUP)
+    eventually(lambda: "Stopping" in worker.text, what="The stop")
+    site.open()
+
+    assert worker.wait() == 0
+    assert site.job(job).status is Status.COMPLETED
+
+
+def test_once_is_once_also_when_the_job_kills_its_process(site):
+    """The next try is the next worker's."""
+    job = site.push("doomed", {"how": "kill"}, tries=3)
+    worker = site.start("--once")
+
+    assert worker.wait() == 0
+    assert len(site.words(job)) == 1
+    assert site.job(job).attempts == 1
