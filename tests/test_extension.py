@@ -146,6 +146,24 @@ def test_an_application_that_is_let_go_is_freed(tmp_path: Path) -> None:
     assert seen() is None
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not list a process's descriptors")
+def test_fifty_applications_leave_no_descriptor_behind(tmp_path: Path) -> None:
+    """Each has used its storage and was let go."""
+    gc.collect()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    queues = Queues()
+    queues.register(Resize)
+    for n in range(50):
+        app = make_app(tmp_path, f"app{n}")
+        queues.init_app(app)
+        with app.app_context():
+            queues.push(Resize, {"file_id": n})
+    del app
+    gc.collect()
+
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+
+
 def test_another_job_type_under_a_known_type_string_is_refused(tmp_path: Path) -> None:
     """The same class again is no error; another one is, and both are named."""
     queues = Queues(make_app(tmp_path))

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -49,6 +49,8 @@ class Database:
         self._gate = Gate(path.with_name(path.name + ".lock"))
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        #: Closes the connection, at the latest when nobody uses this object any more.
+        self._let_go: Callable[[], object] = lambda: None
         #: How often the file was opened: numbers that SQLite keeps for a connection end with it.
         self.openings = 0
         self._durable: bool | None = None
@@ -145,6 +147,7 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = self._connect()
+            self._let_go = weakref.finalize(self, self._connection.close)
             self._place = place_of(self.path)
             self._looked = time.monotonic()
             self.openings += 1
@@ -241,8 +244,8 @@ class Database:
 
     def _close(self) -> None:
         if self._connection is not None:
-            self._connection.close()
             self._connection = None
+            self._let_go()
         self._gate.close()
 
     def before_fork(self) -> None:

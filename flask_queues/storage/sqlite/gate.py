@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import StorageUnavailable
@@ -25,6 +27,7 @@ class Gate:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None
+        self._let_go: Callable[[], object] = lambda: None
 
     def open(self) -> None:
         """Open the file; raises `StorageUnavailable` where the file system has no locks."""
@@ -32,6 +35,7 @@ class Gate:
             return
         try:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._let_go = weakref.finalize(self, os.close, self._file)
             fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             fcntl.flock(self._file, fcntl.LOCK_UN)
         except BlockingIOError:
@@ -46,8 +50,8 @@ class Gate:
     def close(self) -> None:
         """Close the file; whoever holds the gate through it lets go."""
         if self._file is not None:
-            os.close(self._file)
             self._file = None
+            self._let_go()
 
     def __enter__(self) -> None:
         if self._file is not None:
