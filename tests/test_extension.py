@@ -153,12 +153,15 @@ def test_fifty_applications_leave_no_descriptor_behind(tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     queues = Queues()
     queues.register(Resize)
-    for n in range(50):
+
+    def use_one(n: int) -> None:
         app = make_app(tmp_path, f"app{n}")
         queues.init_app(app)
         with app.app_context():
             queues.push(Resize, {"file_id": n})
-    del app
+
+    for n in range(50):
+        use_one(n)
     gc.collect()
 
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
