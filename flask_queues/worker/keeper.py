@@ -120,7 +120,7 @@ class Keeper:
         if self._watcher.changed():
             self._stale = True
             self._changed_at = time.monotonic()
-            self._due_at = self._ask_due()
+            self._due_at = None
         if self._due_at is not None and time.monotonic() >= self._due_at:
             self._stale = True
             self._due_at = None
