@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .errors import ConfigError
 
@@ -176,6 +175,8 @@ def check_number(kind: type, low: float, high: float) -> Any:
 
 def check_zone(key: str, value: Any) -> str:
     """Return the name of a time zone that this machine knows."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # a megabyte in every process of a worker
+
     try:
         return ZoneInfo(value).key
     except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
