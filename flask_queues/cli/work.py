@@ -95,6 +95,6 @@ def work_and_reload() -> None:
     try:
         from watchfiles import PythonFilter, run_process
     except ImportError as error:
-        raise ConfigError(f"--reload needs watchfiles: pip install '{DISTRIBUTION}[reload]'.") from error
+        raise ConfigError("--reload needs watchfiles: pip install watchfiles.") from error
     command = shlex.join(argument for argument in sys.orig_argv if argument != "--reload")
     run_process(Path.cwd(), target=command, target_type="command", watch_filter=PythonFilter(), sigint_timeout=60)
