@@ -15,8 +15,7 @@ from flask.cli import with_appcontext
 from ..config import CHECKS, check_queue_names
 from ..errors import ConfigError
 from ..manager import Manager, current_queues
-from ..worker import Plan, Report, Share
-from ..worker import work as work_by_plan
+from ..worker import Plan, Report, Share, make_worker
 
 DISTRIBUTION = "flask-queues-panel"
 
@@ -84,8 +83,9 @@ def start(manager: Manager, plan: Plan, report: Report) -> int:
         report.says("warning", "No job type is registered; jobs of any type will stay pending.")
     queues = ", ".join(manager.queue_order(plan.share.queues)) + ("" if plan.share.queues else " and any other")
     processes = f"{plan.processes} process{'es' if plan.processes > 1 else ''}"
+    worker = make_worker(manager, plan, report, metadata.version(DISTRIBUTION))
     report.says("started", f"Working on {queues} with {processes}. Jobs are in {manager.storage.describe()}.")
-    code = work_by_plan(manager, plan, report, metadata.version(DISTRIBUTION))
+    code = worker.run()
     report.says("stopped", "Stopped.")
     return code
 

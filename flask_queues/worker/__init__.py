@@ -11,10 +11,13 @@ from .report import Report
 from .single import SingleWorker
 from .supervisor import Supervisor
 
-__all__ = ["Plan", "Report", "Share", "Supervisor", "run_in_foreground", "work"]
+__all__ = ["Plan", "Report", "Share", "make_worker", "run_in_foreground"]
 
 
-def work(manager: Manager, plan: Plan, report: Report, version: str) -> int:
-    """Work by this plan until told to stop; returns the exit code. The main thread must call it."""
-    worker = Supervisor if hasattr(os, "fork") else SingleWorker
-    return worker(manager, plan, report, version).run()
+def make_worker(manager: Manager, plan: Plan, report: Report, version: str) -> Supervisor | SingleWorker:
+    """Make a worker that follows this plan once its `run` is called, in the main thread.
+
+    From here on it takes the signals that stop it.
+    """
+    kind = Supervisor if hasattr(os, "fork") else SingleWorker
+    return kind(manager, plan, report, version)

@@ -38,10 +38,10 @@ class SingleWorker:
         self._bell = Bell()
         self._over = threading.Event()
         self._interrupts = Interrupts(lambda: manager.storage.busy)
+        self._interrupts.install_alone(self._bell)
 
     def run(self) -> int:
         """Work until told to stop, or until there is nothing left to do; returns the exit code."""
-        self._interrupts.install_alone(self._bell)
         JobLogHandler.install(self._manager.app)
         keeper = threading.Thread(target=self._keep, name="flask-queues-keeper")
         keeper.start()

@@ -76,12 +76,12 @@ class Supervisor:
         self._started = time.monotonic()
         self._memory_at = 0.0
         self._said_small = False
+        self._take_signals()
 
     def run(self) -> int:
         """Work until told to stop, or until there is nothing left to do; returns the exit code."""
         self._manager.storage.close()
         share_memory()
-        self._take_signals()
         while not self._done():
             self._start_missing()
             self._wait()

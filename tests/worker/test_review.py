@@ -126,10 +126,10 @@ import os, sys
 del os.fork
 from sample import app
 from flask_queues.manager import manager_of
-from flask_queues.worker import Plan, Report, Share, work
+from flask_queues.worker import Plan, Report, Share, make_worker
 
 plan = Plan(processes=1, share=Share(queues=(), max_jobs=2, stop_when_empty=True))
-sys.exit(work(manager_of(app), plan, Report(json_lines=False, colour=False), "test"))
+sys.exit(make_worker(manager_of(app), plan, Report(json_lines=False, colour=False), "test").run())
 """
 
 
