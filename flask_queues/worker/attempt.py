@@ -56,6 +56,7 @@ class Attempt:
         return self._run_job()
 
     def _run_job(self) -> Settlement:
+        self._interrupts.forget()
         try:
             result = self._call_handle()
         except BaseException as error:

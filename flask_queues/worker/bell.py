@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import signal
 import socket
 
 
@@ -23,6 +24,13 @@ class Bell:
             self._clapper.send(b"r")
         except BlockingIOError:
             return
+
+    def ring_on_signals(self) -> None:
+        """Ring with every signal of this process, in the very moment that it comes.
+
+        Its Python handler runs later: one that comes just before the wait would not end the wait.
+        """
+        signal.set_wakeup_fd(self._clapper.fileno(), warn_on_full_buffer=False)
 
     def wait(self, seconds: float) -> bool:
         """Wait to be woken, at most so long; tells whether it rang."""

@@ -63,6 +63,7 @@ class Interrupts:
         """
         self._tell_limit = tell_limit
         self._bell = bell
+        bell.ring_on_signals()
         self._wants_cancel = wants_cancel
         signal.signal(signal.SIGTERM, self._on_stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -74,6 +75,7 @@ class Interrupts:
     def install_alone(self, bell: Bell) -> None:
         """Take over the signals of a worker without children, as far as this system has them."""
         self._bell = bell
+        bell.ring_on_signals()
         signal.signal(signal.SIGTERM, self._on_stop_or_hurry)
         signal.signal(signal.SIGINT, self._on_stop_or_hurry)
         if HAS_TIMER:
@@ -106,6 +108,10 @@ class Interrupts:
             self._armed = False
             if HAS_TIMER:
                 signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def forget(self) -> None:
+        """Forget what was thrown into the run before."""
+        self.thrown = None
 
     def _on_stop(self, *_: Any) -> None:
         self.stop()
@@ -147,6 +153,7 @@ class Interrupts:
 
 def release_signals() -> None:
     """Give the signals back to a process that a job forks: who forked it ends it by SIGTERM."""
+    signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, HURRY, signal.SIGUSR1, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
