@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
+from enum import IntEnum
 from typing import NamedTuple
 
 from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
@@ -97,6 +98,9 @@ class Settlement(NamedTuple):
     logs: Sequence[LogLine] = ()
     #: Not to be claimed together with others any more, since it may be what kills its worker.
     alone: bool = False
+    #: What this end causes, if it makes the job's status the one above: pushed in the same step. Where
+    #: another queue is out of that step's reach, the push is noted in it and made moments later, once.
+    follows: Sequence[NewJob] = ()
 
 
 class Step(NamedTuple):
@@ -131,6 +135,56 @@ class Query(NamedTuple):
     after: str | None = None
 
 
+class Schedule(NamedTuple):
+    """A schedule with its state, as the scheduler wrote it; the engine compares and keeps it."""
+
+    name: str
+    #: The queue of its jobs: on a cluster, it lies where they are pushed. Fixed for its life.
+    queue: str
+    #: JSON text; the engine never looks inside.
+    about: str
+    #: Another number after each change, never one that it or a deleted namesake had; 0 where it is not stored yet.
+    revision: int = 0
+
+
+class Occurrence(NamedTuple):
+    """What became of one point in time at which a schedule was due."""
+
+    #: The point in time.
+    due: int
+    #: When it was decided, by the storage's clock; the engine sets it.
+    decided: int
+    #: `fired`, `caught up`, or why it was left out.
+    outcome: str
+    #: The id of its job, None where it was left out.
+    job: str | None = None
+
+
+class Severity(IntEnum):
+    """What a finding may cost, the worst highest."""
+
+    #: Good to know; nothing is wrong.
+    NOTE = 0
+    #: Jobs may come late.
+    DELAYS = 1
+    #: Jobs may run twice.
+    DOUBLES = 2
+    #: Jobs may be lost.
+    LOSES = 3
+
+
+class Finding(NamedTuple):
+    """Something about the storage or its configuration that an operator should know."""
+
+    severity: Severity
+    #: A stable name for programs, `redis-eviction`.
+    code: str
+    #: What is so, in one or two sentences.
+    problem: str
+    #: What to do about it, in one.
+    fix: str = ""
+
+
 class Watcher(ABC):
     """Tells the keeper that something was changed in the storage by somebody else."""
 
@@ -140,6 +194,13 @@ class Watcher(ABC):
 
     #: How often `changed` may be asked without harm, in seconds.
     interval: float = 0.002
+
+    def fileno(self) -> int | None:
+        """A descriptor that becomes readable when `changed` would say so; None where it must be asked."""
+        return None
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to close
+        """Stop watching."""
 
 
 class Storage(ABC):
@@ -168,6 +229,14 @@ class Storage(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of every connection; the next call opens one again."""
+
+    @abstractmethod
+    def now(self) -> int:
+        """The storage's time; every moment in it is of this clock."""
+
+    @abstractmethod
+    def examine(self) -> list[Finding]:
+        """Ask the storage what may lose, double or delay jobs here, and what it promises otherwise."""
 
     # The pusher's side
 
@@ -264,6 +333,35 @@ class Storage(ABC):
 
         Returns how many were deleted. Running jobs are never deleted.
         """
+
+    # The scheduler's side
+
+    @abstractmethod
+    def put_schedule(
+        self, schedule: Schedule, jobs: Sequence[NewJob] = (), occurrences: Sequence[Occurrence] = ()
+    ) -> int:
+        """Store a schedule if its stored revision is still the one given.
+
+        Returns the new revision, or 0 where it was not and nothing has changed. In the same step the
+        jobs, all of the schedule's queue, are pushed as `push` does, and the occurrences are added to
+        its history, of which the last 100 are kept.
+        """
+
+    @abstractmethod
+    def delete_schedule(self, schedule: Schedule) -> bool:
+        """Delete a schedule and its history if its stored revision is still the one given."""
+
+    @abstractmethod
+    def schedules(self) -> list[Schedule]:
+        """All schedules, by name."""
+
+    @abstractmethod
+    def schedules_changed(self) -> int:
+        """A number that is another one after any change of any schedule; costs nothing to ask."""
+
+    @abstractmethod
+    def occurrences(self, schedule: Schedule, limit: int = 100) -> list[Occurrence]:
+        """What became of the schedule's occurrences, the last decided first."""
 
     # Reading
 

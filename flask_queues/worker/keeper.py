@@ -86,12 +86,18 @@ class Keeper:
     # What the supervisor says
 
     def _listen(self) -> None:
-        quiet = time.monotonic() - self._changed_at > LIVELY
-        interval = QUIET_INTERVAL if quiet else self._watcher.interval
-        self._heard += self._notices.hear(0 if self._heard else interval)
+        self._heard += self._notices.hear(0 if self._heard else self._patience(), self._watcher.fileno())
         while self._heard:
             self._heed(self._heard[0])
             self._heard.pop(0)
+
+    def _patience(self) -> float:
+        """How long to wait for somebody to say something before looking at the clock again."""
+        now = time.monotonic()
+        if self._watcher.fileno() is not None:
+            until = min(self._next_beat, self._due_at or self._next_beat)
+            return max(0.0, until - now) if not self._stale else self._watcher.interval
+        return QUIET_INTERVAL if now - self._changed_at > LIVELY else self._watcher.interval
 
     def _heed(self, notice: Notice) -> None:
         if "children" in notice:

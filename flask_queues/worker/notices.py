@@ -20,8 +20,11 @@ OVER: Notice = {"over": True}
 class Listener(Protocol):
     """Where the keeper hears notices."""
 
-    def hear(self, seconds: float) -> list[Notice]:
-        """Wait so long for notices; an end of whoever speaks is a notice that it is over."""
+    def hear(self, seconds: float, other: int | None = None) -> list[Notice]:
+        """Wait so long for notices, or until another descriptor is readable.
+
+        An end of whoever speaks is a notice that it is over.
+        """
 
 
 class Mouth:
@@ -67,9 +70,10 @@ class Ear:
         self._reading = reading
         self._rest = b""
 
-    def hear(self, seconds: float) -> list[Notice]:
-        """Wait so long for notices."""
-        if not select.select([self._reading], [], [], seconds)[0]:
+    def hear(self, seconds: float, other: int | None = None) -> list[Notice]:
+        """Wait so long for notices, or until the other descriptor is readable."""
+        waiting = [self._reading] if other is None else [self._reading, other]
+        if self._reading not in select.select(waiting, [], [], seconds)[0]:
             return []
         said = os.read(self._reading, 65_536)
         if not said:

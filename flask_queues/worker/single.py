@@ -25,6 +25,10 @@ from .plan import Plan, this_worker
 from .report import Report
 
 
+#: Seconds between two looks at whether somebody pushed.
+LOOK = 0.005
+
+
 class SingleWorker:
     """Runs jobs itself, one at a time."""
 
@@ -92,6 +96,6 @@ class SingleWorker:
             self._report.problem(str(error))
             self._interrupts.stop()
 
-    def hear(self, seconds: float) -> list[Notice]:
-        """What the keeper hears: only that it is over."""
-        return [OVER] if self._over.wait(seconds) else []
+    def hear(self, seconds: float, other: int | None = None) -> list[Notice]:
+        """What the keeper hears: only that it is over. A thread cannot wait for a descriptor too: it looks often."""
+        return [OVER] if self._over.wait(seconds if other is None else min(seconds, LOOK)) else []

@@ -107,6 +107,9 @@ class Model:
         job.logs += one.logs
         job.reason, job.cancel = reason, None
         job.enter(status, now)
+        if status is one.status:
+            for follower in one.follows:
+                self.push(follower, now)
         return True
 
     def claimed(self, claim: Claim, lease: int, now: int) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from .contract import (
     ClaimContract,
+    FollowContract,
     HeldContract,
     KeeperContract,
     NoteContract,
     OperatorContract,
     PushContract,
     ReadContract,
+    ScheduleContract,
     SettleContract,
 )
 
@@ -28,6 +30,14 @@ class TestHeld(HeldContract):
 
 class TestSettle(SettleContract):
     """What becomes of a claim."""
+
+
+class TestFollow(FollowContract):
+    """What a job's end causes."""
+
+
+class TestSchedule(ScheduleContract):
+    """Schedules and what they push."""
 
 
 class TestNote(NoteContract):

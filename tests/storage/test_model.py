@@ -71,6 +71,7 @@ ENDS = st.fixed_dictionaries(
         "progress": PROGRESS,
         "logs": LOGS,
         "alone": st.booleans(),
+        "follows": st.lists(NEW, max_size=2),
     }
 )
 WANTED = st.builds(

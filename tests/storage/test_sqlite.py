@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,12 @@ from flask_queues import Queues, QueuesError, SQLiteCache
 from flask_queues.errors import ConfigError, StorageFormatError, StorageFull, StorageUnavailable
 from flask_queues.record import ChildRecord, Outcome, Status
 from flask_queues.storage import SQLiteStorage, Storage
-from flask_queues.storage.base import Query, Settlement, Wanted
+from flask_queues.storage import sqlite as sqlite_package
+from flask_queues.storage.base import Query, Schedule, Settlement, Wanted
 from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
 from flask_queues.storage.sqlite import listing, steps
-from flask_queues.storage.sqlite.database import Database
+from flask_queues.storage.sqlite.database import APPLICATION_ID, Database
 
 from .contract import (
     LONG,
@@ -539,11 +541,27 @@ class TestRefusals:
         fill(storage, "a")
         storage.close()
         with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA user_version=2")
+            connection.execute("PRAGMA user_version=3")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         content = path.read_bytes()
-        refused(path, StorageFormatError, "format 2", "reads up to 1", "Install the newer version")
+        refused(path, StorageFormatError, "format 3", "reads up to 2", "Install the newer version")
         assert path.read_bytes() == content
+
+    def test_a_file_of_the_version_before_is_brought_up_to_date(self, path: Path) -> None:
+        """Its jobs stay, and it does what this version can."""
+        script = resources.files(sqlite_package).joinpath("schema.sql").read_text("utf-8")
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.executescript(f"{script};PRAGMA user_version=1;PRAGMA application_id={APPLICATION_ID};")
+            connection.execute(
+                "INSERT INTO jobs (id, queue, type, status, stamp, priority, due, created, payload) "
+                "VALUES ('old', 'q', 't', 0, 1, 0, 1, 1, '{}')"
+            )
+            connection.commit()
+        storage = opened(path)
+        assert take_one(storage).id == "old"
+        assert storage.put_schedule(Schedule("s", "q", "{}")) > 0
+        assert storage.schedules()[0].name == "s"
 
     def test_a_damaged_file(self, path: Path) -> None:
         """It is told as damaged, with the way out."""

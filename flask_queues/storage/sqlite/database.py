@@ -15,8 +15,10 @@ from pathlib import Path
 from ...errors import StorageError, StorageFormatError, StorageFull, StorageUnavailable
 from .gate import Gate
 
-#: Rises with each change of schema.sql; `PRAGMA user_version` of the file.
-FORMAT = 1
+#: `PRAGMA user_version` of the file. `schema.sql` makes format 1, `format-<n>.sql` makes n of the one before.
+FORMAT = 2
+#: Brought up to date when opened: the next version reads what the last one wrote.
+OLDEST = 1
 #: Marks the file as ours ("fQue"); `PRAGMA application_id`.
 APPLICATION_ID = 0x66517565
 ELSEWHERE = "Set QUEUES_CACHE_DIR to a folder that this user may write."
@@ -217,6 +219,7 @@ class Database:
     def _create_or_refuse(self, connection: sqlite3.Connection) -> None:
         if pragma(connection, "application_id") == APPLICATION_ID:
             self.refuse_newer(connection)
+            run_script(connection, *upgrades(pragma(connection, "user_version")))
             return
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise StorageFormatError(
@@ -224,11 +227,7 @@ class Database:
             )
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         connection.execute("PRAGMA journal_mode=WAL").fetchone()
-        schema = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
-        connection.executescript(
-            f"BEGIN IMMEDIATE;\n{schema}\nPRAGMA user_version={FORMAT};\n"
-            f"PRAGMA application_id={APPLICATION_ID};\nCOMMIT;"
-        )
+        run_script(connection, "schema.sql", *upgrades(OLDEST))
 
     def _adopt_boot(self, connection: sqlite3.Connection) -> None:
         """Leases count by this boot's monotonic clock; those of another boot have run out."""
@@ -256,6 +255,22 @@ class Database:
     def after_fork(self) -> None:
         """Let threads use the file again."""
         self._lock.release()
+
+
+def upgrades(version: int) -> list[str]:
+    """Name the scripts that bring a file of this format up to date."""
+    return [f"format-{n}.sql" for n in range(version + 1, FORMAT + 1)]
+
+
+def run_script(connection: sqlite3.Connection, *names: str) -> None:
+    """Bring the file to the current format in one transaction, if there is anything to do."""
+    folder = resources.files(__package__)
+    script = "\n".join(folder.joinpath(name).read_text("utf-8") for name in names)
+    if script:
+        connection.executescript(
+            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version={FORMAT};\n"
+            f"PRAGMA application_id={APPLICATION_ID};\nCOMMIT;"
+        )
 
 
 def place_of(path: Path) -> tuple[int, int] | None:

@@ -7,8 +7,22 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from ...record import Counts, JobRecord, LogLine, Page, Progress, Status, WorkerRecord
-from ..base import Claim, Heartbeat, NewJob, Query, Settlement, Step, Storage, Wanted, Watcher
-from . import listing
+from ..base import (
+    Claim,
+    Finding,
+    Heartbeat,
+    NewJob,
+    Occurrence,
+    Query,
+    Schedule,
+    Settlement,
+    Severity,
+    Step,
+    Storage,
+    Wanted,
+    Watcher,
+)
+from . import listing, schedules
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -37,7 +51,7 @@ from .steps import (
     count_move,
     delete_one,
     has_one,
-    insert,
+    insert_all,
     next_tokens,
     old_ones,
     promote,
@@ -56,6 +70,7 @@ LONGEST_LEASE = 3_600_000
 FOREVER = 2**62
 #: Held jobs of a type that are let go in one transaction.
 RELEASE_SLICE = 500
+PROMISE = "Jobs survive a restart and, on a disk that honours fsync, a power cut."
 CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
@@ -95,6 +110,14 @@ class SQLiteStorage(Storage):
         """Close the file; the next call opens it again."""
         self._database.close()
 
+    def now(self) -> int:
+        """The time of day on this machine."""
+        return wall()
+
+    def examine(self) -> list[Finding]:
+        """Say what the file promises."""
+        return [Finding(Severity.NOTE, "sqlite-promise", PROMISE)]
+
     # The pusher's side
 
     def push(self, jobs: Sequence[NewJob]) -> list[bool]:
@@ -102,7 +125,7 @@ class SQLiteStorage(Storage):
         now = wall()
         deltas: Deltas = defaultdict(int)
         with self._database.write(durable=True) as db:
-            created = [insert(db, job, now, deltas) for job in jobs]
+            created = insert_all(db, jobs, now, deltas)
             write_counts(db, deltas)
         return created
 
@@ -290,6 +313,44 @@ class SQLiteStorage(Storage):
                 delete_one(db, seq, deltas)
             write_counts(db, deltas)
         return len(seqs)
+
+    # The scheduler's side
+
+    def put_schedule(
+        self, schedule: Schedule, jobs: Sequence[NewJob] = (), occurrences: Sequence[Occurrence] = ()
+    ) -> int:
+        """Compare, set and push in one transaction that is on the disk when this returns."""
+        now = wall()
+        deltas: Deltas = defaultdict(int)
+        with self._database.write(durable=True) as db:
+            revision = schedules.put(db, schedule)
+            if not revision:
+                return 0
+            insert_all(db, jobs, now, deltas)
+            write_counts(db, deltas)
+            schedules.add_occurrences(db, schedule.name, occurrences, now)
+        return revision
+
+    def delete_schedule(self, schedule: Schedule) -> bool:
+        """Compare and delete in one transaction."""
+        with self._database.write(durable=True) as db:
+            return schedules.delete(db, schedule)
+
+    def schedules(self) -> list[Schedule]:
+        """Read all schedules."""
+        with self._database.read() as db:
+            rows = db.execute("SELECT name, queue, about, revision FROM schedules ORDER BY name").fetchall()
+        return [Schedule(*row) for row in rows]
+
+    def schedules_changed(self) -> int:
+        """Read the number of changes."""
+        with self._database.read() as db:
+            return schedules.changes(db)
+
+    def occurrences(self, schedule: Schedule, limit: int = 100) -> list[Occurrence]:
+        """Read the end of the schedule's history."""
+        with self._database.read() as db:
+            return schedules.history(db, schedule.name, limit)
 
     # Reading
 

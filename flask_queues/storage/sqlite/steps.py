@@ -96,10 +96,18 @@ def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> boo
     return True
 
 
+def insert_all(db: sqlite3.Connection, jobs: Sequence[NewJob], now: int, deltas: Deltas) -> list[bool]:
+    """Put jobs into their lines, and tell of each whether it is new."""
+    return [insert(db, job, now, deltas) for job in jobs]
+
+
 def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> bool:
     """End one claim; False if it is not in force."""
     if one.status is Status.COMPLETED:
-        return complete(db, one, now, deltas)
+        done = complete(db, one, now, deltas)
+        if done and one.follows:
+            insert_all(db, one.follows, now, deltas)
+        return done
     row = db.execute(IN_FORCE, (one.id, one.token)).fetchone()
     if row is None:
         return False
@@ -136,6 +144,8 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
     )
     add_words(db, seq, one)
     count_move(deltas, queue, type_, RUNNING, status)
+    if status == NUMBERS[one.status]:
+        insert_all(db, one.follows, now, deltas)
     return True
 
 
