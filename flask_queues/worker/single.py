@@ -24,7 +24,6 @@ from .notices import OVER, Notice
 from .plan import Plan, this_worker
 from .report import Report
 
-
 #: Seconds between two looks at whether somebody pushed.
 LOOK = 0.005
 
