@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
 
@@ -57,7 +57,7 @@ class Claim(NamedTuple):
     #: The moment of the claim.
     started: int
     worker: str
-    #: Claimed together with others: it may not have begun when its worker died.
+    #: Claimed together with others, or behind one: it may not have begun when its worker died.
     ahead: bool
 
 
@@ -73,6 +73,8 @@ class Wanted(NamedTuple):
     limit: int = 1
     #: Job types so short that several of them may be claimed together.
     short: Collection[str] = ()
+    #: Asked while another job is in hand: only what may be claimed together with others is claimed.
+    behind: bool = False
 
 
 class Settlement(NamedTuple):
@@ -111,6 +113,13 @@ class Step(NamedTuple):
     lost: list[str]
     #: Jobs that were set aside since no worker knows their type; with some, the next step may find more.
     held: int = 0
+
+
+class PendingStep(Protocol):
+    """A step on its way."""
+
+    def answer(self) -> Step:
+        """Wait for the answer; called once, from any thread. Raises as `step` does."""
 
 
 class Heartbeat(NamedTuple):
@@ -258,8 +267,15 @@ class Storage(ABC):
         One that would let the job run again ends it as cancelled instead where that was asked.
         Claims come by queue, then by priority, then by the time they were due, then as they
         were pushed. Jobs that have become due are claimable. More than one job is claimed only while
-        each is of a `short` type.
+        each is of a `short` type and was never settled to be `alone`.
         """
+
+    def begin_step(self, worker: str, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:
+        """Send a step without waiting for its answer, so that a job may run meanwhile.
+
+        None, and nothing is done, where the storage is so near that this would gain nothing.
+        """
+        return None
 
     @abstractmethod
     def claim(self, worker: str, job_id: str, lease: int) -> Claim | None:

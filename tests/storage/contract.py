@@ -74,10 +74,11 @@ def take(
     lease: int = LONG,
     limit: int = 1,
     short: Collection[str] = (),
+    behind: bool = False,
     worker: str = "w",
 ) -> list[Claim]:
     """Claim from these queues."""
-    return storage.step(worker, (), Wanted(queues or ("q",), types, lease, limit, short)).claims
+    return storage.step(worker, (), Wanted(queues or ("q",), types, lease, limit, short, behind)).claims
 
 
 def take_one(storage: Storage, *queues: str, **options: Any) -> Claim:
@@ -537,6 +538,35 @@ class ClaimContract:
         assert (claim.id, claim.ahead) == ("b", False)
         settle(storage, claim, Status.PENDING, Outcome.FAILED)
         assert ids(take(storage, limit=4, short=["t"])) == ["b"]
+
+    def test_behind_a_job_in_hand_only_short_ones_are_claimed(self, storage: Storage) -> None:
+        """And told as claimed ahead; what is not short keeps its place, and nothing is taken past it."""
+        fill(storage, "a", type="s")
+        fill(storage, "b")
+        fill(storage, "c", type="s")
+        fill(storage, "d", queue="r", type="s")
+        wants: dict[str, Any] = {"types": ["t", "s"], "short": ["s"], "behind": True}
+        assert [(one.id, one.ahead) for one in take(storage, "q", "r", limit=4, **wants)] == [("a", True)]
+        assert take(storage, "q", "r", limit=4, **wants) == []
+        assert ids(take(storage, "q", "r", types=["t", "s"])) == ["b"]
+
+    def test_what_may_kill_its_worker_is_not_claimed_behind_another(self, storage: Storage) -> None:
+        """Nobody could tell which of the two it was."""
+        fill(storage, "a")
+        settle(storage, take_one(storage), Status.PENDING, Outcome.LOST, alone=True)
+        assert take(storage, short=["t"], behind=True) == []
+        assert ids(take(storage, short=["t"])) == ["a"]
+
+    def test_a_step_on_its_way_gives_the_same_answer(self, storage: Storage) -> None:
+        """Where an engine can send a step and fetch its answer later, it does what a step does."""
+        fill(storage, *"ab")
+        first = take_one(storage)
+        done = Settlement(first.id, first.token, Status.COMPLETED, Outcome.COMPLETED)
+        wanted = Wanted(["q"], ["t"], LONG, 1, ["t"], True)
+        pending = storage.begin_step("w", [done], wanted)
+        step = pending.answer() if pending is not None else storage.step("w", [done], wanted)
+        assert (ids(step.claims), step.lost) == (["b"], [])
+        assert the(storage, "a").status is Status.COMPLETED
 
     def test_threads_claim_each_job_exactly_once(self, storage: Storage) -> None:
         """One storage object serves many threads."""

@@ -137,14 +137,18 @@ class Model:
         else:
             assert not claims
             return
+        if wanted.behind and not claims:
+            first = [job for job in line if job.rank == line[0].rank]
+            assert not all(self.goes_along(job, wanted) for job in first)
+            return
         assert claims, "nothing was claimed although there are jobs"
         assert len(claims) <= wanted.limit
-        assert all(claim.ahead is (len(claims) > 1) for claim in claims)
+        assert all(claim.ahead is (wanted.behind or len(claims) > 1) for claim in claims)
         for claim in claims:
             assert any(job.pushed.id == claim.id for job in line), f"{claim.id} is not to be claimed"
             job = self.jobs[claim.id]
             assert job.rank == line[0].rank
-            assert len(claims) == 1 or self.goes_along(job, wanted)
+            assert (len(claims) == 1 and not wanted.behind) or self.goes_along(job, wanted)
             line.remove(job)
         if len(claims) < wanted.limit and self.goes_along(self.jobs[claims[-1].id], wanted):
             first = [job for job in line if job.rank == line[0].rank]

@@ -81,6 +81,7 @@ WANTED = st.builds(
     lease=st.just(LEASE),
     limit=st.integers(1, 4),
     short=st.sampled_from([("short", "t", "u"), ("short",), ()]),
+    behind=st.booleans(),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from collections import defaultdict
@@ -77,6 +78,8 @@ INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE 
 """
 Deltas = defaultdict[tuple[str, str, int], int]
 Row = tuple[Any, ...]
+#: Rows to claim, and whether they are claimed ahead.
+Taken = tuple[list[Row], bool]
 
 
 def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> bool:
@@ -202,7 +205,7 @@ def claim_next(
             rows, unknown = look_past(db, queue, wanted, now)
             held += unknown
         if rows:
-            return take(db, worker, together(rows, wanted.short), until, now, deltas), held
+            return take(db, worker, together(rows, wanted), until, now, deltas), held
     return [], held
 
 
@@ -228,18 +231,20 @@ def has_one(db: sqlite3.Connection, queue: str, types: Collection[str]) -> bool:
     return False
 
 
-def together(rows: list[Row], short: Collection[str]) -> list[Row]:
-    """Cut the head of a line to what may be claimed in one go."""
-    for n, row in enumerate(rows):
-        if row[3] not in short or row[11]:
-            return rows[: max(n, 1)]
-    return rows
+def together(rows: list[Row], wanted: Wanted) -> Taken:
+    """Cut the head of a line to what may be claimed in one go, and tell whether it is claimed ahead."""
+    along = list(itertools.takewhile(lambda row: row[3] in wanted.short and not row[11], rows))
+    if wanted.behind:
+        return along, True
+    return along or rows[:1], len(along) > 1
 
 
-def take(db: sqlite3.Connection, worker: str, rows: list[Row], until: int, now: int, deltas: Deltas) -> list[Claim]:
+def take(db: sqlite3.Connection, worker: str, taken: Taken, until: int, now: int, deltas: Deltas) -> list[Claim]:
     """Claim these rows."""
+    rows, ahead = taken
+    if not rows:
+        return []
     first = next_tokens(db, len(rows))
-    ahead = len(rows) > 1
     claims = []
     for token, row in enumerate(rows, first):
         seq, id_, queue, type_, payload, options, created, expires, attempts, runs, error, _ = row
