@@ -53,6 +53,7 @@ class Claim(NamedTuple):
     error: str | None
     #: Why somebody asked to cancel it, or None.
     cancel: str | None
+    #: Rises with each claim of a partition; no two claims have the same, in different queues neither.
     token: int
     #: The moment of the claim.
     started: int
