@@ -37,8 +37,7 @@ from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
 from flask_queues.storage.sqlite import listing, steps
 from flask_queues.storage.sqlite.database import APPLICATION_ID, Database
-
-from .contract import (
+from flask_queues.testing.storage.contract import (
     LONG,
     a_worker,
     complete,
@@ -51,8 +50,9 @@ from .contract import (
     take,
     take_one,
 )
+from flask_queues.testing.storage.processes import eventually, python, running, together
+
 from .engines import SQLiteEngine
-from .processes import eventually, python, running, together
 
 #: Begins a program for `python`: `storage` stands on the file that its first argument names.
 OPEN = """
@@ -366,8 +366,7 @@ def do_everything(storage: Storage, clock: Any) -> None:
     for job in storage.page(Query(statuses=[Status.RUNNING])).jobs[:1]:
         (claim,) = (one for one in storage.claims_of("w") if one.id == job.id)
         from flask_queues.record import Progress
-
-        from .contract import line
+        from flask_queues.testing.storage.contract import line
 
         storage.note(job.id, claim.token, Progress(1), [line("x")])
         storage.cancel(job.id, "why")
