@@ -28,6 +28,7 @@ from flask_caching import Cache
 
 import flask_queues.storage
 from flask_queues import Queues, QueuesError, SQLiteCache
+from flask_queues.backend import build_backend
 from flask_queues.errors import ConfigError, StorageFormatError, StorageFull, StorageUnavailable
 from flask_queues.record import ChildRecord, Outcome, Status
 from flask_queues.storage import SQLiteStorage, Storage
@@ -927,7 +928,7 @@ class TestBesideTheHost:
         Cache(host)
         queues = Queues(host)
         assert queues.manager.storage.describe() == f"SQLite file {tmp_path / 'instance' / 'queues.sqlite3'}"
-        backend = queues.manager._backend()
+        backend = build_backend(host, queues.manager.config.cache)
         assert isinstance(backend, SQLiteCache)
         assert backend.default_timeout == 0
         backend.set("key", "value")
