@@ -109,21 +109,16 @@ def worker_row(manager: Manager, worker: WorkerRecord, now: datetime) -> list[st
         state(manager, worker, now),
         f"{busy} of {len(worker.children)}",
         f"{memory:.0f} MB",
-        f"{silence(worker, now):.0f} s ago",
+        f"{worker.silence(now):.0f} s ago",
         ", ".join(worker.queues) or "all",
     ]
 
 
 def state(manager: Manager, worker: WorkerRecord, now: datetime) -> str:
     """One word for how a worker is: it is silent before its lease ends, and lost after."""
-    silent = silence(worker, now)
+    silent = worker.silence(now)
     if silent > manager.config.lease:
         return "lost"
     if silent > max(5.0, manager.config.lease / 3):
         return "silent"
     return "working" if any(child.jobs for child in worker.children) else "idle"
-
-
-def silence(worker: WorkerRecord, now: datetime) -> float:
-    """Seconds since its last sign of life, by the storage's clock."""
-    return max(0.0, (now - worker.heartbeat).total_seconds())
