@@ -45,7 +45,7 @@ from .record import (
 )
 from .registry import JobType, Registry
 from .storage import Storage, storage_for
-from .storage.base import Claim, Heartbeat, NewJob, Query, Settlement, Step, Wanted, Watcher
+from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .transitions import Terms
 
 logger = logging.getLogger("flask_queues")
@@ -340,6 +340,10 @@ class Manager:
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
         """Settle what a child did and claim its next jobs."""
         return self.storage.step(worker, settled, wanted)
+
+    def begin_step(self, worker: str, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:
+        """Send a step whose answer is fetched later; None where the storage is too near for that to gain anything."""
+        return self.storage.begin_step(worker, settled, wanted)
 
     def claim(self, worker: str, job_id: str) -> Claim:
         """Claim one job to run it here; raises `JobNotFound` or `TransitionError`."""

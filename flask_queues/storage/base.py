@@ -53,6 +53,7 @@ class Claim(NamedTuple):
     error: str | None
     #: Why somebody asked to cancel it, or None.
     cancel: str | None
+    #: Rises with each claim of a partition; no two claims have the same, in different queues neither.
     token: int
     #: The moment of the claim.
     started: int
@@ -270,7 +271,12 @@ class Storage(ABC):
         each is of a `short` type and was never settled to be `alone`.
         """
 
-    def begin_step(self, worker: str, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:
+    def begin_step(
+        self,
+        worker: str,  # noqa: ARG002
+        settled: Sequence[Settlement],  # noqa: ARG002
+        wanted: Wanted,  # noqa: ARG002
+    ) -> PendingStep | None:
         """Send a step without waiting for its answer, so that a job may run meanwhile.
 
         None, and nothing is done, where the storage is so near that this would gain nothing.

@@ -1,4 +1,4 @@
-"""The claims in a child's hand: the one it runs, those claimed ahead, those done and not yet settled."""
+"""The claims in a child's hand: what it runs, what waits or is on its way, what is done and not yet settled."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class Hand:
     def __init__(self, settle: Callable[[list[Settlement]], None]) -> None:
         self._settle = settle
         self._lock = threading.Lock()
+        self._collecting = threading.Lock()
+        self._fetch: Callable[[], list[Claim]] | None = None
         self._waiting: deque[Claim] = deque()
         self._done: list[Settlement] = []
         self._filled = 0.0
@@ -35,10 +37,27 @@ class Hand:
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
 
-    def done(self, settlement: Settlement) -> None:
-        """Lay a settlement aside until the next exchange with the storage."""
+    @property
+    def free(self) -> bool:
+        """Whether nothing waits in it, and nothing is on its way."""
+        return not self._waiting and self._fetch is None
+
+    def expect(self, fetch: Callable[[], list[Claim]]) -> None:
+        """Take note of claims on their way; `fetch` waits for them."""
+        self._fetch = fetch
+        self._filled = time.monotonic()
+
+    def collect(self) -> None:
+        """Take the claims in hand that were on their way, if any were."""
+        with self._collecting:
+            fetch, self._fetch = self._fetch, None
+            if fetch is not None:
+                self.fill(fetch())
+
+    def done(self, *settled: Settlement) -> None:
+        """Lay settlements aside until the next exchange with the storage."""
         with self._lock:
-            self._done.append(settlement)
+            self._done += settled
 
     def take_done(self) -> list[Settlement]:
         """Take all settlements that were laid aside."""
@@ -57,10 +76,11 @@ class Hand:
 
         The steward's duty; tells whether something waits.
         """
-        if not self._waiting and not self._done:
+        if self.free and not self._done:
             return False
         if time.monotonic() - self._filled < PATIENCE:
             return True
+        self.collect()
         self.give_back()
         done = self.take_done()
         if done:

@@ -8,7 +8,7 @@ import time
 from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
 from ..record import Outcome
-from ..storage.base import Claim, Settlement, Wanted
+from ..storage.base import Claim, PendingStep, Settlement, Step, Wanted
 from .attempt import Attempt
 from .bell import Bell
 from .board import Slot
@@ -71,6 +71,8 @@ class Loop:
         self._left = share.max_jobs
         #: Whether the last step only set jobs aside, so that the next may find one.
         self._set_aside = False
+        #: Whether steps are answered so fast that none is sent ahead.
+        self._storage_is_near = False
         self._queues: list[str] = []
         self._queues_at = 0.0
 
@@ -93,14 +95,50 @@ class Loop:
 
     def _exchange(self) -> list[Claim]:
         """Settle what is done and claim what is next, in one step."""
-        wanted = Wanted(
+        return self._step(self._hand.take_done(), self._wanted(min(self._left, self._pace.limit()), self._pace.short))
+
+    def _exchange_behind(self, claim: Claim) -> None:
+        """Send the next exchange on its way while a job that will not take long runs, where that gains anything."""
+        spare = self._left - 1
+        if self._storage_is_near or spare <= 0 or claim.type not in self._pace.brisk or not self._hand.free:
+            return
+        if claim.type in self._pace.short:
+            wanted = self._wanted(min(spare, self._pace.limit()), self._pace.short, behind=True)
+        else:
+            wanted = self._wanted(1, self._pace.brisk, behind=True)
+        settled = self._hand.take_done()
+        pending = self._begin(settled, wanted)
+        if pending is None:
+            self._hand.done(*settled)
+        else:
+            self._hand.expect(lambda: self._fetch(pending, settled))
+            self._steward.stir()
+
+    def _begin(self, settled: list[Settlement], wanted: Wanted) -> PendingStep | None:
+        try:
+            pending = self._manager.begin_step(self._name, settled, wanted)
+        except StorageError:  # the exchange after the job says so, and waits
+            return None
+        self._storage_is_near = pending is None
+        return pending
+
+    def _fetch(self, pending: PendingStep, settled: list[Settlement]) -> list[Claim]:
+        try:
+            step = pending.answer()
+        except StorageError:  # as above
+            self._hand.done(*settled)
+            return []
+        return self._take_in(settled, step)
+
+    def _wanted(self, limit: int, short: set[str], *, behind: bool = False) -> Wanted:
+        return Wanted(
             queues=self._serve(),
             types=self._manager.jobs.keys(),
             lease=self._manager.lease,
-            limit=min(self._left, self._pace.limit()),
-            short=self._pace.short,
+            limit=limit,
+            short=short,
+            behind=behind,
         )
-        return self._step(self._hand.take_done(), wanted)
 
     def _settle(self, settled: list[Settlement]) -> None:
         self._step(settled, None)
@@ -120,9 +158,12 @@ class Loop:
                 pause = min(pause * 2, LONGEST_RETRY)
             else:
                 self._report.solved()
-                self._tell(settled, step.lost)
-                self._set_aside = step.held > 0
-                return step.claims
+                return self._take_in(settled, step)
+
+    def _take_in(self, settled: list[Settlement], step: Step) -> list[Claim]:
+        self._tell(settled, step.lost)
+        self._set_aside = step.held > 0
+        return step.claims
 
     def _tell(self, settled: list[Settlement], lost: list[str]) -> None:
         for settlement in settled:
@@ -151,7 +192,9 @@ class Loop:
         if len(claims) > 1:
             self._steward.stir()
         while (claim := self._hand.next()) is not None:
+            self._exchange_behind(claim)
             self._hand.done(self._run(claim))
+            self._hand.collect()
             if self._interrupts.stopping or self._left <= 0:
                 self._hand.give_back()
 

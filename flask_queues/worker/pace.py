@@ -6,15 +6,18 @@ from __future__ import annotations
 AHEAD_SECONDS = 0.005
 AHEAD_CLAIMS = 32
 SHORT = 0.001
+#: While a job of a type that takes less runs, the next may be fetched.
+BRISK = 0.02
 #: Weight of the latest run in the mean.
 WEIGHT = 0.2
 
 
 class Pace:
-    """Keeps a moving mean of the run time of each job type, and which types are short."""
+    """Keeps a moving mean of the run time of each job type, and which types are short or at least brisk."""
 
     def __init__(self) -> None:
         self.short: set[str] = set()
+        self.brisk: set[str] = set()
         self._means: dict[str, float] = {}
 
     def ran(self, type_string: str, seconds: float) -> None:
@@ -22,12 +25,18 @@ class Pace:
         mean = self._means.get(type_string)
         mean = seconds if mean is None else mean + WEIGHT * (seconds - mean)
         self._means[type_string] = mean
-        if mean < SHORT and seconds < SHORT * 5:
-            self.short.add(type_string)
-        else:
-            self.short.discard(type_string)
+        keep(self.short, type_string, mean < SHORT and seconds < SHORT * 5)
+        keep(self.brisk, type_string, mean < BRISK and seconds < BRISK * 5)
 
     def limit(self) -> int:
         """How many claims to take: as many as `AHEAD_SECONDS` suffice for, were all of the slowest short type."""
         slowest = max((self._means[type_string] for type_string in self.short), default=AHEAD_SECONDS)
         return max(1, min(AHEAD_CLAIMS, int(AHEAD_SECONDS / max(slowest, 1e-6))))
+
+
+def keep(types: set[str], type_string: str, belongs: bool) -> None:
+    """Put a type into a set, or take it out."""
+    if belongs:
+        types.add(type_string)
+    else:
+        types.discard(type_string)

@@ -568,6 +568,16 @@ class ClaimContract:
         assert (ids(step.claims), step.lost) == (["b"], [])
         assert the(storage, "a").status is Status.COMPLETED
 
+    def test_no_two_claims_have_the_same_token(self, storage: Storage) -> None:
+        """In different queues neither: a token alone tells which of the jobs in a child's hand it was."""
+        for queue in "qrs":
+            fill(storage, *[f"{queue}{n}" for n in range(8)], queue=queue)
+        claims = [claim for _ in range(4) for queue in "qrs" for claim in take(storage, queue, limit=2, short=["t"])]
+        assert len({claim.token for claim in claims}) == len(claims) == 24
+        for queue in "qrs":
+            tokens = [claim.token for claim in claims if claim.queue == queue]
+            assert tokens == sorted(tokens)
+
     def test_threads_claim_each_job_exactly_once(self, storage: Storage) -> None:
         """One storage object serves many threads."""
         names = [f"{n}" for n in range(300)]
