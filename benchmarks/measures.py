@@ -16,7 +16,7 @@ from .memory import shares
 from .ours import UNLIMITED, FlaskQueues
 from .rounds import Contender, Figure, Group, alternate
 from .stock import Stocked
-from .system import STARTS, System, drain_rate, gave_up, running
+from .system import STARTS, InFile, System, drain_rate, gave_up, running
 from .theirs import Huey
 
 
@@ -225,7 +225,7 @@ def disk(settings: Settings) -> Group:
     figures = []
     for make in (Huey, FlaskQueues):
         with settings.fresh() as folder:
-            system: System = make(folder)
+            system: InFile = make(folder)
             system.fill(settings.jobs)
             system.close()
             figures.append(Figure(system.name, "bytes", [system.file().stat().st_size / settings.jobs]))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from huey import SqliteHuey
 
-from .system import FOLDER, TEXT, note_start, start_file
+from .system import FOLDER, TEXT, note_start, reader, start_file
 
 FILE_NAME = "huey.db"
+FIRST_AND_LAST = "SELECT (SELECT min(id) FROM task), (SELECT max(id) FROM task)"
 #: Set in a consumer that is not to wait for the disk.
 UNSYNCED = "BENCHMARKS_UNSYNCED"
 
@@ -80,10 +82,16 @@ class Huey:
         command = ["-m", "huey.bin.huey_consumer", "benchmarks.theirs.huey", "-w", "1", "-k", "process"]
         return command + ["-q"] * self._quiet, {UNSYNCED: "yes" if self._fsync is False else ""}
 
-    def waiting(self, connection: sqlite3.Connection) -> int:
+    @contextmanager
+    def counter(self) -> Iterator[Callable[[], int]]:
         """Tell by the ids of the first and the last: jobs of one priority leave in their order."""
-        first, last = connection.execute("SELECT (SELECT min(id) FROM task), (SELECT max(id) FROM task)").fetchone()
-        return 0 if first is None else int(last - first + 1)
+        with reader(self.file()) as connection:
+
+            def count() -> int:
+                first, last = connection.execute(FIRST_AND_LAST).fetchone()
+                return 0 if first is None else int(last - first + 1)
+
+            yield count
 
     def file(self) -> Path:
         """The database."""

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask, current_app
@@ -40,6 +40,7 @@ from .record import (
     Progress,
     Status,
     WorkerRecord,
+    to_datetime,
     to_milliseconds,
 )
 from .registry import JobType, Registry
@@ -239,6 +240,10 @@ class Manager:
         """The workers that run, or did until they vanished."""
         return self.storage.workers()
 
+    def now(self) -> datetime:
+        """The time by the storage's clock, which every moment in a record is of; this host's may differ."""
+        return to_datetime(self.storage.now())
+
     def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
         """The newest lines that the job logged, in their order."""
         return self.storage.logs(job_id, limit)
@@ -401,7 +406,7 @@ class Manager:
 
     def forget_vanished(self) -> None:
         """Take workers off the list that were killed so long ago that nobody asks for them any more."""
-        until = datetime.now(timezone.utc) - VANISHED
+        until = self.now() - VANISHED
         for worker in self.workers():
             if worker.heartbeat < until:
                 self.forget_worker(worker.name)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import click
 from flask.cli import with_appcontext
 
 from ..config import CHECKS, check_queue_names
+from ..doctor import at_start
 from ..errors import ConfigError
 from ..manager import Manager, current_queues
-from ..worker import Plan, Report, Share, make_worker
+from ..storage.base import Finding, Severity
+from ..worker import Plan, Report, Share, make_worker, version_here
+from .doctor import MEANS
 
-DISTRIBUTION = "flask-queues-panel"
+logger = logging.getLogger("flask_queues")
 
 
 @click.command()
@@ -83,11 +86,29 @@ def start(manager: Manager, plan: Plan, report: Report) -> int:
         report.says("warning", "No job type is registered; jobs of any type will stay pending.")
     queues = ", ".join(manager.queue_order(plan.share.queues)) + ("" if plan.share.queues else " and any other")
     processes = f"{plan.processes} process{'es' if plan.processes > 1 else ''}"
-    worker = make_worker(manager, plan, report, metadata.version(DISTRIBUTION))
+    worker = make_worker(manager, plan, report, version_here())
+    finding = worst_finding(manager)
     report.says("started", f"Working on {queues} with {processes}. Jobs are in {manager.storage.describe()}.")
+    if finding is not None:
+        report.says("finding", sentence(finding), severity=finding.severity.name.lower(), code=finding.code)
     code = worker.run()
     report.says("stopped", "Stopped.")
     return code
+
+
+def worst_finding(manager: Manager) -> Finding | None:
+    """What may cost most here, unless it is nothing; an examination that fails keeps nobody from working."""
+    try:
+        worst = next(iter(at_start(manager)), None)
+    except Exception:
+        logger.warning("The examination at the start failed; flask queues doctor tells more.", exc_info=True)
+        return None
+    return worst if worst is not None and worst.severity > Severity.NOTE else None
+
+
+def sentence(finding: Finding) -> str:
+    """A finding in one line."""
+    return f"This {MEANS[finding.severity]}: {finding.problem} {finding.fix} More: flask queues doctor"
 
 
 def work_and_reload() -> None:

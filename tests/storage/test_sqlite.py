@@ -779,6 +779,33 @@ class TestRoom:
         assert largest < 15_000_000
         keeper.close()
 
+    @pytest.mark.parametrize("limit", [0, 2**40], ids=["from the beginning", "going on"])
+    def test_no_checkpoint_meets_a_writer(self, path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+        """It is behind the gate: a writer that begins the log anew at its start could damage the file in SQLite."""
+        fcntl = pytest.importorskip("fcntl")
+        monkeypatch.setattr(engine_module, "WAL_LIMIT", limit)
+        database = Database(path)
+        storage = SQLiteStorage(database)
+        fill(storage, "a")
+        shut: list[bool] = []
+
+        def probe(sql: str) -> None:
+            if "wal_checkpoint" not in sql:
+                return
+            with database.path.with_name(path.name + ".lock").open() as gate:
+                try:
+                    fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    shut.append(True)
+                else:
+                    shut.append(False)
+
+        with database.read() as connection:
+            connection.set_trace_callback(probe)
+        storage.maintain()
+        assert shut == [True]
+        storage.close()
+
     def test_a_reader_that_stays_does_not_stall_the_workers(
         self, engine: SQLiteEngine, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

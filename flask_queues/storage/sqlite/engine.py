@@ -16,14 +16,13 @@ from ..base import (
     Query,
     Schedule,
     Settlement,
-    Severity,
     Step,
     Storage,
     Wanted,
     Watcher,
 )
 from ..parcels import Load
-from . import listing, moving, schedules
+from . import findings, listing, moving, schedules
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -71,7 +70,6 @@ LONGEST_LEASE = 3_600_000
 FOREVER = 2**62
 #: Held jobs of a type that are let go in one transaction.
 RELEASE_SLICE = 500
-PROMISE = "Jobs survive a restart and, on a disk that honours fsync, a power cut."
 CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
@@ -116,8 +114,8 @@ class SQLiteStorage(Storage):
         return wall()
 
     def examine(self) -> list[Finding]:
-        """Say what the file promises."""
-        return [Finding(Severity.NOTE, "sqlite-promise", PROMISE)]
+        """Look at the file, its disk and its log."""
+        return findings.examine(self._database)
 
     # The pusher's side
 
