@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from werkzeug.local import LocalProxy
 
 from . import transitions
-from .backend import backend_of, build_backend
+from .backend import storage_of
 from .config import Config
 from .errors import (
     ConfigError,
@@ -44,7 +44,7 @@ from .record import (
     to_milliseconds,
 )
 from .registry import JobType, Registry
-from .storage import Storage, storage_for
+from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .transitions import Terms
 
@@ -129,13 +129,8 @@ class Manager:
         if self._storage is None:
             with self._building:
                 if self._storage is None:
-                    self._storage = storage_for(self._backend())
+                    self._storage = storage_of(self.app, self.config, self._cache)
         return self._storage
-
-    def _backend(self) -> Any:
-        if self._cache is not None:
-            return backend_of(self.app, self._cache)
-        return build_backend(self.app, self.config.cache)
 
     # Pushing
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
 
@@ -226,6 +226,15 @@ class Storage(ABC):
 
     #: Set in the processes of a worker, whose keeper calls `maintain`: housekeeping is not theirs.
     maintained: bool = False
+
+    @classmethod
+    def from_app(cls, app: Any) -> Storage:  # noqa: ARG003
+        """Make the storage of a Flask application that names this class in `QUEUES_STORAGE`.
+
+        It may read `app.config` and `app.instance_path`, and connects to nothing yet. Where the class
+        does not say otherwise, it is called without arguments.
+        """
+        return cls()
 
     @property
     def busy(self) -> bool:

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from flask_queues.storage import Storage
+from flask_queues.testing.storage import Clock, Engine
 
-pytest.register_assert_rewrite("tests.storage.contract", "tests.storage.model", "tests.storage.processes")
-
-from .engines import ENGINES, Clock, Engine  # noqa: E402 - after the registration above
+from .engines import ENGINES
 
 
 @pytest.fixture(params=ENGINES, ids=lambda kind: kind.name)

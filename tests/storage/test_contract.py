@@ -1,8 +1,8 @@
-"""The storage contract (`contract.py`) on every engine (`engines.py`)."""
+"""The storage contract (`flask_queues.testing.storage`) on every engine (`engines.py`)."""
 
 from __future__ import annotations
 
-from .contract import (
+from flask_queues.testing.storage.contract import (
     ClaimContract,
     FollowContract,
     HeldContract,

@@ -28,6 +28,7 @@ from flask_caching import Cache
 
 import flask_queues.storage
 from flask_queues import Queues, QueuesError, SQLiteCache
+from flask_queues.backend import build_backend
 from flask_queues.errors import ConfigError, StorageFormatError, StorageFull, StorageUnavailable
 from flask_queues.record import ChildRecord, Outcome, Status
 from flask_queues.storage import SQLiteStorage, Storage
@@ -37,8 +38,7 @@ from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
 from flask_queues.storage.sqlite import listing, steps
 from flask_queues.storage.sqlite.database import APPLICATION_ID, Database
-
-from .contract import (
+from flask_queues.testing.storage.contract import (
     LONG,
     a_worker,
     complete,
@@ -51,8 +51,9 @@ from .contract import (
     take,
     take_one,
 )
+from flask_queues.testing.storage.processes import eventually, python, running, together
+
 from .engines import SQLiteEngine
-from .processes import eventually, python, running, together
 
 #: Begins a program for `python`: `storage` stands on the file that its first argument names.
 OPEN = """
@@ -366,8 +367,7 @@ def do_everything(storage: Storage, clock: Any) -> None:
     for job in storage.page(Query(statuses=[Status.RUNNING])).jobs[:1]:
         (claim,) = (one for one in storage.claims_of("w") if one.id == job.id)
         from flask_queues.record import Progress
-
-        from .contract import line
+        from flask_queues.testing.storage.contract import line
 
         storage.note(job.id, claim.token, Progress(1), [line("x")])
         storage.cancel(job.id, "why")
@@ -955,7 +955,7 @@ class TestBesideTheHost:
         Cache(host)
         queues = Queues(host)
         assert queues.manager.storage.describe() == f"SQLite file {tmp_path / 'instance' / 'queues.sqlite3'}"
-        backend = queues.manager._backend()
+        backend = build_backend(host, queues.manager.config.cache)
         assert isinstance(backend, SQLiteCache)
         assert backend.default_timeout == 0
         backend.set("key", "value")
