@@ -16,6 +16,8 @@ from .workers import APART, Scene, of_workers, off
 
 #: The code of the finding that leaves nothing else to examine.
 UNUSABLE = "storage-unusable"
+#: The code with which an engine says that another suits the load better.
+LOAD = "storage-load"
 
 
 def examine(manager: Manager) -> list[Finding]:
@@ -33,11 +35,13 @@ def examine(manager: Manager) -> list[Finding]:
 
 
 def at_start(manager: Manager) -> list[Finding]:
-    """What a worker that starts here should know, worst first; nothing about workers and jobs, which it changes.
+    """What a worker that starts here should say: what may cost most, and which engine would suit the load better.
 
-    Raises `StorageError` or `ConfigError` where the storage cannot be used.
+    Nothing about workers and waiting jobs, which it changes. Raises `StorageError` or `ConfigError` where
+    the storage cannot be used.
     """
-    return worst_first([*of_settings(manager.config, own_memory()), *of_storage(manager)])
+    found = worst_first([*of_settings(manager.config, own_memory()), *of_storage(manager)])
+    return [one for n, one in enumerate(found) if one.code == LOAD or (n == 0 and one.severity > Severity.NOTE)]
 
 
 def of_storage(manager: Manager) -> list[Finding]:

@@ -189,7 +189,8 @@ class Finding(NamedTuple):
     """Something about the storage or its configuration that an operator should know."""
 
     severity: Severity
-    #: A stable name for programs, `redis-eviction`.
+    #: A stable name for programs, `redis-eviction`; `storage-load` where another engine suits the load better,
+    #: which a worker says when it starts, whatever else there is.
     code: str
     #: What is so, in one or two sentences.
     problem: str
