@@ -6,6 +6,7 @@ A new engine is a subclass of `Engine` and a line in `ENGINES`.
 from __future__ import annotations
 
 import time
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,4 +99,18 @@ class SQLiteEngine(Engine):
             yield clock
 
 
-ENGINES: list[type[Engine]] = [SQLiteEngine]
+class RedisEngine(Engine):
+    """A prefix of this test's own on one server."""
+
+    name = "redis"
+
+    def open(self) -> Storage:
+        """Make another engine on the server."""
+        from flask_caching.backends.rediscache import RedisCache
+        from flask_queues.storage.redis import RedisStorage
+
+        prefix = f"queues:{zlib.crc32(str(self.place).encode()):08x}:"
+        return RedisStorage(RedisCache("127.0.0.1", 7411, key_prefix=prefix), owner="tests")
+
+
+ENGINES: list[type[Engine]] = [SQLiteEngine, RedisEngine]
