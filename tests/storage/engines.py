@@ -107,6 +107,7 @@ class RedisEngine(Engine):
     def open(self) -> Storage:
         """Make another engine on the server."""
         from flask_caching.backends.rediscache import RedisCache
+
         from flask_queues.storage.redis import RedisStorage
 
         prefix = f"queues:{zlib.crc32(str(self.place).encode()):08x}:"
