@@ -82,4 +82,16 @@ class RedisEngine(ServedEngine):
     name = kind = "redis"
 
 
-ENGINES: list[type[Engine]] = [SQLiteEngine, RedisEngine]
+class SentinelEngine(ServedEngine):
+    """A prefix on a master that Sentinels watch."""
+
+    name = kind = "sentinel"
+
+
+class ClusterEngine(ServedEngine):
+    """A prefix on a cluster of six nodes."""
+
+    name = kind = "cluster"
+
+
+ENGINES: list[type[Engine]] = [SQLiteEngine, RedisEngine, SentinelEngine, ClusterEngine]
