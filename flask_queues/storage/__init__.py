@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from cachelib.base import BaseCache
+
 from ..errors import ConfigError
 from .base import Storage
+from .cache import CacheStorage
+from .cache.backends import port_for
 from .sqlite import SQLiteCache, SQLiteStorage
 
-__all__ = ["SQLiteCache", "SQLiteStorage", "Storage", "storage_for"]
+__all__ = ["CacheStorage", "SQLiteCache", "SQLiteStorage", "Storage", "storage_for"]
 
 
 def storage_for(backend: Any) -> Storage:
@@ -19,4 +23,6 @@ def storage_for(backend: Any) -> Storage:
     if isinstance(backend, SQLiteCache):
         return SQLiteStorage(backend.database)
     name = type(backend).__name__
+    if isinstance(backend, BaseCache) and not name.startswith("Redis"):
+        return CacheStorage(port_for(backend))
     raise ConfigError(f"QUEUES_CACHE_TYPE: jobs cannot be kept in {name}. Use flask_queues.SQLiteCache, the default.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,15 @@ def engine(request, tmp_path: Path) -> Engine:
     """One engine of the list, on an empty place."""
     made: Engine = request.param(tmp_path)
     return made
+
+
+@pytest.fixture(autouse=True)
+def processes_see_the_jobs(request: pytest.FixtureRequest) -> None:
+    """A test that takes the engine itself hands it to other processes."""
+    if "engine" in inspect.signature(request.function).parameters:
+        engine: Engine = request.getfixturevalue("engine")
+        if not engine.shared:
+            pytest.skip(f"the jobs of this engine ({engine.name}) are private to one process")
 
 
 @pytest.fixture

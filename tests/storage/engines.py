@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import ClassVar
 from unittest import mock
 
+from flask_caching.backends import FileSystemCache, SimpleCache
+
 from flask_queues.storage import Storage
+from flask_queues.storage.cache import CacheStorage
+from flask_queues.storage.cache import clock as cache_clock
+from flask_queues.storage.cache.backends import port_for
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.storage.sqlite.database import Database
@@ -63,6 +68,8 @@ class Engine(ABC):
 
     #: Stands in the names of the tests.
     name: ClassVar[str]
+    #: Whether other processes see its jobs.
+    shared: ClassVar[bool] = True
     #: An empty folder of this test's own.
     place: Path
 
@@ -98,4 +105,37 @@ class SQLiteEngine(Engine):
             yield clock
 
 
-ENGINES: list[type[Engine]] = [SQLiteEngine]
+class CacheEngine(Engine):
+    """A flask-caching backend that can only get, set, add and delete."""
+
+    @contextmanager
+    def clock(self) -> Iterator[Clock]:
+        """Replace both clocks that a log reads."""
+        clock = FrozenClock()
+        with mock.patch.multiple(cache_clock, wall=clock.now, steady=clock.steady):
+            yield clock
+
+
+class FileCacheEngine(CacheEngine):
+    """Files in the test's folder."""
+
+    name = "files"
+
+    def open(self) -> Storage:
+        """Open the folder once more."""
+        return CacheStorage(port_for(FileSystemCache(str(self.place / "jobs"), threshold=0, default_timeout=0)))
+
+
+class MemoryCacheEngine(CacheEngine):
+    """A dictionary of this process."""
+
+    name = "memory"
+    shared = False
+    _caches: ClassVar[dict[Path, SimpleCache]] = {}
+
+    def open(self) -> Storage:
+        """Read the dictionary of this place once more."""
+        return CacheStorage(port_for(self._caches.setdefault(self.place, SimpleCache())))
+
+
+ENGINES: list[type[Engine]] = [SQLiteEngine, FileCacheEngine, MemoryCacheEngine]
