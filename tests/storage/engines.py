@@ -81,13 +81,13 @@ class RedisEngine(ServedEngine):
 
 
 class SentinelEngine(ServedEngine):
-    """A prefix on the master that Sentinel names."""
+    """A prefix on a master that Sentinels watch."""
 
     name = kind = "sentinel"
 
 
 class ClusterEngine(ServedEngine):
-    """A prefix on six nodes."""
+    """A prefix on a cluster of six nodes."""
 
     name = kind = "cluster"
 
