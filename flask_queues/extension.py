@@ -52,6 +52,8 @@ class Queues:
         if "queues" in app.extensions:
             raise ConfigError(f"Queues is already set up on the application {app.name}; call init_app once.")
         config = Config.read(app.config)
+        if config.storage is not None and self._cache is not None:
+            raise ConfigError("Queues was given a cache, but QUEUES_STORAGE names another place for the jobs.")
         jobs = Registry()
         for job_class in self._definitions:
             jobs.add(job_class)

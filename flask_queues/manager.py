@@ -7,14 +7,14 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask, current_app
 from werkzeug.local import LocalProxy
 
 from . import transitions
-from .backend import backend_of, build_backend
+from .backend import storage_of
 from .config import Config
 from .errors import (
     ConfigError,
@@ -40,10 +40,11 @@ from .record import (
     Progress,
     Status,
     WorkerRecord,
+    to_datetime,
     to_milliseconds,
 )
 from .registry import JobType, Registry
-from .storage import Storage, storage_for
+from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .transitions import Terms
 
@@ -128,13 +129,8 @@ class Manager:
         if self._storage is None:
             with self._building:
                 if self._storage is None:
-                    self._storage = storage_for(self._backend())
+                    self._storage = storage_of(self.app, self.config, self._cache)
         return self._storage
-
-    def _backend(self) -> Any:
-        if self._cache is not None:
-            return backend_of(self.app, self._cache)
-        return build_backend(self.app, self.config.cache)
 
     # Pushing
 
@@ -243,6 +239,10 @@ class Manager:
     def workers(self) -> list[WorkerRecord]:
         """The workers that run, or did until they vanished."""
         return self.storage.workers()
+
+    def now(self) -> datetime:
+        """The time by the storage's clock, which every moment in a record is of; this host's may differ."""
+        return to_datetime(self.storage.now())
 
     def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
         """The newest lines that the job logged, in their order."""
@@ -406,7 +406,7 @@ class Manager:
 
     def forget_vanished(self) -> None:
         """Take workers off the list that were killed so long ago that nobody asks for them any more."""
-        until = datetime.now(timezone.utc) - VANISHED
+        until = self.now() - VANISHED
         for worker in self.workers():
             if worker.heartbeat < until:
                 self.forget_worker(worker.name)

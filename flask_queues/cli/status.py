@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import click
@@ -38,25 +38,25 @@ def status(as_json: bool, watch: bool) -> None:
 
 def print_json(manager: Manager) -> None:
     """Print the shape that programs read."""
-    counts = manager.counts()
+    counts, now = manager.counts(), manager.now()
     click.echo(
         dump(
             {
                 "statuses": counts.statuses,
                 "queues": counts.queues,
-                "workers": [worker_fields(manager, worker) for worker in manager.workers()],
+                "workers": [worker_fields(manager, worker, now) for worker in manager.workers()],
             }
         )
     )
 
 
-def worker_fields(manager: Manager, worker: WorkerRecord) -> dict[str, Any]:
+def worker_fields(manager: Manager, worker: WorkerRecord, now: datetime) -> dict[str, Any]:
     """A worker for programs."""
     return {
         "name": worker.name,
         "host": worker.host,
         "pid": worker.pid,
-        "status": state(manager, worker),
+        "status": state(manager, worker, now),
         "version": worker.version,
         "queues": list(worker.queues),
         "started": iso(worker.started),
@@ -91,39 +91,34 @@ def shown(number: int) -> str:
 
 def print_workers(manager: Manager, pending: int) -> None:
     """Print who works, or that nobody does."""
-    workers = manager.workers()
-    if not any(state(manager, worker) in ("working", "idle") for worker in workers):
+    workers, now = manager.workers(), manager.now()
+    if not any(state(manager, worker, now) in ("working", "idle") for worker in workers):
         waits = f" {pending:,} jobs wait." if pending else ""
         click.echo(f"No worker runs.{waits} Start one with: flask queues work")
     if workers:
-        rows = [worker_row(manager, worker) for worker in workers]
+        rows = [worker_row(manager, worker, now) for worker in workers]
         click.echo(table(["Worker", "Status", "Busy", "Memory", "Heartbeat", "Queues"], rows, right=(2, 3)))
 
 
-def worker_row(manager: Manager, worker: WorkerRecord) -> list[str]:
+def worker_row(manager: Manager, worker: WorkerRecord, now: datetime) -> list[str]:
     """A worker's line."""
     busy = sum(1 for child in worker.children if child.jobs)
     memory = sum(child.memory or 0 for child in worker.children)
     return [
         f"{worker.host} {worker.pid}",
-        state(manager, worker),
+        state(manager, worker, now),
         f"{busy} of {len(worker.children)}",
         f"{memory:.0f} MB",
-        f"{age(worker.heartbeat):.0f} s ago",
+        f"{worker.silence(now):.0f} s ago",
         ", ".join(worker.queues) or "all",
     ]
 
 
-def state(manager: Manager, worker: WorkerRecord) -> str:
+def state(manager: Manager, worker: WorkerRecord, now: datetime) -> str:
     """One word for how a worker is: it is silent before its lease ends, and lost after."""
-    silence = age(worker.heartbeat)
-    if silence > manager.config.lease:
+    silent = worker.silence(now)
+    if silent > manager.config.lease:
         return "lost"
-    if silence > max(5.0, manager.config.lease / 3):
+    if silent > max(5.0, manager.config.lease / 3):
         return "silent"
     return "working" if any(child.jobs for child in worker.children) else "idle"
-
-
-def age(moment: datetime) -> float:
-    """Seconds since then."""
-    return max(0.0, (datetime.now(timezone.utc) - moment).total_seconds())

@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask_queues.record import JobRecord, LogLine, Outcome, Progress, Status
-from flask_queues.storage.base import Claim, NewJob, Query, Settlement, Wanted
+from ...record import JobRecord, LogLine, Outcome, Progress, Status
+from ...storage.base import Claim, NewJob, Query, Settlement, Wanted
 
 WAITING = (Status.PENDING, Status.SCHEDULED)
 
