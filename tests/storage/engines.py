@@ -65,7 +65,7 @@ class ServedEngine(Engine):
     def open(self) -> Storage:
         """Open the place as an application with these settings does."""
         settings = {name.removeprefix("QUEUES_"): value for name, value in self.settings.items()}
-        return storage_for(build_backend(Flask("tests"), settings))
+        return storage_for(build_backend(Flask(__name__), settings))
 
     def remove(self) -> None:
         """Empty the whole server: nobody else uses it meanwhile."""
