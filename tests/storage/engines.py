@@ -16,8 +16,7 @@ from flask import Flask
 from flask_caching.backends import FileSystemCache, SimpleCache
 
 from flask_queues.backend import build_backend
-from flask_queues.storage import Storage, storage_for
-from flask_queues.storage.cache import CacheStorage
+from flask_queues.storage import CacheStorage, Storage, storage_for
 from flask_queues.storage.cache import clock as cache_clock
 from flask_queues.storage.cache.backends import port_for
 from flask_queues.storage.sqlite import SQLiteStorage
@@ -66,7 +65,7 @@ class ServedEngine(Engine):
     def open(self) -> Storage:
         """Open the place as an application with these settings does."""
         settings = {name.removeprefix("QUEUES_"): value for name, value in self.settings.items()}
-        return storage_for(build_backend(Flask("flask_queues"), settings))
+        return storage_for(build_backend(Flask(__name__), settings))
 
     def remove(self) -> None:
         """Empty the whole server: nobody else uses it meanwhile."""
@@ -92,8 +91,8 @@ class ClusterEngine(ServedEngine):
     name = kind = "cluster"
 
 
-class CacheEngine(Engine):
-    """A flask-caching backend that can only get, set, add and delete."""
+class LogClock(Engine):
+    """The clock of an engine that keeps a log in a cache."""
 
     @contextmanager
     def clock(self) -> Iterator[Clock]:
@@ -103,17 +102,17 @@ class CacheEngine(Engine):
             yield clock
 
 
-class FileCacheEngine(CacheEngine):
-    """Files in the test's folder."""
+class FilesEngine(LogClock):
+    """A folder of files in the test's folder."""
 
     name = "files"
 
     def open(self) -> Storage:
         """Open the folder once more."""
-        return CacheStorage(port_for(FileSystemCache(str(self.place / "jobs"), threshold=0, default_timeout=0)))
+        return CacheStorage(port_for(FileSystemCache(str(self.place / "jobs"), threshold=0)))
 
 
-class MemoryCacheEngine(CacheEngine):
+class MemoryEngine(LogClock):
     """A dictionary of this process."""
 
     name = "memory"
@@ -121,14 +120,21 @@ class MemoryCacheEngine(CacheEngine):
     _caches: ClassVar[dict[Path, SimpleCache]] = {}
 
     def open(self) -> Storage:
-        """Read the dictionary of this place once more."""
+        """Use the dictionary of this place once more."""
         return CacheStorage(port_for(self._caches.setdefault(self.place, SimpleCache())))
+
+
+class MemcachedEngine(LogClock, ServedEngine):
+    """A prefix on one Memcached."""
+
+    name = kind = "memcached"
 
 
 ENGINES: list[type[Engine]] = [
     SQLiteEngine,
-    FileCacheEngine,
-    MemoryCacheEngine,
+    FilesEngine,
+    MemoryEngine,
+    MemcachedEngine,
     RedisEngine,
     SentinelEngine,
     ClusterEngine,

@@ -34,7 +34,6 @@ from ..base import (
     Watcher,
 )
 from . import listing, moves
-from .backends import Port
 from .job import (
     CANCELLED,
     COMPLETED,
@@ -49,6 +48,7 @@ from .job import (
     record_of,
 )
 from .log import Known, Log
+from .port import Port
 from .state import State, Worker
 
 FOREVER = 2**62

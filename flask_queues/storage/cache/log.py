@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 from ...errors import StorageError, StorageUnavailable
 from . import moves
 from .archive import POINTER, Archive, decode, encode, entry_key, tail_key
-from .backends import Port
 from .clock import Clock
+from .port import Port
 from .state import State
 
 #: Entries after which the keeper closes an epoch, and after which anybody does.
@@ -159,6 +159,8 @@ class Log:
         pointer = self._archive.read_pointer(pointer_text)
         lineage = pointer.lineage if pointer is not None else ""
         if lineage != state.lineage:
+            if pointer is None:
+                self.port.prove()
             self._state = None
             if state.shelves.jobs:
                 raise self._lost("it was emptied or restarted")
@@ -194,6 +196,8 @@ class Log:
         tries = 5
         while True:
             pointer = self._archive.pointer()
+            if pointer is None:
+                self.port.prove()
             state = self._archive.read(pointer) if pointer is not None else State()
             if state is not None:
                 self._clock.hear(state.time)
@@ -207,6 +211,7 @@ class Log:
     def _broken(self, lineage: str, why: str) -> StorageError:
         """Ask for help where the log cannot be read; begin anew where nobody has it in memory."""
         self._state = None
+        self.port.prove()
         now = time.monotonic()
         if self._broken_at is None:
             self._broken_at = now
@@ -221,7 +226,7 @@ class Log:
 
     def _lost(self, why: str) -> StorageError:
         return StorageError(
-            f"Jobs were lost in the {self.port.describe()}: {why}. What is pushed from now on is kept again. "
+            f"Jobs were lost in the {self.port.describe()}: {why}. What is pushed from now on is kept. "
             "Where jobs must not be lost, use the default storage, or Redis."
         )
 
