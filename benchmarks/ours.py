@@ -14,7 +14,7 @@ from flask_queues.manager import Manager
 from flask_queues.storage.sqlite.cache import FILE_NAME
 from flask_queues.worker import pace
 
-from .system import FOLDER, TEXT, note_start, reader, start_file
+from .system import FOLDER, TEXT, note_start, reader
 
 #: Set in a worker that is to claim strictly one by one, as it does with jobs that are not short.
 ONE_BY_ONE = "BENCHMARKS_ONE_BY_ONE"
@@ -33,16 +33,7 @@ def noop(text: str) -> None:
 @queues.job("bench:start")
 def start(number: int, text: str) -> None:  # noqa: ARG001 - as long as that of a no-op
     """Note when it began."""
-    note_start(_starts(), number)
-
-
-_open: list[int] = []
-
-
-def _starts() -> int:
-    if not _open:
-        _open.append(start_file())
-    return _open[0]
+    note_start(number)
 
 
 def create_app(folder: str | None = None) -> Flask:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -57,16 +58,17 @@ class InFile(System, Protocol):
         """The database."""
 
 
+@cache
 def start_file() -> int:
     """Open, in a worker, the file that jobs note their beginning in."""
     path = Path(os.environ[FOLDER]) / STARTS
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
-def note_start(file: int, number: int) -> None:
+def note_start(number: int) -> None:
     """Note that a job began now, by the clock that all processes share."""
     now = time.monotonic_ns()
-    os.write(file, b"%d %d\n" % (number, now))
+    os.write(start_file(), b"%d %d\n" % (number, now))
 
 
 @contextmanager

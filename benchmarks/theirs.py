@@ -10,7 +10,7 @@ from typing import Any
 
 from huey import SqliteHuey
 
-from .system import FOLDER, TEXT, note_start, reader, start_file
+from .system import FOLDER, TEXT, note_start, reader
 
 FILE_NAME = "huey.db"
 FIRST_AND_LAST = "SELECT (SELECT min(id) FROM task), (SELECT max(id) FROM task)"
@@ -29,19 +29,10 @@ def make_huey(folder: str | Path, fsync: bool | None = None) -> Any:
     @made.task(name="start")  # type: ignore[untyped-decorator]
     def start(number: int, text: str) -> None:  # noqa: ARG001 - as long as that of a no-op
         """Note when it began."""
-        note_start(_starts(), number)
+        note_start(number)
 
     made.benchmark_tasks = (noop, start)
     return made
-
-
-_open: list[int] = []
-
-
-def _starts() -> int:
-    if not _open:
-        _open.append(start_file())
-    return _open[0]
 
 
 #: What its consumer imports.

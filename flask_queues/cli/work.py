@@ -16,7 +16,7 @@ from ..config import CHECKS, check_queue_names
 from ..doctor import at_start
 from ..errors import ConfigError
 from ..manager import Manager, current_queues
-from ..storage.base import Finding, Severity
+from ..storage.base import Finding
 from ..worker import Plan, Report, Share, make_worker, version_here
 from .doctor import MEANS
 
@@ -87,28 +87,28 @@ def start(manager: Manager, plan: Plan, report: Report) -> int:
     queues = ", ".join(manager.queue_order(plan.share.queues)) + ("" if plan.share.queues else " and any other")
     processes = f"{plan.processes} process{'es' if plan.processes > 1 else ''}"
     worker = make_worker(manager, plan, report, version_here())
-    finding = worst_finding(manager)
+    findings = findings_at_start(manager)
     report.says("started", f"Working on {queues} with {processes}. Jobs are in {manager.storage.describe()}.")
-    if finding is not None:
+    for finding in findings:
         report.says("finding", sentence(finding), severity=finding.severity.name.lower(), code=finding.code)
     code = worker.run()
     report.says("stopped", "Stopped.")
     return code
 
 
-def worst_finding(manager: Manager) -> Finding | None:
-    """What may cost most here, unless it is nothing; an examination that fails keeps nobody from working."""
+def findings_at_start(manager: Manager) -> list[Finding]:
+    """What this worker should say of the place; an examination that fails keeps nobody from working."""
     try:
-        worst = next(iter(at_start(manager)), None)
+        return at_start(manager)
     except Exception:
         logger.warning("The examination at the start failed; flask queues doctor tells more.", exc_info=True)
-        return None
-    return worst if worst is not None and worst.severity > Severity.NOTE else None
+        return []
 
 
 def sentence(finding: Finding) -> str:
     """A finding in one line."""
-    return f"This {MEANS[finding.severity]}: {finding.problem} {finding.fix} More: flask queues doctor"
+    means = f"This {MEANS[finding.severity]}: " if finding.severity in MEANS else ""
+    return f"{means}{finding.problem} {finding.fix} More: flask queues doctor"
 
 
 def work_and_reload() -> None:

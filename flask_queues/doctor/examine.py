@@ -16,6 +16,8 @@ from .workers import APART, Scene, of_workers, off
 
 #: The code of the finding that leaves nothing else to examine.
 UNUSABLE = "storage-unusable"
+#: The code with which an engine says that another suits the load better.
+LOAD = "storage-load"
 
 
 def examine(manager: Manager) -> list[Finding]:
@@ -33,17 +35,19 @@ def examine(manager: Manager) -> list[Finding]:
 
 
 def at_start(manager: Manager) -> list[Finding]:
-    """What a worker that starts here should know, worst first; nothing about workers and jobs, which it changes.
+    """What a worker that starts here should say: what may cost most, and which engine would suit the load better.
 
-    Raises `StorageError` or `ConfigError` where the storage cannot be used.
+    Nothing about workers and waiting jobs, which it changes. Raises `StorageError` or `ConfigError` where
+    the storage cannot be used.
     """
-    return worst_first([*of_settings(manager.config, own_memory()), *of_storage(manager)])
+    found = worst_first([*of_settings(manager.config, own_memory()), *of_storage(manager)])
+    return [one for n, one in enumerate(found) if one.code == LOAD or (n == 0 and one.severity > Severity.NOTE)]
 
 
 def of_storage(manager: Manager) -> list[Finding]:
     """Let the engine examine itself, and compare its clock with ours."""
     storage = manager.storage
-    found = [*storage.examine(), private(storage), of_clock(storage, manager.config.lease)]
+    found = [*storage.examine(), private(storage), interrupted_move(storage), of_clock(storage, manager.config.lease)]
     return [finding for finding in found if finding is not None]
 
 
@@ -57,6 +61,20 @@ def private(storage: Storage) -> Finding | None:
         f"{storage.describe()} is private to one process: its jobs are lost with it, and a worker in another process "
         "never sees them.",
         "Use the default storage, or Redis; this one serves tests.",
+    )
+
+
+def interrupted_move(storage: Storage) -> Finding | None:
+    """Jobs that left for another storage and may not have arrived."""
+    jobs = storage.on_the_way()
+    if not jobs:
+        return None
+    return Finding(
+        Severity.DELAYS,
+        "move-interrupted",
+        f"{jobs:,} job{'' if jobs == 1 else 's'} left for another storage and may run in none: flask queues move was "
+        "interrupted.",
+        "Run it again, with the same settings, to its end.",
     )
 
 

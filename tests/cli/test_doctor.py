@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from flask_queues.cli.doctor import exit_code
-from flask_queues.cli.work import worst_finding
+from flask_queues.cli.work import findings_at_start
 from flask_queues.doctor import UNUSABLE, examine
 from flask_queues.record import to_datetime
 from flask_queues.storage import SQLiteStorage
@@ -316,6 +316,15 @@ def test_a_storage_of_one_process(site, monkeypatch):
     named(site, "storage-private", LOSES, "private to one process", "Redis")
 
 
+def test_a_move_that_was_interrupted(site):
+    """Jobs that have left for another storage run in none until the move is finished."""
+    site.push("noop")
+    load = site.manager.storage.hand_out("another storage")
+    named(site, "move-interrupted", DELAYS, "1 job left for another storage", "Run it again")
+    site.manager.storage.let_go(load.number)
+    assert "move-interrupted" not in by_code(site)
+
+
 # --- The worker's start -----------------------------------------------------------------------------------------------
 
 
@@ -347,5 +356,17 @@ def test_an_examination_that_fails_keeps_no_worker_from_its_work(site, monkeypat
         raise RuntimeError("an engine's own fault")
 
     monkeypatch.setattr(SQLiteStorage, "examine", broken)
-    assert worst_finding(site.manager) is None
+    assert findings_at_start(site.manager) == []
     assert "an engine's own fault" in caplog.text
+
+
+@pytest.mark.parametrize("severity", [NOTE, DELAYS])
+def test_a_worker_says_which_storage_suits_the_load_better(make_site, monkeypatch, severity):
+    """Beside what is worst, whatever that is, and once if it is that itself."""
+    load = Finding(severity, "storage-load", "This storage holds more than it is made for.", "Use Redis.")
+    monkeypatch.setattr(SQLiteStorage, "examine", lambda self: [load])
+    assert [finding.code for finding in findings_at_start(make_site(QUEUES_GRACE=0).manager)] == [
+        "grace-short",
+        "storage-load",
+    ]
+    assert findings_at_start(make_site().manager) == [load]

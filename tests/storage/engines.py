@@ -1,20 +1,26 @@
 """The engines that the storage contract is tried on, and the clock that each of them goes by.
 
-A new engine is a subclass of `Engine` and a line in `ENGINES`.
+A new engine is a subclass of `Engine` and a line in `ENGINES`; one that needs a server, of `ServedEngine`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 from unittest import mock
 
-from flask_queues.storage import Storage
+from flask import Flask
+
+from flask_queues.backend import build_backend
+from flask_queues.storage import Storage, storage_for
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.storage.sqlite.database import Database
 from flask_queues.testing.storage import Clock, Engine, FrozenClock
+from tests.support.servers.kinds import Running
 
 
 class SQLiteEngine(Engine):
@@ -39,4 +45,35 @@ class SQLiteEngine(Engine):
             yield clock
 
 
-ENGINES: list[type[Engine]] = [SQLiteEngine]
+@dataclass(frozen=True)
+class ServedEngine(Engine):
+    """Jobs on a server that is empty at first; each place on it is a key prefix of its own."""
+
+    #: Which server it needs, of `tests.support.servers.kinds.KINDS`.
+    kind: ClassVar[str]
+    #: Where it is; in other processes it may be asked, not ended.
+    server: Running
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration of an application whose jobs are at this place."""
+        return {**self.server.settings, "QUEUES_CACHE_KEY_PREFIX": f"{'/'.join(self.place.parts[-2:])}:"}
+
+    def open(self) -> Storage:
+        """Open the place as an application with these settings does."""
+        settings = {name.removeprefix("QUEUES_"): value for name, value in self.settings.items()}
+        return storage_for(build_backend(Flask("tests"), settings))
+
+    def remove(self) -> None:
+        """Empty the whole server: nobody else uses it meanwhile."""
+        super().remove()
+        self.server.empty()
+
+
+class RedisEngine(ServedEngine):
+    """A prefix on one Redis."""
+
+    name = kind = "redis"
+
+
+ENGINES: list[type[Engine]] = [SQLiteEngine, RedisEngine]

@@ -14,6 +14,7 @@ from flask_queues.testing.storage.contract import (
     ScheduleContract,
     SettleContract,
 )
+from flask_queues.testing.storage.moving import MoveContract
 
 
 class TestPush(PushContract):
@@ -54,3 +55,7 @@ class TestOperator(OperatorContract):
 
 class TestRead(ReadContract):
     """What can be read."""
+
+
+class TestMove(MoveContract):
+    """How everything moves to another storage."""

@@ -33,10 +33,10 @@ from flask_queues.errors import ConfigError, StorageFormatError, StorageFull, St
 from flask_queues.record import ChildRecord, Outcome, Status
 from flask_queues.storage import SQLiteStorage, Storage
 from flask_queues.storage import sqlite as sqlite_package
-from flask_queues.storage.base import Query, Schedule, Settlement, Wanted
+from flask_queues.storage.base import Occurrence, Query, Schedule, Settlement, Wanted
 from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
-from flask_queues.storage.sqlite import listing, steps
+from flask_queues.storage.sqlite import listing, moving, steps
 from flask_queues.storage.sqlite.database import APPLICATION_ID, Database
 from flask_queues.testing.storage.contract import (
     LONG,
@@ -393,6 +393,12 @@ def do_everything(storage: Storage, clock: Any) -> None:
     storage.delete("5")
     storage.purge([Status.COMPLETED])
     storage.purge([Status.PENDING], queue="q")
+    storage.put_schedule(Schedule("s", "q", "{}"), [], [Occurrence(1, 0, "fired")])
+    fill(storage, "leaves", tags=("x",))
+    load = storage.hand_out("elsewhere")
+    assert load is not None
+    storage.take_in(storage.identity(), load)
+    storage.let_go(load.number)
 
 
 class TestStatements:
@@ -410,7 +416,8 @@ class TestStatements:
 
         constants = {
             value
-            for value in (*vars(engine_module).values(), *vars(steps).values(), *vars(listing).values())
+            for module in (engine_module, steps, listing, moving)
+            for value in vars(module).values()
             if isinstance(value, str) and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", value)
         }
         assert len(constants) > 10
@@ -423,7 +430,7 @@ class TestStatements:
         with closing(sqlite3.connect(engine.path)) as connection:
             for sql, parameters in statements.items():
                 plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
-                small = any(re.search(r"jobs_running|jobs_held|SCAN counts", step) for step in plan)
+                small = any(re.search(r"jobs_running|jobs_held|SCAN counts|schedules", step) for step in plan)
                 for column in re.findall(r"\b(id|queue|type|tag|worker|held|job)=\?", sql.partition("WHERE")[2]):
                     assert small or any(f"{column}=?" in step for step in plan), (sql, plan)
                 first = sql.endswith("LIMIT 1") and plan == ["SCAN jobs USING INDEX jobs_due"]

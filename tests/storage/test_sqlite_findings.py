@@ -19,8 +19,7 @@ from flask_queues.storage import SQLiteStorage
 from flask_queues.storage.base import Finding, Severity
 from flask_queues.storage.sqlite import findings
 from flask_queues.storage.sqlite.database import Database, file_system_of
-
-from .contract import fill
+from flask_queues.testing.storage.contract import fill
 
 #: What depends on the machine that the tests run on.
 MACHINE = {"sqlite-memory-disk", "sqlite-container", "sqlite-disk-full", "sqlite-version"}

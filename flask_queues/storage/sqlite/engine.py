@@ -21,7 +21,8 @@ from ..base import (
     Wanted,
     Watcher,
 )
-from . import findings, listing, schedules
+from ..parcels import Load
+from . import findings, listing, moving, schedules
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -337,8 +338,7 @@ class SQLiteStorage(Storage):
     def schedules(self) -> list[Schedule]:
         """Read all schedules."""
         with self._database.read() as db:
-            rows = db.execute("SELECT name, queue, about, revision FROM schedules ORDER BY name").fetchall()
-        return [Schedule(*row) for row in rows]
+            return schedules.stored(db)
 
     def schedules_changed(self) -> int:
         """Read the number of changes."""
@@ -349,6 +349,41 @@ class SQLiteStorage(Storage):
         """Read the end of the schedule's history."""
         with self._database.read() as db:
             return schedules.history(db, schedule.name, limit)
+
+    # The mover's side
+
+    def identity(self) -> str:
+        """Read the name that the file was given when it was first asked for."""
+        with self._database.write(durable=True) as db:
+            return moving.identity(db)
+
+    def hand_out(self, to: str, limit: int = 100) -> Load | None:
+        """Take jobs out in one transaction that is on the disk when this returns."""
+        deltas: Deltas = defaultdict(int)
+        with self._database.write(durable=True) as db:
+            load = moving.kept_load(db, to)
+            if load is None:
+                load = moving.load_up(db, to, limit, deltas)
+                write_counts(db, deltas)
+        return load
+
+    def take_in(self, source: str, load: Load) -> int:
+        """Put a load in, in one transaction that is on the disk when this returns."""
+        deltas: Deltas = defaultdict(int)
+        with self._database.write(durable=True) as db:
+            new = moving.unload(db, source, load, deltas)
+            write_counts(db, deltas)
+        return new
+
+    def let_go(self, number: int) -> bool:
+        """Delete the load; after a power cut it may come again, which does no harm."""
+        with self._database.write() as db:
+            return moving.forget(db, number)
+
+    def on_the_way(self) -> int:
+        """Read how many jobs the kept load has."""
+        with self._database.read() as db:
+            return moving.kept_jobs(db)
 
     # Reading
 

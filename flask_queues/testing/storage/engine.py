@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -62,6 +63,10 @@ class Engine(ABC):
     @abstractmethod
     def open(self) -> Storage:
         """Open the jobs at this place, each time with an object of its own, as another process would."""
+
+    def remove(self) -> None:
+        """Throw the place away, with everything that is in it; the model makes a new one for each of its runs."""
+        shutil.rmtree(self.place)
 
     @contextmanager
     def clock(self) -> Iterator[Clock]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -103,7 +102,7 @@ class StorageMachine(RuleBasedStateMachine):
         for _ in range(2):
             next(self.views).close()
         self._clock_context.__exit__(None, None, None)
-        shutil.rmtree(self.engine.place)
+        self.engine.remove()
 
     @property
     def storage(self) -> Any:

@@ -15,6 +15,7 @@ from .contract import (
     SettleContract,
 )
 from .engine import Engine
+from .moving import MoveContract
 
 
 class ModelContract:
@@ -38,6 +39,7 @@ class StorageContract(
     KeeperContract,
     OperatorContract,
     ReadContract,
+    MoveContract,
     ModelContract,
 ):
     """Everything that a storage promises. Subclass it with a fixture `engine`, and pytest runs it all."""
