@@ -1030,6 +1030,12 @@ class ScheduleContract(OpenedTwice):
         assert all(before <= one.decided <= storage.now() for one in told)
         assert storage.occurrences(schedule, 2) == told[:2]
 
+    def test_a_schedule_that_is_not_stored_cannot_be_deleted(self, storage: Storage) -> None:
+        """Nothing changes."""
+        before = storage.schedules_changed()
+        assert not storage.delete_schedule(Schedule("s", "q", "{}"))
+        assert storage.schedules_changed() == before
+
     def test_a_deleted_schedule_is_gone_with_its_history(self, storage: Storage) -> None:
         """What saw an older state of it cannot bring it back, nor change its namesake."""
         schedule = Schedule("s", "q", "1")
