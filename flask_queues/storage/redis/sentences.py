@@ -27,7 +27,9 @@ def translate(error: Exception, where: str) -> QueuesError:
             f"{where} does not answer. What was sent may have been done; pushing again with the same id is safe."
         )
     if isinstance(error, (OSError, RedisError)) and not isinstance(error, ClusterError) and is_broken(error):
-        return StorageUnavailable(f"{where} cannot be reached: {reason_of(text)}. Is it running, and the address right?")
+        return StorageUnavailable(
+            f"{where} cannot be reached: {reason_of(text)}. Is it running, and the address right?"
+        )
     return StorageUnavailable(f"{where}: {without_script(text)}.")
 
 
