@@ -13,9 +13,13 @@ from typing import Any, ClassVar
 from unittest import mock
 
 from flask import Flask
+from flask_caching.backends import FileSystemCache, SimpleCache
 
 from flask_queues.backend import build_backend
 from flask_queues.storage import Storage, storage_for
+from flask_queues.storage.cache import CacheStorage
+from flask_queues.storage.cache import clock as cache_clock
+from flask_queues.storage.cache.backends import port_for
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.storage.sqlite.database import Database
@@ -62,7 +66,7 @@ class ServedEngine(Engine):
     def open(self) -> Storage:
         """Open the place as an application with these settings does."""
         settings = {name.removeprefix("QUEUES_"): value for name, value in self.settings.items()}
-        return storage_for(build_backend(Flask("tests"), settings))
+        return storage_for(build_backend(Flask("flask_queues"), settings))
 
     def remove(self) -> None:
         """Empty the whole server: nobody else uses it meanwhile."""
@@ -76,4 +80,56 @@ class RedisEngine(ServedEngine):
     name = kind = "redis"
 
 
-ENGINES: list[type[Engine]] = [SQLiteEngine, RedisEngine]
+class SentinelEngine(ServedEngine):
+    """A prefix on the master that Sentinel names."""
+
+    name = kind = "sentinel"
+
+
+class ClusterEngine(ServedEngine):
+    """A prefix on six nodes."""
+
+    name = kind = "cluster"
+
+
+class CacheEngine(Engine):
+    """A flask-caching backend that can only get, set, add and delete."""
+
+    @contextmanager
+    def clock(self) -> Iterator[Clock]:
+        """Replace both clocks that a log reads."""
+        clock = FrozenClock()
+        with mock.patch.multiple(cache_clock, wall=clock.now, steady=clock.steady):
+            yield clock
+
+
+class FileCacheEngine(CacheEngine):
+    """Files in the test's folder."""
+
+    name = "files"
+
+    def open(self) -> Storage:
+        """Open the folder once more."""
+        return CacheStorage(port_for(FileSystemCache(str(self.place / "jobs"), threshold=0, default_timeout=0)))
+
+
+class MemoryCacheEngine(CacheEngine):
+    """A dictionary of this process."""
+
+    name = "memory"
+    shared = False
+    _caches: ClassVar[dict[Path, SimpleCache]] = {}
+
+    def open(self) -> Storage:
+        """Read the dictionary of this place once more."""
+        return CacheStorage(port_for(self._caches.setdefault(self.place, SimpleCache())))
+
+
+ENGINES: list[type[Engine]] = [
+    SQLiteEngine,
+    FileCacheEngine,
+    MemoryCacheEngine,
+    RedisEngine,
+    SentinelEngine,
+    ClusterEngine,
+]

@@ -57,6 +57,8 @@ class Engine(ABC):
 
     #: Stands in the names of the tests.
     name: ClassVar[str]
+    #: Whether other processes see its jobs; without it, tests that start some are skipped.
+    shared: ClassVar[bool] = True
     #: An empty folder of this test's own.
     place: Path
 
