@@ -67,6 +67,13 @@ class StorageFormatError(StorageError):
     """What lies at the storage's place is not ours, or was written by a newer version."""
 
 
+class PushUncertain(StorageError):
+    """A push is stored, but not confirmed by as many replicas as `QUEUES_REDIS_WAIT` asks for.
+
+    Pushing again with the same id is safe.
+    """
+
+
 class JobTimeout(QueuesError):
     """A job ran longer than its timeout; handed to `failed()`."""
 

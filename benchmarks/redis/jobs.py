@@ -1,8 +1,9 @@
-"""The two jobs of every system, as plain functions."""
+"""The two jobs of every system, as plain functions.
+
+Imports next to nothing: RQ's worker imports it anew for every job.
+"""
 
 from __future__ import annotations
-
-from ..system import note_start
 
 
 def noop(text: str) -> None:
@@ -11,6 +12,8 @@ def noop(text: str) -> None:
 
 def start(number: int, text: str) -> None:  # noqa: ARG001 - as long as that of a no-op
     """Note when it began."""
+    from ..system import note_start
+
     note_start(number)
 
 

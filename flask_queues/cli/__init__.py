@@ -13,6 +13,7 @@ from flask.cli import AppGroup
 from ..errors import QueuesError
 from .doctor import doctor
 from .jobs import cancel, push, retry, run, show
+from .move import move
 from .status import status
 from .tidy import clear, flush
 from .work import work
@@ -30,5 +31,5 @@ class QueuesGroup(AppGroup):
 
 
 queues_group = QueuesGroup("queues", help="Background jobs: run them, look at them, repair them.")
-for command in (work, status, push, show, run, retry, cancel, clear, flush, doctor):
+for command in (work, status, push, show, run, retry, cancel, clear, flush, move, doctor):
     queues_group.add_command(command)

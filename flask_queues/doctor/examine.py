@@ -47,7 +47,7 @@ def at_start(manager: Manager) -> list[Finding]:
 def of_storage(manager: Manager) -> list[Finding]:
     """Let the engine examine itself, and compare its clock with ours."""
     storage = manager.storage
-    found = [*storage.examine(), private(storage), of_clock(storage, manager.config.lease)]
+    found = [*storage.examine(), private(storage), interrupted_move(storage), of_clock(storage, manager.config.lease)]
     return [finding for finding in found if finding is not None]
 
 
@@ -61,6 +61,20 @@ def private(storage: Storage) -> Finding | None:
         f"{storage.describe()} is private to one process: its jobs are lost with it, and a worker in another process "
         "never sees them.",
         "Use the default storage, or Redis; this one serves tests.",
+    )
+
+
+def interrupted_move(storage: Storage) -> Finding | None:
+    """Jobs that left for another storage and may not have arrived."""
+    jobs = storage.on_the_way()
+    if not jobs:
+        return None
+    return Finding(
+        Severity.DELAYS,
+        "move-interrupted",
+        f"{jobs:,} job{'' if jobs == 1 else 's'} left for another storage and may run in none: flask queues move was "
+        "interrupted.",
+        "Run it again, with the same settings, to its end.",
     )
 
 

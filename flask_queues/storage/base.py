@@ -424,6 +424,10 @@ class Storage(ABC):
         """Forget the load that has arrived; False where it is not the one that is kept."""
         raise self._stays()
 
+    def on_the_way(self) -> int:
+        """How many jobs were handed out in a load that was not let go yet."""
+        return 0
+
     def _stays(self) -> ConfigError:
         return ConfigError(f"{type(self).__name__} cannot hand its jobs to another storage, nor take some in.")
 

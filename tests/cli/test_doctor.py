@@ -316,6 +316,15 @@ def test_a_storage_of_one_process(site, monkeypatch):
     named(site, "storage-private", LOSES, "private to one process", "Redis")
 
 
+def test_a_move_that_was_interrupted(site):
+    """Jobs that have left for another storage run in none until the move is finished."""
+    site.push("noop")
+    load = site.manager.storage.hand_out("another storage")
+    named(site, "move-interrupted", DELAYS, "1 job left for another storage", "Run it again")
+    site.manager.storage.let_go(load.number)
+    assert "move-interrupted" not in by_code(site)
+
+
 # --- The worker's start -----------------------------------------------------------------------------------------------
 
 

@@ -70,4 +70,10 @@ class ServedEngine(Engine):
         self.server.empty()
 
 
-ENGINES: list[type[Engine]] = [SQLiteEngine]
+class RedisEngine(ServedEngine):
+    """A prefix on one Redis."""
+
+    name = kind = "redis"
+
+
+ENGINES: list[type[Engine]] = [SQLiteEngine, RedisEngine]

@@ -380,6 +380,11 @@ class SQLiteStorage(Storage):
         with self._database.write() as db:
             return moving.forget(db, number)
 
+    def on_the_way(self) -> int:
+        """Read how many jobs the kept load has."""
+        with self._database.read() as db:
+            return moving.kept_jobs(db)
+
     # Reading
 
     def get(self, job_id: str) -> JobRecord | None:

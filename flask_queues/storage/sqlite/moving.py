@@ -59,6 +59,12 @@ def kept_load(db: sqlite3.Connection, to: str) -> Load | None:
     return Load.parse(text)
 
 
+def kept_jobs(db: sqlite3.Connection) -> int:
+    """Read how many jobs the kept load has."""
+    row = db.execute(META, ("leaving",)).fetchone()
+    return len(Load.parse(json.loads(row[0])[2]).jobs) if row else 0
+
+
 def load_up(db: sqlite3.Connection, to: str, limit: int, deltas: Deltas) -> Load | None:
     """Take all schedules and the first jobs out of the file, and keep them as one load."""
     jobs = tuple(take_out(db, limit, deltas))

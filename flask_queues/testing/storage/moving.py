@@ -53,7 +53,7 @@ def neighbour(engine: Engine) -> Engine:
 
 def move_all(source: Storage, target: Storage, size: int = 3) -> int:
     """Move everything in small loads; returns how many jobs that were."""
-    return sum(move(source, target, size))
+    return sum(len(load.jobs) for load in move(source, target, size))
 
 
 def history_of(storage: Storage) -> dict[str, Any]:
@@ -205,6 +205,7 @@ class MoveContract(OpenedTwice):
         fill(storage, *"abc")
         load = storage.hand_out("elsewhere", 2)
         assert load is not None
+        assert other.on_the_way() == 2
         gone = {job.id for job in load.jobs}
         (left,) = set("abc") - gone
         assert ids(everything(other)) == [left]
@@ -228,7 +229,9 @@ class MoveContract(OpenedTwice):
         assert second is not None
         assert second.number > first.number
         assert sorted(job.id for job in first.jobs + second.jobs) == list("abc")
+        assert storage.on_the_way() == len(second.jobs)
         assert storage.let_go(second.number)
+        assert storage.on_the_way() == 0
         assert storage.hand_out("elsewhere") is None
         fill(storage, "d")
         third = storage.hand_out("elsewhere")
