@@ -62,7 +62,7 @@ class ServedEngine(Engine):
     def open(self) -> Storage:
         """Open the place as an application with these settings does."""
         settings = {name.removeprefix("QUEUES_"): value for name, value in self.settings.items()}
-        return storage_for(build_backend(Flask("tests"), settings))
+        return storage_for(build_backend(Flask(__name__), settings))
 
     def remove(self) -> None:
         """Empty the whole server: nobody else uses it meanwhile."""
@@ -76,4 +76,16 @@ class RedisEngine(ServedEngine):
     name = kind = "redis"
 
 
-ENGINES: list[type[Engine]] = [SQLiteEngine, RedisEngine]
+class SentinelEngine(ServedEngine):
+    """A prefix on a master that Sentinels watch."""
+
+    name = kind = "sentinel"
+
+
+class ClusterEngine(ServedEngine):
+    """A prefix on a cluster of six nodes."""
+
+    name = kind = "cluster"
+
+
+ENGINES: list[type[Engine]] = [SQLiteEngine, RedisEngine, SentinelEngine, ClusterEngine]
