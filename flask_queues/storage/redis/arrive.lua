@@ -73,4 +73,4 @@ for _ = 1, tonumber(arg()) do
     end
 end
 wake()
-return new
+return finish(new)

@@ -57,4 +57,4 @@ for _, post in ipairs(posts) do
     next_revision(p)
 end
 call('SET', p .. 'leaving', load)
-return {changed, gone}
+return finish({changed, gone})

@@ -46,4 +46,4 @@ for _ = 1, tonumber(arg()) do
     call('RPUSH', history, digits(now) .. '\t' .. arg())
 end
 call('LTRIM', history, -100, -1)
-return {new, first == 1 and 1 or 0}
+return finish({new, first == 1 and 1 or 0})

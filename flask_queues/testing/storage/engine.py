@@ -59,6 +59,8 @@ class Engine(ABC):
 
     #: Stands in the names of the tests.
     name: ClassVar[str]
+    #: Whether other processes see its jobs; tests that start some are skipped where they do not.
+    shared: ClassVar[bool] = True
     #: An empty folder of this test's own.
     place: Path
 
