@@ -5,8 +5,9 @@ A new engine is a subclass of `Engine` and a line in `ENGINES`; one that needs a
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -47,6 +48,11 @@ class SQLiteEngine(Engine):
         with mock.patch.multiple(sqlite_engine, wall=clock.now, steady=clock.steady):
             yield clock
 
+    def become_newer(self) -> None:
+        """The file carries its format."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("PRAGMA user_version=99")
+
 
 @dataclass(frozen=True)
 class ServedEngine(Engine):
@@ -77,6 +83,18 @@ class RedisEngine(ServedEngine):
     """A prefix on one Redis."""
 
     name = kind = "redis"
+
+
+class SentinelEngine(ServedEngine):
+    """A prefix on a master that Sentinels watch."""
+
+    name = kind = "sentinel"
+
+
+class ClusterEngine(ServedEngine):
+    """A prefix on a cluster of six nodes."""
+
+    name = kind = "cluster"
 
 
 class LogClock(Engine):
@@ -118,4 +136,12 @@ class MemcachedEngine(LogClock, ServedEngine):
     name = kind = "memcached"
 
 
-ENGINES: list[type[Engine]] = [SQLiteEngine, RedisEngine, FilesEngine, MemoryEngine, MemcachedEngine]
+ENGINES: list[type[Engine]] = [
+    SQLiteEngine,
+    FilesEngine,
+    MemoryEngine,
+    MemcachedEngine,
+    RedisEngine,
+    SentinelEngine,
+    ClusterEngine,
+]
