@@ -17,7 +17,9 @@ from .conftest import Clock, Report
 class Worker:
     """A worker of an application with these schedules; it gives a sign of life whenever it looks."""
 
-    def __init__(self, make: Callable[..., Manager], name: str, *schedules: str, app: str = "shop", when="@daily") -> None:
+    def __init__(
+        self, make: Callable[..., Manager], name: str, *schedules: str, app: str = "shop", when="@daily"
+    ) -> None:
         self.manager = make(app)
         self.name = name
         for schedule in schedules:

@@ -38,7 +38,8 @@ def pushed(manager: Manager, name="s"):
     lines = [line for line in reversed(manager.scheduler.history(name)) if line.job]
     found = []
     for line in lines:
-        claim = manager.storage.claim("test", line.job, 1000)
+        claim = manager.storage.claim("test", line.job or "", 1000)
+        assert claim is not None
         terms = manager.terms(claim)
         assert terms.occurrence == line.due or line.outcome == "run by hand"
         found.append(f"{terms.occurrence:%H:%M}")
