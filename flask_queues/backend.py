@@ -20,7 +20,7 @@ def storage_of(app: Flask, config: Config, cache: Cache | None = None) -> Storag
     if config.storage is not None:
         return custom_storage(config.storage, app)
     backend = backend_of(app, cache) if cache is not None else build_backend(app, config.cache)
-    return storage_for(backend)
+    return storage_for(backend, owner=app.name, wait=config.redis_wait)
 
 
 def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
@@ -34,6 +34,7 @@ def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
     bare.config |= {
         "CACHE_TYPE": DEFAULT_TYPE,
         "CACHE_DEFAULT_TIMEOUT": 0,
+        "CACHE_THRESHOLD": 0,
         "CACHE_KEY_PREFIX": f"queues:{app.name}:",
         **settings,
     }

@@ -38,7 +38,7 @@ def span_of(seconds: float) -> str | None:
 
 
 def can_be_told(expression: str) -> bool:
-    """Whether its words would be true: two day fields are alternatives to it, and `#` in a list confuses it."""
+    """Whether cron-descriptor's words are true: two day fields are alternatives to it, `#` in a list confuses it."""
     day, weekday = expression.split()[DAY : WEEKDAY + 1 : 2]
     both = day not in "*?" and weekday not in "*?" and (day[0] == "*" or weekday[0] == "*")
     return not both and not ("," in weekday and re.search("#|L[0-9]", weekday, re.IGNORECASE))

@@ -100,7 +100,8 @@ class Keeper:
         if self._watcher.fileno() is not None:
             until = min(self._next_beat, self._next_tick, self._due_at or self._next_beat)
             return max(0.0, until - now) if not self._stale else self._watcher.interval
-        return QUIET_INTERVAL if now - self._changed_at > LIVELY else self._watcher.interval
+        interval = self._watcher.interval
+        return max(interval, QUIET_INTERVAL) if now - self._changed_at > LIVELY else interval
 
     def _heed(self, notice: Notice) -> None:
         if "children" in notice:

@@ -10,7 +10,6 @@ from typing import Any
 
 from redis.exceptions import AskError, MovedError, NoScriptError, RedisError, ResponseError
 
-from ...errors import StorageError
 from .connection import ANSWER_TIMEOUT, Node, pack
 from .scripts import Script
 from .sentences import is_broken, translate
@@ -189,17 +188,13 @@ class Attempt:
         elif any(mark in text for mark in PUT_OFF) or is_loading(error):
             self._wait(error, PATIENCE)
         else:
-            raise self._meaning(error) from error
+            raise translate(error, self._servers.describe()) from error
 
     def _wait(self, error: Exception, patience: float) -> None:
         if time.monotonic() - self._since + self._pause > patience:
-            raise self._meaning(error) from error
+            raise translate(error, self._servers.describe()) from error
         time.sleep(self._pause * random.uniform(0.5, 1))  # noqa: S311 - that not all come back at once
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
-
-    def _meaning(self, error: Exception) -> Exception:
-        meaning = translate(error, self._servers.describe())
-        return meaning if isinstance(meaning, Exception) else StorageError(str(error))
 
 
 def is_loading(error: Exception) -> bool:

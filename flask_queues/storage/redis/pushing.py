@@ -57,7 +57,8 @@ class Pushes:
         rows: Any = self._calls.run(build)
         confirmed = self._wait
         if self._wait:
-            rows, confirmed = rows
+            rows, told = rows
+            confirmed = told if isinstance(told, int) else 0
         created = [False] * len(jobs)
         for row, some in zip(rows, places, strict=True):
             for place, new in zip(some, row[1:], strict=True):
@@ -66,10 +67,10 @@ class Pushes:
             self._names.add(queues, again=True)
         if was_unsure:
             created = [new or self._is_ours(job) for new, job in zip(created, jobs, strict=True)]
-        if not isinstance(confirmed, int) or confirmed < self._wait:
+        if confirmed < self._wait:
             raise PushUncertain(
-                f"Stored, but confirmed by {confirmed if isinstance(confirmed, int) else 0} of the {self._wait} replicas "
-                "that QUEUES_REDIS_WAIT asks for: a failover now could lose it. Pushing again with the same id is safe."
+                f"Stored, but confirmed by {confirmed} of the {self._wait} replicas that QUEUES_REDIS_WAIT asks for: a "
+                "failover now could lose it. Pushing again with the same id is safe."
             )
         return created
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from redis.exceptions import AuthenticationError, ClusterError, RedisError, TimeoutError
+from redis.exceptions import AuthenticationError, BusyLoadingError, ClusterError, RedisError
+from redis.exceptions import ConnectionError as Broken
+from redis.exceptions import TimeoutError as TimedOut
 
 from ...errors import ConfigError, QueuesError, StorageFormatError, StorageFull, StorageUnavailable
 
@@ -22,23 +24,20 @@ def translate(error: Exception, where: str) -> QueuesError:
             return kind(sentence.format(where=where, text=without_script(text)))
     if isinstance(error, AuthenticationError):
         return StorageUnavailable(f"{where} did not let us in: {without_script(text)}.")
-    if isinstance(error, TimeoutError) or "timed out" in text.lower():
+    if isinstance(error, TimedOut) or "timed out" in text.lower():
         return StorageUnavailable(
             f"{where} does not answer. What was sent may have been done; pushing again with the same id is safe."
         )
     if isinstance(error, (OSError, RedisError)) and not isinstance(error, ClusterError) and is_broken(error):
-        return StorageUnavailable(f"{where} cannot be reached: {reason_of(text)}. Is it running, and the address right?")
+        return StorageUnavailable(f"{where} cannot be reached: {reason_of(text)}. Is it running, is the address right?")
     return StorageUnavailable(f"{where}: {without_script(text)}.")
 
 
 def is_broken(error: Exception) -> bool:
     """Whether it is the connection that failed, so that a command may or may not have been carried out."""
-    from redis.exceptions import BusyLoadingError
-    from redis.exceptions import ConnectionError as Broken
-
     if isinstance(error, (AuthenticationError, BusyLoadingError)):
         return False
-    return isinstance(error, (Broken, TimeoutError, OSError))
+    return isinstance(error, (Broken, TimedOut, OSError))
 
 
 def without_script(text: str) -> str:

@@ -47,7 +47,7 @@ class Servers(ABC):
     def lose(self, node: Node) -> None:
         """A server failed, or is not what it was: find out again."""
 
-    def learn(self, slot: int, address: Address) -> None:
+    def learn(self, slot: int, address: Address) -> None:  # noqa: B027 - without slots there is nothing to learn
         """A slot is said to be at another address."""
 
     def at(self, address: Address) -> Node:

@@ -179,7 +179,7 @@ class Steps:
             outward = outward_text(job)
         return [its, job.queue, outward, *push_arguments(job, stray=near and is_stray(job))]
 
-    def read(self, worker: str, queues: Sequence[str], answer: Any) -> Answer:
+    def read(self, queues: Sequence[str], answer: Any) -> Answer:
         """Read what the script answers."""
         lost, flat, passed, waits, now, stopped = answer
         self._calls.clock.learn(now)
@@ -327,7 +327,7 @@ class Round(PendingStep):
         return self._run(numbers, queues) if isinstance(answer, Exception) else answer
 
     def _take_in(self, numbers: list[int], queues: list[str], told: Any) -> Answer:
-        answer = self._steps.read(self._worker, queues, told)
+        answer = self._steps.read(queues, told)
         self._lost |= {numbers[n - 1] for n in answer.lost}
         for n in numbers:
             self._steps.forget(self._settled[n])
