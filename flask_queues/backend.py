@@ -34,6 +34,7 @@ def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
     bare.config |= {
         "CACHE_TYPE": DEFAULT_TYPE,
         "CACHE_DEFAULT_TIMEOUT": 0,
+        "CACHE_THRESHOLD": 0,
         "CACHE_KEY_PREFIX": f"queues:{app.name}:",
         **settings,
     }

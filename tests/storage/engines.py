@@ -5,17 +5,21 @@ A new engine is a subclass of `Engine` and a line in `ENGINES`; one that needs a
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
 
 from flask import Flask
+from flask_caching.backends import FileSystemCache, SimpleCache
 
 from flask_queues.backend import build_backend
-from flask_queues.storage import Storage, storage_for
+from flask_queues.storage import CacheStorage, Storage, storage_for
+from flask_queues.storage.cache import clock as cache_clock
+from flask_queues.storage.cache.backends import port_for
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.storage.sqlite.database import Database
@@ -43,6 +47,11 @@ class SQLiteEngine(Engine):
         clock = FrozenClock()
         with mock.patch.multiple(sqlite_engine, wall=clock.now, steady=clock.steady):
             yield clock
+
+    def become_newer(self) -> None:
+        """The file carries its format."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("PRAGMA user_version=99")
 
 
 @dataclass(frozen=True)
@@ -88,4 +97,51 @@ class ClusterEngine(ServedEngine):
     name = kind = "cluster"
 
 
-ENGINES: list[type[Engine]] = [SQLiteEngine, RedisEngine, SentinelEngine, ClusterEngine]
+class LogClock(Engine):
+    """The clock of an engine that keeps a log in a cache."""
+
+    @contextmanager
+    def clock(self) -> Iterator[Clock]:
+        """Replace both clocks that a log reads."""
+        clock = FrozenClock()
+        with mock.patch.multiple(cache_clock, wall=clock.now, steady=clock.steady):
+            yield clock
+
+
+class FilesEngine(LogClock):
+    """A folder of files in the test's folder."""
+
+    name = "files"
+
+    def open(self) -> Storage:
+        """Open the folder once more."""
+        return CacheStorage(port_for(FileSystemCache(str(self.place / "jobs"), threshold=0)))
+
+
+class MemoryEngine(LogClock):
+    """A dictionary of this process."""
+
+    name = "memory"
+    shared = False
+    _caches: ClassVar[dict[Path, SimpleCache]] = {}
+
+    def open(self) -> Storage:
+        """Use the dictionary of this place once more."""
+        return CacheStorage(port_for(self._caches.setdefault(self.place, SimpleCache())))
+
+
+class MemcachedEngine(LogClock, ServedEngine):
+    """A prefix on one Memcached."""
+
+    name = kind = "memcached"
+
+
+ENGINES: list[type[Engine]] = [
+    SQLiteEngine,
+    FilesEngine,
+    MemoryEngine,
+    MemcachedEngine,
+    RedisEngine,
+    SentinelEngine,
+    ClusterEngine,
+]

@@ -65,14 +65,31 @@ local function id_of(member)
     return string.sub(member, string.find(member, '\t', 14, true) + 1)
 end
 
+-- Note that a job came from one status into another, nil for none. `finish` brings the counts up to date: most moves
+-- of one step cancel each other out, or are of one kind.
+local moves = {}
 local function count(p, stem, before, after)
-    local kind = string.sub(stem, 14)
+    local kind = string.sub(stem, 14) .. '\t'
+    local changes = moves[p] or {}
+    moves[p] = changes
     if before then
-        call('HINCRBY', p .. 'counts', kind .. '\t' .. before, -1)
+        changes[kind .. before] = (changes[kind .. before] or 0) - 1
     end
     if after then
-        call('HINCRBY', p .. 'counts', kind .. '\t' .. after, 1)
+        changes[kind .. after] = (changes[kind .. after] or 0) + 1
     end
+end
+
+-- What a script ends with that moves jobs.
+local function finish(answer)
+    for p, changes in pairs(moves) do
+        for field, n in pairs(changes) do
+            if n ~= 0 then
+                call('HINCRBY', p .. 'counts', field, n)
+            end
+        end
+    end
+    return answer
 end
 
 -- Tell those who listen that something may have become claimable, or due earlier.
@@ -183,7 +200,7 @@ end
 local function store(p, job, seq)
     local id = job.id
     local key = p .. 'j:' .. id
-    if call('EXISTS', key) == 1 or (job.stray == '1' and elsewhere(p, id)) then
+    if job.stray == '1' and elsewhere(p, id) then
         return false
     end
     local due = tonumber(job.at) or now + job.delay
@@ -195,7 +212,9 @@ local function store(p, job, seq)
     if job.expires ~= '' then
         place = place .. '\t' .. digits(math.max(due, now) + tonumber(job.expires))
     end
-    call('SET', key, place .. '\n' .. job.text)
+    if not call('SET', key, place .. '\n' .. job.text, 'NX') then
+        return false
+    end
     if due > now then
         call('ZADD', p .. 'due', due, stem .. '\t' .. id)
         count(p, stem, nil, SCHEDULED)

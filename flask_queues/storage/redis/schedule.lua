@@ -24,6 +24,9 @@ if current ~= revision then
     end
     return {'0', 0}
 end
+if not stored and about == '' then
+    return {'0', 0}
+end
 local last = tonumber(call('HGET', p .. 'meta', 'revision') or 0)
 local new = digits(math.max(last + 1, clock[1] * 1000000 + clock[2]))
 if call('HSET', p .. 'meta', 'revision', new) == 1 and near then
@@ -44,4 +47,4 @@ for _ = 1, tonumber(arg()) do
     call('RPUSH', history, digits(now) .. '\t' .. arg())
 end
 call('LTRIM', history, -100, -1)
-return {new, first == 1 and 1 or 0}
+return finish({new, first == 1 and 1 or 0})

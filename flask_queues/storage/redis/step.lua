@@ -18,11 +18,10 @@ local wanted = {}
 for n = 1, tonumber(arg()) do
     wanted[n] = arg()
 end
-local lease, limit, behind = tonumber(arg()), tonumber(arg()), arg() == '1'
+local lease, limit, behind = tonumber(arg()), math.min(tonumber(arg()), 1000), arg() == '1'
 local types, short = arg(), arg()
 local worker, nonce = arg(), arg()
 local LOOK_PAST, PROMOTE = 1000, 100
-local records = {}
 
 local function is_of(list, kind)
     return string.find(list, '\n' .. kind .. '\n', 1, true) ~= nil
@@ -122,15 +121,15 @@ local function promote(p)
     end
 end
 
--- The first members of a line that this worker knows, and the types before them that it does not.
+-- The first jobs of a line that this worker knows (member, rank, type), and the types before them that it does not.
 local function head(p)
     for _, window in ipairs({limit, LOOK_PAST}) do
         local found, unknown, seen = {}, {}, {}
-        local members = call('ZRANGE', p .. 'ready', 0, window - 1)
-        for _, member in ipairs(members) do
-            local kind = type_of(member)
+        local rows = call('ZRANGE', p .. 'ready', 0, window - 1, 'WITHSCORES')
+        for n = 1, #rows, 2 do
+            local kind = type_of(rows[n])
             if is_of(types, kind) then
-                found[#found + 1] = member
+                found[#found + 1] = {rows[n], tonumber(rows[n + 1]), kind}
                 if #found == limit then
                     break
                 end
@@ -139,7 +138,7 @@ local function head(p)
                 unknown[#unknown + 1] = kind
             end
         end
-        if #unknown == 0 or window == LOOK_PAST or #members < window then
+        if #unknown == 0 or window == LOOK_PAST or #rows < 2 * window then
             return found, unknown
         end
     end
@@ -149,11 +148,12 @@ end
 local function together(p, found)
     local along = {}
     if limit > 1 or behind then
-        for n, member in ipairs(found) do
-            if not is_of(short, type_of(member)) or call('SISMEMBER', p .. 'alone', id_of(member)) == 1 then
+        local loners = call('EXISTS', p .. 'alone') == 1
+        for n, job in ipairs(found) do
+            if not is_of(short, job[3]) or (loners and call('SISMEMBER', p .. 'alone', id_of(job[1])) == 1) then
                 break
             end
-            along[n] = member
+            along[n] = job
         end
     end
     if behind then
@@ -165,31 +165,34 @@ local function together(p, found)
     return {found[1]}, false
 end
 
-local function read_record(p, id)
-    local record = records[id] or call('GET', p .. 'j:' .. id)
-    records[id] = record
-    return record
-end
-
-local function take(p, queue, members, ahead, claims)
-    local token = #members > 0 and tokens(p, #members)
+local function take(p, queue, jobs, ahead, claims)
+    if #jobs == 0 then
+        return
+    end
+    local members, held = {}, {}
+    for n, job in ipairs(jobs) do
+        members[n] = job[1]
+    end
+    call('ZREM', p .. 'ready', unpack(members))
+    call('ZREM', p .. 'since', unpack(members))
+    local token = tokens(p, #jobs)
+    local moment, valid, along = digits(now), digits(now + lease), ahead and '1' or '0'
     for n, member in ipairs(members) do
         local stem, id = stem_of(member), id_of(member)
-        local rank = tonumber(call('ZSCORE', p .. 'ready', member))
-        take_out(p, 'ready', member)
-        local record = read_record(p, id)
+        local record = call('GET', p .. 'j:' .. id)
         if record then
-            local due = rank % SPAN
-            local claim = write_claim(
-                digits(token + n - 1), digits(now), digits(now + lease), ahead and '1' or '0', digits(due), stem,
-                worker, nonce, '', ''
-            )
-            call('HSET', p .. 'run', id, claim)
+            local due = digits(jobs[n][2] % SPAN)
+            local claim = write_claim(digits(token + n - 1), moment, valid, along, due, stem, worker, nonce, '', '')
+            held[#held + 1] = id
+            held[#held + 1] = claim
             for _, part in ipairs({queue, id, claim, record}) do
                 claims[#claims + 1] = part
             end
         end
         count(p, stem, PENDING, record and RUNNING or nil)
+    end
+    if #held > 0 then
+        call('HSET', p .. 'run', unpack(held))
     end
 end
 
@@ -200,7 +203,7 @@ local function claimed_before(claims)
         for n = 1, #run, 2 do
             local _, _, _, _, _, _, by, with = read_claim(run[n + 1])
             if by == worker and string.find(unsure, with, 1, true) then
-                for _, part in ipairs({queue, run[n], run[n + 1], read_record(p, run[n])}) do
+                for _, part in ipairs({queue, run[n], run[n + 1], call('GET', p .. 'j:' .. run[n])}) do
                     claims[#claims + 1] = part
                 end
             end
@@ -257,4 +260,4 @@ if #claims == 0 then
         end
     end
 end
-return {lost, claims, passed, waits, now, stopped}
+return finish({lost, claims, passed, waits, now, stopped})

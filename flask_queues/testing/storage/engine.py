@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
+
 from ...storage import Storage
 
 
@@ -57,6 +59,8 @@ class Engine(ABC):
 
     #: Stands in the names of the tests.
     name: ClassVar[str]
+    #: Whether other processes see its jobs; tests that start some are skipped where they do not.
+    shared: ClassVar[bool] = True
     #: An empty folder of this test's own.
     place: Path
 
@@ -72,3 +76,7 @@ class Engine(ABC):
     def clock(self) -> Iterator[Clock]:
         """The clock of every storage that this process opens here, set by us where it can be."""
         yield Clock()
+
+    def become_newer(self) -> None:
+        """Leave the storage as a newer version of its engine might, in a format that this one cannot read."""
+        pytest.skip(f"{self.name} does not say what a newer format looks like")
