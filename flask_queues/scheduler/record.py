@@ -12,6 +12,7 @@ from ..storage.base import Occurrence
 from .decide import next_due
 from .definition import CATCH_UP
 from .state import State
+from .timing import Timing
 
 
 class OccurrenceRecord(NamedTuple):
@@ -37,8 +38,8 @@ class ScheduleRecord:
     """A schedule as it is at one moment."""
 
     name: str
-    #: A cron expression, or `@every 30s`.
-    when: str
+    #: When it is due by its expression alone.
+    timing: Timing
     timezone: str
     #: The type string of its jobs.
     type: str
@@ -67,6 +68,11 @@ class ScheduleRecord:
     #: The id of the last job that it pushed.
     job: str | None
 
+    @property
+    def when(self) -> str:
+        """Its cron expression, or `@every 30s`."""
+        return self.timing.text
+
 
 def record_of(state: State) -> ScheduleRecord:
     """Describe a schedule."""
@@ -75,7 +81,7 @@ def record_of(state: State) -> ScheduleRecord:
     caught_up = next((word for word, n in CATCH_UP.items() if n == definition.catch_up), None)
     return ScheduleRecord(
         name=definition.name,
-        when=definition.timing.text,
+        timing=definition.timing,
         timezone=definition.timezone,
         type=definition.type,
         queue=definition.queue,

@@ -40,6 +40,10 @@ class Pointer(NamedTuple):
     lineage: str
     epoch: int
 
+    def before(self) -> Pointer:
+        """Where it began until then: what was there is deleted one epoch later."""
+        return self._replace(epoch=max(0, self.epoch - 1))
+
 
 class Archive:
     """Reads and writes it."""

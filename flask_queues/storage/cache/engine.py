@@ -98,20 +98,10 @@ class CacheStorage(Storage):
             return now
 
     def examine(self) -> list[Finding]:
-        """Say what the backend promises, and whether it holds more than this engine is made for."""
-        findings = [Finding(Severity.NOTE, "cache-promise", self._port.promise), *self._port.findings()]
+        """Say what the backend promises, and for how many jobs this engine is made."""
         with self._log.read() as (state, _):
             n = len(state.shelves.jobs)
-        if n > PROMISED:
-            findings.append(
-                Finding(
-                    Severity.DELAYS,
-                    "cache-many-jobs",
-                    f"{n:,} jobs are stored; this engine is made for {PROMISED:,}, which each process has in memory.",
-                    "Use flask_queues.SQLiteCache, the default, or Redis; or keep ended jobs for a shorter time.",
-                )
-            )
-        return findings
+        return [Finding(Severity.NOTE, "cache-promise", self._port.promise), load(n), *self._port.findings()]
 
     # The pusher's side
 
@@ -355,6 +345,16 @@ class NextEntry(Watcher):
         """Whether another process has stored anything since the last call."""
         before, self._seen = self._seen, self._log.foreign_entries()
         return before != self._seen
+
+
+def load(n: int) -> Finding:
+    """Say whether so many jobs are too many."""
+    holds = f"Every process that uses this storage has all jobs in its memory; it is made for up to {PROMISED:,}"
+    if n <= PROMISED:
+        fix = "For more jobs and more speed, use flask_queues.SQLiteCache, the default, or Redis."
+        return Finding(Severity.NOTE, "storage-load", f"{holds}.", fix)
+    fix = "Use flask_queues.SQLiteCache, the default, or Redis; or keep ended jobs for a shorter time."
+    return Finding(Severity.DELAYS, "storage-load", f"{holds}, and there are {n:,}.", fix)
 
 
 def push_words(job: NewJob) -> list[Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from ...errors import ConfigError, StorageFull, StorageUnavailable
 from ..base import Finding, Severity
 from ..sqlite.database import NETWORK_FILE_SYSTEMS, file_system_of
+from ..sqlite.findings import on_container, on_full_disk, on_memory
 from .port import Port
 
 try:
@@ -32,7 +33,7 @@ class FilePort(Port):
     """Files, written whole and then renamed by the backend.
 
     Its `add` is a look and then a write, of two processes both may succeed: so every change waits for
-    the lock. Its failures come as "nothing there", so it is asked whether there is a file.
+    the lock. Failures look like "nothing there", so the files themselves are asked.
     """
 
     forgets = False
@@ -97,7 +98,7 @@ class FilePort(Port):
             time.sleep(0.002)
 
     def add(self, key: str, text: str) -> bool:
-        """Look and write while the lock is ours; a file that a power cut has left broken is written anew."""
+        """Look and write, while the lock is ours."""
         if self.get(key) is not None:
             return False
         self.put(key, text)
@@ -121,18 +122,20 @@ class FilePort(Port):
         self._lock.close()
 
     def findings(self) -> list[Finding]:
-        """Whether the lock can be relied on."""
+        """Whether disk and lock can be relied on."""
+        found = [on_memory(self._folder), on_container(self._folder), on_full_disk(self._folder), self._on_network()]
+        return [one._replace(code=one.code.replace("sqlite", "files")) for one in found if one is not None]
+
+    def _on_network(self) -> Finding | None:
         kind = file_system_of(self._folder)
         if kind not in NETWORK_FILE_SYSTEMS:
-            return []
-        return [
-            Finding(
-                Severity.DOUBLES,
-                "files-network",
-                f"{self._folder} is on a network file system ({kind}), whose locks may not hold between machines.",
-                "Set QUEUES_CACHE_DIR to a local folder, or use Redis.",
-            )
-        ]
+            return None
+        return Finding(
+            Severity.DOUBLES,
+            "files-network",
+            f"{self._folder} is on a network file system ({kind}), whose locks may not hold between machines.",
+            "Set QUEUES_CACHE_DIR to a local folder, or use Redis.",
+        )
 
 
 class FileLock:

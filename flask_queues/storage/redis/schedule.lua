@@ -24,6 +24,9 @@ if current ~= revision then
     end
     return {'0', 0}
 end
+if not stored and about == '' then
+    return {'0', 0}
+end
 local last = tonumber(call('HGET', p .. 'meta', 'revision') or 0)
 local new = digits(math.max(last + 1, clock[1] * 1000000 + clock[2]))
 if call('HSET', p .. 'meta', 'revision', new) == 1 and near then
