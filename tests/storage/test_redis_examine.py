@@ -106,7 +106,13 @@ def test_a_cluster_is_told_of_as_one(tmp_path: Path) -> None:
         found = findings(cluster)
         assert found["redis-persistence"].problem.count("127.0.0.1:") == 3
         assert "redis-slots" not in found
+        storage = opened(cluster.settings)
+        storage.counts()
         for node in cluster.nodes:
             node.do("CLUSTER DELSLOTS", 0)
-        missing = eventually(lambda: findings(cluster).get("redis-slots"), "the slot is missed")
+        (missing,) = eventually(
+            lambda: [one for one in storage.examine() if one.code == "redis-slots"], "the slot is missed"
+        )
         assert "serves 1 of" in missing.problem
+        with pytest.raises(StorageUnavailable, match="does not serve all its slots"):
+            opened(cluster.settings)

@@ -170,7 +170,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         "the name that they know it by?",
     ),
     (
-        ("CLUSTERDOWN", "Hash slot not served", "not all slots"),
+        ("CLUSTERDOWN", "Hash slot not served", "slots are not covered"),
         StorageUnavailable,
         f"{{where}} does not serve all its slots; {UNCHANGED}. A node is missing: redis-cli --cluster check names it.",
     ),
