@@ -19,7 +19,10 @@ from flask_caching.backends import FileSystemCache, SimpleCache
 from flask_queues.backend import build_backend
 from flask_queues.storage import CacheStorage, Storage, storage_for
 from flask_queues.storage.cache import clock as cache_clock
+from flask_queues.storage.cache.archive import POINTER
 from flask_queues.storage.cache.backends import port_for
+from flask_queues.storage.redis import RedisStorage
+from flask_queues.storage.redis.calls import Command
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.storage.sqlite.database import Database
@@ -79,19 +82,31 @@ class ServedEngine(Engine):
         self.server.empty()
 
 
-class RedisEngine(ServedEngine):
+class RedisKeys(ServedEngine):
+    """Keys in Redis, which carry their format at the root."""
+
+    def become_newer(self) -> None:
+        """Write a format that is not known yet."""
+        storage = self.open()
+        assert isinstance(storage, RedisStorage)
+        meta = storage._keys.root + "meta"
+        storage._calls.ask(Command(meta, None, ["HSET", meta, "format", 99]))
+        storage.close()
+
+
+class RedisEngine(RedisKeys):
     """A prefix on one Redis."""
 
     name = kind = "redis"
 
 
-class SentinelEngine(ServedEngine):
+class SentinelEngine(RedisKeys):
     """A prefix on a master that Sentinels watch."""
 
     name = kind = "sentinel"
 
 
-class ClusterEngine(ServedEngine):
+class ClusterEngine(RedisKeys):
     """A prefix on a cluster of six nodes."""
 
     name = kind = "cluster"
@@ -106,6 +121,13 @@ class LogClock(Engine):
         clock = FrozenClock()
         with mock.patch.multiple(cache_clock, wall=clock.now, steady=clock.steady):
             yield clock
+
+    def become_newer(self) -> None:
+        """The pointer to the log carries its format."""
+        storage = self.open()
+        assert isinstance(storage, CacheStorage)
+        storage._port.put(POINTER, '[99,"newer",0]')
+        storage.close()
 
 
 class FilesEngine(LogClock):

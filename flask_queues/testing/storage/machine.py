@@ -24,7 +24,6 @@ from hypothesis.stateful import (
 )
 
 from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
-from ...storage import Storage
 from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from .engine import Engine
 from .model import WAITING, Model
@@ -302,7 +301,6 @@ class StorageMachine(RuleBasedStateMachine):
         ever = self.model.revisions[name]
         return self.model.revision(name) if stale is None else ever[stale % len(ever)]
 
-    @precondition(lambda self: type(self.elsewhere).hand_out is not Storage.hand_out)
     @rule(size=st.integers(1, 5), again=st.booleans())
     def move_there_and_back(self, size: int, again: bool) -> None:
         """Move everything that is not running to another storage, whose loads may arrive twice, and back."""
