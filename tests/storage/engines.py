@@ -21,8 +21,6 @@ from flask_queues.storage import CacheStorage, Storage, storage_for
 from flask_queues.storage.cache import clock as cache_clock
 from flask_queues.storage.cache.archive import POINTER
 from flask_queues.storage.cache.backends import port_for
-from flask_queues.storage.redis import RedisStorage
-from flask_queues.storage.redis.calls import Command
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.storage.sqlite.database import Database
@@ -82,31 +80,30 @@ class ServedEngine(Engine):
         self.server.empty()
 
 
-class RedisKeys(ServedEngine):
-    """Keys in Redis, which carry their format at the root."""
+class OnRedis(ServedEngine):
+    """A prefix on whatever speaks as Redis does."""
 
     def become_newer(self) -> None:
-        """Write a format that is not known yet."""
-        storage = self.open()
-        assert isinstance(storage, RedisStorage)
-        meta = storage._keys.root + "meta"
-        storage._calls.ask(Command(meta, None, ["HSET", meta, "format", 99]))
-        storage.close()
+        """Raise the format that stands beside the queues."""
+        prefix = self.settings["QUEUES_CACHE_KEY_PREFIX"].rstrip(":")
+        server: Any = self.server
+        with server.client() as client:
+            client.hset(f"{{{prefix}}}:meta", "format", 99)
 
 
-class RedisEngine(RedisKeys):
+class RedisEngine(OnRedis):
     """A prefix on one Redis."""
 
     name = kind = "redis"
 
 
-class SentinelEngine(RedisKeys):
+class SentinelEngine(OnRedis):
     """A prefix on a master that Sentinels watch."""
 
     name = kind = "sentinel"
 
 
-class ClusterEngine(RedisKeys):
+class ClusterEngine(OnRedis):
     """A prefix on a cluster of six nodes."""
 
     name = kind = "cluster"

@@ -100,7 +100,7 @@ class RedisStorage(Storage):
     def examine(self) -> list[Finding]:
         """Ask the servers what they may lose."""
         with self._call():
-            return examine(self._calls, self._keys, self._wait)
+            return examine(self._servers, self._wait)
 
     # The pusher's side
 
