@@ -79,19 +79,30 @@ class ServedEngine(Engine):
         self.server.empty()
 
 
-class RedisEngine(ServedEngine):
+class OnRedis(ServedEngine):
+    """A prefix on whatever speaks as Redis does."""
+
+    def become_newer(self) -> None:
+        """Raise the format that stands beside the queues."""
+        prefix = self.settings["QUEUES_CACHE_KEY_PREFIX"].rstrip(":")
+        server: Any = self.server
+        with server.client() as client:
+            client.hset(f"{{{prefix}}}:meta", "format", 99)
+
+
+class RedisEngine(OnRedis):
     """A prefix on one Redis."""
 
     name = kind = "redis"
 
 
-class SentinelEngine(ServedEngine):
+class SentinelEngine(OnRedis):
     """A prefix on a master that Sentinels watch."""
 
     name = kind = "sentinel"
 
 
-class ClusterEngine(ServedEngine):
+class ClusterEngine(OnRedis):
     """A prefix on a cluster of six nodes."""
 
     name = kind = "cluster"

@@ -104,12 +104,17 @@ class SentinelServers(Servers):
 
     def nodes(self) -> list[Node]:
         """The master."""
-        return [self._node] if self._node is not None else []
+        return [self.node("")]
 
     def describe(self) -> str:
         """The name of the master, and its address once it is known."""
         at = f" at {self._node}" if self._node is not None else ""
         return f"Redis master {self._pool.service_name} of Sentinel{at}, database {self._settings.database}"
+
+    def close(self) -> None:
+        """Close what is idle; nobody is asked for that."""
+        if self._node is not None:
+            self._node.close()
 
     def lose(self, node: Node) -> None:
         """Ask the Sentinels again."""
