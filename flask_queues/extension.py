@@ -15,6 +15,7 @@ from .errors import ConfigError
 from .job import FunctionJob, Job, job_type_of
 from .manager import JobHandle, Manager, manager_of
 from .options import Seconds
+from .panel import make_blueprint
 from .record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord
 from .registry import Registry
 
@@ -57,6 +58,7 @@ class Queues:
             jobs.add(job_class)
         app.extensions["queues"] = Manager(app, config, jobs, self._cache)
         app.cli.add_command(queues_group)
+        app.register_blueprint(make_blueprint(config))
         self._apps.add(app)
         self._last = weakref.ref(app)
 
