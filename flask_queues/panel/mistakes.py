@@ -29,7 +29,8 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.add_url_rule(
         "/<path:_anything>", "nothing", nothing_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]
     )
-    blueprint.register_error_handler(HTTPException, refuse)
+    for code in (400, 401, 403, 404, 405, 413):
+        blueprint.register_error_handler(code, refuse)
     blueprint.register_error_handler(JobNotFound, no_such_job)
     blueprint.register_error_handler(OptionError, bad_option)
     blueprint.register_error_handler(StorageError, no_storage)

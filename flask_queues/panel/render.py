@@ -53,8 +53,7 @@ def render(template: str, **values: Any) -> str:
     """Render a template of ours."""
     base = "flask_queues/live.html" if asked_for_live() else "flask_queues/page.html"
     frame = "flask_queues/embedded.html" if current_queues.config.layout else "flask_queues/frame.html"
-    return render_template(
-        f"flask_queues/{template}",
+    context = dict(
         base=base,
         frame=frame,
         layout=current_queues.config.layout,
@@ -64,6 +63,15 @@ def render(template: str, **values: Any) -> str:
         Status=Status,
         **values,
     )
+    if access.may_see():
+        return render_template(f"flask_queues/{template}", **context)
+    return render_for_strangers(template, context)
+
+
+def render_for_strangers(template: str, context: dict[str, Any]) -> str:
+    """Render without the application's layout and context processors: it may be they that cannot tell who this is."""
+    found = current_app.jinja_env.get_template(f"flask_queues/{template}")
+    return found.render(context, frame="flask_queues/frame.html", layout=None)
 
 
 def say(message: str, /, **values: Any) -> Markup:

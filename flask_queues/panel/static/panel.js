@@ -8,7 +8,6 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const root = new URL($(".q-nav-list a")?.href ?? location.href).pathname.replace(/\/[^/]*$/, "");
 
-  // The server shows times in the browser's zone from the next page on.
   if (zone) document.cookie = `queues_zone=${zone};path=${root || "/"};max-age=31536000;samesite=lax`;
 
   const ask = (url, headers, done) => {
@@ -30,7 +29,7 @@
       if (!["open", "hidden"].includes(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
   };
 
-  // Make one node like another, without replacing what is the same: focus, selection and open details stay.
+  // Make one node like another without replacing what is the same: focus, selection, open details stay.
   const morph = (old, now) => {
     if (old.isEqualNode(now)) return;
     if (old.nodeType !== 1) {
