@@ -44,7 +44,8 @@ def choose_locale() -> Locale:
     hosts = locale_of_application()
     if hosts is not None:
         return hosts if hosts.language in LANGUAGES else Locale("en")
-    return Locale(request.accept_languages.best_match(list(LANGUAGES), "en"))
+    wanted = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
+    return Locale(next((language for language in wanted if language in LANGUAGES), "en"))
 
 
 def locale_of_application() -> Locale | None:
