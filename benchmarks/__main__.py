@@ -10,23 +10,30 @@ from pathlib import Path
 from typing import Any
 
 from .machine import describe
-from .measures import MEASURES, Settings
+from .measures import MEASURES as ON_SQLITE
+from .measures import Settings
+from .picture import draw
+from .redis.measures import MEASURES as ON_REDIS
 from .rounds import Group
 from .table import table
+
+MEASURES = {**ON_SQLITE, **ON_REDIS}
+#: Words for several of them.
+WHOLES = {"sqlite": list(ON_SQLITE), "redis": list(ON_REDIS)}
 
 
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    made.add_argument(
-        "measures", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(MEASURES)}; default: all"
-    )
+    what = f"what to measure: {', '.join(WHOLES)}, or some of {', '.join(MEASURES)}; default: all"
+    made.add_argument("measures", nargs="*", metavar="NAME", help=what)
     made.add_argument(
         "--quick", action="store_true", help="a minute instead of a quarter of an hour; figures are rough"
     )
     made.add_argument("--jobs", type=int, help="jobs that are pushed and drained in a round")
     made.add_argument("--rounds", type=int, help="how often each contender has its turn")
     made.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON, too")
+    made.add_argument("--picture", type=Path, metavar="FILE", help="draw it, as SVG or PNG")
     made.add_argument(
         "--folder", type=Path, help="where the databases are made; default: the system's temporary folder"
     )
@@ -37,12 +44,12 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str]) -> int:
     """Measure what is asked for."""
     options = parser().parse_args(arguments)
-    unknown = [name for name in options.measures if name not in MEASURES]
+    names = [part for name in options.measures or WHOLES for part in WHOLES.get(name, [name])]
+    unknown = [name for name in names if name not in MEASURES]
     if unknown:
         parser().error(f"there is no measurement {unknown[0]}; there are {', '.join(MEASURES)}")
     if sys.platform == "win32":
         parser().error("the workers that are measured need an operating system that can fork")
-    names = options.measures or list(MEASURES)
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="benchmarks-") as folder:
         settings = settings_of(options, Path(folder))
         machine = describe(settings.folder)
@@ -51,6 +58,8 @@ def main(arguments: list[str]) -> int:
         for name in names:
             groups.append(MEASURES[name](settings))
             print(f"\n{table(groups[-1])}", flush=True)
+    if options.picture:
+        draw(groups, ", ".join(f"{name} {value}" for name, value in machine.items()), options.picture)
     if options.json:
         options.json.write_text(json.dumps(report(machine, settings, groups), indent=2, ensure_ascii=False) + "\n")
     return 0

@@ -5,10 +5,21 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
+import subprocess
 from importlib import metadata
 from pathlib import Path
 
 from flask_queues.storage.sqlite.database import file_system_of
+
+DISTRIBUTIONS = {
+    "Flask-Queues": "flask-queues-panel",
+    "Huey": "huey",
+    "RQ": "rq",
+    "Celery": "celery",
+    "Dramatiq": "dramatiq",
+    "taskiq": "taskiq",
+    "redis-py": "redis",
+}
 
 
 def describe(folder: Path) -> dict[str, str | int | float]:
@@ -21,8 +32,8 @@ def describe(folder: Path) -> dict[str, str | int | float]:
         "Python": platform.python_version(),
         "SQLite": sqlite3.sqlite_version,
         "file system": file_system_of(folder) or "unknown",
-        "Flask-Queues": metadata.version("flask-queues-panel"),
-        "Huey": metadata.version("huey"),
+        "Redis": redis_version(),
+        **{name: metadata.version(distribution) for name, distribution in DISTRIBUTIONS.items()},
     }
 
 
@@ -34,3 +45,12 @@ def processor() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def redis_version() -> str:
+    """The version of the server that would be started."""
+    try:
+        said = subprocess.run(["redis-server", "--version"], capture_output=True, text=True, check=True).stdout
+    except OSError:
+        return "not installed"
+    return next((word.removeprefix("v=") for word in said.split() if word.startswith("v=")), "unknown")

@@ -6,7 +6,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from .memory import shares
 from .ours import UNLIMITED, FlaskQueues
 from .rounds import Contender, Figure, Group, alternate
 from .stock import Stocked
-from .system import STARTS, System, drain_rate, gave_up, running
+from .system import STARTS, InFile, System, drain_rate, gave_up, running
 from .theirs import Huey
 
 
@@ -125,31 +125,38 @@ def drain(settings: Settings) -> Group:
 
 def latency(settings: Settings) -> Group:
     """How long an idle worker takes to begin a job, from the call of push."""
-    waits: dict[str, list[float]] = {"Huey": [], "Flask-Queues": []}
+    return wait_for([Huey, FlaskQueues], settings, {"Flask-Queues, p50": 5.0})
+
+
+def wait_for(makes: Sequence[Make], settings: Settings, goals: Mapping[str, float]) -> Group:
+    """Push to idle workers in turn and see how long each of them takes to begin."""
     gaps = random.Random(settings.seed)
     with ExitStack() as stack:
-        systems: list[System] = []
-        for make in (Huey, FlaskQueues):
-            system: System = make(stack.enter_context(settings.fresh()))
+        waits: list[tuple[System, list[float]]] = []
+        for make in makes:
+            system = make(stack.enter_context(settings.fresh()))
             system.push_start(-1)
             stack.enter_context(running(system))
             stack.callback(system.close)
             wait_for_start(system, -1)
-            systems.append(system)
+            waits.append((system, []))
         time.sleep(1)
         for number in range(settings.pushes):
-            for system in systems:
+            for system, values in waits:
                 time.sleep(gaps.uniform(0.02, 0.25))
                 began = time.monotonic_ns()
                 system.push_start(number)
-                waits[system.name].append((wait_for_start(system, number) - began) / 1e6)
+                values.append((wait_for_start(system, number) - began) / 1e6)
     figures = []
-    for name, values in waits.items():
-        goal = 5.0 if name == "Flask-Queues" else None
-        figures.append(Figure(f"{name}, p50", "ms", [statistics.median(values)], goal=goal))
-        figures.append(Figure(f"{name}, p99", "ms", [statistics.quantiles(values, n=100)[98]]))
-    how = f"from the call of push to the job's first line; {settings.pushes} pushes each, 20 to 500 ms apart"
-    return Group("latency", how, figures)
+    for system, values in waits:
+        figures.append(Figure(f"{system.name}, p50", "ms", [statistics.median(values)]))
+        figures.append(Figure(f"{system.name}, p99", "ms", [statistics.quantiles(values, n=100)[98]]))
+    for figure in figures:
+        figure.goal = goals.get(figure.name)
+    apart = f"20 to {250 * len(waits)} ms apart"
+    return Group(
+        "latency", f"from the call of push to the job's first line; {settings.pushes} pushes, {apart}", figures
+    )
 
 
 def wait_for_start(system: System, number: int) -> int:
@@ -169,23 +176,27 @@ def wait_for_start(system: System, number: int) -> int:
 def size(settings: Settings) -> Group:
     """What a million stored jobs cost."""
     with settings.fresh() as few, settings.fresh() as many:
-        small, large = Stocked(few), Stocked(many)
-        for stocked, jobs in ((small, 1000), (large, settings.stored)):
-            began = time.perf_counter()
-            stocked.stock(jobs)
-            settings.say(f"stored {jobs:,} jobs in {time.perf_counter() - began:.1f} s")
-        jobs = max(settings.jobs // 5, 100)
-        names = {small: "with 1,000 stored", large: f"with {settings.stored:,} stored"}
-        contenders: list[Contender] = []
-        for word in ("push", "run"):
-            for stocked, name in names.items():
-                figure = Figure(f"{word}, {name}", "ms a job")
-                if stocked is large:
-                    figure.against, figure.goal = f"{word}, {names[small]}", 1.1
-                contenders.append((figure, partial(getattr(stocked, f"{word}_all"), jobs)))
-        figures = alternate_in_order(contenders, settings)
-        small.close()
-        large.close()
+        return compare_sizes(Stocked(FlaskQueues(few)), Stocked(FlaskQueues(many)), settings)
+
+
+def compare_sizes(small: Stocked, large: Stocked, settings: Settings) -> Group:
+    """Push to and run from a store with few jobs and one with many, and let go of both."""
+    for stocked, jobs in ((small, 1000), (large, settings.stored)):
+        began = time.perf_counter()
+        stocked.stock(jobs)
+        settings.say(f"stored {jobs:,} jobs in {time.perf_counter() - began:.1f} s")
+    jobs = max(settings.jobs // 5, 100)
+    names = {small: "with 1,000 stored", large: f"with {settings.stored:,} stored"}
+    contenders: list[Contender] = []
+    for word in ("push", "run"):
+        for stocked, name in names.items():
+            figure = Figure(f"{word}, {name}", "ms a job")
+            if stocked is large:
+                figure.against, figure.goal = f"{word}, {names[small]}", 1.1
+            contenders.append((figure, partial(getattr(stocked, f"{word}_all"), jobs)))
+    figures = alternate_in_order(contenders, settings)
+    small.close()
+    large.close()
     how = "half of the stored jobs completed, half pending; run = claim, run, settle one by one, in-process"
     return Group("size", how, figures).compare()
 
@@ -225,7 +236,7 @@ def disk(settings: Settings) -> Group:
     figures = []
     for make in (Huey, FlaskQueues):
         with settings.fresh() as folder:
-            system: System = make(folder)
+            system: InFile = make(folder)
             system.fill(settings.jobs)
             system.close()
             figures.append(Figure(system.name, "bytes", [system.file().stat().st_size / settings.jobs]))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flask import Flask
@@ -13,12 +14,13 @@ from flask_queues.manager import Manager
 from flask_queues.storage.sqlite.cache import FILE_NAME
 from flask_queues.worker import pace
 
-from .system import FOLDER, TEXT, note_start, start_file
+from .system import FOLDER, TEXT, note_start, reader
 
 #: Set in a worker that is to claim strictly one by one, as it does with jobs that are not short.
 ONE_BY_ONE = "BENCHMARKS_ONE_BY_ONE"
 #: More jobs than any measurement has.
 UNLIMITED = 1_000_000_000
+LEFT = "SELECT coalesce(sum(n), 0) FROM counts WHERE status IN (0, 1, 2)"
 
 queues = Queues()
 
@@ -31,16 +33,7 @@ def noop(text: str) -> None:
 @queues.job("bench:start")
 def start(number: int, text: str) -> None:  # noqa: ARG001 - as long as that of a no-op
     """Note when it began."""
-    note_start(_starts(), number)
-
-
-_open: list[int] = []
-
-
-def _starts() -> int:
-    if not _open:
-        _open.append(start_file())
-    return _open[0]
+    note_start(number)
 
 
 def create_app(folder: str | None = None) -> Flask:
@@ -89,10 +82,11 @@ class FlaskQueues:
             command += ["--max-jobs", str(self._max_jobs)]
         return command, {ONE_BY_ONE: "yes" if self._one_by_one else ""}
 
-    def waiting(self, connection: sqlite3.Connection) -> int:
+    @contextmanager
+    def counter(self) -> Iterator[Callable[[], int]]:
         """Read the kept counts of pending, running and scheduled jobs."""
-        (n,) = connection.execute("SELECT coalesce(sum(n), 0) FROM counts WHERE status IN (0, 1, 2)").fetchone()
-        return int(n)
+        with reader(self.file()) as connection:
+            yield lambda: int(connection.execute(LEFT).fetchone()[0])
 
     def file(self) -> Path:
         """The database."""

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -26,7 +27,7 @@ PATIENCE = 300.0
 
 
 class System(Protocol):
-    """A job system on SQLite in one folder."""
+    """A job system, with a folder for what its worker writes."""
 
     name: str
     folder: Path
@@ -43,26 +44,31 @@ class System(Protocol):
     def worker(self) -> tuple[list[str], dict[str, str]]:
         """The command of its worker, and variables of its environment."""
 
-    def waiting(self, connection: sqlite3.Connection) -> int:
-        """Count the jobs that wait or run, at a cost that does not depend on their number."""
+    def counter(self) -> AbstractContextManager[Callable[[], int]]:
+        """Give what counts the jobs that wait or run, at a cost that does not depend on their number."""
+
+    def close(self) -> None:
+        """Let go of the storage."""
+
+
+class InFile(System, Protocol):
+    """A job system on SQLite."""
 
     def file(self) -> Path:
         """The database."""
 
-    def close(self) -> None:
-        """Let go of the database."""
 
-
+@cache
 def start_file() -> int:
     """Open, in a worker, the file that jobs note their beginning in."""
     path = Path(os.environ[FOLDER]) / STARTS
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
-def note_start(file: int, number: int) -> None:
+def note_start(number: int) -> None:
     """Note that a job began now, by the clock that all processes share."""
     now = time.monotonic_ns()
-    os.write(file, b"%d %d\n" % (number, now))
+    os.write(start_file(), b"%d %d\n" % (number, now))
 
 
 @contextmanager
@@ -92,28 +98,32 @@ def running(system: System) -> Iterator[subprocess.Popen[bytes]]:
 def drain_rate(system: System, jobs: int) -> float:
     """Jobs a second of a worker that finds so many waiting, its start left out.
 
-    The count is looked at every 5 ms, the same way for every system, on a connection that only reads.
-    The time runs from the look that first sees a job gone to the one that sees none left.
+    The count is looked at every 5 ms, on a connection of its own. The time runs from the look that first
+    sees a job gone to the one that sees none left.
     """
-    with (
-        closing(sqlite3.connect(f"file:{system.file()}?mode=ro", uri=True)) as connection,
-        running(system) as worker,
-    ):
-        left = watch(system, connection, worker, lambda left: left < jobs)
+    with system.counter() as count, running(system) as worker:
+        left = watch(system, count, worker, lambda left: left < jobs)
         began = time.perf_counter()
-        watch(system, connection, worker, lambda left: left == 0)
+        watch(system, count, worker, lambda left: left == 0)
         return left / (time.perf_counter() - began)
+
+
+@contextmanager
+def reader(file: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database such that nothing can be written."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        yield connection
 
 
 def watch(
     system: System,
-    connection: sqlite3.Connection,
+    count: Callable[[], int],
     worker: subprocess.Popen[bytes],
     enough: Callable[[int], bool],
 ) -> int:
     """Look at the count until it is enough, and return it."""
     until = time.monotonic() + PATIENCE
-    while not enough(left := system.waiting(connection)):
+    while not enough(left := count()):
         if worker.poll() is not None or time.monotonic() > until:
             raise gave_up(system)
         time.sleep(LOOK)

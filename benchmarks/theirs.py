@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from huey import SqliteHuey
 
-from .system import FOLDER, TEXT, note_start, start_file
+from .system import FOLDER, TEXT, note_start, reader
 
 FILE_NAME = "huey.db"
+FIRST_AND_LAST = "SELECT (SELECT min(id) FROM task), (SELECT max(id) FROM task)"
 #: Set in a consumer that is not to wait for the disk.
 UNSYNCED = "BENCHMARKS_UNSYNCED"
 
@@ -27,19 +29,10 @@ def make_huey(folder: str | Path, fsync: bool | None = None) -> Any:
     @made.task(name="start")  # type: ignore[untyped-decorator]
     def start(number: int, text: str) -> None:  # noqa: ARG001 - as long as that of a no-op
         """Note when it began."""
-        note_start(_starts(), number)
+        note_start(number)
 
     made.benchmark_tasks = (noop, start)
     return made
-
-
-_open: list[int] = []
-
-
-def _starts() -> int:
-    if not _open:
-        _open.append(start_file())
-    return _open[0]
 
 
 #: What its consumer imports.
@@ -80,10 +73,16 @@ class Huey:
         command = ["-m", "huey.bin.huey_consumer", "benchmarks.theirs.huey", "-w", "1", "-k", "process"]
         return command + ["-q"] * self._quiet, {UNSYNCED: "yes" if self._fsync is False else ""}
 
-    def waiting(self, connection: sqlite3.Connection) -> int:
+    @contextmanager
+    def counter(self) -> Iterator[Callable[[], int]]:
         """Tell by the ids of the first and the last: jobs of one priority leave in their order."""
-        first, last = connection.execute("SELECT (SELECT min(id) FROM task), (SELECT max(id) FROM task)").fetchone()
-        return 0 if first is None else int(last - first + 1)
+        with reader(self.file()) as connection:
+
+            def count() -> int:
+                first, last = connection.execute(FIRST_AND_LAST).fetchone()
+                return 0 if first is None else int(last - first + 1)
+
+            yield count
 
     def file(self) -> Path:
         """The database."""

@@ -1,4 +1,4 @@
-"""The flask-caching cache that the jobs are kept in: of our own, or handed in."""
+"""Where an application's jobs are kept: in a flask-caching cache of our own or handed in, or in its own storage."""
 
 from __future__ import annotations
 
@@ -7,9 +7,20 @@ from typing import Any
 from flask import Flask
 from flask_caching import Cache
 
+from .config import Config
 from .errors import ConfigError
+from .storage import Storage, storage_for
+from .storage.custom import custom_storage
 
 DEFAULT_TYPE = "flask_queues.SQLiteCache"
+
+
+def storage_of(app: Flask, config: Config, cache: Cache | None = None) -> Storage:
+    """Make the storage that an application's configuration names."""
+    if config.storage is not None:
+        return custom_storage(config.storage, app)
+    backend = backend_of(app, cache) if cache is not None else build_backend(app, config.cache)
+    return storage_for(backend, owner=app.name, wait=config.redis_wait)
 
 
 def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
@@ -23,6 +34,7 @@ def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
     bare.config |= {
         "CACHE_TYPE": DEFAULT_TYPE,
         "CACHE_DEFAULT_TIMEOUT": 0,
+        "CACHE_THRESHOLD": 0,
         "CACHE_KEY_PREFIX": f"queues:{app.name}:",
         **settings,
     }

@@ -13,10 +13,11 @@ from .errors import ConfigError
 PREFIX = "QUEUES_"
 CACHE_PREFIX = "QUEUES_CACHE_"
 QUEUE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+CLASS_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter or digit"
 URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 #: Keys of promises that a later version keeps: to ignore one would be to lie.
-FOR_LATER = frozenset({"QUEUES_REDIS_WAIT", "QUEUES_STORAGE", "QUEUES_ENCRYPTION_KEYS", "QUEUES_PUSH_LIMIT"})
+FOR_LATER = frozenset({"QUEUES_ENCRYPTION_KEYS", "QUEUES_PUSH_LIMIT"})
 #: What flask-caching itself understands, to name the right key where one is misspelt.
 CACHE_KEYS = frozenset(
     {
@@ -77,6 +78,8 @@ class Config:
     retention_completed: float = field(default=24.0, metadata={"range": (0, 24 * 3650)})
     #: Hours that failed jobs are kept.
     retention_failed: float = field(default=168.0, metadata={"range": (0, 24 * 3650)})
+    #: Replicas of Redis that must have a push before it returns; 0 waits for none.
+    redis_wait: int = field(default=0, metadata={"range": (0, 100)})
     #: The zone of schedules that name none.
     timezone: str = "UTC"
     #: Whether an occurrence of a schedule may start while the one before still runs.
@@ -89,6 +92,8 @@ class Config:
     refresh: float = field(default=5.0, metadata={"range": (1, 3600)})
     #: A template of the host's that the panel's pages extend.
     layout: str | None = None
+    #: An engine of the application's own, `package.module:Class`; None takes the one for the cache.
+    storage: str | None = None
     #: The keys for flask-caching, without `QUEUES_`.
     cache: dict[str, Any] = field(default_factory=dict)
 
@@ -109,6 +114,9 @@ class Config:
                     continue
                 name = check_key(key)
                 values[name] = CHECKS[name](key, value)
+        if values.get("storage") and cache:
+            key = min(f"{PREFIX}{name}" for name in cache)
+            raise ConfigError(f"QUEUES_STORAGE and {key} are both set, but jobs are kept in one place. Take one out.")
         return cls(cache=cache, **values)
 
     def ordered_names(self, others: list[str]) -> list[str]:
@@ -211,6 +219,13 @@ def check_template(key: str, value: Any) -> str | None:
     return value
 
 
+def check_class_name(key: str, value: Any) -> str | None:
+    """Return where a class is to be imported from, or None."""
+    if value is not None and (not isinstance(value, str) or not CLASS_NAME.fullmatch(value)):
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes package.module:Class.")
+    return value
+
+
 def refuse_for_now(key: str, value: Any) -> None:
     """Refuse to be asked for a promise that this version does not keep."""
     if value:
@@ -232,6 +247,7 @@ def _checks() -> dict[str, Any]:
         "url_prefix": check_prefix,
         "admin": check_callable,
         "layout": check_template,
+        "storage": check_class_name,
     }
     for one in fields(Config):
         if "range" in one.metadata:

@@ -23,6 +23,18 @@ class OptionError(QueuesError):
     """An option of a push or of a job type is out of range or contradicts another."""
 
 
+class ScheduleError(QueuesError):
+    """A schedule's expression, zone or option cannot be; the message names the field."""
+
+
+class DuplicateSchedule(QueuesError):
+    """Another schedule has this name already."""
+
+
+class ScheduleNotFound(QueuesError):
+    """There is no schedule of this name."""
+
+
 class UnknownJobType(QueuesError):
     """No job type is registered under this type string."""
 
@@ -65,6 +77,13 @@ class StorageFull(StorageError):
 
 class StorageFormatError(StorageError):
     """What lies at the storage's place is not ours, or was written by a newer version."""
+
+
+class PushUncertain(StorageError):
+    """A push is stored, but not confirmed by as many replicas as `QUEUES_REDIS_WAIT` asks for.
+
+    Pushing again with the same id is safe.
+    """
 
 
 class JobTimeout(QueuesError):

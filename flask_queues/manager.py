@@ -7,14 +7,14 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Flask, current_app
 from werkzeug.local import LocalProxy
 
 from . import transitions
-from .backend import backend_of, build_backend
+from .backend import storage_of
 from .config import Config
 from .errors import (
     ConfigError,
@@ -26,9 +26,9 @@ from .errors import (
     ResultNotReady,
     TransitionError,
 )
-from .ids import is_id, new_id
-from .job import Job
-from .options import LONGEST, Options, Seconds, check_seconds
+from .ids import is_id
+from .intake import new_job, spread_over
+from .options import Options, Seconds, check_seconds
 from .payload import MAX_RESULT, dump_json
 from .record import (
     Counts,
@@ -40,10 +40,11 @@ from .record import (
     Progress,
     Status,
     WorkerRecord,
-    to_milliseconds,
+    to_datetime,
 )
 from .registry import JobType, Registry
-from .storage import Storage, storage_for
+from .scheduler import Scheduler
+from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .transitions import Terms
 
@@ -121,6 +122,8 @@ class Manager:
         self._cache = cache
         self._storage: Storage | None = None
         self._building = threading.Lock()
+        #: The schedules of this application.
+        self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage)
 
     @property
     def storage(self) -> Storage:
@@ -128,13 +131,8 @@ class Manager:
         if self._storage is None:
             with self._building:
                 if self._storage is None:
-                    self._storage = storage_for(self._backend())
+                    self._storage = storage_of(self.app, self.config, self._cache)
         return self._storage
-
-    def _backend(self) -> Any:
-        if self._cache is not None:
-            return backend_of(self.app, self._cache)
-        return build_backend(self.app, self.config.cache)
 
     # Pushing
 
@@ -173,27 +171,7 @@ class Manager:
         return handles
 
     def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
-        job_type = self.jobs.find(job)
-        if isinstance(job, Job):
-            payload = job.payload if payload is None else payload
-            options = options.over(job.pushed_with)
-        if payload is not None and not isinstance(payload, dict):
-            raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
-        text = job_type.shape.dump(payload or {}, self.config.max_payload)
-        whole = options.over(job_type.options)
-        queue = whole.queue or self.config.default
-        return NewJob(
-            id=new_id(f"{queue}:0"),
-            queue=queue,
-            type=job_type.type,
-            payload=text,
-            priority=whole.priority or 0,
-            delay=milliseconds(whole.delay) or 0,
-            at=to_milliseconds(whole.at) if whole.at else None,
-            expires=milliseconds(whole.expires),
-            tags=tuple(dict.fromkeys((*job_type.options.tags, *options.tags))),
-            options=options.kept(),
-        )
+        return new_job(self.jobs, self.config, job, payload, options)
 
     # Reading
 
@@ -243,6 +221,10 @@ class Manager:
     def workers(self) -> list[WorkerRecord]:
         """The workers that run, or did until they vanished."""
         return self.storage.workers()
+
+    def now(self) -> datetime:
+        """The time by the storage's clock, which every moment in a record is of; this host's may differ."""
+        return to_datetime(self.storage.now())
 
     def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
         """The newest lines that the job logged, in their order."""
@@ -378,6 +360,7 @@ class Manager:
             tries=given.get("tries") or ours.tries or self.config.tries,
             timeout=given.get("timeout") or ours.timeout or self.config.timeout,
             backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff")),
+            occurrence=to_datetime(given["occurrence"]) if "occurrence" in given else None,
         )
 
     def _backoff(self, job_type: JobType | None, attempt: int, pushed: Any) -> float:
@@ -423,7 +406,7 @@ class Manager:
 
     def forget_vanished(self) -> None:
         """Take workers off the list that were killed so long ago that nobody asks for them any more."""
-        until = datetime.now(timezone.utc) - VANISHED
+        until = self.now() - VANISHED
         for worker in self.workers():
             if worker.heartbeat < until:
                 self.forget_worker(worker.name)
@@ -488,13 +471,6 @@ class Manager:
         return self.storage.watcher()
 
 
-def spread_over(options: Options, seconds: float, n: int, total: int) -> Options:
-    """Give the n-th of so many jobs its share of the delay."""
-    if not seconds:
-        return options
-    return Options.of(delay=(options.delay or 0) + seconds * n / total).over(options)
-
-
 def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:
     """Return statuses given as such or by their names; raises `OptionError` for what is none."""
     if isinstance(statuses, str):
@@ -504,11 +480,6 @@ def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:
     except (ValueError, TypeError) as error:
         names = ", ".join(Status)
         raise OptionError(f"statuses: {error}; there are {names}.") from error
-
-
-def milliseconds(seconds: float | None) -> int | None:
-    """Write a time span as the storage takes it."""
-    return None if seconds is None else round(min(seconds, LONGEST) * 1000)
 
 
 def checked_id(job_id: str) -> str:

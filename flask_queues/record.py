@@ -181,6 +181,14 @@ class WorkerRecord:
     #: The job types it knows.
     types: tuple[str, ...] = ()
 
+    def silence(self, now: datetime) -> float:
+        """Seconds since its last sign of life; `now` is of the storage's clock, as that is."""
+        return max(0.0, (now - self.heartbeat).total_seconds())
+
+    def serves(self, queue: str) -> bool:
+        """Whether it takes jobs of this queue."""
+        return not self.queues or queue in self.queues
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildRecord:

@@ -84,13 +84,13 @@ def log_fields(line: LogLine, sensitive: frozenset[str], secrets: set[str]) -> d
     return {**line._asdict(), "message": masked_text(line.message, secrets), "context": context, "time": iso(line.time)}
 
 
-def worker_fields(manager: Manager, worker: WorkerRecord) -> dict[str, Any]:
+def worker_fields(manager: Manager, worker: WorkerRecord, now: datetime) -> dict[str, Any]:
     """A worker for programs."""
     return {
         "name": worker.name,
         "host": worker.host,
         "pid": worker.pid,
-        "status": state(manager, worker),
+        "status": state(manager, worker, now),
         "version": worker.version,
         "queues": list(worker.queues),
         "started": iso(worker.started),
@@ -103,16 +103,11 @@ def worker_fields(manager: Manager, worker: WorkerRecord) -> dict[str, Any]:
     }
 
 
-def state(manager: Manager, worker: WorkerRecord) -> str:
+def state(manager: Manager, worker: WorkerRecord, now: datetime) -> str:
     """One word for how a worker is: it is silent before its lease ends, and lost after."""
-    silence = age(worker.heartbeat)
+    silence = worker.silence(now)
     if silence > manager.config.lease:
         return "lost"
     if silence > max(5.0, manager.config.lease / 3):
         return "silent"
     return "working" if any(child.jobs for child in worker.children) else "idle"
-
-
-def age(moment: datetime) -> float:
-    """Seconds since then."""
-    return max(0.0, (datetime.now(timezone.utc) - moment).total_seconds())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from flask import Flask
 from flask_queues import JobCancelled, JobFailed, JobNotFound, OptionError, Queues, Status, TransitionError, transitions
 from flask_queues.manager import Manager
 from flask_queues.storage.base import Claim, Settlement, Wanted
+from flask_queues.storage.sqlite import engine as sqlite_engine
+from flask_queues.worker.plan import this_worker
 
 
 @pytest.fixture
@@ -162,3 +165,20 @@ def test_the_walk_through_all_jobs_shows_each_once(queues: Queues) -> None:
     assert len(seen) == len(set(seen))
     assert set(seen) == pushed
     assert [record.type for record in queues.every(queue="mail")] == ["shop:mail"]
+
+
+@pytest.mark.parametrize("ahead", [-86_400_000, 86_400_000], ids=["behind", "ahead"])
+def test_a_worker_is_judged_by_the_clock_of_the_storage(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """A worker that has just given a sign of life is on the list, however far this host's clock is off."""
+    monkeypatch.setattr(sqlite_engine, "wall", lambda: time.time_ns() // 1_000_000 + ahead)
+    manager = queues.manager
+    worker = this_worker((), (), "1")
+    manager.heartbeat(worker)
+    manager.forget_vanished()
+    assert [one.name for one in manager.workers()] == [worker.name]
+    assert abs((manager.now() - manager.workers()[0].heartbeat).total_seconds()) < 60
+    monkeypatch.setattr(sqlite_engine, "wall", lambda: time.time_ns() // 1_000_000 + ahead + 7_200_000)
+    manager.forget_vanished()
+    assert manager.workers() == []

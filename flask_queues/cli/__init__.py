@@ -1,6 +1,6 @@
 """The terminal's face: `flask queues`.
 
-Exit codes: 0 done, 1 an error of ours (said on standard error), 2 wrong usage, 3 nothing matched.
+Exit codes: 0 done, 1 an error of ours (said on standard error), 2 wrong usage, 3 nothing matched. `doctor` has its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ import click
 from flask.cli import AppGroup
 
 from ..errors import QueuesError
+from .doctor import doctor
 from .jobs import cancel, push, retry, run, show
+from .move import move
+from .schedule import schedule
 from .status import status
 from .tidy import clear, flush
 from .work import work
@@ -29,5 +32,5 @@ class QueuesGroup(AppGroup):
 
 
 queues_group = QueuesGroup("queues", help="Background jobs: run them, look at them, repair them.")
-for command in (work, status, push, show, run, retry, cancel, clear, flush):
+for command in (work, status, push, show, run, retry, cancel, clear, flush, schedule, move, doctor):
     queues_group.add_command(command)

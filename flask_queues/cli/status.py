@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import datetime
 
 import click
 from flask.cli import with_appcontext
 
 from ..manager import Manager, current_queues
 from ..record import Status, WorkerRecord
-from ..shapes import age, state, worker_fields
+from ..shapes import state, worker_fields
 from .text import dump, table
 
 
@@ -37,13 +38,13 @@ def status(as_json: bool, watch: bool) -> None:
 
 def print_json(manager: Manager) -> None:
     """Print the shape that programs read."""
-    counts = manager.counts()
+    counts, now = manager.counts(), manager.now()
     click.echo(
         dump(
             {
                 "statuses": counts.statuses,
                 "queues": counts.queues,
-                "workers": [worker_fields(manager, worker) for worker in manager.workers()],
+                "workers": [worker_fields(manager, worker, now) for worker in manager.workers()],
             }
         )
     )
@@ -71,24 +72,24 @@ def shown(number: int) -> str:
 
 def print_workers(manager: Manager, pending: int) -> None:
     """Print who works, or that nobody does."""
-    workers = manager.workers()
-    if not any(state(manager, worker) in ("working", "idle") for worker in workers):
+    workers, now = manager.workers(), manager.now()
+    if not any(state(manager, worker, now) in ("working", "idle") for worker in workers):
         waits = f" {pending:,} jobs wait." if pending else ""
         click.echo(f"No worker runs.{waits} Start one with: flask queues work")
     if workers:
-        rows = [worker_row(manager, worker) for worker in workers]
+        rows = [worker_row(manager, worker, now) for worker in workers]
         click.echo(table(["Worker", "Status", "Busy", "Memory", "Heartbeat", "Queues"], rows, right=(2, 3)))
 
 
-def worker_row(manager: Manager, worker: WorkerRecord) -> list[str]:
+def worker_row(manager: Manager, worker: WorkerRecord, now: datetime) -> list[str]:
     """A worker's line."""
     busy = sum(1 for child in worker.children if child.jobs)
     memory = sum(child.memory or 0 for child in worker.children)
     return [
         f"{worker.host} {worker.pid}",
-        state(manager, worker),
+        state(manager, worker, now),
         f"{busy} of {len(worker.children)}",
         f"{memory:.0f} MB",
-        f"{age(worker.heartbeat):.0f} s ago",
+        f"{worker.silence(now):.0f} s ago",
         ", ".join(worker.queues) or "all",
     ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import click
 from flask.cli import with_appcontext
 
 from ..config import CHECKS, check_queue_names
-from ..errors import ConfigError
+from ..doctor import at_start
+from ..errors import ConfigError, DuplicateSchedule
 from ..manager import Manager, current_queues
-from ..worker import Plan, Report, Share, make_worker
+from ..storage.base import Finding
+from ..worker import Plan, Report, Share, make_worker, version_here
+from .doctor import MEANS
 
-DISTRIBUTION = "flask-queues-panel"
+logger = logging.getLogger("flask_queues")
 
 
 @click.command()
@@ -83,11 +86,42 @@ def start(manager: Manager, plan: Plan, report: Report) -> int:
         report.says("warning", "No job type is registered; jobs of any type will stay pending.")
     queues = ", ".join(manager.queue_order(plan.share.queues)) + ("" if plan.share.queues else " and any other")
     processes = f"{plan.processes} process{'es' if plan.processes > 1 else ''}"
-    worker = make_worker(manager, plan, report, metadata.version(DISTRIBUTION))
+    worker = make_worker(manager, plan, report, version_here())
+    start_schedules(manager, worker.name, plan)
+    findings = findings_at_start(manager)
     report.says("started", f"Working on {queues} with {processes}. Jobs are in {manager.storage.describe()}.")
+    for finding in findings:
+        report.says("finding", sentence(finding), severity=finding.severity.name.lower(), code=finding.code)
     code = worker.run()
     report.says("stopped", "Stopped.")
     return code
+
+
+def start_schedules(manager: Manager, worker: str, plan: Plan) -> None:
+    """Store the schedules of the code; a worker that ends when no job waits fires what is due before it looks."""
+    taken = manager.scheduler.publish(worker)
+    if taken:
+        raise DuplicateSchedule(
+            f"The code defines a schedule called {taken[0]}, and there is another one of that name, made at run time "
+            "or by another application. Give one of them another name."
+        )
+    if plan.share.stop_when_empty:
+        manager.scheduler.ticker().drain()
+
+
+def findings_at_start(manager: Manager) -> list[Finding]:
+    """What this worker should say of the place; an examination that fails keeps nobody from working."""
+    try:
+        return at_start(manager)
+    except Exception:
+        logger.warning("The examination at the start failed; flask queues doctor tells more.", exc_info=True)
+        return []
+
+
+def sentence(finding: Finding) -> str:
+    """A finding in one line."""
+    means = f"This {MEANS[finding.severity]}: " if finding.severity in MEANS else ""
+    return f"{means}{finding.problem} {finding.fix} More: flask queues doctor"
 
 
 def work_and_reload() -> None:

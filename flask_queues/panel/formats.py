@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from flask import current_app, g, request
@@ -71,9 +71,9 @@ def whole_duration(seconds: float) -> str:
 
 
 def now() -> datetime:
-    """One moment for the whole answer, so that no two times of it contradict each other."""
+    """One moment of the storage's clock for the whole answer, so that no two times of it contradict each other."""
     if "queues_now" not in g:
-        g.queues_now = datetime.now(timezone.utc)
+        g.queues_now = current_queues.now()
     moment: datetime = g.queues_now
     return moment
 

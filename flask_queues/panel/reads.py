@@ -97,7 +97,8 @@ class Fleet(NamedTuple):
     @classmethod
     def of(cls, manager: Manager) -> Fleet:
         """Ask for all workers, each with its state."""
-        return cls(tuple((worker, state(manager, worker)) for worker in manager.workers()))
+        now = manager.now()
+        return cls(tuple((worker, state(manager, worker, now)) for worker in manager.workers()))
 
     @property
     def alive(self) -> list[WorkerRecord]:
@@ -211,4 +212,5 @@ def one_job_fields(manager: Manager, record: JobRecord, lines: list[LogLine]) ->
 
 def workers_fields(manager: Manager, fleet: Fleet) -> dict[str, Any]:
     """All workers, for programs."""
-    return {"workers": [worker_fields(manager, worker) for worker, _ in fleet.workers]}
+    now = manager.now()
+    return {"workers": [worker_fields(manager, worker, now) for worker, _ in fleet.workers]}

@@ -10,9 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from ..errors import ConfigError
 from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
+from .parcels import Load
 
 
 class NewJob(NamedTuple):
@@ -187,7 +189,8 @@ class Finding(NamedTuple):
     """Something about the storage or its configuration that an operator should know."""
 
     severity: Severity
-    #: A stable name for programs, `redis-eviction`.
+    #: A stable name for programs, `redis-eviction`; `storage-load` where another engine suits the load better,
+    #: which a worker says when it starts, whatever else there is.
     code: str
     #: What is so, in one or two sentences.
     problem: str
@@ -226,6 +229,15 @@ class Storage(ABC):
 
     #: Set in the processes of a worker, whose keeper calls `maintain`: housekeeping is not theirs.
     maintained: bool = False
+
+    @classmethod
+    def from_app(cls, app: Any) -> Storage:  # noqa: ARG003
+        """Make the storage of a Flask application that names this class in `QUEUES_STORAGE`.
+
+        It may read `app.config` and `app.instance_path`, and connects to nothing yet. Where the class
+        does not say otherwise, it is called without arguments.
+        """
+        return cls()
 
     @property
     def busy(self) -> bool:
@@ -384,6 +396,40 @@ class Storage(ABC):
     @abstractmethod
     def occurrences(self, schedule: Schedule, limit: int = 100) -> list[Occurrence]:
         """What became of the schedule's occurrences, the last decided first."""
+
+    # The mover's side: every job leaves one storage and arrives in another, once, whenever the mover dies
+
+    def identity(self) -> str:
+        """Return a name that no other storage has, made at random when it was first asked for."""
+        raise self._stays()
+
+    def hand_out(self, to: str, limit: int = 100) -> Load | None:  # noqa: ARG002
+        """Take jobs out of every line, list and count, and keep them as a load for the storage `to`.
+
+        Schedules go with the first load of their queue. As long as a load has not been let go, the
+        same one comes again; raises `StorageError` where that one is for another storage. None where
+        nothing is left but running jobs. On the disk, where there is one, when this returns.
+        """
+        raise self._stays()
+
+    def take_in(self, source: str, load: Load) -> int:  # noqa: ARG002
+        """Put what left the storage `source` in as it was, and tell how many jobs were new.
+
+        One atomic step for each queue. What was taken in before, by source and number, changes
+        nothing, whatever became of it here. A job that is stored, or a schedule, is left as it is.
+        """
+        raise self._stays()
+
+    def let_go(self, number: int) -> bool:  # noqa: ARG002
+        """Forget the load that has arrived; False where it is not the one that is kept."""
+        raise self._stays()
+
+    def on_the_way(self) -> int:
+        """How many jobs were handed out in a load that was not let go yet."""
+        return 0
+
+    def _stays(self) -> ConfigError:
+        return ConfigError(f"{type(self).__name__} cannot hand its jobs to another storage, nor take some in.")
 
     # Reading
 

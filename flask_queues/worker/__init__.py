@@ -6,12 +6,12 @@ import os
 
 from ..manager import Manager
 from .foreground import run_in_foreground
-from .plan import Plan, Share
+from .plan import Plan, Share, version_here
 from .report import Report
 from .single import SingleWorker
 from .supervisor import Supervisor
 
-__all__ = ["Plan", "Report", "Share", "make_worker", "run_in_foreground"]
+__all__ = ["Plan", "Report", "Share", "make_worker", "run_in_foreground", "version_here"]
 
 
 def make_worker(manager: Manager, plan: Plan, report: Report, version: str) -> Supervisor | SingleWorker:

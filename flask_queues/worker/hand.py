@@ -38,6 +38,16 @@ class Hand:
             return self._waiting.popleft() if self._waiting else None
 
     @property
+    def waiting(self) -> int:
+        """How many claims wait in it."""
+        return len(self._waiting)
+
+    @property
+    def expecting(self) -> bool:
+        """Whether claims are on their way."""
+        return self._fetch is not None
+
+    @property
     def free(self) -> bool:
         """Whether nothing waits in it, and nothing is on its way."""
         return not self._waiting and self._fetch is None

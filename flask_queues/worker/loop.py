@@ -98,12 +98,18 @@ class Loop:
         return self._step(self._hand.take_done(), self._wanted(min(self._left, self._pace.limit()), self._pace.short))
 
     def _exchange_behind(self, claim: Claim) -> None:
-        """Send the next exchange on its way while a job that will not take long runs, where that gains anything."""
-        spare = self._left - 1
-        if self._storage_is_near or spare <= 0 or claim.type not in self._pace.brisk or not self._hand.free:
+        """Send the next exchange on its way while a job that will not take long runs, where that gains anything.
+
+        What was claimed together is half run by then: the other half is run while the answer comes.
+        """
+        if self._storage_is_near or claim.type not in self._pace.brisk or self._hand.expecting:
+            return
+        half = max(1, self._pace.limit() // 2)
+        spare = self._left - 1 - self._hand.waiting
+        if spare <= 0 or self._hand.waiting >= half:
             return
         if claim.type in self._pace.short:
-            wanted = self._wanted(min(spare, self._pace.limit()), self._pace.short, behind=True)
+            wanted = self._wanted(min(spare, half), self._pace.short, behind=True)
         else:
             wanted = self._wanted(1, self._pace.brisk, behind=True)
         settled = self._hand.take_done()
@@ -194,8 +200,10 @@ class Loop:
         while (claim := self._hand.next()) is not None:
             self._exchange_behind(claim)
             self._hand.done(self._run(claim))
-            self._hand.collect()
-            if self._interrupts.stopping or self._left <= 0:
+            over = self._interrupts.stopping or self._left <= 0
+            if over or not self._hand.waiting:
+                self._hand.collect()
+            if over:
                 self._hand.give_back()
 
     def _run(self, claim: Claim) -> Settlement:

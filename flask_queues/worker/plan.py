@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from importlib import metadata
 
 from ..record import WorkerRecord
 from .process import process_name
+
+DISTRIBUTION = "flask-queues-panel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,11 @@ class Plan:
     share: Share
     #: Seconds after which the whole worker ends; None: it does not.
     max_time: float | None = None
+
+
+def version_here() -> str:
+    """The version of Flask-Queues that is installed here."""
+    return metadata.version(DISTRIBUTION)
 
 
 def this_worker(queues: tuple[str, ...], types: Iterable[str], version: str) -> WorkerRecord:

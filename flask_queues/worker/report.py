@@ -26,6 +26,7 @@ COLOURS = {
     "killed": "red",
     "timed out": "red",
 }
+WORKER_COLOURS = {"problem": "red", "finding": "yellow"}
 #: Columns that line up as long as names are not longer.
 WORD_WIDTH = 10
 TYPE_WIDTH = 20
@@ -141,7 +142,7 @@ def job_line(now: str, fields: dict[str, Any], style: Style) -> str:
 
 def worker_line(now: str, fields: dict[str, Any], style: Style) -> str:
     """A line about the worker for a person."""
-    colour = "red" if fields["event"] == "problem" else None
+    colour = WORKER_COLOURS.get(fields["event"])
     return f"{style(now, dim=True)}  {style(one_line(fields['text'], 1000), fg=colour)}"
 
 

@@ -493,7 +493,7 @@ def test_work_refuses_wrong_options(site, arguments, code, word):
 def test_every_command_has_a_help(site):
     """The group lists its commands, and each explains itself."""
     listed = done(site.run("--help"))
-    for name in ("work", "status", "push", "show", "run", "retry", "cancel", "clear", "flush"):
+    for name in ("work", "status", "push", "show", "run", "retry", "cancel", "clear", "flush", "doctor"):
         assert name in listed
         assert "Usage:" in done(site.run(name, "--help"))
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flask_queues.storage import Storage
+from flask_queues.testing.storage import Clock, Engine
 
-pytest.register_assert_rewrite("tests.storage.contract", "tests.storage.model", "tests.storage.processes")
-
-from .engines import ENGINES, Clock, Engine  # noqa: E402 - after the registration above
+from .engines import ENGINES, ServedEngine
 
 
-@pytest.fixture(params=ENGINES, ids=lambda kind: kind.name)
+def parameter(kind: type[Engine]) -> Any:
+    """What pytest is told of an engine."""
+    return pytest.param(kind, id=kind.name, marks=[pytest.mark.servers] if issubclass(kind, ServedEngine) else [])
+
+
+@pytest.fixture(params=map(parameter, ENGINES))
 def engine(request, tmp_path: Path) -> Engine:
     """One engine of the list, on an empty place."""
-    made: Engine = request.param(tmp_path)
-    return made
+    kind: type[Engine] = request.param
+    if issubclass(kind, ServedEngine):
+        return kind(tmp_path, request.getfixturevalue("servers").empty(kind.kind))
+    return kind(tmp_path)
 
 
 @pytest.fixture

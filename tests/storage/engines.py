@@ -1,79 +1,30 @@
 """The engines that the storage contract is tried on, and the clock that each of them goes by.
 
-A new engine is a subclass of `Engine` and a line in `ENGINES`.
+A new engine is a subclass of `Engine` and a line in `ENGINES`; one that needs a server, of `ServedEngine`.
 """
 
 from __future__ import annotations
 
-import time
-from abc import ABC, abstractmethod
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from unittest import mock
 
-from flask_queues.storage import Storage
+from flask import Flask
+from flask_caching.backends import FileSystemCache, SimpleCache
+
+from flask_queues.backend import build_backend
+from flask_queues.storage import CacheStorage, Storage, storage_for
+from flask_queues.storage.cache import clock as cache_clock
+from flask_queues.storage.cache.backends import port_for
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.storage.sqlite.database import Database
-
-
-class Clock:
-    """The storage's clock, where nobody can set it: letting time pass means waiting."""
-
-    #: Whether `advance` alone moves it, so that a test may let hours pass and knows each moment.
-    frozen = False
-
-    def now(self) -> int:
-        """The storage's time in milliseconds since 1970."""
-        return time.time_ns() // 1_000_000
-
-    def advance(self, milliseconds: int) -> None:
-        """Let time pass."""
-        time.sleep(milliseconds / 1000)
-
-
-class FrozenClock(Clock):
-    """A clock that stands still until it is told to move on."""
-
-    frozen = True
-
-    def __init__(self) -> None:
-        self._now = time.time_ns() // 1_000_000
-        self._offset = self._now - time.monotonic_ns() // 1_000_000
-
-    def now(self) -> int:
-        """The time of day."""
-        return self._now
-
-    def steady(self) -> int:
-        """The clock of leases: another zero, the same pace."""
-        return self._now - self._offset
-
-    def advance(self, milliseconds: int) -> None:
-        """Move on."""
-        self._now += milliseconds
-
-
-@dataclass(frozen=True)
-class Engine(ABC):
-    """How to open one kind of storage; handed to other processes, so it must pickle."""
-
-    #: Stands in the names of the tests.
-    name: ClassVar[str]
-    #: An empty folder of this test's own.
-    place: Path
-
-    @abstractmethod
-    def open(self) -> Storage:
-        """Open the jobs at this place, each time with an object of its own, as another process would."""
-
-    @contextmanager
-    def clock(self) -> Iterator[Clock]:
-        """The clock of every storage that this process opens here, set by us where it can be."""
-        yield Clock()
+from flask_queues.testing.storage import Clock, Engine, FrozenClock
+from tests.support.servers.kinds import Running
 
 
 class SQLiteEngine(Engine):
@@ -97,5 +48,100 @@ class SQLiteEngine(Engine):
         with mock.patch.multiple(sqlite_engine, wall=clock.now, steady=clock.steady):
             yield clock
 
+    def become_newer(self) -> None:
+        """The file carries its format."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("PRAGMA user_version=99")
 
-ENGINES: list[type[Engine]] = [SQLiteEngine]
+
+@dataclass(frozen=True)
+class ServedEngine(Engine):
+    """Jobs on a server that is empty at first; each place on it is a key prefix of its own."""
+
+    #: Which server it needs, of `tests.support.servers.kinds.KINDS`.
+    kind: ClassVar[str]
+    #: Where it is; in other processes it may be asked, not ended.
+    server: Running
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration of an application whose jobs are at this place."""
+        return {**self.server.settings, "QUEUES_CACHE_KEY_PREFIX": f"{'/'.join(self.place.parts[-2:])}:"}
+
+    def open(self) -> Storage:
+        """Open the place as an application with these settings does."""
+        settings = {name.removeprefix("QUEUES_"): value for name, value in self.settings.items()}
+        return storage_for(build_backend(Flask(__name__), settings))
+
+    def remove(self) -> None:
+        """Empty the whole server: nobody else uses it meanwhile."""
+        super().remove()
+        self.server.empty()
+
+
+class RedisEngine(ServedEngine):
+    """A prefix on one Redis."""
+
+    name = kind = "redis"
+
+
+class SentinelEngine(ServedEngine):
+    """A prefix on a master that Sentinels watch."""
+
+    name = kind = "sentinel"
+
+
+class ClusterEngine(ServedEngine):
+    """A prefix on a cluster of six nodes."""
+
+    name = kind = "cluster"
+
+
+class LogClock(Engine):
+    """The clock of an engine that keeps a log in a cache."""
+
+    @contextmanager
+    def clock(self) -> Iterator[Clock]:
+        """Replace both clocks that a log reads."""
+        clock = FrozenClock()
+        with mock.patch.multiple(cache_clock, wall=clock.now, steady=clock.steady):
+            yield clock
+
+
+class FilesEngine(LogClock):
+    """A folder of files in the test's folder."""
+
+    name = "files"
+
+    def open(self) -> Storage:
+        """Open the folder once more."""
+        return CacheStorage(port_for(FileSystemCache(str(self.place / "jobs"), threshold=0)))
+
+
+class MemoryEngine(LogClock):
+    """A dictionary of this process."""
+
+    name = "memory"
+    shared = False
+    _caches: ClassVar[dict[Path, SimpleCache]] = {}
+
+    def open(self) -> Storage:
+        """Use the dictionary of this place once more."""
+        return CacheStorage(port_for(self._caches.setdefault(self.place, SimpleCache())))
+
+
+class MemcachedEngine(LogClock, ServedEngine):
+    """A prefix on one Memcached."""
+
+    name = kind = "memcached"
+
+
+ENGINES: list[type[Engine]] = [
+    SQLiteEngine,
+    FilesEngine,
+    MemoryEngine,
+    MemcachedEngine,
+    RedisEngine,
+    SentinelEngine,
+    ClusterEngine,
+]

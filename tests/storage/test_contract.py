@@ -1,8 +1,8 @@
-"""The storage contract (`contract.py`) on every engine (`engines.py`)."""
+"""The storage contract (`flask_queues.testing.storage`) on every engine (`engines.py`)."""
 
 from __future__ import annotations
 
-from .contract import (
+from flask_queues.testing.storage.contract import (
     ClaimContract,
     FollowContract,
     HeldContract,
@@ -14,6 +14,8 @@ from .contract import (
     ScheduleContract,
     SettleContract,
 )
+from flask_queues.testing.storage.formats import FormatContract
+from flask_queues.testing.storage.moving import MoveContract
 
 
 class TestPush(PushContract):
@@ -54,3 +56,11 @@ class TestOperator(OperatorContract):
 
 class TestRead(ReadContract):
     """What can be read."""
+
+
+class TestMove(MoveContract):
+    """How everything moves to another storage."""
+
+
+class TestFormat(FormatContract):
+    """What a newer version has written to."""

@@ -28,17 +28,17 @@ from flask_caching import Cache
 
 import flask_queues.storage
 from flask_queues import Queues, QueuesError, SQLiteCache
+from flask_queues.backend import build_backend
 from flask_queues.errors import ConfigError, StorageFormatError, StorageFull, StorageUnavailable
 from flask_queues.record import ChildRecord, Outcome, Status
 from flask_queues.storage import SQLiteStorage, Storage
 from flask_queues.storage import sqlite as sqlite_package
-from flask_queues.storage.base import Query, Schedule, Settlement, Wanted
+from flask_queues.storage.base import Occurrence, Query, Schedule, Settlement, Wanted
 from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
-from flask_queues.storage.sqlite import listing, steps
+from flask_queues.storage.sqlite import listing, moving, steps
 from flask_queues.storage.sqlite.database import APPLICATION_ID, Database
-
-from .contract import (
+from flask_queues.testing.storage.contract import (
     LONG,
     a_worker,
     complete,
@@ -51,8 +51,9 @@ from .contract import (
     take,
     take_one,
 )
+from flask_queues.testing.storage.processes import eventually, python, running, together
+
 from .engines import SQLiteEngine
-from .processes import eventually, python, running, together
 
 #: Begins a program for `python`: `storage` stands on the file that its first argument names.
 OPEN = """
@@ -366,8 +367,7 @@ def do_everything(storage: Storage, clock: Any) -> None:
     for job in storage.page(Query(statuses=[Status.RUNNING])).jobs[:1]:
         (claim,) = (one for one in storage.claims_of("w") if one.id == job.id)
         from flask_queues.record import Progress
-
-        from .contract import line
+        from flask_queues.testing.storage.contract import line
 
         storage.note(job.id, claim.token, Progress(1), [line("x")])
         storage.cancel(job.id, "why")
@@ -393,6 +393,12 @@ def do_everything(storage: Storage, clock: Any) -> None:
     storage.delete("5")
     storage.purge([Status.COMPLETED])
     storage.purge([Status.PENDING], queue="q")
+    storage.put_schedule(Schedule("s", "q", "{}"), [], [Occurrence(1, 0, "fired")])
+    fill(storage, "leaves", tags=("x",))
+    load = storage.hand_out("elsewhere")
+    assert load is not None
+    storage.take_in(storage.identity(), load)
+    storage.let_go(load.number)
 
 
 class TestStatements:
@@ -410,7 +416,8 @@ class TestStatements:
 
         constants = {
             value
-            for value in (*vars(engine_module).values(), *vars(steps).values(), *vars(listing).values())
+            for module in (engine_module, steps, listing, moving)
+            for value in vars(module).values()
             if isinstance(value, str) and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", value)
         }
         assert len(constants) > 10
@@ -423,7 +430,7 @@ class TestStatements:
         with closing(sqlite3.connect(engine.path)) as connection:
             for sql, parameters in statements.items():
                 plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
-                small = any(re.search(r"jobs_running|jobs_held|SCAN counts", step) for step in plan)
+                small = any(re.search(r"jobs_running|jobs_held|SCAN counts|schedules", step) for step in plan)
                 for column in re.findall(r"\b(id|queue|type|tag|worker|held|job)=\?", sql.partition("WHERE")[2]):
                     assert small or any(f"{column}=?" in step for step in plan), (sql, plan)
                 first = sql.endswith("LIMIT 1") and plan == ["SCAN jobs USING INDEX jobs_due"]
@@ -772,6 +779,33 @@ class TestRoom:
         assert largest < 15_000_000
         keeper.close()
 
+    @pytest.mark.parametrize("limit", [0, 2**40], ids=["from the beginning", "going on"])
+    def test_no_checkpoint_meets_a_writer(self, path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+        """It is behind the gate: a writer that begins the log anew at its start could damage the file in SQLite."""
+        fcntl = pytest.importorskip("fcntl")
+        monkeypatch.setattr(engine_module, "WAL_LIMIT", limit)
+        database = Database(path)
+        storage = SQLiteStorage(database)
+        fill(storage, "a")
+        shut: list[bool] = []
+
+        def probe(sql: str) -> None:
+            if "wal_checkpoint" not in sql:
+                return
+            with database.path.with_name(path.name + ".lock").open() as gate:
+                try:
+                    fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    shut.append(True)
+                else:
+                    shut.append(False)
+
+        with database.read() as connection:
+            connection.set_trace_callback(probe)
+        storage.maintain()
+        assert shut == [True]
+        storage.close()
+
     def test_a_reader_that_stays_does_not_stall_the_workers(
         self, engine: SQLiteEngine, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -928,7 +962,7 @@ class TestBesideTheHost:
         Cache(host)
         queues = Queues(host)
         assert queues.manager.storage.describe() == f"SQLite file {tmp_path / 'instance' / 'queues.sqlite3'}"
-        backend = queues.manager._backend()
+        backend = build_backend(host, queues.manager.config.cache)
         assert isinstance(backend, SQLiteCache)
         assert backend.default_timeout == 0
         backend.set("key", "value")
@@ -986,8 +1020,8 @@ class TestBesideTheHost:
 
     def test_a_cache_that_cannot_keep_jobs_is_refused(self, host: Flask) -> None:
         """The message names it and the way out."""
-        queues = Queues(host, cache=Cache(host, config={"CACHE_TYPE": "SimpleCache"}))
-        with pytest.raises(ConfigError, match=r"SimpleCache.*flask_queues\.SQLiteCache"):
+        queues = Queues(host, cache=Cache(host, config={"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True}))
+        with pytest.raises(ConfigError, match=r"NullCache.*flask_queues\.SQLiteCache"):
             queues.manager.storage.counts()
 
     def test_a_cache_of_no_application_is_refused(self, host: Flask) -> None:

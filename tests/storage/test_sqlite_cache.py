@@ -19,8 +19,7 @@ from flask_caching import Cache
 
 from flask_queues import SQLiteCache
 from flask_queues.storage.sqlite import cache as cache_module
-
-from .processes import python, together
+from flask_queues.testing.storage.processes import python, together
 
 
 class Time:

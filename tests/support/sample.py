@@ -21,7 +21,7 @@ from typing import Any
 
 from flask import Flask, current_app, g, request
 
-from flask_queues import Discard, Job, Queues, Retry, current_job
+from flask_queues import Discard, Job, Queues, Retry, StorageError, current_job
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = HERE / "settings.json"
@@ -407,7 +407,10 @@ def push_for_ever(seed: int) -> None:
     with app.app_context():
         while True:
             for seconds in chance.choices((0, 0.002, 0.05), (70, 22, 8), k=5):
-                print(mark.push(seconds=seconds).id, flush=True)
+                try:
+                    print(mark.push(seconds=seconds).id, flush=True)
+                except StorageError as error:
+                    print(error, file=sys.stderr, flush=True)
             time.sleep(0.01)
 
 

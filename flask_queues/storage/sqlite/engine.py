@@ -16,13 +16,13 @@ from ..base import (
     Query,
     Schedule,
     Settlement,
-    Severity,
     Step,
     Storage,
     Wanted,
     Watcher,
 )
-from . import listing, schedules
+from ..parcels import Load
+from . import findings, listing, moving, schedules
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -70,7 +70,6 @@ LONGEST_LEASE = 3_600_000
 FOREVER = 2**62
 #: Held jobs of a type that are let go in one transaction.
 RELEASE_SLICE = 500
-PROMISE = "Jobs survive a restart and, on a disk that honours fsync, a power cut."
 CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
@@ -115,8 +114,8 @@ class SQLiteStorage(Storage):
         return wall()
 
     def examine(self) -> list[Finding]:
-        """Say what the file promises."""
-        return [Finding(Severity.NOTE, "sqlite-promise", PROMISE)]
+        """Look at the file, its disk and its log."""
+        return findings.examine(self._database)
 
     # The pusher's side
 
@@ -339,8 +338,7 @@ class SQLiteStorage(Storage):
     def schedules(self) -> list[Schedule]:
         """Read all schedules."""
         with self._database.read() as db:
-            rows = db.execute("SELECT name, queue, about, revision FROM schedules ORDER BY name").fetchall()
-        return [Schedule(*row) for row in rows]
+            return schedules.stored(db)
 
     def schedules_changed(self) -> int:
         """Read the number of changes."""
@@ -351,6 +349,41 @@ class SQLiteStorage(Storage):
         """Read the end of the schedule's history."""
         with self._database.read() as db:
             return schedules.history(db, schedule.name, limit)
+
+    # The mover's side
+
+    def identity(self) -> str:
+        """Read the name that the file was given when it was first asked for."""
+        with self._database.write(durable=True) as db:
+            return moving.identity(db)
+
+    def hand_out(self, to: str, limit: int = 100) -> Load | None:
+        """Take jobs out in one transaction that is on the disk when this returns."""
+        deltas: Deltas = defaultdict(int)
+        with self._database.write(durable=True) as db:
+            load = moving.kept_load(db, to)
+            if load is None:
+                load = moving.load_up(db, to, limit, deltas)
+                write_counts(db, deltas)
+        return load
+
+    def take_in(self, source: str, load: Load) -> int:
+        """Put a load in, in one transaction that is on the disk when this returns."""
+        deltas: Deltas = defaultdict(int)
+        with self._database.write(durable=True) as db:
+            new = moving.unload(db, source, load, deltas)
+            write_counts(db, deltas)
+        return new
+
+    def let_go(self, number: int) -> bool:
+        """Delete the load; after a power cut it may come again, which does no harm."""
+        with self._database.write() as db:
+            return moving.forget(db, number)
+
+    def on_the_way(self) -> int:
+        """Read how many jobs the kept load has."""
+        with self._database.read() as db:
+            return moving.kept_jobs(db)
 
     # Reading
 

@@ -9,6 +9,7 @@ from ..base import Occurrence, Schedule
 
 #: Occurrences that a schedule's history keeps.
 KEPT = 100
+ALL = "SELECT name, queue, about, revision FROM schedules ORDER BY name"
 INSERT = "INSERT INTO schedules VALUES (?,?,?,?) ON CONFLICT (name) DO NOTHING"
 UPDATE = "UPDATE schedules SET about=?, revision=? WHERE name=? AND queue=? AND revision=?"
 DELETE = "DELETE FROM schedules WHERE name=? AND queue=? AND revision=?"
@@ -16,6 +17,11 @@ CHANGES = "SELECT value FROM meta WHERE name='schedules'"
 CHANGED = "UPDATE meta SET value=? WHERE name='schedules'"
 LAST = "SELECT coalesce(max(n), 0) FROM occurrences WHERE schedule=?"
 HISTORY = "SELECT due, decided, outcome, job FROM occurrences WHERE schedule=? ORDER BY n DESC LIMIT ?"
+
+
+def stored(db: sqlite3.Connection) -> list[Schedule]:
+    """Read all schedules."""
+    return [Schedule(*row) for row in db.execute(ALL).fetchall()]
 
 
 def put(db: sqlite3.Connection, schedule: Schedule) -> int:
@@ -49,11 +55,16 @@ def changes(db: sqlite3.Connection) -> int:
 
 
 def add_occurrences(db: sqlite3.Connection, name: str, occurrences: Sequence[Occurrence], now: int) -> None:
-    """Add to a schedule's history and forget what is too long ago."""
+    """Add to a schedule's history what was decided now."""
+    add_history(db, name, [one._replace(decided=now) for one in occurrences])
+
+
+def add_history(db: sqlite3.Connection, name: str, occurrences: Sequence[Occurrence]) -> None:
+    """Add to a schedule's history what was decided when it says, and forget what is too long ago."""
     if not occurrences:
         return
     last: int = db.execute(LAST, (name,)).fetchone()[0]
-    rows = [(name, n, one.due, now, one.outcome, one.job) for n, one in enumerate(occurrences[-KEPT:], last + 1)]
+    rows = [(name, n, *one) for n, one in enumerate(occurrences[-KEPT:], last + 1)]
     db.executemany("INSERT INTO occurrences VALUES (?,?,?,?,?,?)", rows)
     db.execute("DELETE FROM occurrences WHERE schedule=? AND n<=?", (name, rows[-1][1] - KEPT))
 

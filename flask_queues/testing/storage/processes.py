@@ -11,11 +11,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 SPAWN = multiprocessing.get_context("spawn")
-ROOT = Path(__file__).resolve().parents[2]
 #: Seconds that anything here may take before it has failed.
 DEADLINE = 60
 
@@ -132,8 +130,7 @@ def python(code: str, *arguments: object, user: int | None = None) -> str:
         capture_output=True,
         text=True,
         timeout=DEADLINE,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         user=user,
         check=False,
     )

@@ -1,8 +1,7 @@
 """The contract of `flask_queues/storage/base.py`, sentence by sentence, as tests that know no engine.
 
-`test_contract.py` runs them on every engine of `engines.py`. They use what the abstract class
-declares and nothing else. Durations are tens of milliseconds, so that an engine whose clock cannot
-be set may really wait.
+They use what the abstract class declares and nothing else. Durations are parts of a second, so
+that an engine whose clock cannot be set may really wait. Each class asks for the fixture `engine`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from flask_queues.record import (
+from ...record import (
     ChildRecord,
     JobError,
     JobRecord,
@@ -29,16 +28,16 @@ from flask_queues.record import (
     WorkerRecord,
     to_datetime,
 )
-from flask_queues.storage import Storage
-from flask_queues.storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Step, Wanted
-
-from .engines import Clock, Engine
+from ...storage import Storage
+from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Step, Wanted
+from .engine import Clock, Engine
+from .fixtures import OpenedTwice
 from .processes import eventually, running, together
 
 #: A lease that outlives every test.
 LONG = 600_000
 #: A lease, delay or age that a test waits for.
-SHORT = 60
+SHORT = 250
 LATER = SHORT + 20
 
 #: Ways to ask for a list of jobs of queue `q`, type `t` and tag `x`.
@@ -253,7 +252,7 @@ def move_jobs(pipe: Any, engine: Engine) -> None:
             storage.retry(job.id)
 
 
-class PushContract:
+class PushContract(OpenedTwice):
     """What a push promises."""
 
     def test_a_new_job_is_stored_and_told_as_new(self, storage: Storage, other: Storage) -> None:
@@ -347,11 +346,11 @@ class PushContract:
 
     def test_expiry_counts_from_when_the_job_is_due(self, storage: Storage, clock: Clock) -> None:
         """Claim and record carry the moment by which the job must have begun."""
-        fill(storage, "a", delay=SHORT, expires=500)
+        fill(storage, "a", delay=SHORT, expires=2_000)
         fill(storage, "b")
         record = the(storage, "a")
         assert record.expires is not None
-        assert (record.expires - record.due).total_seconds() == 0.5
+        assert (record.expires - record.due).total_seconds() == 2
         assert the(storage, "b").expires is None
 
         clock.advance(LATER)
@@ -419,7 +418,7 @@ class PushContract:
         assert take_one(storage).payload == text
 
 
-class ClaimContract:
+class ClaimContract(OpenedTwice):
     """Who gets which job."""
 
     def test_queues_are_served_in_strict_order(self, storage: Storage) -> None:
@@ -639,7 +638,7 @@ class ClaimContract:
         assert storage.claim("w", "nowhere", LONG) is None
 
 
-class HeldContract:
+class HeldContract(OpenedTwice):
     """Jobs of a type that a worker does not know."""
 
     def test_a_job_of_an_unknown_type_is_held_and_says_why(self, storage: Storage) -> None:
@@ -733,7 +732,7 @@ class HeldContract:
         assert storage.counts().cells == counted(storage)
 
 
-class SettleContract:
+class SettleContract(OpenedTwice):
     """What becomes of a claim."""
 
     def test_a_job_that_ended_well_keeps_its_result(self, storage: Storage, clock: Clock) -> None:
@@ -923,7 +922,7 @@ class SettleContract:
         assert the(storage, "a").progress is None
 
 
-class FollowContract:
+class FollowContract(OpenedTwice):
     """What a job's end causes is stored with it, or not at all."""
 
     def test_what_follows_is_pushed_with_the_end(self, storage: Storage) -> None:
@@ -972,7 +971,7 @@ class FollowContract:
         assert storage.counts().queues["r"]["pending"] == 2
 
 
-class ScheduleContract:
+class ScheduleContract(OpenedTwice):
     """A schedule is changed by whoever saw its last state, together with what it pushes."""
 
     def test_a_schedule_is_kept_as_it_was_written(self, storage: Storage, other: Storage) -> None:
@@ -1031,6 +1030,12 @@ class ScheduleContract:
         assert all(before <= one.decided <= storage.now() for one in told)
         assert storage.occurrences(schedule, 2) == told[:2]
 
+    def test_a_schedule_that_is_not_stored_cannot_be_deleted(self, storage: Storage) -> None:
+        """Nothing changes."""
+        before = storage.schedules_changed()
+        assert not storage.delete_schedule(Schedule("s", "q", "{}"))
+        assert storage.schedules_changed() == before
+
     def test_a_deleted_schedule_is_gone_with_its_history(self, storage: Storage) -> None:
         """What saw an older state of it cannot bring it back, nor change its namesake."""
         schedule = Schedule("s", "q", "1")
@@ -1069,7 +1074,7 @@ class ScheduleContract:
         assert [one.due for one in storage.occurrences(storage.schedules()[0])] == list(range(40, 0, -1))
 
 
-class NoteContract:
+class NoteContract(OpenedTwice):
     """What a running job says of itself."""
 
     def test_notes_are_seen_while_the_job_runs(self, storage: Storage, other: Storage) -> None:
@@ -1121,7 +1126,7 @@ class NoteContract:
         assert len(storage.logs("a", 1000)) == 501
 
 
-class KeeperContract:
+class KeeperContract(OpenedTwice):
     """What the keeper does for its worker."""
 
     def test_a_claim_is_stalled_once_its_lease_has_run_out(
@@ -1291,7 +1296,7 @@ class KeeperContract:
         assert SHORT < due <= LONG - SHORT
 
 
-class OperatorContract:
+class OperatorContract(OpenedTwice):
     """What people and the application change."""
 
     @pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
@@ -1514,7 +1519,7 @@ class OperatorContract:
         assert storage.purge([Status.PENDING]) == 10
 
 
-class ReadContract:
+class ReadContract(OpenedTwice):
     """What can be read."""
 
     def mixed(self, storage: Storage) -> list[JobRecord]:

@@ -1,0 +1,101 @@
+"""The whole examination, and the short one of a worker that starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from ..errors import ConfigError, StorageError
+from ..manager import Manager
+from ..storage import Storage
+from ..storage.base import Finding, Severity
+from ..worker import version_here
+from ..worker.process import own_memory
+from .settings import of_settings
+from .workers import APART, Scene, of_workers, off
+
+#: The code of the finding that leaves nothing else to examine.
+UNUSABLE = "storage-unusable"
+#: The code with which an engine says that another suits the load better.
+LOAD = "storage-load"
+
+
+def examine(manager: Manager) -> list[Finding]:
+    """Name everything that would lose, double or delay jobs, and what is promised otherwise; worst first.
+
+    A storage that cannot be used is a finding, `UNUSABLE`, not an exception.
+    """
+    found = of_settings(manager.config, own_memory())
+    try:
+        found += of_storage(manager)
+        found += of_workers(Scene.of(manager, version_here()))
+    except (StorageError, ConfigError) as error:
+        found.append(unusable(error))
+    return worst_first(found)
+
+
+def at_start(manager: Manager) -> list[Finding]:
+    """What a worker that starts here should say: what may cost most, and which engine would suit the load better.
+
+    Nothing about workers and waiting jobs, which it changes. Raises `StorageError` or `ConfigError` where
+    the storage cannot be used.
+    """
+    found = worst_first([*of_settings(manager.config, own_memory()), *of_storage(manager)])
+    return [one for n, one in enumerate(found) if one.code == LOAD or (n == 0 and one.severity > Severity.NOTE)]
+
+
+def of_storage(manager: Manager) -> list[Finding]:
+    """Let the engine examine itself, and compare its clock with ours."""
+    storage = manager.storage
+    found = [*storage.examine(), private(storage), interrupted_move(storage), of_clock(storage, manager.config.lease)]
+    return [finding for finding in found if finding is not None]
+
+
+def private(storage: Storage) -> Finding | None:
+    """A storage that a worker in another process would never see."""
+    if storage.shared:
+        return None
+    return Finding(
+        Severity.LOSES,
+        "storage-private",
+        f"{storage.describe()} is private to one process: its jobs are lost with it, and a worker in another process "
+        "never sees them.",
+        "Use the default storage, or Redis; this one serves tests.",
+    )
+
+
+def interrupted_move(storage: Storage) -> Finding | None:
+    """Jobs that left for another storage and may not have arrived."""
+    jobs = storage.on_the_way()
+    if not jobs:
+        return None
+    return Finding(
+        Severity.DELAYS,
+        "move-interrupted",
+        f"{jobs:,} job{'' if jobs == 1 else 's'} left for another storage and may run in none: flask queues move was "
+        "interrupted.",
+        "Run it again, with the same settings, to its end.",
+    )
+
+
+def of_clock(storage: Storage, lease: float) -> Finding | None:
+    """This machine's clock beside the storage's."""
+    before = time.time()
+    theirs = storage.now() / 1000
+    after = time.time()
+    seconds = (before + after) / 2 - theirs
+    if abs(seconds) <= APART + (after - before):
+        return None
+    return off("The clock of this machine", seconds, lease, "clock-skew")
+
+
+def unusable(error: Exception) -> Finding:
+    """Say why there is no storage; its errors tell what to do."""
+    return Finding(
+        Severity.LOSES, UNUSABLE, str(error), "Put this right first: until then every push is refused and no job runs."
+    )
+
+
+def worst_first(found: Iterable[Finding]) -> list[Finding]:
+    """Order findings by what they may cost."""
+    return sorted(found, key=lambda finding: -finding.severity)

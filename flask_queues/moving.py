@@ -1,0 +1,28 @@
+"""The move of everything from one storage to another, which may be interrupted at any moment and begun again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .errors import ConfigError
+from .storage import Storage
+from .storage.parcels import Load
+
+#: Jobs that are on their way at a time, in none of the two storages' lines.
+LOAD_SIZE = 100
+
+
+def move(source: Storage, target: Storage, size: int = LOAD_SIZE) -> Iterator[Load]:
+    """Move every job that is not running, and every schedule; yields each load that has arrived.
+
+    A job is in the lines of one storage at most, whenever this dies: a load leaves the source before
+    it arrives, and the target knows which ones it has. The same call goes on where the last one ended.
+    Raises `ConfigError` where both are the same storage.
+    """
+    here, there = source.identity(), target.identity()
+    if here == there:
+        raise ConfigError(f"{target.describe()} is where the jobs are already.")
+    while (load := source.hand_out(there, size)) is not None:
+        target.take_in(here, load)
+        source.let_go(load.number)
+        yield load

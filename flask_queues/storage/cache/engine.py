@@ -1,0 +1,462 @@
+"""The engine over any flask-caching backend: every change is one entry of a log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from ...record import (
+    ChildRecord,
+    Counts,
+    JobRecord,
+    LogLine,
+    Page,
+    Progress,
+    Status,
+    WorkerRecord,
+    to_datetime,
+    to_milliseconds,
+)
+from ..base import (
+    Claim,
+    Finding,
+    Heartbeat,
+    NewJob,
+    Occurrence,
+    Query,
+    Schedule,
+    Settlement,
+    Severity,
+    Step,
+    Storage,
+    Wanted,
+    Watcher,
+)
+from . import listing, moves
+from .job import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    NUMBERS,
+    PENDING,
+    RUNNING,
+    SCHEDULED,
+    STATUSES,
+    claim_of,
+    log_line,
+    record_of,
+)
+from .log import Known, Log
+from .port import Port
+from .state import State, Worker
+
+FOREVER = 2**62
+#: Held jobs of a type that are let go at a time.
+RELEASE_SLICE = 500
+#: Jobs that this engine is made for.
+PROMISED = 10_000
+
+
+class CacheStorage(Storage):
+    """Keeps the jobs in a flask-caching backend, by its `get`, `set`, `add` and `delete` alone.
+
+    Each process has all jobs in memory and reads what others have changed since. Made for up to
+    10,000 jobs, kept ones too. Its time is the highest that any process has seen.
+    """
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self._log = Log(port)
+        self.shared = port.shared
+
+    @property
+    def maintained(self) -> bool:
+        """Whether the keeper of this process's worker writes the snapshots."""
+        return self._log.maintained
+
+    @maintained.setter
+    def maintained(self, value: bool) -> None:
+        self._log.maintained = value
+
+    @property
+    def busy(self) -> bool:
+        """Whether this thread is inside a call."""
+        return self._log.busy
+
+    def describe(self) -> str:
+        """What backend it is."""
+        return self._port.describe()
+
+    def close(self) -> None:
+        """Let go of connections; what is in memory stays."""
+        self._log.disconnect()
+
+    def now(self) -> int:
+        """The highest time that any process has seen."""
+        with self._log.read() as (_, now):
+            return now
+
+    def examine(self) -> list[Finding]:
+        """Say what the backend promises, and for how many jobs this engine is made."""
+        with self._log.read() as (state, _):
+            n = len(state.shelves.jobs)
+        return [Finding(Severity.NOTE, "cache-promise", self._port.promise), load(n), *self._port.findings()]
+
+    # The pusher's side
+
+    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+        """Store the jobs with one entry."""
+        if not jobs:
+            return []
+        said = [push_words(job) for job in jobs]
+        with self._log.change(lambda *_: ["push", said], ("push", said)) as (answer, _):
+            created: list[bool] = answer
+        return created
+
+    # The worker's side
+
+    def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
+        """Settle and claim with one entry; with none where there is nothing to do."""
+        said = [settle_words(one) for one in settled]
+
+        def write(state: State, now: int) -> list[Any] | Known:
+            if not said and (wanted is None or not claimable(state, wanted, now)):
+                return Known([[], [], 0])
+            return ["step", worker, said] if wanted is None else ["step", worker, said, wanted_words(state, wanted)]
+
+        with self._log.change(write, ("step", worker, said, wanted is None)) as (answer, state):
+            claims, lost, held = answer
+            return Step([claim for pair in claims if (claim := still_held(state, *pair))], lost, held)
+
+    def claim(self, worker: str, job_id: str, lease: int) -> Claim | None:
+        """Claim one job whatever its place in the line."""
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            job = state.shelves.jobs.get(job_id)
+            if job is None or job.status in (RUNNING, COMPLETED):
+                return Known(None)
+            return ["claim", worker, job_id, lease]
+
+        with self._log.change(write, ("claim", worker, job_id)) as (answer, state):
+            return still_held(state, *answer) if answer else None
+
+    def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
+        """Keep progress and log lines while the claim is in force."""
+        said = [list(progress) if progress is not None else None, [line_words(line) for line in logs]]
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            if moves.in_hand(state, job_id, token) is None:
+                return Known(False)
+            return ["note", job_id, token, *said]
+
+        with self._log.change(write) as (answer, _):
+            return bool(answer)
+
+    # The keeper's side
+
+    def heartbeat(self, worker: WorkerRecord, lease: int) -> Heartbeat:
+        """Extend the claims of the worker's children; the entry says of the worker what has changed."""
+        about, children = about_words(worker), [[one.name, one.pid, one.memory] for one in worker.children]
+
+        def write(state: State, _now: int) -> list[Any]:
+            known = state.workers.get(worker.name)
+            same = known is not None and [one[:2] for one in known.children] == [one[:2] for one in children]
+            return [
+                "beat",
+                worker.name,
+                lease,
+                None if known is not None and known.about == about else about,
+                None if same else children,
+                [one[2] for one in children] if same else [],
+            ]
+
+        with self._log.change(write) as (_, state):
+            held = {child.name: claims_in(state, child.name) for child in worker.children}
+        return Heartbeat(
+            [claim for claims in held.values() for claim in claims if claim.cancel is not None],
+            {child: [claim.id for claim in claims] for child, claims in held.items()},
+        )
+
+    def forget_worker(self, name: str) -> None:
+        """Take the worker off the list."""
+        with self._log.change(lambda state, _: ["forget", name] if name in state.workers else Known(None)):
+            pass
+
+    def claims_of(self, worker: str) -> list[Claim]:
+        """Look into the child's hand."""
+        with self._log.read() as (state, _):
+            return claims_in(state, worker)
+
+    def stalled(self) -> list[Claim]:
+        """Look through all hands."""
+        with self._log.read() as (state, now):
+            return [claim_of(job) for job in state.shelves.running() if job.lease < now]
+
+    def release_held(self, types: Collection[str]) -> int:
+        """Put a slice of the held jobs of these types back into their lines."""
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            known = sorted(set(state.shelves.held).intersection(types))
+            return ["release", known, RELEASE_SLICE] if known else Known(0)
+
+        with self._log.change(write) as (answer, _):
+            return int(answer)
+
+    def maintain(self) -> None:
+        """Write a snapshot when the log has become long."""
+        self._log.maintain()
+
+    def watcher(self) -> Watcher:
+        """Look for the next entry now and then."""
+        return NextEntry(self._log)
+
+    def pending(self, queues: Sequence[str], types: Collection[str]) -> bool:
+        """Look at the head of each line, and at the first scheduled job of any."""
+        with self._log.read() as (state, now):
+            due = state.shelves.next_due()
+            return (due is not None and due <= now) or any(has_one(state, queue, types) for queue in queues)
+
+    def next_due(self) -> int | None:
+        """Look at the first scheduled job."""
+        with self._log.read() as (state, now):
+            due = state.shelves.next_due()
+        return None if due is None else max(0, due - now)
+
+    # The operator's side
+
+    def cancel(self, job_id: str, reason: str) -> Status | None:
+        """Cancel a waiting job; leave word with a running one."""
+        return self._change_one(job_id, (PENDING, SCHEDULED, RUNNING), ["cancel", job_id, reason])
+
+    def retry(self, job_id: str) -> Status | None:
+        """Make the job pending; its history stays."""
+        return self._change_one(job_id, (FAILED, CANCELLED, SCHEDULED), ["retry", job_id])
+
+    def delete(self, job_id: str) -> Status | None:
+        """Delete the job with its log and tags."""
+        return self._change_one(job_id, (PENDING, SCHEDULED, COMPLETED, FAILED, CANCELLED), ["delete", job_id])
+
+    def _change_one(self, job_id: str, numbers: Collection[int], entry: list[Any]) -> Status | None:
+        def write(state: State, _now: int) -> list[Any] | Known:
+            job = state.shelves.jobs.get(job_id)
+            if job is None or job.status not in numbers:
+                return Known(None if job is None else job.status)
+            return entry
+
+        with self._log.change(write, entry) as (answer, _):
+            return None if answer is None else STATUSES[answer]
+
+    def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
+        """Delete one slice with one entry."""
+        numbers = sorted({NUMBERS[status] for status in statuses if status is not Status.RUNNING})
+
+        def write(state: State, now: int) -> list[Any] | Known:
+            until = now - older if older else FOREVER
+            if not moves.old_ones(state, numbers, until, queue, 1):
+                return Known(0)
+            return ["purge", numbers, until, queue, limit]
+
+        with self._log.change(write) as (answer, _):
+            return int(answer)
+
+    # The scheduler's side
+
+    def put_schedule(
+        self, schedule: Schedule, jobs: Sequence[NewJob] = (), occurrences: Sequence[Occurrence] = ()
+    ) -> int:
+        """Compare, set and push with one entry."""
+        said = [
+            *(schedule.name, schedule.queue, schedule.about, schedule.revision),
+            [push_words(job) for job in jobs],
+            [[one.due, one.outcome, one.job] for one in occurrences],
+        ]
+        with self._log.change(lambda *_: ["schedule", *said], said) as (answer, _):
+            return int(answer)
+
+    def delete_schedule(self, schedule: Schedule) -> bool:
+        """Compare and delete with one entry."""
+        said = [schedule.name, schedule.queue, schedule.revision]
+        with self._log.change(lambda *_: ["unschedule", *said], said) as (answer, _):
+            return bool(answer)
+
+    def schedules(self) -> list[Schedule]:
+        """Read all schedules."""
+        with self._log.read() as (state, _):
+            found = sorted(state.schedules.items())
+        return [Schedule(name, queue, about, revision) for name, (queue, about, revision, _) in found]
+
+    def schedules_changed(self) -> int:
+        """Read the number of changes."""
+        with self._log.read() as (state, _):
+            return state.changes
+
+    def occurrences(self, schedule: Schedule, limit: int = 100) -> list[Occurrence]:
+        """Read the end of the schedule's history."""
+        with self._log.read() as (state, _):
+            stored = state.schedules.get(schedule.name)
+            return [Occurrence(*one) for one in stored[3][: -limit - 1 : -1]] if stored else []
+
+    # Reading
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """Read one job."""
+        with self._log.read() as (state, _):
+            job = state.shelves.jobs.get(job_id)
+            return record_of(job) if job is not None else None
+
+    def page(self, query: Query) -> Page:
+        """Read one page along the sorted lists."""
+        with self._log.read() as (state, _):
+            return listing.page(state.shelves, query)
+
+    def counts(self) -> Counts:
+        """Read how long the lists are."""
+        with self._log.read() as (state, _):
+            lists = state.shelves.lists.items()
+            return Counts({(queue, type_, STATUSES[number].value): len(line) for (queue, type_, number), line in lists})
+
+    def queues(self) -> list[str]:
+        """Read which queues have pending or scheduled jobs."""
+        with self._log.read() as (state, _):
+            return sorted({queue for queue, _, number in state.shelves.lists if number in (PENDING, SCHEDULED)})
+
+    def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
+        """Read the end of the job's log."""
+        with self._log.read() as (state, _):
+            job = state.shelves.jobs.get(job_id)
+            return [log_line(*line) for line in job.logs[-limit:]] if job is not None and limit else []
+
+    def workers(self) -> list[WorkerRecord]:
+        """Read the workers and what their children hold."""
+        with self._log.read() as (state, _):
+            return [worker_record(state, name, worker) for name, worker in sorted(state.workers.items())]
+
+
+class NextEntry(Watcher):
+    """Looks whether somebody has added to the log."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._seen = -1
+        self.interval = log.port.interval
+
+    def changed(self) -> bool:
+        """Whether another process has stored anything since the last call."""
+        before, self._seen = self._seen, self._log.foreign_entries()
+        return before != self._seen
+
+
+def load(n: int) -> Finding:
+    """Say whether so many jobs are too many."""
+    holds = f"Every process that uses this storage has all jobs in its memory; it is made for up to {PROMISED:,}"
+    if n <= PROMISED:
+        fix = "For more jobs and more speed, use flask_queues.SQLiteCache, the default, or Redis."
+        return Finding(Severity.NOTE, "storage-load", f"{holds}.", fix)
+    fix = "Use flask_queues.SQLiteCache, the default, or Redis; or keep ended jobs for a shorter time."
+    return Finding(Severity.DELAYS, "storage-load", f"{holds}, and there are {n:,}.", fix)
+
+
+def push_words(job: NewJob) -> list[Any]:
+    """What an entry says of a new job: what is as always at the end is left out."""
+    return shortened(job, NewJob._field_defaults)
+
+
+def settle_words(one: Settlement) -> list[Any]:
+    """What an entry says of a settlement, likewise."""
+    said = one._replace(
+        status=NUMBERS[one.status],  # type: ignore[arg-type]
+        outcome=one.outcome.value if one.outcome is not None else None,  # type: ignore[arg-type]
+        logs=[line_words(line) for line in one.logs],  # type: ignore[misc]
+        follows=[push_words(job) for job in one.follows],  # type: ignore[misc]
+    )
+    return shortened(said, Settlement._field_defaults)
+
+
+def shortened(said: Any, usual: dict[str, Any]) -> list[Any]:
+    """Leave out what is at the end of a tuple and as always."""
+    words = list(said)
+    for name in reversed(said._fields):
+        if name not in usual or words[-1] not in (usual[name], []):
+            break
+        words.pop()
+    return words
+
+
+def wanted_words(state: State, wanted: Wanted) -> list[Any]:
+    """What an entry says of which jobs a worker would take."""
+    return [
+        list(wanted.queues),
+        state.name_kinds(wanted.types),
+        wanted.lease,
+        wanted.limit,
+        state.name_kinds(wanted.short),
+        wanted.behind,
+    ]
+
+
+def line_words(line: LogLine) -> list[Any]:
+    """What an entry says of a line that a job logged."""
+    context = json.dumps(line.context, ensure_ascii=False, separators=(",", ":")) if line.context else None
+    return [to_milliseconds(line.time), line.level, line.message, context, line.run]
+
+
+def about_words(worker: WorkerRecord) -> dict[str, Any]:
+    """What does not change of a worker."""
+    return {
+        "host": worker.host,
+        "pid": worker.pid,
+        "started": to_milliseconds(worker.started),
+        "queues": list(worker.queues),
+        "version": worker.version,
+        "types": list(worker.types),
+    }
+
+
+def worker_record(state: State, name: str, worker: Worker) -> WorkerRecord:
+    """Read a worker, with the jobs that its children hold."""
+    about = worker.about
+    return WorkerRecord(
+        name=name,
+        host=about["host"],
+        pid=about["pid"],
+        started=to_datetime(about["started"]),
+        heartbeat=to_datetime(worker.heartbeat),
+        queues=tuple(about["queues"]),
+        version=about["version"],
+        types=tuple(about["types"]),
+        children=tuple(
+            ChildRecord(
+                name=child, pid=pid, memory=memory, jobs=tuple(job.id for _, job in state.shelves.hands.get(child, ()))
+            )
+            for child, pid, memory in worker.children
+        ),
+    )
+
+
+def claims_in(state: State, worker: str) -> list[Claim]:
+    """The claims in one child's hands."""
+    return [claim_of(job) for _, job in state.shelves.hands.get(worker, ())]
+
+
+def still_held(state: State, job_id: str, token: int) -> Claim | None:
+    """The claim of an answer, unless it is over already."""
+    job = moves.in_hand(state, job_id, token)
+    return claim_of(job) if job is not None else None
+
+
+def claimable(state: State, wanted: Wanted, now: int) -> bool:
+    """Whether a step that settles nothing would do anything."""
+    due = (state.shelves.waiting.get(queue) for queue in wanted.queues)
+    if any(line and line[0][0] <= now for line in due):
+        return True
+    sets = frozenset(wanted.types), frozenset(wanted.short)
+    want = moves.Wanted(list(wanted.queues), sets[0], wanted.lease, wanted.limit, sets[1], wanted.behind)
+    choice = moves.choose(state, want, now)
+    return bool(choice.jobs or choice.foreign)
+
+
+def has_one(state: State, queue: str, types: Collection[str]) -> bool:
+    """Whether the head of a line holds a job of these types."""
+    line = state.shelves.lines.get(queue, [])
+    return any(place[-1].type in types for place in line[: moves.LOOK_PAST])

@@ -1,0 +1,103 @@
+"""Where the jobs stand: every order in which they are looked for, kept sorted.
+
+A sorted list is a plain one: for the ten thousand jobs that this engine is made for, inserting and
+deleting move no more memory than a few microseconds' worth.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from typing import Any
+
+from .job import PENDING, RUNNING, SCHEDULED, Job
+
+#: A sorted list of positions, each with its job last; what comes before the job differs between any two.
+Line = list[tuple[Any, ...]]
+
+
+class Shelves:
+    """All jobs, by id and in their orders. Take a job off before it changes, and put it back after."""
+
+    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+        self.jobs: dict[str, Job] = {}
+        #: By queue, type and status: since when it is there, the last on top.
+        self.lists: dict[tuple[str, str, int], Line] = {}
+        #: By queue: what may be claimed, the next one first.
+        self.lines: dict[str, Line] = {}
+        #: By queue: what waits for its time.
+        self.waiting: dict[str, Line] = {}
+        #: By child: what it holds.
+        self.hands: dict[str, Line] = {}
+        #: By type: what no worker knew.
+        self.held: dict[str, Line] = {}
+        self.tags: dict[str, Line] = {}
+        for job in jobs:
+            self.add(job)
+
+    def add(self, job: Job) -> None:
+        """Put a new job in."""
+        self.jobs[job.id] = job
+        for tag in set(job.tags):
+            put(self.tags, tag, (job.seq, job))
+        self.put(job)
+
+    def remove(self, job: Job) -> None:
+        """Take a job out for good."""
+        self.take(job)
+        for tag in set(job.tags):
+            take(self.tags, tag, (job.seq,))
+        del self.jobs[job.id]
+
+    def put(self, job: Job) -> None:
+        """Put a job where its status says."""
+        put(self.lists, (job.queue, job.type, job.status), (job.stamp, job.seq, job))
+        if job.held is not None:
+            put(self.held, job.held, (job.seq, job))
+        elif job.status == PENDING:
+            put(self.lines, job.queue, (-job.priority, job.due, job.seq, job))
+        if job.status == RUNNING:
+            put(self.hands, str(job.worker), (job.seq, job))
+        elif job.status == SCHEDULED:
+            put(self.waiting, job.queue, (job.stamp, job.seq, job))
+
+    def take(self, job: Job) -> None:
+        """Take a job from where it stands."""
+        take(self.lists, (job.queue, job.type, job.status), (job.stamp, job.seq))
+        if job.held is not None:
+            take(self.held, job.held, (job.seq,))
+        elif job.status == PENDING:
+            take(self.lines, job.queue, (-job.priority, job.due, job.seq))
+        if job.status == RUNNING:
+            take(self.hands, str(job.worker), (job.seq,))
+        elif job.status == SCHEDULED:
+            take(self.waiting, job.queue, (job.stamp, job.seq))
+
+    def running(self) -> list[Job]:
+        """The jobs in anybody's hands."""
+        return [place[-1] for line in self.hands.values() for place in line]
+
+    def next_due(self) -> int | None:
+        """When the next scheduled job is due."""
+        return min((line[0][0] for line in self.waiting.values()), default=None)
+
+
+def put(lines: dict[Any, Line], key: Any, place: tuple[Any, ...]) -> None:
+    """Insert a place into a line, which begins with its first."""
+    line = lines.get(key)
+    if line is None:
+        lines[key] = [place]
+    elif line[-1] < place:
+        line.append(place)
+    else:
+        insort(line, place)
+
+
+def take(lines: dict[Any, Line], key: Any, place: tuple[Any, ...]) -> None:
+    """Delete a place, which must be there; a line ends with its last."""
+    line = lines[key]
+    n = bisect_left(line, place)
+    assert line[n][:-1] == place
+    del line[n]
+    if not line:
+        del lines[key]

@@ -1,0 +1,55 @@
+-- Cancel or retry a job.
+-- KEYS: what it may touch, where the server must know that beforehand.
+-- ARGV: root; partition; id; `cancel` or `retry`; reason; nonce, and those of tries before whose answers were lost.
+-- Returns the status it had, or nothing.
+
+local p, id, what, reason, nonce, unsure = arg(), arg(), arg(), arg(), arg(), arg()
+local key = p .. 'j:' .. id
+
+local function done_before()
+    local record = unsure ~= '' and call('GET', key)
+    if not record then
+        return nil
+    end
+    local status, with = string.match(record, '\n[CY]\t%d+\t(%d)\t([^\t\n]*)[^\n]*$')
+    return with and string.find(unsure, with, 1, true) and status
+end
+
+local function cancel(stem, status, list)
+    if status == RUNNING then
+        local fields = {read_claim(call('HGET', p .. 'run', id))}
+        fields[9] = reason
+        call('HSET', p .. 'run', id, table.concat(fields, '\t'))
+    elseif status == PENDING or status == SCHEDULED then
+        take_out(p, list, stem .. '\t' .. id)
+        call('ZADD', p .. 'cancelled', now, stem .. '\t' .. id)
+        call('APPEND', key, table.concat({'\nC', digits(now), status, nonce, reason}, '\t'))
+        count(p, stem, status, CANCELLED)
+    end
+end
+
+local function retry(stem, status, list)
+    if status == SCHEDULED or status == FAILED or status == CANCELLED then
+        take_out(p, list, stem .. '\t' .. id)
+        line_up(p, stem, id, now)
+        call('APPEND', key, table.concat({'\nY', digits(now), status, nonce}, '\t'))
+        count(p, stem, status, PENDING)
+        wake()
+    end
+end
+
+local stem = read_place(p, id)
+if not stem then
+    return false
+end
+local before = done_before()
+if before then
+    return before
+end
+local status, list = where(p, stem, id)
+if what == 'cancel' then
+    cancel(stem, status, list)
+else
+    retry(stem, status, list)
+end
+return finish(status)

@@ -1,0 +1,213 @@
+"""How a server is spoken to: connections made from the backend's settings, with a policy of our own.
+
+redis-py repeats a command ten times or never, depending on how the cache was configured, and a step
+that is repeated blindly would claim twice. So its clients are only asked how to connect; what is sent,
+how long an answer may take and what happens to a broken connection is decided here.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import RedisError, ResponseError
+
+#: Seconds that a connection may take to be made.
+CONNECT_TIMEOUT = 3.0
+#: Seconds that an answer may take: a server that hangs longer is given up.
+ANSWER_TIMEOUT = 5.0
+#: Seconds after which an idle connection is looked at before it is used: the server may have closed it.
+IDLE = 0.5
+#: Idle connections kept to one server.
+KEPT = 32
+#: What of the backend's settings says how to connect, as opposed to how to behave.
+SETTINGS = ("host", "port", "path", "db", "username", "password", "credential_provider", "client_name")
+#: Seconds: a peer that vanished is noticed by the kernel, also where nobody waits for an answer.
+KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+
+Address = tuple[Any, ...]
+_nodes: weakref.WeakSet[Node] = weakref.WeakSet()
+
+
+class Settings:
+    """How to connect to servers of one kind: everything but the address."""
+
+    def __init__(self, kind: type[Any], given: dict[str, Any]) -> None:
+        self.kind = kind
+        self.given = {name: value for name, value in given.items() if name in SETTINGS or name.startswith("ssl_")}
+
+    @classmethod
+    def of(cls, pool: Any) -> Settings:
+        """Read them from a client's connection pool."""
+        kind = pool.connection_class
+        if issubclass(kind, UnixDomainSocketConnection):
+            return cls(UnixDomainSocketConnection, pool.connection_kwargs)
+        return cls(SSLConnection if issubclass(kind, SSLConnection) else Connection, pool.connection_kwargs)
+
+    @property
+    def address(self) -> Address:
+        """Where these settings lead."""
+        if "path" in self.given:
+            return (self.given["path"],)
+        return (self.given.get("host", "localhost"), int(self.given.get("port", 6379)))
+
+    @property
+    def database(self) -> int:
+        """The number of the database."""
+        return int(self.given.get("db") or 0)
+
+    def connect(self, address: Address, *, answer_timeout: float | None = ANSWER_TIMEOUT) -> Any:
+        """Open a connection: authenticated, on the right database, without any retry."""
+        given = dict(self.given)
+        if self.kind is not UnixDomainSocketConnection:
+            given |= {
+                "host": address[0],
+                "port": address[1],
+                "socket_keepalive": True,
+                "socket_keepalive_options": {
+                    getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)
+                },
+                "socket_connect_timeout": CONNECT_TIMEOUT,
+            }
+        connection = self.kind(**given, socket_timeout=answer_timeout, protocol=2, decode_responses=False)
+        connection.connect()
+        return connection
+
+
+class Node:
+    """One server, and the idle connections to it. No connection crosses a fork."""
+
+    def __init__(self, settings: Settings, address: Address) -> None:
+        self.settings = settings
+        self.address = address
+        self._idle: list[tuple[Any, float]] = []
+        self._pid = os.getpid()
+        _nodes.add(self)
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in self.address)
+
+    def take(self) -> Any:
+        """Take a connection out; `give` it back after use, or `drop` it."""
+        while self._idle:
+            try:
+                connection, since = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if time.monotonic() - since < IDLE or is_quiet(connection):
+                return connection
+            self.drop(connection)
+        return self.settings.connect(self.address)
+
+    def give(self, connection: Any) -> None:
+        """Keep a connection for the next use."""
+        if len(self._idle) < KEPT:
+            self._idle.append((connection, time.monotonic()))
+        else:
+            self.drop(connection)
+
+    @staticmethod
+    def drop(connection: Any) -> None:
+        """Close a connection that is broken, or whose answer nobody waits for."""
+        try:
+            connection.disconnect()
+        except (RedisError, OSError):
+            pass
+
+    def exchange(self, commands: Sequence[bytes]) -> list[Any]:
+        """Send packed commands and read their answers; an error that the server answers is returned, not raised."""
+        connection = self.send(commands)
+        return self.receive(connection, len(commands))
+
+    def send(self, commands: Sequence[bytes]) -> Any:
+        """Send packed commands; `receive` reads the answers."""
+        connection = self.take()
+        try:
+            connection.send_packed_command(commands)
+        except BaseException:
+            self.drop(connection)
+            raise
+        return connection
+
+    def receive(self, connection: Any, number: int) -> list[Any]:
+        """Read so many answers, and keep the connection."""
+        answers = []
+        try:
+            for _ in range(number):
+                try:
+                    answers.append(connection.read_response())
+                except ResponseError as error:
+                    answers.append(error)
+        except BaseException:
+            self.drop(connection)
+            raise
+        self.give(connection)
+        return answers
+
+    def close(self) -> None:
+        """Close what is idle."""
+        while self._idle:
+            self.drop(self._idle.pop()[0])
+
+    def forget(self) -> None:
+        """In a child after a fork: let go of the parent's connections without a word to the server."""
+        idle, self._idle = self._idle, []
+        for connection, _ in idle:
+            self.drop(connection)
+
+
+def is_quiet(connection: Any) -> bool:
+    """Whether an idle connection is still open, and nothing unasked came over it."""
+    try:
+        return not connection.can_read(timeout=0)
+    except (RedisError, OSError):
+        return False
+
+
+class Packed(bytes):
+    """Arguments that are packed already."""
+
+    number: int
+
+    @classmethod
+    def of(cls, arguments: Iterable[Any]) -> Packed:
+        """Pack arguments that many commands have in common."""
+        data, number = pack_arguments(arguments)
+        packed = cls(data)
+        packed.number = number
+        return packed
+
+
+def pack(parts: Iterable[Any]) -> bytes:
+    """Write a command as it goes over the wire."""
+    packed, number = pack_arguments(parts)
+    return b"*%d\r\n%b" % (number, packed)
+
+
+def pack_arguments(parts: Iterable[Any]) -> tuple[bytes, int]:
+    """Write a part of a command, and count its arguments."""
+    chunks: list[bytes] = []
+    number = 0
+    for part in parts:
+        if type(part) is Packed:
+            chunks.append(part)
+            number += part.number
+            continue
+        data = part if type(part) is bytes else str(part).encode()
+        chunks.append(b"$%d\r\n%b\r\n" % (len(data), data))
+        number += 1
+    return b"".join(chunks), number
+
+
+def _after_fork() -> None:
+    for node in list(_nodes):
+        node.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

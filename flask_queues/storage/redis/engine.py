@@ -1,0 +1,355 @@
+"""The Redis engine: every transition is one script within the partition of a queue."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ...record import Counts, JobRecord, LogLine, Page, Progress, Status, WorkerRecord
+from ..base import (
+    Claim,
+    Finding,
+    Heartbeat,
+    NewJob,
+    Occurrence,
+    PendingStep,
+    Query,
+    Schedule,
+    Settlement,
+    Step,
+    Storage,
+    Wanted,
+    Watcher,
+)
+from . import listing
+from .calls import Calls, Command
+from .examination import examine
+from .jobs import Jobs
+from .keys import Keys, of_job, structures
+from .names import QueueNames
+from .outbox import Outbox
+from .pushing import Pushes
+from .records import STATUSES, claim_of, dump, log_text, quoted, read_in_hand
+from .roster import Roster, time_of, worker_record
+from .schedules import Schedules
+from .scripts import BEAT, CLAIM, CLAIMS, LOOK, NOTE, RELEASE, Script
+from .servers import servers_of
+from .steps import Steps, in_lines
+from .watcher import Channel
+
+
+class RedisStorage(Storage):
+    """Keeps the jobs in Redis, for any number of processes on any number of machines.
+
+    On one server, and with Sentinel, a step reaches every queue. On a cluster it reaches one; what a
+    job's end causes in another is noted beside the job in the same step and made moments later, once.
+    """
+
+    def __init__(self, backend: Any, *, owner: str = "", wait: int = 0) -> None:
+        self._servers = servers_of(backend)
+        self._keys = Keys(backend._get_prefix() or "")
+        self._wait = wait
+        self._calls = Calls(self._servers)
+        self._names = QueueNames(self._calls, self._keys)
+        self._roster = Roster(self._calls, self._keys, owner)
+        self._outbox = Outbox(self._calls, self._keys, self._names)
+        self._pushes = Pushes(self._calls, self._keys, self._names, wait)
+        self._steps = Steps(self._calls, self._keys, self._names, self._roster, self._outbox)
+        self._jobs = Jobs(self._calls, self._keys, self._names)
+        self._schedules = Schedules(self._calls, self._keys, self._names)
+        self._inside = threading.local()
+        #: The process in which it was made sure that the keys are ours.
+        self._greeted_in = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether this thread waits for an answer."""
+        return getattr(self._inside, "depth", 0) > 0
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        self._inside.depth = getattr(self._inside, "depth", 0) + 1
+        try:
+            if self._greeted_in != os.getpid():
+                self._roster.greet()
+                self._greeted_in = os.getpid()
+            yield
+        finally:
+            self._inside.depth -= 1
+
+    def describe(self) -> str:
+        """The server's address, or what leads to it."""
+        return f"{self._servers.describe()}, prefix {self._keys.prefix}"
+
+    def close(self) -> None:
+        """Close what is idle; the next call connects again."""
+        self._servers.close()
+
+    def now(self) -> int:
+        """The server's time; on a cluster, that of the node which knows the queues."""
+        with self._call():
+            return time_of(self._calls, self._keys.root)
+
+    def examine(self) -> list[Finding]:
+        """Ask the servers what they may lose."""
+        with self._call():
+            return examine(self._calls, self._keys, self._wait)
+
+    # The pusher's side
+
+    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+        """Store the jobs; on a cluster, all or none of each queue."""
+        if not jobs:
+            return []
+        with self._call():
+            return self._pushes.push(jobs)
+
+    # The worker's side
+
+    def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
+        """Settle and claim in one script."""
+        with self._call():
+            return self._steps.begin(worker, settled, wanted).answer()
+
+    def begin_step(self, worker: str, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:
+        """Send the script; the server works on it while a job runs here."""
+        with self._call():
+            return Answering(self, self._steps.begin(worker, settled, wanted).send())
+
+    def claim(self, worker: str, job_id: str, lease: int) -> Claim | None:
+        """Claim one job whatever its place in the line."""
+        with self._call():
+            queue = self._jobs.queue_of(job_id)
+            if queue is None:
+                return None
+            nonce = secrets.token_hex(6)
+
+            def build(unsure: bool) -> Command:
+                arguments = [job_id, lease, quoted(worker), nonce, nonce if unsure else ""]
+                return self._on(queue, CLAIM, arguments, job_id, timed=True)
+
+            answer = self._calls.run(build)
+            if not answer:
+                return None
+            claim = claim_of(queue, job_id, answer[0].decode(), answer[1].decode())
+            self._steps.remember([claim])
+            return claim
+
+    def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
+        """Keep progress and log lines while the claim is in force."""
+        with self._call():
+            queue = self._steps.queue_of(job_id, token)
+            if queue is None:
+                return False
+            told = dump(progress) if progress is not None else ""
+            arguments = [job_id, token, told, len(logs), *map(log_text, logs)]
+            return bool(self._calls.ask(self._on(queue, NOTE, arguments, job_id)) == 1)
+
+    # The keeper's side
+
+    def heartbeat(self, worker: WorkerRecord, lease: int) -> Heartbeat:
+        """Extend the claims of the worker's children; make sure again that the keys are ours."""
+        names = [child.name for child in worker.children]
+        with self._call():
+            self._roster.greet(worker)
+            jobs: dict[str, list[str]] = {name: [] for name in names}
+            to_cancel: list[Claim] = []
+            for queue, rows in self._everywhere(BEAT, [lease, len(names), *map(quoted, names)]):
+                for job_id, claim, *record in rows:
+                    jobs[read_in_hand(claim.decode()).worker].append(job_id.decode())
+                    if record:
+                        to_cancel.append(claim_of(queue, job_id.decode(), claim.decode(), record[0].decode()))
+            self._steps.remember(to_cancel)
+            return Heartbeat(to_cancel, jobs)
+
+    def forget_worker(self, name: str) -> None:
+        """Delete what the worker said of itself."""
+        with self._call():
+            self._roster.forget(name)
+
+    def claims_of(self, worker: str) -> list[Claim]:
+        """Look through the running jobs of every queue, which are few."""
+        with self._call():
+            return self._claims(quoted(worker))
+
+    def stalled(self) -> list[Claim]:
+        """Look through the running jobs of every queue."""
+        with self._call():
+            return self._claims("")
+
+    def _claims(self, worker: str) -> list[Claim]:
+        claims = [
+            claim_of(queue, job_id.decode(), claim.decode(), record.decode())
+            for queue, rows in self._everywhere(CLAIMS, [worker])
+            for job_id, claim, record in rows
+        ]
+        self._steps.remember(claims)
+        return claims
+
+    def release_held(self, types: Collection[str]) -> int:
+        """Put a slice of the held jobs of these types back into their lines."""
+        with self._call():
+            keys = {queue: self._keys.partition(queue) + "held" for queue in self._names.all()}
+            sizes = self._calls.ask_all([Command(key, None, ["EXISTS", key]) for key in keys.values()])
+            holding = [queue for queue, size in zip(keys, sizes, strict=True) if size]
+            commands = [self._on(queue, RELEASE, [in_lines(types)]) for queue in holding]
+            return sum(self._calls.ask_all(commands))
+
+    def maintain(self) -> None:
+        """On a cluster, deliver what whoever settled has left in an outbox."""
+        if self._servers.near:
+            return
+        with self._call():
+            self._outbox.deliver_overdue(self.now())
+
+    def watcher(self) -> Watcher:
+        """Listen to the channel on which the scripts publish."""
+        return Channel(lambda: self._servers.node(self._keys.root), self._keys.root + "wake")
+
+    def pending(self, queues: Sequence[str], types: Collection[str]) -> bool:
+        """Look at the head of each line and of each list of scheduled jobs."""
+        with self._call():
+            return bool(self._steps.filled(queues, types))
+
+    def next_due(self) -> int | None:
+        """Look at the first scheduled job of each queue."""
+        with self._call():
+            left = [answer[1] for _, answer in self._everywhere(LOOK, [""])]
+            return min((one for one in left if one >= 0), default=None)
+
+    # The operator's side
+
+    def cancel(self, job_id: str, reason: str) -> Status | None:
+        """Cancel a waiting job; leave word with a running one."""
+        with self._call():
+            return self._jobs.change(job_id, "cancel", reason)
+
+    def retry(self, job_id: str) -> Status | None:
+        """Make the job pending; its history stays."""
+        with self._call():
+            return self._jobs.change(job_id, "retry")
+
+    def delete(self, job_id: str) -> Status | None:
+        """Delete the job with its log and tags."""
+        with self._call():
+            return self._jobs.delete(job_id)
+
+    def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
+        """Find a slice and delete it, one queue after another."""
+        with self._call():
+            return self._jobs.purge(statuses, older, queue, limit)
+
+    # The scheduler's side
+
+    def put_schedule(
+        self, schedule: Schedule, jobs: Sequence[NewJob] = (), occurrences: Sequence[Occurrence] = ()
+    ) -> int:
+        """Compare, set and push in one script."""
+        with self._call():
+            return self._schedules.put(schedule, jobs, occurrences)
+
+    def delete_schedule(self, schedule: Schedule) -> bool:
+        """Compare and delete in one script."""
+        with self._call():
+            return self._schedules.delete(schedule)
+
+    def schedules(self) -> list[Schedule]:
+        """Read the schedules of every queue."""
+        with self._call():
+            return self._schedules.all()
+
+    def schedules_changed(self) -> int:
+        """Add up the last revisions of all queues: each only rises."""
+        with self._call():
+            return self._schedules.changes()
+
+    def occurrences(self, schedule: Schedule, limit: int = 100) -> list[Occurrence]:
+        """Read the end of the schedule's history."""
+        with self._call():
+            return self._schedules.history(schedule, limit)
+
+    # Reading
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """Read one job."""
+        with self._call():
+            return self._jobs.get(job_id)
+
+    def page(self, query: Query) -> Page:
+        """Merge what each queue has for the page."""
+        with self._call():
+            return listing.page(self._calls, self._keys, self._names, query)
+
+    def counts(self) -> Counts:
+        """Read the kept counts of each queue."""
+        cells: dict[tuple[str, str, str], int] = {}
+        with self._call():
+            for queue, rows in self._read_everywhere("HGETALL", "counts"):
+                for field, number in zip(rows[::2], rows[1::2], strict=True):
+                    kind, _, digit = field.decode().rpartition("\t")
+                    if int(number):
+                        cells[queue, kind, STATUSES[digit].value] = int(number)
+        return Counts(cells)
+
+    def queues(self) -> list[str]:
+        """Read which queues have pending or scheduled jobs from the kept counts."""
+        waiting = {Status.PENDING.value, Status.SCHEDULED.value}
+        return sorted({queue for queue, _, status in self.counts().cells if status in waiting})
+
+    def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
+        """Read the end of the job's log."""
+        with self._call():
+            return self._jobs.logs(job_id, limit)
+
+    def workers(self) -> list[WorkerRecord]:
+        """Read the workers, with the running jobs of every queue."""
+        with self._call():
+            jobs: dict[str, list[str]] = {}
+            for _, rows in self._read_everywhere("HGETALL", "run"):
+                for job_id, claim in zip(rows[::2], rows[1::2], strict=True):
+                    jobs.setdefault(read_in_hand(claim.decode()).worker, []).append(job_id.decode())
+            return [
+                worker_record(name, heartbeat, about, lambda child: tuple(jobs.get(child, ())))
+                for name, (heartbeat, about) in self._roster.all().items()
+            ]
+
+    # Commands
+
+    def _on(self, queue: str, script: Script, arguments: Sequence[Any], *job_ids: str, timed: bool = False) -> Command:
+        """A script on one queue; one that is timed refuses to run when nobody waits for it any more."""
+        partition = self._keys.partition(queue)
+        keys = structures(partition)
+        for job_id in job_ids:
+            keys += of_job(partition, job_id)
+        deadline = [self._calls.clock.deadline()] if timed else []
+        return Command(partition, script, [self._keys.root, *deadline, partition, *arguments], keys)
+
+    def _everywhere(self, script: Script, arguments: Sequence[Any]) -> list[tuple[str, Any]]:
+        """Run a script on every queue; returns what each answered."""
+        queues = self._names.all()
+        answers = self._calls.ask_all([self._on(queue, script, arguments) for queue in queues])
+        return list(zip(queues, answers, strict=True))
+
+    def _read_everywhere(self, command: str, structure: str) -> list[tuple[str, Any]]:
+        """Read one structure of every queue."""
+        queues = self._names.all()
+        keys = [self._keys.partition(queue) + structure for queue in queues]
+        answers = self._calls.ask_all([Command(key, None, [command, key]) for key in keys])
+        return list(zip(queues, answers, strict=True))
+
+
+class Answering(PendingStep):
+    """A step on its way, during whose answer the thread is busy."""
+
+    def __init__(self, storage: RedisStorage, pending: PendingStep) -> None:
+        self._storage = storage
+        self._pending = pending
+
+    def answer(self) -> Step:
+        """Wait for the answer."""
+        with self._storage._call():
+            return self._pending.answer()

@@ -1,0 +1,122 @@
+"""What is done to single jobs, and read of them, wherever they are."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from ...record import JobRecord, LogLine, Status
+from .calls import Calls, Command
+from .keys import Keys, of_job, structures
+from .names import QueueNames
+from .records import DIGITS, STATUSES, log_line, quoted, record_of
+from .scripts import CHANGE, DELETE, OLD, READ
+
+
+class Jobs:
+    """Finds, changes and deletes jobs by their ids."""
+
+    def __init__(self, calls: Calls, keys: Keys, names: QueueNames) -> None:
+        self._calls = calls
+        self._keys = keys
+        self._names = names
+
+    def find(self, job_id: str) -> tuple[str, Sequence[bytes]] | None:
+        """The queue of a job, and what is stored of it."""
+        for queues in self._holding(job_id):
+            commands = [self._command(queue, READ, [1, job_id], [job_id]) for queue in queues]
+            for queue, (row,) in zip(queues, self._calls.ask_all(commands), strict=True):
+                if row:
+                    return queue, row
+        return None
+
+    def _holding(self, job_id: str) -> list[list[str]]:
+        """Queues to look in: those known here, then, if the job is in none, all."""
+        known = self._names.holding(job_id)
+        return [known, [queue for queue in self._names.holding_anew(job_id) if queue not in known]]
+
+    def queue_of(self, job_id: str) -> str | None:
+        """The queue that holds a job."""
+        found = self.find(job_id)
+        return found[0] if found is not None else None
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """The job as people see it."""
+        found = self.find(job_id)
+        if found is None:
+            return None
+        queue, row = found
+        status, held, claim, text = (part.decode() for part in row)
+        return record_of(queue, job_id, status, held, claim, text)
+
+    def logs(self, job_id: str, limit: int) -> list[LogLine]:
+        """The end of the job's log."""
+        queue = self.queue_of(job_id)
+        if queue is None:
+            return []
+        key = f"{self._keys.partition(queue)}l:{job_id}"
+        return [log_line(line.decode()) for line in self._calls.ask(Command(key, None, ["LRANGE", key, -limit, -1]))]
+
+    def change(self, job_id: str, what: str, reason: str = "") -> Status | None:
+        """Cancel or retry a job; returns the status it had."""
+        queue = self.queue_of(job_id)
+        if queue is None:
+            return None
+        nonce = secrets.token_hex(4)
+        home = queue
+
+        def build(unsure: bool) -> Command:
+            arguments = [job_id, what, quoted(reason), nonce, nonce if unsure else ""]
+            return self._command(home, CHANGE, arguments, [job_id])
+
+        answer = self._calls.run(build)
+        return STATUSES[answer.decode()] if answer else None
+
+    def delete(self, job_id: str) -> Status | None:
+        """Delete a job unless it runs; returns the status it had."""
+        found = self.find(job_id)
+        if found is None:
+            return None
+        queue, row = found
+        head = b"\n".join(row[3].split(b"\n", 2)[:2]).decode()
+        (answer,) = self._delete(queue, [("", job_id, head)])
+        return STATUSES[(answer or row[0]).decode()]
+
+    def purge(self, statuses: Sequence[Status], older: int, queue: str | None, limit: int) -> int:
+        """Delete up to `limit` jobs that have been in these statuses for so long."""
+        wanted = "".join(DIGITS[status] for status in dict.fromkeys(statuses) if status is not Status.RUNNING)
+        if not wanted:
+            return 0
+        deleted = 0
+        for name in [name for name in self._names.all() if queue in (None, name)]:
+            if deleted == limit:
+                break
+            rows = self._calls.ask(self._command(name, OLD, [wanted, older, limit - deleted], []))
+            old = [(status.decode(), job_id.decode(), head.decode()) for status, job_id, head in rows]
+            answers = self._delete(name, old) if old else []
+            deleted += sum(answer.decode() == one[0] for answer, one in zip(answers, old, strict=True))
+        return deleted
+
+    def _delete(self, queue: str, jobs: Sequence[tuple[str, str, str]]) -> list[bytes]:
+        """Delete jobs given as the status that each must have, its id and the head of its record."""
+        arguments: list[Any] = [len(jobs)]
+        keys: list[str] = []
+        partition = self._keys.partition(queue)
+        for status, job_id, head in jobs:
+            place, _, said = head.partition("\n")
+            tags = json.loads(said).get("tags", ()) if said else ()
+            arguments += [job_id, place.partition("\t")[0], status, len(tags), *tags]
+            keys += of_job(partition, job_id, tags)
+        answers: list[bytes] = self._calls.ask(Command(
+            partition, DELETE, [self._keys.root, partition, *arguments], [*structures(partition), *keys]
+        ))  # fmt: skip
+        return answers
+
+    def _command(self, queue: str, script: Any, arguments: Sequence[Any], job_ids: Sequence[str]) -> Command:
+        partition = self._keys.partition(queue)
+        keys = structures(partition)
+        for job_id in job_ids:
+            keys += of_job(partition, job_id)
+        return Command(partition, script, [self._keys.root, partition, *arguments], keys)

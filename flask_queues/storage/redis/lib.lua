@@ -1,0 +1,234 @@
+-- In front of every script: the words in which they are written.
+--
+-- ARGV[1] is the root, the prefix of the keys that belong to no queue; a partition `p` is the prefix of a queue's:
+--   p..meta       hash    seq: pushes so far; token: the last one given; revision: the last change of a schedule
+--   p..ready      zset    rank: what may be claimed
+--   p..held       zset    rank: set aside, since no worker knows its type
+--   p..since      zset    ms: when a ready or held job became pending, where it was not then that it was due
+--   p..due        zset    ms: what waits for its time
+--   p..run        hash    id: claim
+--   p..completed, failed, cancelled   zset   ms of the end
+--   p..counts     hash    type, tab, status: n
+--   p..alone      set     ids that are not to be claimed with others
+--   p..out        hash    id: a push into another partition that is not made yet (cluster)
+--   p..arrived    zset    ms: ids that came out of another partition's `out` (cluster)
+--   p..schedules  hash    name: revision, the one before, text;  p..h:<name> list: its history
+--   p..j:<id>     string  the record;  p..l:<id> list: its log;  p..t:<tag> zset: ms of the push
+-- A member is a stem, a tab and an id. A stem is 11 hex digits of the push's number, 2 of 100 - priority, and the type.
+-- A record is a line of stem, created, due, expires; a line of what else the push said; the payload; a line an event.
+-- A claim is token, started, lease, ahead, due, stem, worker, nonce, cancel and progress. Fields are parted by tabs.
+-- No user's text is read or written anew here: what is JSON stays the text that it was.
+
+local call = redis.call
+local root = ARGV[1]
+local clock = call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local cursor = 1
+
+local PENDING, RUNNING, SCHEDULED, COMPLETED, FAILED, CANCELLED = '0', '1', '2', '3', '4', '5'
+local LISTS = {['2'] = 'due', ['3'] = 'completed', ['4'] = 'failed', ['5'] = 'cancelled'}
+local SPAN = 4398046511104 -- 2^42 ms: longer than any time of ours, and 201 priorities of it fit into a double
+
+-- The next argument.
+local function arg()
+    cursor = cursor + 1
+    return ARGV[cursor]
+end
+
+-- The answer to a claim that was sent so long ago that nobody waits for it any more: made now, it would be nobody's.
+local function refuse_if_stale(deadline)
+    if deadline ~= '' and now > tonumber(deadline) then
+        return redis.error_reply('STALE ' .. string.format('%.0f', now))
+    end
+    return nil
+end
+
+-- A whole number as text: Lua would write a large one with an exponent.
+local function digits(n)
+    return string.format('%.0f', n)
+end
+
+-- Where a ready job stands: by priority, then by the time it was due. Equals stand as they were pushed.
+local function rank_of(stem, due)
+    return tonumber(string.sub(stem, 12, 13), 16) * SPAN + math.max(0, math.min(due, SPAN - 1))
+end
+
+local function type_of(member)
+    return string.sub(member, 14, string.find(member, '\t', 14, true) - 1)
+end
+
+local function stem_of(member)
+    return string.sub(member, 1, string.find(member, '\t', 14, true) - 1)
+end
+
+local function id_of(member)
+    return string.sub(member, string.find(member, '\t', 14, true) + 1)
+end
+
+-- Note that a job came from one status into another, nil for none. `finish` brings the counts up to date: most moves
+-- of one step cancel each other out, or are of one kind.
+local moves = {}
+local function count(p, stem, before, after)
+    local kind = string.sub(stem, 14) .. '\t'
+    local changes = moves[p] or {}
+    moves[p] = changes
+    if before then
+        changes[kind .. before] = (changes[kind .. before] or 0) - 1
+    end
+    if after then
+        changes[kind .. after] = (changes[kind .. after] or 0) + 1
+    end
+end
+
+-- What a script ends with that moves jobs.
+local function finish(answer)
+    for p, changes in pairs(moves) do
+        for field, n in pairs(changes) do
+            if n ~= 0 then
+                call('HINCRBY', p .. 'counts', field, n)
+            end
+        end
+    end
+    return answer
+end
+
+-- Tell those who listen that something may have become claimable, or due earlier.
+local function wake()
+    call('PUBLISH', root .. 'wake', '1')
+end
+
+-- Put a pending job into its line.
+local function line_up(p, stem, id, due)
+    local member = stem .. '\t' .. id
+    call('ZADD', p .. 'ready', rank_of(stem, due), member)
+    if due ~= now then
+        call('ZADD', p .. 'since', now, member)
+    end
+end
+
+-- Append lines to a job's log.
+local function add_logs(p, id, lines)
+    for n = 1, #lines, 1000 do
+        call('RPUSH', p .. 'l:' .. id, unpack(lines, n, math.min(n + 999, #lines)))
+    end
+end
+
+-- Read a claim: token, started, lease, ahead, due, stem, worker, nonce, cancel, progress.
+local function read_claim(claim)
+    return string.match(
+        claim,
+        '^(%d+)\t(%d+)\t(%d+)\t(%d)\t(%-?%d+)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$'
+    )
+end
+
+local function write_claim(...)
+    return table.concat({...}, '\t')
+end
+
+-- Read the first line of a record: stem, created, due.
+local function read_place(p, id)
+    local head = call('GETRANGE', p .. 'j:' .. id, 0, 255)
+    local stem, created, rest = string.match(head, '^([^\t]+)\t(%d+)([^\n]*)')
+    if not stem then
+        return nil
+    end
+    return stem, tonumber(created), tonumber(string.match(rest, '^\t(%-?%d+)')) or tonumber(created)
+end
+
+-- Where a job is: its status, and the list that holds it with its score.
+local function where(p, stem, id)
+    local member = stem .. '\t' .. id
+    if call('HEXISTS', p .. 'run', id) == 1 then
+        return RUNNING
+    end
+    for _, name in ipairs({'ready', 'held'}) do
+        local score = call('ZSCORE', p .. name, member)
+        if score then
+            return PENDING, name, tonumber(score)
+        end
+    end
+    for status, name in pairs(LISTS) do
+        local score = call('ZSCORE', p .. name, member)
+        if score then
+            return status, name, tonumber(score)
+        end
+    end
+    return nil
+end
+
+-- Take a waiting or ended job out of its list.
+local function take_out(p, name, member)
+    call('ZREM', p .. name, member)
+    if name == 'ready' or name == 'held' then
+        call('ZREM', p .. 'since', member)
+    end
+end
+
+-- Fresh claim tokens, the first of n: they follow the clock, so that none is given twice even by a server
+-- that has forgotten the last ones.
+local function tokens(p, n)
+    local last = tonumber(call('HGET', p .. 'meta', 'token') or 0)
+    local first = math.max(last + 1, clock[1] * 1000000 + clock[2])
+    call('HSET', p .. 'meta', 'token', digits(first + n - 1))
+    return first
+end
+
+-- Whether another queue holds this id: only asked for ids that do not say where they belong.
+local function elsewhere(p, id)
+    for _, queue in ipairs(call('SMEMBERS', root .. 'queues')) do
+        local other = string.sub(root, 1, -3) .. ':' .. queue .. ':0}:'
+        if other ~= p and call('EXISTS', other .. 'j:' .. id) == 1 then
+            return true
+        end
+    end
+    return false
+end
+
+-- A job to push, from the next arguments.
+local function read_job()
+    local job = {
+        id = arg(), type = arg(), text = arg(), priority = arg(), delay = tonumber(arg()), at = arg(),
+        expires = arg(), stray = arg(), tags = {},
+    }
+    for n = 1, tonumber(arg()) do
+        job.tags[n] = arg()
+    end
+    return job
+end
+
+-- Store a job, unless its id is there; says whether it is new. `seq` is its number.
+local function store(p, job, seq)
+    local id = job.id
+    local key = p .. 'j:' .. id
+    if job.stray == '1' and elsewhere(p, id) then
+        return false
+    end
+    local due = tonumber(job.at) or now + job.delay
+    local stem = string.format('%011x', seq) .. job.priority .. job.type
+    local place = stem .. '\t' .. digits(now)
+    if due ~= now or job.expires ~= '' then
+        place = place .. '\t' .. (due ~= now and digits(due) or '')
+    end
+    if job.expires ~= '' then
+        place = place .. '\t' .. digits(math.max(due, now) + tonumber(job.expires))
+    end
+    if not call('SET', key, place .. '\n' .. job.text, 'NX') then
+        return false
+    end
+    if due > now then
+        call('ZADD', p .. 'due', due, stem .. '\t' .. id)
+        count(p, stem, nil, SCHEDULED)
+    else
+        line_up(p, stem, id, due)
+        count(p, stem, nil, PENDING)
+    end
+    for _, tag in ipairs(job.tags) do
+        call('ZADD', p .. 't:' .. tag, now, stem .. '\t' .. id)
+    end
+    return true
+end
+
+-- Numbers for n pushes, the first of them; 1 where this is the partition's first push.
+local function numbers(p, n)
+    return call('HINCRBY', p .. 'meta', 'seq', n) - n + 1
+end

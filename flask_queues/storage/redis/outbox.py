@@ -1,0 +1,62 @@
+"""What a job's end causes in another partition of a cluster: noted in the settling step, pushed moments later.
+
+It is delivered at least once and applied once: the push leaves a job alone whose id is there, and the id
+of one that came this way is kept for a day, also where the job itself is gone by then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from ..base import NewJob
+from .calls import Calls, Command
+from .keys import Keys, of_job, structures
+from .names import QueueNames
+from .records import dump, push_arguments
+from .scripts import DELIVER
+
+#: Milliseconds after which the keeper delivers what whoever settled has not.
+OVERDUE = 300
+
+
+class Outbox:
+    """Delivers pushes from one partition to another."""
+
+    def __init__(self, calls: Calls, keys: Keys, names: QueueNames) -> None:
+        self._calls = calls
+        self._keys = keys
+        self._names = names
+
+    def deliver(self, queue: str, jobs: Sequence[NewJob]) -> None:
+        """Push what was noted in a queue's partition, and take it out there."""
+        box = self._keys.partition(queue) + "out"
+        for job in jobs:
+            if job.queue == queue:
+                continue
+            partition = self._keys.partition(job.queue)
+            self._names.add([job.queue])
+            arguments = [self._keys.root, partition, *push_arguments(job, stray=False)]
+            keys = [*structures(partition), *of_job(partition, job.id, job.tags)]
+            self._calls.ask(Command(partition, DELIVER, arguments, keys))
+            self._calls.ask(Command(box, None, ["HDEL", box, job.id]))
+
+    def deliver_overdue(self, now: int) -> None:
+        """Deliver what has waited for so long that whoever settled must have died."""
+        queues = self._names.all()
+        boxes = [self._keys.partition(queue) + "out" for queue in queues]
+        found = self._calls.ask_all([Command(box, None, ["HGETALL", box]) for box in boxes])
+        for queue, rows in zip(queues, found, strict=True):
+            overdue = [text.decode().split("\t", 1) for text in rows[1::2]]
+            self.deliver(queue, [read_outward(text) for noted, text in overdue if now - int(noted) > OVERDUE])
+
+
+def outward_text(job: NewJob) -> str:
+    """Write a push so that it can wait."""
+    return dump(job)
+
+
+def read_outward(text: str) -> NewJob:
+    """Read what `outward_text` wrote."""
+    job = NewJob(*json.loads(text))
+    return job._replace(tags=tuple(job.tags))

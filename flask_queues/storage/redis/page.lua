@@ -1,0 +1,167 @@
+-- Read a page of a partition's jobs: those first that came last into their status.
+-- KEYS: what it may touch, where the server must know that beforehand.
+-- ARGV: root; partition; statuses, a digit each; type or nothing; tag or nothing, with `t` before it; limit;
+-- how many jobs to look at; the moment and number of the push before which the page begins.
+-- Returns where the look ended if it did not reach the end (moment, number), or nothing; then a row of moment,
+-- number, status, whether it is held, member, claim and record for each job.
+
+local p, statuses, kind, tag = arg(), arg(), arg(), arg()
+local limit, look_at = tonumber(arg()), tonumber(arg())
+local before, before_seq = tonumber(arg()), tonumber(arg())
+local found = {}
+local floor = nil
+
+local function seq_of(member)
+    return tonumber(string.sub(member, 1, 11), 16)
+end
+
+-- Whether a place (moment, number) comes after another on the list.
+local function is_below(moment, seq, other, other_seq)
+    return moment < other or (moment == other and seq < other_seq)
+end
+
+-- The index, counted from the highest, of the first member of a zset below a place.
+local function index_below(key, score, seq)
+    local text = digits(score)
+    local low = call('ZCOUNT', key, '(' .. text, '+inf')
+    local high = low + call('ZCOUNT', key, text, text)
+    while low < high do
+        local middle = math.floor((low + high) / 2)
+        if seq_of(call('ZREVRANGE', key, middle, middle)[1]) < seq then
+            high = middle
+        else
+            low = middle + 1
+        end
+    end
+    return low
+end
+
+-- Walk a zset downwards from an index; `base` is what its scores exceed the moments by, and where the walk ends.
+local function walk(key, index, base, budget, keep)
+    local kept, chunk = 0, limit + 1
+    local moment, seq
+    while kept <= limit do
+        if budget <= 0 then
+            if moment and (not floor or is_below(floor[1], floor[2], moment, seq)) then
+                floor = {moment, seq}
+            end
+            return
+        end
+        local rows = call('ZREVRANGE', key, index, index + chunk - 1, 'WITHSCORES')
+        for n = 1, #rows, 2 do
+            local member = rows[n]
+            moment, seq = tonumber(rows[n + 1]) - base, seq_of(member)
+            if moment < 0 then
+                return
+            end
+            if (kind == '' or kind == type_of(member)) and keep(member, moment, seq) then
+                kept = kept + 1
+                if kept > limit then
+                    return
+                end
+            end
+        end
+        if #rows < 2 * chunk then
+            return
+        end
+        index = index + chunk
+        budget = budget - chunk
+        chunk = math.min(math.max(budget, 1), chunk * 4, 2000)
+    end
+end
+
+local function walk_list(name, budget, keep)
+    walk(p .. name, index_below(p .. name, before, before_seq), 0, budget, keep)
+end
+
+local function keeper(status, held)
+    return function(member, moment, seq)
+        found[#found + 1] = {moment, seq, status, held, member}
+        return true
+    end
+end
+
+-- Pending jobs lie by priority, and within one by the time they were due, which is when they became pending;
+-- those for which it is not are in `since`.
+local function walk_line(name, held, budget)
+    local key = p .. name
+    local keep = keeper(PENDING, held)
+    local top = '+inf'
+    while true do
+        local last = call('ZREVRANGEBYSCORE', key, top, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+        if #last == 0 then
+            return
+        end
+        local base = math.floor(tonumber(last[2]) / SPAN) * SPAN
+        local index = index_below(key, base + math.min(before, SPAN - 1), before < SPAN and before_seq or SPAN * 2)
+        walk(key, index, base, budget, function(member, moment, seq)
+            return not call('ZSCORE', p .. 'since', member) and keep(member, moment, seq)
+        end)
+        top = '(' .. digits(base)
+    end
+end
+
+local function walk_since(budget)
+    walk_list('since', budget, function(member, moment, seq)
+        local held = call('ZSCORE', p .. 'held', member) and '1' or ''
+        return keeper(PENDING, held)(member, moment, seq)
+    end)
+end
+
+local function look_at_running()
+    local run = call('HGETALL', p .. 'run')
+    for n = 1, #run, 2 do
+        local _, started, _, _, _, stem = read_claim(run[n + 1])
+        local moment, seq = tonumber(started), seq_of(stem)
+        if is_below(moment, seq, before, before_seq) and (kind == '' or kind == string.sub(stem, 14)) then
+            found[#found + 1] = {moment, seq, RUNNING, '', stem .. '\t' .. run[n]}
+        end
+    end
+end
+
+local function walk_tag()
+    walk_list('t:' .. string.sub(tag, 2), look_at, function(member, moment, seq)
+        local status, list = where(p, stem_of(member), id_of(member))
+        if not status or not string.find(statuses, status, 1, true) then
+            return false
+        end
+        return keeper(status, list == 'held' and '1' or '')(member, moment, seq)
+    end)
+end
+
+local function walk_statuses()
+    local share = math.ceil(look_at / #statuses)
+    for status in string.gmatch(statuses, '%d') do
+        if status == PENDING then
+            walk_line('ready', '', share)
+            walk_line('held', '1', share)
+            walk_since(share)
+        elseif status == RUNNING then
+            look_at_running()
+        else
+            walk_list(LISTS[status], share, keeper(status, ''))
+        end
+    end
+end
+
+if tag ~= '' then
+    walk_tag()
+else
+    walk_statuses()
+end
+table.sort(found, function(one, other)
+    return is_below(other[1], other[2], one[1], one[2])
+end)
+local answer = {floor and {digits(floor[1]), digits(floor[2])} or {}}
+for n = 1, math.min(limit + 1, #found) do
+    local moment, seq, status, held, member = unpack(found[n])
+    if floor and is_below(moment, seq, floor[1], floor[2]) then
+        break
+    end
+    local id = id_of(member)
+    answer[n + 1] = {
+        digits(moment), digits(seq), status, held, member, call('HGET', p .. 'run', id) or '',
+        call('GET', p .. 'j:' .. id) or '',
+    }
+end
+return answer

@@ -1,0 +1,19 @@
+-- Read jobs.
+-- KEYS: what it may touch, where the server must know that beforehand.
+-- ARGV: root; partition; number of ids; the ids.
+-- Returns of each a row of status, whether it is held, claim and record, or nothing.
+
+local p = arg()
+local answer = {}
+for n = 1, tonumber(arg()) do
+    local id = arg()
+    local stem = read_place(p, id)
+    local status, list = nil, nil
+    if stem then
+        status, list = where(p, stem, id)
+    end
+    answer[n] = status and {
+        status, list == 'held' and '1' or '', call('HGET', p .. 'run', id) or '', call('GET', p .. 'j:' .. id),
+    } or {}
+end
+return answer

@@ -1,0 +1,306 @@
+"""How a record is written and read: one string, to which the scripts add a line for each event.
+
+The first line is the scripts': the stem, when the job was pushed and, where they are others, when it is
+due and until when it may begin. The second holds what the push said beside the payload, nothing where
+it said nothing. The third is the payload. Then an event each: `S` for a claim that was settled, `C` for
+a job that was cancelled while it waited, `Y` for one that was retried. `lib.lua` explains stem and claim.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from ...record import Attempt, JobError, JobRecord, LogLine, Outcome, Progress, Status, to_datetime, to_milliseconds
+from ..base import Claim, NewJob
+
+#: Statuses by the digit that stands for each.
+STATUSES = {
+    "0": Status.PENDING,
+    "1": Status.RUNNING,
+    "2": Status.SCHEDULED,
+    "3": Status.COMPLETED,
+    "4": Status.FAILED,
+    "5": Status.CANCELLED,
+}
+DIGITS = {status: digit for digit, status in STATUSES.items()}
+
+
+def dump(value: Any) -> str:
+    """Write a value as JSON text in one line, free of tabs."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def one_line(text: str | None) -> str:
+    """Bring JSON text into one line: line ends and tabs can only stand between its tokens."""
+    if text is None:
+        return ""
+    return text if text.isprintable() else text.replace("\n", " ").replace("\r", " ").replace("\t", " ")
+
+
+def quoted(text: str | None) -> str:
+    """Write any text so that it can stand in a field; nothing for None."""
+    return "" if text is None else json.dumps(text)
+
+
+def unquoted(field: str) -> str | None:
+    """Read what `quoted` wrote."""
+    return json.loads(field) if field else None
+
+
+# A push
+
+
+def pushed_text(job: NewJob) -> str:
+    """The lines of a record that a push writes."""
+    said: dict[str, Any] = {}
+    if job.tags:
+        said["tags"] = job.tags
+    if job.options is not None:
+        said["options"] = job.options
+    payload = job.payload
+    if "\n" in payload:
+        said["payload"], payload = payload, ""
+    return f"{dump(said) if said else ''}\n{payload}"
+
+
+def push_arguments(job: NewJob, *, stray: bool) -> list[Any]:
+    """What `read_job` of `lib.lua` reads."""
+    return [
+        job.id,
+        job.type,
+        pushed_text(job),
+        f"{100 - job.priority:02x}",
+        job.delay,
+        "" if job.at is None else job.at,
+        "" if job.expires is None else job.expires,
+        "1" if stray else "",
+        len(job.tags),
+        *job.tags,
+    ]
+
+
+# Reading
+
+
+class Run(NamedTuple):
+    """One claim that was settled."""
+
+    token: int
+    status: Status
+    ended: int
+    started: int
+    worker: str
+    #: None where nothing ran.
+    outcome: Outcome | None
+    counted: bool
+    due: int | None
+    progress: str
+    reason: str | None
+    error: str
+    result: str
+
+
+class InHand(NamedTuple):
+    """A claim in force."""
+
+    token: int
+    started: int
+    ahead: bool
+    worker: str
+    cancel: str | None
+    progress: str
+
+
+class Story(NamedTuple):
+    """A record, taken apart."""
+
+    number: str
+    type: str
+    priority: int
+    created: int
+    due: int
+    expires: int | None
+    tags: tuple[str, ...]
+    options: str | None
+    payload: str
+    runs: list[Run]
+    #: Since the push or the last retry by hand.
+    attempts: int
+    #: Why it was cancelled, or ended.
+    reason: str | None
+    #: When it came to its end, if it is at one.
+    finished: int
+
+
+def read_stem(stem: str) -> tuple[str, int, str]:
+    """Number of the push, priority and type."""
+    return stem[:11], 100 - int(stem[11:13], 16), stem[13:]
+
+
+def read_story(text: str) -> Story:
+    """Take a record apart."""
+    place, head, payload, *events = text.split("\n")
+    stem, created_, *rest = place.split("\t")
+    number, priority, type_ = read_stem(stem)
+    created = int(created_)
+    due = int(rest[0]) if rest and rest[0] else created
+    expires = int(rest[1]) if len(rest) > 1 else None
+    said = json.loads(head) if head else {}
+    runs: list[Run] = []
+    attempts, finished = 0, 0
+    reason: str | None = None
+    for event in events:
+        kind, *fields = event.split("\t")
+        if kind == "S":
+            run = read_run(fields)
+            runs.append(run)
+            attempts += run.counted
+            due = due if run.due is None else run.due
+            reason, finished = run.reason, run.ended
+        elif kind == "C":
+            reason, finished = unquoted(fields[3]), int(fields[0])
+        else:
+            due, expires, reason, attempts = int(fields[0]), None, None, 0
+    return Story(
+        number,
+        type_,
+        priority,
+        created,
+        due,
+        expires,
+        tuple(said.get("tags", ())),
+        said.get("options"),
+        said.get("payload", payload),
+        runs,
+        attempts,
+        reason,
+        finished,
+    )
+
+
+def read_run(fields: list[str]) -> Run:
+    """Read an `S` event."""
+    token, status, ended, started, worker, outcome, counted, due, progress, reason, error, result = fields
+    return Run(
+        int(token),
+        STATUSES[status],
+        int(ended),
+        int(started),
+        json.loads(worker),
+        Outcome(outcome) if outcome else None,
+        counted == "1",
+        int(due) if due else None,
+        progress,
+        unquoted(reason),
+        error,
+        result,
+    )
+
+
+def read_in_hand(claim: str) -> InHand:
+    """Read a claim."""
+    token, started, _, ahead, _, _, worker, _, cancel, progress = claim.split("\t")
+    return InHand(int(token), int(started), ahead == "1", json.loads(worker), unquoted(cancel), progress)
+
+
+def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:
+    """Make the claim that a worker gets."""
+    hand = read_in_hand(claim)
+    story = read_story(text)
+    return Claim(
+        id=job_id,
+        queue=queue,
+        type=story.type,
+        payload=story.payload,
+        options=story.options,
+        created=story.created,
+        expires=story.expires,
+        attempts=story.attempts,
+        runs=sum(run.outcome is not None for run in story.runs),
+        error=last_error(story.runs),
+        cancel=hand.cancel,
+        token=hand.token,
+        started=hand.started,
+        worker=hand.worker,
+        ahead=hand.ahead,
+    )
+
+
+def last_error(runs: list[Run]) -> str | None:
+    """The error that the next run is told of."""
+    error = ""
+    for run in runs:
+        waits = run.status in (Status.PENDING, Status.SCHEDULED)
+        error = run.error if run.outcome is not None and not waits else run.error or error
+    return error or None
+
+
+def record_of(queue: str, job_id: str, digit: str, held: str, claim: str, text: str) -> JobRecord:
+    """Make the record that people see."""
+    status = STATUSES[digit]
+    story = read_story(text)
+    hand = read_in_hand(claim) if status is Status.RUNNING else None
+    chosen = json.loads(story.options) if story.options else {}
+    last = story.runs[-1] if story.runs else None
+    history = history_of(story, hand)
+    progress = hand.progress if hand else last.progress if last else ""
+    started = hand.started if hand else last.started if last else None
+    return JobRecord(
+        id=job_id,
+        type=story.type,
+        queue=queue,
+        status=status,
+        payload=json.loads(story.payload),
+        priority=story.priority,
+        tags=story.tags,
+        created=to_datetime(story.created),
+        due=to_datetime(story.due),
+        expires=to_datetime(story.expires) if story.expires is not None else None,
+        tries=chosen.get("tries"),
+        timeout=chosen.get("timeout"),
+        backoff=tuple(chosen["backoff"]) if "backoff" in chosen else None,
+        attempts=story.attempts,
+        history=history,
+        worker=hand.worker if hand else last.worker if last else None,
+        started=to_datetime(started) if started is not None else None,
+        finished=to_datetime(story.finished) if status.final else None,
+        progress=Progress(*json.loads(progress)) if progress else None,
+        error=next((run.error for run in reversed(history) if run.error), None),
+        result=json.loads(last.result) if last and last.result and status is Status.COMPLETED else None,
+        reason=story.reason,
+        held=f"No worker that looked at it knows the job type {story.type}." if held else None,
+    )
+
+
+def history_of(story: Story, hand: InHand | None) -> tuple[Attempt, ...]:
+    """Every run, with the one in hand."""
+    runs = [run for run in story.runs if run.outcome is not None]
+    history = [
+        Attempt(
+            run=number,
+            worker=run.worker,
+            started=to_datetime(run.started),
+            ended=to_datetime(run.ended),
+            outcome=run.outcome,
+            error=JobError(*json.loads(run.error)) if run.error else None,
+        )
+        for number, run in enumerate(runs, 1)
+    ]
+    if hand is not None:
+        history.append(Attempt(run=len(runs) + 1, worker=hand.worker, started=to_datetime(hand.started)))
+    return tuple(history)
+
+
+# The log
+
+
+def log_text(line: LogLine) -> str:
+    """Write a line of the log."""
+    return dump([to_milliseconds(line.time), line.level, line.message, line.context, line.run])
+
+
+def log_line(text: str) -> LogLine:
+    """Read a line of the log."""
+    time, level, message, context, run = json.loads(text)
+    return LogLine(to_datetime(time), level, message, context, run)

@@ -1,0 +1,121 @@
+"""The workers that describe themselves, and the job types that they know."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from ...errors import StorageFormatError
+from ...record import ChildRecord, WorkerRecord, to_datetime, to_milliseconds
+from .calls import Calls, Command
+from .keys import Keys
+from .records import dump
+from .scripts import ROOT
+
+#: The version of the layout; a newer one is refused.
+FORMAT = 1
+#: A worker that has been silent so long (ms) does not count among those that know a type.
+SILENCE = 60_000
+#: Seconds for which a type that some worker knows is taken for known.
+TYPES_AGE = 1.0
+
+
+class Roster:
+    """Whose keys these are, and who works on them."""
+
+    def __init__(self, calls: Calls, keys: Keys, owner: str) -> None:
+        self._calls = calls
+        self._keys = keys
+        self._owner = owner
+        self._key = keys.root + "workers"
+        self._types: set[str] = set()
+        self._types_until = 0.0
+
+    def greet(self, worker: WorkerRecord | None = None) -> None:
+        """Make sure that the keys are ours and of a format that this version knows; note what a worker says.
+
+        Raises `StorageFormatError` where they are not.
+        """
+        said = ("", "") if worker is None else (worker.name, worker_about(worker))
+        arguments = [self._keys.root, FORMAT, self._owner, *said]
+        stored, owner, now = self._calls.ask(Command(self._keys.root, ROOT, arguments, self._keys.of_root))
+        self._calls.clock.learn(int(now))
+        where = self._calls.servers.describe()
+        if not stored.isdigit() or int(stored) > FORMAT:
+            raise StorageFormatError(
+                f"{where} holds format {stored.decode()} under {self._keys.prefix}; this version of Flask-Queues "
+                f"reads up to {FORMAT}. Install the newer version that wrote it."
+            )
+        if owner.decode() != self._owner:
+            raise StorageFormatError(
+                f"{where}: the prefix {self._keys.prefix} belongs to the application {owner.decode()!r}, and this one "
+                f"is {self._owner!r}. Set QUEUES_CACHE_KEY_PREFIX to another prefix, so that neither runs the jobs of "
+                "the other."
+            )
+
+    def forget(self, name: str) -> None:
+        """Take a worker off the list."""
+        self._calls.ask(Command(self._key, None, ["HDEL", self._key, name]))
+
+    def all(self) -> dict[str, tuple[int, str]]:
+        """Heartbeat and description of each worker, by name."""
+        rows = self._calls.ask(Command(self._key, None, ["HGETALL", self._key]))
+        workers = {}
+        for name, text in zip(rows[::2], rows[1::2], strict=True):
+            heartbeat, _, about = text.decode().partition("\t")
+            workers[name.decode()] = (int(heartbeat), about)
+        return dict(sorted(workers.items()))
+
+    def types(self, asked: Collection[str]) -> set[str]:
+        """The job types that some worker knows, which were told just now where one of those asked is not among them."""
+        if time.monotonic() > self._types_until or not self._types.issuperset(asked):
+            now = time_of(self._calls, self._key)
+            known: set[str] = set()
+            for heartbeat, about in self.all().values():
+                if heartbeat > now - SILENCE:
+                    known.update(json.loads(about)["types"])
+            self._types = known
+            self._types_until = time.monotonic() + TYPES_AGE
+        return self._types
+
+
+def time_of(calls: Calls, key: str) -> int:
+    """What time it is on the server of a key."""
+    seconds, micros = calls.ask(Command(key, None, ["TIME"]))
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def worker_about(worker: WorkerRecord) -> str:
+    """Write what a worker says of itself."""
+    return dump(
+        {
+            "host": worker.host,
+            "pid": worker.pid,
+            "started": to_milliseconds(worker.started),
+            "queues": worker.queues,
+            "version": worker.version,
+            "types": worker.types,
+            "children": [[child.name, child.pid, child.memory] for child in worker.children],
+        }
+    )
+
+
+def worker_record(name: str, heartbeat: int, about: str, jobs_of: Callable[[str], tuple[str, ...]]) -> WorkerRecord:
+    """Read a worker, with the jobs that its children hold."""
+    said: dict[str, Any] = json.loads(about)
+    return WorkerRecord(
+        name=name,
+        host=said["host"],
+        pid=said["pid"],
+        started=to_datetime(said["started"]),
+        heartbeat=to_datetime(heartbeat),
+        queues=tuple(said["queues"]),
+        version=said["version"],
+        types=tuple(said["types"]),
+        children=tuple(
+            ChildRecord(name=child, pid=pid, memory=memory, jobs=jobs_of(child))
+            for child, pid, memory in said["children"]
+        ),
+    )

@@ -1,0 +1,162 @@
+"""What an error of Redis means and what to do, in a sentence; never with a password."""
+
+from __future__ import annotations
+
+from redis.exceptions import AuthenticationError, BusyLoadingError, ClusterError, RedisError
+from redis.exceptions import ConnectionError as Broken
+from redis.exceptions import TimeoutError as TimedOut
+
+from ...errors import ConfigError, QueuesError, StorageFormatError, StorageFull, StorageUnavailable
+
+#: The oldest server on which the scripts run.
+OLDEST = (6, 2)
+
+UNCHANGED = "nothing was changed"
+
+
+def translate(error: Exception, where: str) -> QueuesError:
+    """Say what an error of a server or of the way to it means; `where` names the server."""
+    if isinstance(error, QueuesError):
+        return error
+    text = str(error)
+    for marks, kind, sentence in SENTENCES:
+        if any(mark.lower() in text.lower() for mark in marks):
+            return kind(sentence.format(where=where, text=without_script(text)))
+    if isinstance(error, AuthenticationError):
+        return StorageUnavailable(f"{where} did not let us in: {without_script(text)}.")
+    if isinstance(error, TimedOut) or "timed out" in text.lower():
+        return StorageUnavailable(
+            f"{where} does not answer. What was sent may have been done; pushing again with the same id is safe."
+        )
+    if isinstance(error, (OSError, RedisError)) and not isinstance(error, ClusterError) and is_broken(error):
+        return StorageUnavailable(f"{where} cannot be reached: {reason_of(text)}. Is it running, is the address right?")
+    return StorageUnavailable(f"{where}: {without_script(text)}.")
+
+
+def is_broken(error: Exception) -> bool:
+    """Whether it is the connection that failed, so that a command may or may not have been carried out."""
+    if isinstance(error, (AuthenticationError, BusyLoadingError)):
+        return False
+    return isinstance(error, (Broken, TimedOut, OSError))
+
+
+def without_script(text: str) -> str:
+    """An error's first line, without the place in the script."""
+    line = text.strip().partition("\n")[0]
+    return line.partition(" script: ")[0].rstrip(". ")
+
+
+def reason_of(text: str) -> str:
+    """What the system said of a connection, without the address that is told already."""
+    line = text.strip().partition("\n")[0].rstrip(".")
+    for mark in ("Connection refused", "Connection reset", "Name or service not known", "No route to host", "closed"):
+        if mark.lower() in line.lower():
+            return {"closed": "it closed the connection"}.get(mark, mark.lower())
+    return line
+
+
+#: What stands in the server's answer, and what it means. The first that fits is told.
+SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
+    (
+        ("WRONGPASS", "invalid password", "invalid username-password"),
+        ConfigError,
+        "{where} refuses the password. Correct QUEUES_CACHE_REDIS_PASSWORD, or the one in QUEUES_CACHE_REDIS_URL.",
+    ),
+    (
+        ("NOAUTH", "Authentication required"),
+        ConfigError,
+        "{where} asks for a password. Set QUEUES_CACHE_REDIS_PASSWORD, or put it into QUEUES_CACHE_REDIS_URL.",
+    ),
+    (
+        ("without any password configured", "no password is set"),
+        ConfigError,
+        "{where} has no password, but one is configured. Remove it from QUEUES_CACHE_REDIS_PASSWORD or "
+        "QUEUES_CACHE_REDIS_URL, or set one on the server.",
+    ),
+    (
+        ("DENIED", "protected mode"),
+        ConfigError,
+        "{where} is in protected mode: it takes no connections from other hosts. Set a password or an address to "
+        "bind to on the server.",
+    ),
+    (
+        ("DB index is out of range", "invalid DB index", "SELECT is not allowed in cluster mode"),
+        ConfigError,
+        "{where} has no database of this number. Correct QUEUES_CACHE_REDIS_DB, or the number at the end of "
+        "QUEUES_CACHE_REDIS_URL, which wins; a cluster has none but 0.",
+    ),
+    (
+        ("NOPERM", "no permissions"),
+        ConfigError,
+        "{where}: this user may not do what the queues need ({text}). Give it the commands and the keys in its ACL.",
+    ),
+    (
+        ("WRONGTYPE",),
+        StorageFormatError,
+        "{where} holds keys of something else under our names. Set QUEUES_CACHE_KEY_PREFIX to another prefix, or "
+        "QUEUES_CACHE_REDIS_DB to another database.",
+    ),
+    (
+        ("OOM ",),
+        StorageFull,
+        f"{{where}} has no memory left (maxmemory); {UNCHANGED}. Free some, or raise the limit.",
+    ),
+    (
+        ("READONLY",),
+        StorageUnavailable,
+        f"{{where}} is a read-only replica; {UNCHANGED}. Point QUEUES_CACHE_REDIS_HOST or QUEUES_CACHE_REDIS_URL at "
+        "the master, or use RedisSentinelCache, which finds it.",
+    ),
+    (
+        ("NOREPLICAS",),
+        StorageUnavailable,
+        f"{{where}} has fewer replicas in reach than its min-replicas-to-write; {UNCHANGED}.",
+    ),
+    (
+        ("MISCONF",),
+        StorageUnavailable,
+        f"{{where}} cannot save to its disk and refuses writes; {UNCHANGED}. Look into its log, and free some space.",
+    ),
+    (
+        ("LOADING", "loading the dataset"),
+        StorageUnavailable,
+        "{where} is still loading its data. It will be ready by itself.",
+    ),
+    (
+        ("MASTERDOWN",),
+        StorageUnavailable,
+        f"{{where}} is a replica that has lost its master; {UNCHANGED}.",
+    ),
+    (
+        ("BUSY Redis",),
+        StorageUnavailable,
+        f"{{where}} is busy with a script of somebody else's; {UNCHANGED}.",
+    ),
+    (
+        ("No master found",),
+        StorageUnavailable,
+        "{where}: no Sentinel names a master. Are the Sentinels running, and is QUEUES_CACHE_REDIS_SENTINEL_MASTER "
+        "the name that they know it by?",
+    ),
+    (
+        ("CLUSTERDOWN", "Hash slot not served", "not all slots"),
+        StorageUnavailable,
+        f"{{where}} does not serve all its slots; {UNCHANGED}. A node is missing: redis-cli --cluster check names it.",
+    ),
+    (
+        ("TRYAGAIN", "non local key", "TTL exhausted"),
+        StorageUnavailable,
+        f"{{where}} has been moving the queue to another node for too long; {UNCHANGED}. It will be ready by itself.",
+    ),
+    (
+        ("cluster support disabled", "Cluster mode is not enabled"),
+        ConfigError,
+        "{where} is not a cluster. Set QUEUES_CACHE_TYPE to RedisCache.",
+    ),
+    (
+        ("MOVED",),
+        ConfigError,
+        "{where} belongs to a cluster. Set QUEUES_CACHE_TYPE to RedisClusterCache and QUEUES_CACHE_REDIS_CLUSTER to "
+        "its nodes.",
+    ),
+)

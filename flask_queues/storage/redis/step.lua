@@ -1,0 +1,263 @@
+-- Settle what a child has done and claim its next jobs.
+-- KEYS: what it may touch, where the server must know that beforehand.
+-- ARGV: root; the moment after which nobody waits for the answer; nonces of this child's steps whose answers were
+-- lost, or nothing; whether all queues are in reach;
+-- queues wanted: number, prefix of each; lease, limit, behind, types and short types (each within line ends);
+-- worker, nonce; number of settlements; of each its partition's prefix and what `read_settlement` reads.
+-- Returns: numbers of lost settlements; claims (number of the queue, id, claim, record); number of a queue and types
+-- that were passed over, for each queue; numbers of the settlements whose push into another partition waits in `out`;
+-- now; the number of the queue at which the look ended, 0 where none holds anything.
+
+local stale = refuse_if_stale(arg())
+if stale then
+    return stale
+end
+local unsure = arg()
+local near = arg() == '1'
+local wanted = {}
+for n = 1, tonumber(arg()) do
+    wanted[n] = arg()
+end
+local lease, limit, behind = tonumber(arg()), math.min(tonumber(arg()), 1000), arg() == '1'
+local types, short = arg(), arg()
+local worker, nonce = arg(), arg()
+local LOOK_PAST, PROMOTE = 1000, 100
+
+local function is_of(list, kind)
+    return string.find(list, '\n' .. kind .. '\n', 1, true) ~= nil
+end
+
+local function read_settlement()
+    local one = {
+        p = arg(), id = arg(), token = arg(), status = arg(), outcome = arg(), counted = arg(), delay = tonumber(arg()),
+        error = arg(), result = arg(), reason = arg(), progress = arg(), alone = arg(), logs = {}, follows = {},
+    }
+    for n = 1, tonumber(arg()) do
+        one.logs[n] = arg()
+    end
+    for n = 1, tonumber(arg()) do
+        local p, queue = arg(), arg()
+        local outward = arg()
+        one.follows[n] = {p = p, queue = queue, outward = outward, job = read_job()}
+    end
+    return one
+end
+
+-- Push what follows, or note it where its partition is out of reach.
+local function follow(one)
+    local waits = false
+    for _, push in ipairs(one.follows) do
+        if near or push.p == one.p then
+            local first = numbers(push.p, 1)
+            if first == 1 and near then
+                call('SADD', root .. 'queues', push.queue)
+            end
+            store(push.p, push.job, first)
+        else
+            call('HSET', one.p .. 'out', push.job.id, digits(now) .. '\t' .. push.outward)
+            waits = true
+        end
+    end
+    if #one.follows > 0 then
+        wake()
+    end
+    return waits
+end
+
+-- End a claim. Returns whether it was in force, and whether a push waits in `out`.
+local function settle(one)
+    local p, id, token = one.p, one.id, one.token
+    local claim = call('HGET', p .. 'run', id)
+    if not claim or string.sub(claim, 1, #token + 1) ~= token .. '\t' then
+        local done = unsure ~= '' and call('GET', p .. 'j:' .. id)
+        return done and string.find(done, '\nS\t' .. token .. '\t', 1, true) ~= nil, false
+    end
+    local _, started, _, _, due, stem, by, _, cancel, progress = read_claim(claim)
+    local status, reason = one.status, one.reason
+    if cancel ~= '' and (status == PENDING or status == SCHEDULED) then
+        status, reason = CANCELLED, ''
+    end
+    if status == CANCELLED and reason == '' then
+        reason = cancel
+    end
+    if one.progress ~= '' then
+        progress = one.progress
+    end
+    local new_due = status == SCHEDULED and digits(now + one.delay) or ''
+    local member = stem .. '\t' .. id
+    call('HDEL', p .. 'run', id)
+    call('APPEND', p .. 'j:' .. id, table.concat({
+        '\nS', token, status, digits(now), started, by, one.outcome, one.counted, new_due, progress, reason,
+        one.error, one.result,
+    }, '\t'))
+    if status == PENDING then
+        line_up(p, stem, id, tonumber(due))
+        wake()
+    elseif status == SCHEDULED then
+        call('ZADD', p .. 'due', now + one.delay, member)
+        wake()
+    else
+        call('ZADD', p .. LISTS[status], now, member)
+    end
+    count(p, stem, RUNNING, status)
+    if one.alone == '1' then
+        call('SADD', p .. 'alone', id)
+    end
+    add_logs(p, id, one.logs)
+    if status ~= one.status then
+        return true, false
+    end
+    return true, follow(one)
+end
+
+-- Make due jobs of a partition pending.
+local function promote(p)
+    for _, member in ipairs(call('ZRANGEBYSCORE', p .. 'due', '-inf', now, 'LIMIT', 0, PROMOTE)) do
+        local due = tonumber(call('ZSCORE', p .. 'due', member))
+        local stem = stem_of(member)
+        call('ZREM', p .. 'due', member)
+        call('ZADD', p .. 'ready', rank_of(stem, due), member)
+        count(p, stem, SCHEDULED, PENDING)
+    end
+end
+
+-- The first jobs of a line that this worker knows (member, rank, type), and the types before them that it does not.
+local function head(p)
+    for _, window in ipairs({limit, LOOK_PAST}) do
+        local found, unknown, seen = {}, {}, {}
+        local rows = call('ZRANGE', p .. 'ready', 0, window - 1, 'WITHSCORES')
+        for n = 1, #rows, 2 do
+            local kind = type_of(rows[n])
+            if is_of(types, kind) then
+                found[#found + 1] = {rows[n], tonumber(rows[n + 1]), kind}
+                if #found == limit then
+                    break
+                end
+            elseif not seen[kind] then
+                seen[kind] = true
+                unknown[#unknown + 1] = kind
+            end
+        end
+        if #unknown == 0 or window == LOOK_PAST or #rows < 2 * window then
+            return found, unknown
+        end
+    end
+end
+
+-- What of a line's head may be claimed in one go, and whether it is claimed ahead.
+local function together(p, found)
+    local along = {}
+    if limit > 1 or behind then
+        local loners = call('EXISTS', p .. 'alone') == 1
+        for n, job in ipairs(found) do
+            if not is_of(short, job[3]) or (loners and call('SISMEMBER', p .. 'alone', id_of(job[1])) == 1) then
+                break
+            end
+            along[n] = job
+        end
+    end
+    if behind then
+        return along, true
+    end
+    if #along > 0 then
+        return along, #along > 1
+    end
+    return {found[1]}, false
+end
+
+local function take(p, queue, jobs, ahead, claims)
+    if #jobs == 0 then
+        return
+    end
+    local members, held = {}, {}
+    for n, job in ipairs(jobs) do
+        members[n] = job[1]
+    end
+    call('ZREM', p .. 'ready', unpack(members))
+    call('ZREM', p .. 'since', unpack(members))
+    local token = tokens(p, #jobs)
+    local moment, valid, along = digits(now), digits(now + lease), ahead and '1' or '0'
+    for n, member in ipairs(members) do
+        local stem, id = stem_of(member), id_of(member)
+        local record = call('GET', p .. 'j:' .. id)
+        if record then
+            local due = digits(jobs[n][2] % SPAN)
+            local claim = write_claim(digits(token + n - 1), moment, valid, along, due, stem, worker, nonce, '', '')
+            held[#held + 1] = id
+            held[#held + 1] = claim
+            for _, part in ipairs({queue, id, claim, record}) do
+                claims[#claims + 1] = part
+            end
+        end
+        count(p, stem, PENDING, record and RUNNING or nil)
+    end
+    if #held > 0 then
+        call('HSET', p .. 'run', unpack(held))
+    end
+end
+
+-- What a step whose answer was lost has claimed, if it did.
+local function claimed_before(claims)
+    for queue, p in ipairs(wanted) do
+        local run = call('HGETALL', p .. 'run')
+        for n = 1, #run, 2 do
+            local _, _, _, _, _, _, by, with = read_claim(run[n + 1])
+            if by == worker and string.find(unsure, with, 1, true) then
+                for _, part in ipairs({queue, run[n], run[n + 1], call('GET', p .. 'j:' .. run[n])}) do
+                    claims[#claims + 1] = part
+                end
+            end
+        end
+    end
+end
+
+-- While a slot moves, a record may lie on the other node already: find out before anything is written.
+local function all_here(p)
+    for _, name in ipairs({'ready', 'due'}) do
+        for _, member in ipairs(call('ZRANGE', p .. name, 0, math.max(limit, PROMOTE) - 1)) do
+            if call('EXISTS', p .. 'j:' .. id_of(member)) == 0 then
+                return false
+            end
+        end
+    end
+    return true
+end
+
+if not near then
+    for _, p in ipairs(wanted) do
+        if not all_here(p) then
+            return redis.error_reply('TRYAGAIN a record of this queue is on its way to another node')
+        end
+    end
+end
+local lost, waits = {}, {}
+for n = 1, tonumber(arg()) do
+    local one = read_settlement()
+    local done, outward = settle(one)
+    if not done then
+        lost[#lost + 1] = n
+    elseif outward then
+        waits[#waits + 1] = n
+    end
+end
+
+local claims, passed, stopped = {}, {}, 0
+if unsure ~= '' then
+    claimed_before(claims)
+end
+if #claims == 0 then
+    for queue, p in ipairs(wanted) do
+        promote(p)
+        local found, unknown = head(p)
+        if #unknown > 0 then
+            passed[#passed + 1] = {queue, unpack(unknown)}
+        end
+        if #found > 0 then
+            local members, ahead = together(p, found)
+            take(p, queue, members, ahead, claims)
+            stopped = queue
+            break
+        end
+    end
+end
+return finish({lost, claims, passed, waits, now, stopped})

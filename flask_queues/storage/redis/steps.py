@@ -1,0 +1,349 @@
+"""One round of settling and claiming: a single script on one server, on a cluster one for each queue it concerns."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from ...errors import StorageError
+from ..base import Claim, NewJob, PendingStep, Settlement, Step, Wanted
+from .calls import Calls, Command
+from .connection import Node, Packed
+from .keys import Keys, is_stray, of_job, structures
+from .names import QueueNames
+from .outbox import Outbox, outward_text
+from .records import DIGITS, claim_of, dump, log_text, one_line, push_arguments, quoted
+from .roster import Roster
+from .scripts import CLAIMS, HOLD, LOOK, STEP
+
+#: Claims whose queue is remembered.
+REMEMBERED = 10_000
+#: What is wanted by a step that only settles.
+NOTHING = Wanted((), (), 0)
+
+Place = tuple[str, int]
+
+
+class Steps:
+    """Settles and claims."""
+
+    def __init__(self, calls: Calls, keys: Keys, names: QueueNames, roster: Roster, outbox: Outbox) -> None:
+        self._calls = calls
+        self._keys = keys
+        self._names = names
+        self._roster = roster
+        self._outbox = outbox
+        #: The queue of each claim that this process has seen, since a settlement does not tell it.
+        self._queues: dict[Place, str] = {}
+        #: Nonces of steps that were given up, by worker: they may have claimed something.
+        self._unsure: dict[str, list[str]] = {}
+        self._wants: dict[Any, Packed] = {}
+
+    def remember(self, claims: Iterable[Claim]) -> None:
+        """Note in which queue these claims are."""
+        for claim in claims:
+            self._queues[claim.id, claim.token] = claim.queue
+        while len(self._queues) > REMEMBERED:
+            self._queues.pop(next(iter(self._queues)), None)
+
+    def begin(self, worker: str, settled: Sequence[Settlement], wanted: Wanted | None) -> Round:
+        """Prepare a round."""
+        return Round(self, worker, settled, wanted or NOTHING)
+
+    # What a round is made of
+
+    def places(self, settled: Sequence[Settlement]) -> list[str | None]:
+        """The queue of each settled claim; None where no queue holds it."""
+        return [self.queue_of(one.id, one.token) for one in settled]
+
+    def queue_of(self, job_id: str, token: int) -> str | None:
+        """The queue of one claim; None where no queue holds it."""
+        return self._queues.get((job_id, token)) or self._locate(job_id, token)
+
+    def _locate(self, job_id: str, token: int) -> str | None:
+        queues = self._names.holding(job_id)
+        if len(queues) == 1:
+            return queues[0]
+        partitions = [self._keys.partition(queue) for queue in queues]
+        commands = [Command(partition, None, ["HGET", f"{partition}run", job_id]) for partition in partitions]
+        mark = b"%d\t" % token
+        for queue, claim in zip(queues, self._calls.ask_all(commands), strict=True):
+            if claim is not None and claim.startswith(mark):
+                return queue
+        return None
+
+    def give_up(self, worker: str, nonce: str) -> None:
+        """A step may have been carried out although nobody got its answer."""
+        self._unsure.setdefault(worker, []).append(nonce)
+
+    def adopt(self, worker: str) -> list[Claim]:
+        """The claims of steps of this worker that were given up."""
+        nonces = self._unsure.get(worker)
+        if not nonces:
+            return []
+        queues = self._names.all()
+        commands = [
+            Command(partition, CLAIMS, [self._keys.root, partition, dump_worker(worker)], structures(partition))
+            for partition in map(self._keys.partition, queues)
+        ]
+        claims = []
+        for queue, rows in zip(queues, self._calls.ask_all(commands), strict=True):
+            for job_id, claim, record in rows:
+                if claim.decode().split("\t")[7] in nonces:
+                    claims.append(claim_of(queue, job_id.decode(), claim.decode(), record.decode()))
+        self._unsure.pop(worker, None)
+        self.remember(claims)
+        return claims
+
+    def command(
+        self,
+        worker: str,
+        nonce: str,
+        settled: Sequence[tuple[Settlement, str]],
+        wanted: Wanted,
+        queues: Sequence[str],
+        *,
+        unsure: bool,
+    ) -> Command:
+        """Write the script's command for claims of these queues."""
+        near = self._calls.servers.near
+        nonces = [*self._unsure.get(worker, ()), *([nonce] if unsure else ())]
+        arguments: list[Any] = [self._keys.root, self._calls.clock.deadline(), " ".join(nonces), "1" if near else ""]
+        partitions = [self._keys.partition(queue) for queue in queues]
+        last: list[Any] = [dump_worker(worker), nonce, len(settled)]
+        keys: list[str] = []
+        for one, queue in settled:
+            partition = self._keys.partition(queue)
+            last += self._settlement(one, partition, keys)
+            partitions.append(partition)
+        if not near:
+            for partition in dict.fromkeys(partitions):
+                keys += structures(partition)
+        key = partitions[0] if partitions else self._keys.root
+        return Command(key, STEP, [*arguments, self._want(wanted, queues), *last], keys)
+
+    def _want(self, wanted: Wanted, queues: Sequence[str]) -> Packed:
+        key = (
+            *queues, None, wanted.lease, wanted.limit, wanted.behind, frozenset(wanted.types), frozenset(wanted.short),
+        )  # fmt: skip
+        packed = self._wants.get(key)
+        if packed is None:
+            if len(self._wants) > 1000:
+                self._wants.clear()
+            packed = self._wants[key] = Packed.of(
+                [
+                    len(queues),
+                    *map(self._keys.partition, queues),
+                    wanted.lease,
+                    wanted.limit,
+                    "1" if wanted.behind else "",
+                    in_lines(wanted.types),
+                    in_lines(wanted.short),
+                ]
+            )
+        return packed
+
+    def _settlement(self, one: Settlement, partition: str, keys: list[str]) -> list[Any]:
+        keys += of_job(partition, one.id)
+        arguments: list[Any] = [
+            partition,
+            one.id,
+            one.token,
+            DIGITS[one.status],
+            one.outcome.value if one.outcome is not None else "",
+            "1" if one.counted and one.outcome is not None else "",
+            one.delay,
+            one_line(one.error),
+            one_line(one.result),
+            quoted(one.reason),
+            dump(one.progress) if one.progress is not None else "",
+            "1" if one.alone else "",
+            len(one.logs),
+            *map(log_text, one.logs),
+            len(one.follows),
+        ]
+        for job in one.follows:
+            arguments += self._follower(job, partition, keys)
+        return arguments
+
+    def _follower(self, job: NewJob, partition: str, keys: list[str]) -> list[Any]:
+        near = self._calls.servers.near
+        its = self._keys.partition(job.queue)
+        outward = ""
+        if near or its == partition:
+            keys += of_job(its, job.id, job.tags)
+        else:
+            outward = outward_text(job)
+        return [its, job.queue, outward, *push_arguments(job, stray=near and is_stray(job))]
+
+    def read(self, queues: Sequence[str], answer: Any) -> Answer:
+        """Read what the script answers."""
+        lost, flat, passed, waits, now, stopped = answer
+        self._calls.clock.learn(now)
+        claims = [
+            claim_of(queues[flat[n] - 1], flat[n + 1].decode(), flat[n + 2].decode(), flat[n + 3].decode())
+            for n in range(0, len(flat), 4)
+        ]
+        self.remember(claims)
+        return Answer(claims, lost, passed, waits, stopped > 0)
+
+    def hold(self, queue: str, types: Collection[str]) -> int:
+        """Set jobs aside of those types that no worker knows; returns how many."""
+        unknown = set(types) - self._roster.types(types)
+        if not unknown:
+            return 0
+        partition = self._keys.partition(queue)
+        arguments = [self._keys.root, partition, in_lines(unknown)]
+        held: int = self._calls.ask(Command(partition, HOLD, arguments, structures(partition)))
+        return held
+
+    def filled(self, queues: Sequence[str], types: Collection[str]) -> list[str]:
+        """Which of these queues may hold something to claim now, asked of all at once."""
+        commands = [
+            Command(partition, LOOK, [self._keys.root, partition, in_lines(types)], structures(partition))
+            for partition in map(self._keys.partition, queues)
+        ]
+        answers = self._calls.ask_all(commands)
+        return [queue for queue, (waits, left) in zip(queues, answers, strict=True) if waits or left == 0]
+
+    def forget(self, one: Settlement) -> None:
+        """A claim is over."""
+        self._queues.pop((one.id, one.token), None)
+
+    @property
+    def calls(self) -> Calls:
+        """How commands are sent."""
+        return self._calls
+
+    def relay(self, queue: str, jobs: Sequence[NewJob]) -> None:
+        """Push into other partitions what was noted in this one's outbox; the keeper does what fails here."""
+        try:
+            self._outbox.deliver(queue, jobs)
+        except StorageError:
+            pass
+
+
+class Answer:
+    """What one script answered."""
+
+    def __init__(self, claims: list[Claim], lost: list[int], passed: list[Any], waits: list[int], ended: bool) -> None:
+        self.claims = claims
+        self.lost = lost
+        self.passed = passed
+        self.waits = waits
+        #: Whether the look for jobs ended at a queue that holds some.
+        self.ended = ended
+
+
+class Round(PendingStep):
+    """One round: it may be sent, and waited for later."""
+
+    def __init__(self, steps: Steps, worker: str, settled: Sequence[Settlement], wanted: Wanted) -> None:
+        self._steps = steps
+        self._worker = worker
+        self._settled = settled
+        self._wanted = wanted
+        self._nonce = secrets.token_hex(6)
+        self._lost: set[int] = set()
+        self._held = 0
+        self._adopted = steps.adopt(worker) if wanted is not NOTHING else []
+        self._parts = self._plan()
+        self._sent: tuple[Node, Any] | None = None
+        self._half_sent = False
+
+    def _plan(self) -> list[tuple[list[int], list[str]]]:
+        """Which settlements, by number, and which queues go into one script each; the last one claims."""
+        places = self._steps.places(self._settled)
+        self._places = places
+        self._lost |= {n for n, queue in enumerate(places) if queue is None}
+        there = [n for n, queue in enumerate(places) if queue is not None]
+        queues = [] if self._adopted else list(self._wanted.queues)
+        if self._steps.calls.servers.near:
+            return [(there, queues)]
+        first = queues[:1]
+        others = [queue for queue in dict.fromkeys(places) if queue is not None and queue not in first]
+        parts = [([n for n in there if places[n] == queue], list[str]()) for queue in others]
+        if first:
+            parts.append(([n for n in there if places[n] == first[0]], first))
+        return parts
+
+    def send(self) -> Round:
+        """Send the last script, the one that claims, without waiting for its answer; the others are carried out."""
+        *before, last = self._parts or [([], [])]
+        for part in before:
+            self._take_in(*part, self._run(*part))
+        self._parts = [last]
+        packed = self._steps.calls.packed(self._command(*last, unsure=False))
+        node = self._steps.calls.node(self._command(*last, unsure=False).key)
+        try:
+            self._sent = node, node.send([packed])
+        except (RedisError, OSError):
+            self._half_sent = True
+        return self
+
+    def answer(self) -> Step:
+        """Carry out what was not sent, and wait for what was."""
+        claims: list[Claim] = []
+        ended = False
+        try:
+            for part in self._parts:
+                answer = self._take_in(*part, self._fetch(*part))
+                claims, ended = answer.claims, answer.ended
+            if not claims and not ended and not self._steps.calls.servers.near and not self._adopted:
+                claims = self._look_further()
+        except StorageError:
+            self._steps.give_up(self._worker, self._nonce)
+            raise
+        lost = [one.id for n, one in enumerate(self._settled) if n in self._lost]
+        return Step(self._adopted or claims, lost, self._held)
+
+    def _look_further(self) -> list[Claim]:
+        """On a cluster the queues behind the first are asked in their order, those alone that hold something."""
+        for queue in self._steps.filled(self._wanted.queues[1:], self._wanted.types):
+            answer = self._take_in([], [queue], self._run([], [queue]))
+            if answer.claims or answer.ended:
+                return answer.claims
+        return []
+
+    def _command(self, numbers: list[int], queues: list[str], *, unsure: bool) -> Command:
+        settled = [(self._settled[n], self._places[n] or "") for n in numbers]
+        return self._steps.command(self._worker, self._nonce, settled, self._wanted, queues, unsure=unsure)
+
+    def _run(self, numbers: list[int], queues: list[str], *, unsure: bool = False) -> Any:
+        build: Callable[[bool], Command] = lambda unsure: self._command(numbers, queues, unsure=unsure)  # noqa: E731
+        return self._steps.calls.run(build, unsure=unsure)
+
+    def _fetch(self, numbers: list[int], queues: list[str]) -> Any:
+        if self._sent is None:
+            return self._run(numbers, queues, unsure=self._half_sent)
+        (node, connection), self._sent = self._sent, None
+        try:
+            answer = node.receive(connection, 1)[0]
+        except (RedisError, OSError):
+            return self._run(numbers, queues, unsure=True)
+        return self._run(numbers, queues) if isinstance(answer, Exception) else answer
+
+    def _take_in(self, numbers: list[int], queues: list[str], told: Any) -> Answer:
+        answer = self._steps.read(queues, told)
+        self._lost |= {numbers[n - 1] for n in answer.lost}
+        for n in numbers:
+            self._steps.forget(self._settled[n])
+        for n in answer.waits:
+            one = numbers[n - 1]
+            self._steps.relay(self._places[one] or "", self._settled[one].follows)
+        for number, *types in answer.passed:
+            self._held += self._steps.hold(queues[number - 1], [name.decode() for name in types])
+        return answer
+
+
+def dump_worker(worker: str) -> str:
+    """A worker's name as it stands in claims."""
+    return quoted(worker)
+
+
+def in_lines(types: Collection[str]) -> str:
+    """Types as the scripts look for them."""
+    return "\n" + "\n".join(types) + "\n" if types else "\n"

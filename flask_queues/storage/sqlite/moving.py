@@ -1,0 +1,177 @@
+"""The steps by which jobs leave a file for another storage, and arrive: each is called within a transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from ...errors import StorageError
+from ...record import LogLine, Outcome, Progress
+from ..base import Occurrence, Schedule
+from ..parcels import Load, Parcel, Run, SchedulePost
+from . import schedules
+from .rows import NUMBERS, STATUSES, dump, log_line
+from .steps import Deltas, add_logs, delete_one
+
+#: Characters of JSON after which a load is full, however few its jobs are.
+FULL = 4_000_000
+META = "SELECT value FROM meta WHERE name=?"
+SET_META = "INSERT INTO meta VALUES (?,?) ON CONFLICT (name) DO UPDATE SET value=excluded.value"
+UNSET_META = "DELETE FROM meta WHERE name=?"
+#: Those pushed first first: so each keeps its place in every line.
+LEAVING = """
+SELECT seq, id, queue, type, payload, options, priority, tags, status, stamp, created, due, expires, attempts, runs,
+    history, worker, started, ended, outcome, error, progress, result, reason, alone
+FROM jobs WHERE seq>? AND status<>1 ORDER BY seq LIMIT ?
+"""
+ARRIVE = """
+INSERT INTO jobs (id, queue, type, payload, options, priority, tags, status, stamp, created, due, expires, attempts,
+    runs, history, worker, started, error, progress, result, reason, alone)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
+"""
+LINES = "SELECT time, level, message, context, run FROM logs WHERE job=? ORDER BY n"
+
+
+def identity(db: sqlite3.Connection) -> str:
+    """Read the name of this file, or give it one."""
+    row = db.execute(META, ("identity",)).fetchone()
+    if row is not None:
+        return str(row[0])
+    name = uuid.uuid4().hex
+    db.execute(SET_META, ("identity", name))
+    return name
+
+
+def kept_load(db: sqlite3.Connection, to: str) -> Load | None:
+    """Read the load that left and is not known to have arrived; raises `StorageError` where it went elsewhere."""
+    row = db.execute(META, ("leaving",)).fetchone()
+    if row is None:
+        return None
+    _, destination, text = json.loads(row[0])
+    if destination != to:
+        raise StorageError(
+            "Jobs of this storage are on their way to another one than this: an earlier move was interrupted. "
+            "Run that one again to its end first."
+        )
+    return Load.parse(text)
+
+
+def kept_jobs(db: sqlite3.Connection) -> int:
+    """Read how many jobs the kept load has."""
+    row = db.execute(META, ("leaving",)).fetchone()
+    return len(Load.parse(json.loads(row[0])[2]).jobs) if row else 0
+
+
+def load_up(db: sqlite3.Connection, to: str, limit: int, deltas: Deltas) -> Load | None:
+    """Take all schedules and the first jobs out of the file, and keep them as one load."""
+    jobs = tuple(take_out(db, limit, deltas))
+    posts = tuple(take_schedules(db))
+    if not jobs and not posts:
+        return None
+    row = db.execute(META, ("loads",)).fetchone()
+    load = Load(row[0] + 1 if row else 1, jobs, posts)
+    db.execute(SET_META, ("loads", load.number))
+    db.execute(SET_META, ("leaving", dump([load.number, to, load.dump()])))
+    return load
+
+
+def take_out(db: sqlite3.Connection, limit: int, deltas: Deltas) -> Iterator[Parcel]:
+    """Delete up to `limit` jobs, or as many as make a load full, and hand them over."""
+    size = 0
+    for row in db.execute(LEAVING, (-1, limit)).fetchall():
+        parcel = parcel_of(row[1:], [log_line(one) for one in db.execute(LINES, row[:1]).fetchall()])
+        delete_one(db, row[0], deltas)
+        yield parcel
+        size += len(parcel.payload) + sum(len(line.message) for line in parcel.logs)
+        if size > FULL:
+            return
+
+
+def take_schedules(db: sqlite3.Connection) -> Iterator[SchedulePost]:
+    """Delete the schedules with their history, and hand them over."""
+    for one in schedules.stored(db):
+        past = schedules.history(db, one.name, schedules.KEPT)
+        yield SchedulePost(one.name, one.queue, one.about, tuple(past[::-1]))
+        schedules.delete(db, one)
+
+
+def forget(db: sqlite3.Connection, number: int) -> bool:
+    """Delete the load with this number."""
+    row = db.execute(META, ("leaving",)).fetchone()
+    if row is None or json.loads(row[0])[0] != number:
+        return False
+    db.execute(UNSET_META, ("leaving",))
+    return True
+
+
+def unload(db: sqlite3.Connection, source: str, load: Load, deltas: Deltas) -> int:
+    """Put a load in, unless it has arrived before; returns how many of its jobs were new."""
+    mark = f"arrived:{source}"
+    row = db.execute(META, (mark,)).fetchone()
+    if row is not None and row[0] >= load.number:
+        return 0
+    db.execute(SET_META, (mark, load.number))
+    for post in load.schedules:
+        put_schedule(db, post)
+    return sum(put_in(db, parcel, deltas) for parcel in load.jobs)
+
+
+def put_schedule(db: sqlite3.Connection, post: SchedulePost) -> None:
+    """Store a schedule with its history, unless there is one of its name."""
+    if schedules.put(db, Schedule(post.name, post.queue, post.about)):
+        schedules.add_history(db, post.name, [Occurrence(*one) for one in post.occurrences])
+
+
+def put_in(db: sqlite3.Connection, parcel: Parcel, deltas: Deltas) -> bool:
+    """Store a job as it was; False if its id is there already."""
+    status = NUMBERS[parcel.status]
+    cursor = db.execute(
+        ARRIVE,
+        (
+            parcel.id, parcel.queue, parcel.type, parcel.payload, parcel.options, parcel.priority,
+            dump(parcel.tags) if parcel.tags else None, status, parcel.since, parcel.created, parcel.due,
+            parcel.expires, parcel.attempts, parcel.runs[-1].run if parcel.runs else 0, history_of(parcel),
+            parcel.worker, parcel.started, parcel.last_error, dump(parcel.progress) if parcel.progress else None,
+            parcel.result, parcel.reason, int(parcel.alone),
+        ),
+    )  # fmt: skip
+    seq = cursor.lastrowid
+    if not cursor.rowcount or seq is None:
+        return False
+    db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", [(tag, seq) for tag in parcel.tags])
+    add_logs(db, seq, parcel.logs)
+    deltas[parcel.queue, parcel.type, status] += 1
+    return True
+
+
+def parcel_of(row: tuple[Any, ...], logs: list[LogLine]) -> Parcel:
+    """Make a parcel of a row of `LEAVING` behind its `seq`."""
+    (
+        id_, queue, type_, payload, options, priority, tags, status, stamp, created, due, expires, attempts, runs,
+        history, worker, started, ended, outcome, error, progress, result, reason, alone,
+    ) = row  # fmt: skip
+    past = [json.loads(line) for line in history.split("\n")] if history else []
+    told = [run_of(*line) for line in past]
+    if outcome is not None:
+        told.append(Run(runs, worker, started, ended, Outcome(outcome), error))
+    return Parcel(
+        id=id_, queue=queue, type=type_, payload=payload, options=options, priority=priority,
+        tags=tuple(json.loads(tags)) if tags else (), status=STATUSES[status], since=stamp, created=created, due=due,
+        expires=expires, attempts=attempts, runs=tuple(told), worker=worker, started=started,
+        progress=Progress(*json.loads(progress)) if progress else None, result=result, reason=reason,
+        alone=bool(alone), logs=tuple(logs),
+    )  # fmt: skip
+
+
+def run_of(run: int, worker: str, started: int, ended: int, outcome: str, error: list[str] | None) -> Run:
+    """Read a line of the history."""
+    return Run(run, worker, started, ended, Outcome(outcome), dump(error) if error else None)
+
+
+def history_of(parcel: Parcel) -> str | None:
+    """Write the runs as the file keeps them, a line each."""
+    lines = [f"{dump(run[:5])[:-1]},{run.error or 'null'}]" for run in parcel.runs]
+    return "\n".join(lines) or None

@@ -1,0 +1,462 @@
+"""Random sequences of everything a storage can do, compared step by step with a model in memory.
+
+`MODEL_STEPS=1000000` in the environment takes so many steps on each engine; the normal run a few
+hundred. Hypothesis shrinks a failure to the shortest sequence that shows it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
+from ...storage import Storage
+from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
+from .engine import Engine
+from .model import WAITING, Model
+from .moving import neighbour
+
+STEPS = int(os.environ.get("MODEL_STEPS", "600"))
+STEPS_EACH = 60
+
+HOUR = 3_600_000
+LEASE = HOUR // 2
+MOMENT = datetime(2030, 1, 1, tzinfo=timezone.utc)
+
+NOT_RUNNING = [status for status in Status if status is not Status.RUNNING]
+IDS = st.sampled_from([f"j{n}" for n in range(14)])
+QUEUES = st.sampled_from(["q", "r"])
+TYPES = st.sampled_from(["t", "u", "short"])
+WORKERS = st.sampled_from(["w0", "w1", "w2"])
+WORDS = st.none() | st.sampled_from(["wörd", "זה", "nul\x00", "sep\u2028\x85"])
+PROGRESS = st.none() | st.builds(Progress, st.sampled_from([0.0, 12.5, 100.0]), WORDS.map(lambda word: word or ""))
+LOGS = st.lists(WORDS.map(lambda word: LogLine(MOMENT, "info", word or "", {"w": word}, 1)), max_size=3)
+NEW = st.builds(
+    NewJob,
+    id=IDS,
+    queue=QUEUES,
+    type=TYPES,
+    payload=WORDS.map(lambda word: json.dumps({"w": word}, ensure_ascii=False)),
+    priority=st.integers(-1, 1),
+    delay=st.sampled_from([0, 0, HOUR, 2 * HOUR]),
+    at=st.sampled_from([None, None, 1_000_000_000_000, 4_000_000_000_000]),
+    expires=st.sampled_from([None, HOUR]),
+    tags=st.sampled_from([(), ("x",), ("x", "nul\x00"), ("nul", "nul\x00")]),
+    options=st.sampled_from([None, '{"tries":3}']),
+)
+ENDS = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from(NOT_RUNNING),
+        "outcome": st.sampled_from([None, *Outcome]),
+        "counted": st.booleans(),
+        "delay": st.sampled_from([0, HOUR]),
+        "error": WORDS,
+        "result": WORDS,
+        "reason": WORDS,
+        "progress": PROGRESS,
+        "logs": LOGS,
+        "alone": st.booleans(),
+        "follows": st.lists(NEW, max_size=2),
+    }
+)
+SCHEDULES = {"nightly": "q", "hourly": "r", "wörd": "q"}
+OCCURRENCES = st.lists(
+    st.builds(Occurrence, st.sampled_from([1, 2]), st.just(0), st.sampled_from(["fired", "late"]), st.none() | IDS),
+    max_size=2,
+)
+WANTED = st.builds(
+    Wanted,
+    queues=st.sampled_from([["q", "r"], ["q"], ["r"], ["r", "q"], []]),
+    types=st.sampled_from([("t", "u", "short"), ("t", "short"), ("u",), ("short",), ()]),
+    lease=st.just(LEASE),
+    limit=st.integers(1, 4),
+    short=st.sampled_from([("short", "t", "u"), ("short",), ()]),
+    behind=st.booleans(),
+)
+
+
+class StorageMachine(RuleBasedStateMachine):
+    """Does the same to a storage and to the model, and compares."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.engine = engine
+        engine.place.mkdir()
+        self._clock_context = engine.clock()
+        self.clock = self._clock_context.__enter__()
+        #: Two views of the same jobs, used in turn.
+        self.views = itertools.cycle([engine.open(), engine.open()])
+        self.model = Model()
+        #: Another storage, to move everything to and back.
+        self.elsewhere = neighbour(engine).open()
+        #: Every claim there was: one that is over stays, to be settled late.
+        self.claims: list[Claim] = []
+
+    def teardown(self) -> None:
+        """Remove the place."""
+        for storage in (next(self.views), next(self.views), self.elsewhere):
+            storage.close()
+        self._clock_context.__exit__(None, None, None)
+        self.engine.remove()
+
+    @property
+    def storage(self) -> Any:
+        """One view, then the other."""
+        return next(self.views)
+
+    def note_what_became_due(self) -> None:
+        """An engine may make due jobs pending when it likes."""
+        for key, job in self.model.jobs.items():
+            if job.status is Status.SCHEDULED and job.due <= self.clock.now():
+                record = self.storage.get(key)
+                if record.status is Status.PENDING:
+                    job.enter(Status.PENDING, self.clock.now())
+
+    # Rules
+
+    @rule(jobs=st.lists(NEW, min_size=1, max_size=6))
+    def push(self, jobs: list[NewJob]) -> None:
+        """Push some jobs, of which some are there already."""
+        now = self.clock.now()
+        assert self.storage.push(jobs) == [self.model.push(job, now) for job in jobs]
+
+    @rule(
+        worker=WORKERS,
+        which=st.lists(st.tuples(st.integers(0, 7), ENDS), max_size=3),
+        wanted=st.none() | WANTED,
+    )
+    def step(self, worker: str, which: list[tuple[int, dict[str, Any]]], wanted: Wanted | None) -> None:
+        """Settle some claims, in force or not, and claim."""
+        recent = self.claims[::-1]
+        settled = [settlement(recent[n % len(recent)], end) for n, end in which if recent]
+        self.settle_and_claim(worker, settled, wanted)
+
+    @rule(worker=WORKERS, end=ENDS, wanted=WANTED)
+    def work_on(self, worker: str, end: dict[str, Any], wanted: Wanted) -> None:
+        """Settle all that is in hand alike and claim the next."""
+        held = [claim for claim in self.claims if self.model.in_force(claim.id, claim.token)]
+        self.settle_and_claim(worker, [settlement(claim, end) for claim in held], wanted)
+
+    def settle_and_claim(self, worker: str, settled: list[Settlement], wanted: Wanted | None) -> None:
+        """Take one step."""
+        now = self.clock.now()
+        step = self.storage.step(worker, settled, wanted)
+        assert step.lost == [one.id for one in settled if not self.model.settle(one, now)]
+        if wanted is None:
+            assert step.claims == []
+        else:
+            self.model.check_line(step.claims, wanted, now)
+            for claim in step.claims:
+                self.model.claimed(claim, wanted.lease, now)
+            self.claims += step.claims
+            self.note_who_is_held(wanted)
+        self.note_what_became_due()
+
+    def note_who_is_held(self, wanted: Wanted) -> None:
+        """Only a job of a type that was not wanted may have been set aside."""
+        for key, job in self.model.jobs.items():
+            if not job.held and self.storage.get(key).held is not None:
+                assert job.pushed.type not in wanted.types
+                assert job.pushed.queue in wanted.queues
+                job.held = True
+
+    @rule(worker=WORKERS, job_id=IDS)
+    def claim(self, worker: str, job_id: str) -> None:
+        """Claim one job."""
+        now = self.clock.now()
+        claim = self.storage.claim(worker, job_id, LEASE)
+        job = self.model.jobs.get(job_id)
+        if job is None or job.status in (Status.RUNNING, Status.COMPLETED):
+            assert claim is None
+            return
+        assert claim is not None
+        assert not claim.ahead
+        if job.status.final:
+            job.renew(now)
+        self.model.claimed(claim, LEASE, now)
+        self.claims.append(claim)
+
+    @precondition(lambda self: self.claims)
+    @rule(n=st.integers(0, 30), progress=PROGRESS, logs=LOGS)
+    def note(self, n: int, progress: Progress | None, logs: list[LogLine]) -> None:
+        """Say something with a claim, in force or not."""
+        claim = self.claims[-1 - n % len(self.claims)]
+        job = self.model.in_force(claim.id, claim.token)
+        assert self.storage.note(claim.id, claim.token, progress, logs) is (job is not None)
+        if job is not None:
+            job.progress = progress or job.progress
+            job.logs += logs
+
+    @rule(job_id=IDS, reason=WORDS)
+    def cancel(self, job_id: str, reason: str | None) -> None:
+        """Cancel a job."""
+        job = self.model.jobs.get(job_id)
+        reason = reason or "no reason"
+        assert self.storage.cancel(job_id, reason) == (job and job.status)
+        if job is not None and job.status is Status.RUNNING:
+            job.cancel = reason
+        elif job is not None and job.status in WAITING:
+            job.enter(Status.CANCELLED, self.clock.now())
+            job.reason, job.held = reason, False
+
+    @rule(job_id=IDS)
+    def retry(self, job_id: str) -> None:
+        """Retry a job."""
+        job = self.model.jobs.get(job_id)
+        assert self.storage.retry(job_id) == (job and job.status)
+        if job is not None and job.status in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
+            job.renew(self.clock.now())
+
+    @rule(job_id=IDS)
+    def delete(self, job_id: str) -> None:
+        """Delete a job."""
+        job = self.model.jobs.get(job_id)
+        assert self.storage.delete(job_id) == (job and job.status)
+        if job is not None and job.status is not Status.RUNNING:
+            del self.model.jobs[job_id]
+
+    @rule(
+        statuses=st.lists(st.sampled_from(Status), max_size=3),
+        queue=st.none() | QUEUES,
+        limit=st.integers(1, 5),
+        older=st.sampled_from([0, HOUR]),
+    )
+    def purge(self, statuses: list[Status], queue: str | None, limit: int, older: int) -> None:
+        """Delete a slice of old jobs."""
+        if older:
+            statuses = [status for status in statuses if status is not Status.SCHEDULED]
+        old = {
+            key
+            for key, job in self.model.jobs.items()
+            if job.status in statuses
+            and job.status is not Status.RUNNING
+            and queue in (None, job.pushed.queue)
+            and (not older or job.since <= self.clock.now() - older)
+        }
+        assert self.storage.purge(statuses, older=older, queue=queue, limit=limit) == min(limit, len(old))
+        gone = {key for key in self.model.jobs if self.storage.get(key) is None}
+        assert gone <= old
+        for key in gone:
+            del self.model.jobs[key]
+
+    @rule(end=ENDS)
+    def rescue(self, end: dict[str, Any]) -> None:
+        """Settle every stalled claim, whoever held it."""
+        now = self.clock.now()
+        stalled = self.storage.stalled()
+        assert {claim.id for claim in stalled} == self.model.stalled(now)
+        settled = [settlement(claim, end) for claim in stalled]
+        assert self.storage.step("rescuer", settled).lost == []
+        assert all(self.model.settle(one, now) for one in settled)
+
+    @rule(
+        name=st.sampled_from(sorted(SCHEDULES)),
+        about=WORDS,
+        stale=st.none() | st.integers(0, 5),
+        jobs=st.lists(NEW, max_size=2),
+        occurrences=OCCURRENCES,
+    )
+    def put_schedule(
+        self, name: str, about: str | None, stale: int | None, jobs: list[NewJob], occurrences: list[Occurrence]
+    ) -> None:
+        """Store a schedule over what is stored, or over what is stored no more."""
+        now, queue = self.clock.now(), SCHEDULES[name]
+        schedule = Schedule(name, queue, json.dumps(about), self.some_revision(name, stale))
+        pushed = [job._replace(queue=queue) for job in jobs]
+        before = self.storage.schedules_changed()
+        revision = self.storage.put_schedule(schedule, pushed, occurrences)
+        assert (revision > 0) is (schedule.revision == self.model.revision(name))
+        assert (self.storage.schedules_changed() != before) is (revision > 0)
+        if revision:
+            self.model.put_schedule(schedule, revision, occurrences, now)
+            for job in pushed:
+                self.model.push(job, now)
+
+    @rule(name=st.sampled_from(sorted(SCHEDULES)), stale=st.none() | st.integers(0, 5))
+    def delete_schedule(self, name: str, stale: int | None) -> None:
+        """Delete a schedule, or what is stored no more."""
+        schedule = Schedule(name, SCHEDULES[name], "{}", self.some_revision(name, stale))
+        there = name in self.model.schedules and schedule.revision == self.model.revision(name)
+        assert self.storage.delete_schedule(schedule) is there
+        if there:
+            del self.model.schedules[name]
+
+    def some_revision(self, name: str, stale: int | None) -> int:
+        """The revision that is stored, or one that was."""
+        ever = self.model.revisions[name]
+        return self.model.revision(name) if stale is None else ever[stale % len(ever)]
+
+    @precondition(lambda self: type(self.elsewhere).hand_out is not Storage.hand_out)
+    @rule(size=st.integers(1, 5), again=st.booleans())
+    def move_there_and_back(self, size: int, again: bool) -> None:
+        """Move everything that is not running to another storage, whose loads may arrive twice, and back."""
+        for source, target in ((self.storage, self.elsewhere), (self.elsewhere, self.storage)):
+            here, there = source.identity(), target.identity()
+            while load := source.hand_out(there, size):
+                target.take_in(here, load)
+                assert not again or target.take_in(here, load) == 0
+                assert source.let_go(load.number)
+        for job in self.model.jobs.values():
+            job.held = False
+        for one in self.storage.schedules():
+            assert one.revision not in self.model.revisions[one.name]
+            self.model.revisions[one.name].append(one.revision)
+            self.model.schedules[one.name].revision = one.revision
+
+    @rule(types=st.sets(TYPES))
+    def release_held(self, types: set[str]) -> None:
+        """Put held jobs back."""
+        held = [job for job in self.model.jobs.values() if job.held and job.pushed.type in types]
+        assert self.storage.release_held(types) == len(held)
+        for job in held:
+            job.held = False
+
+    @rule(children=st.sets(WORKERS))
+    def heartbeat(self, children: set[str]) -> None:
+        """Extend the claims of some children."""
+        records = tuple(ChildRecord(name=child, pid=1) for child in children)
+        worker = WorkerRecord(
+            name="boss", host="h", pid=1, started=MOMENT, heartbeat=MOMENT, queues=(), children=records
+        )
+        beat = self.storage.heartbeat(worker, LEASE)
+        held = {child: self.model.held_by(child) for child in children}
+        assert {child: set(jobs) for child, jobs in beat.jobs.items()} == held
+        mine = set().union(*held.values())
+        asked = {(key, job.cancel) for key, job in self.model.jobs.items() if key in mine and job.cancel is not None}
+        assert {(claim.id, claim.cancel) for claim in beat.to_cancel} == asked
+        for key in mine:
+            self.model.jobs[key].lease = self.clock.now() + LEASE
+
+    @precondition(lambda self: self.clock.frozen)
+    @rule(hours=st.integers(1, 2))
+    def advance(self, hours: int) -> None:
+        """Let time pass: leases run out, jobs become due."""
+        self.clock.advance(hours * HOUR)
+
+    @rule()
+    def housekeeping(self) -> None:
+        """Maintain and close: nothing changes."""
+        self.storage.maintain()
+        self.storage.close()
+
+    @rule(
+        queue=st.none() | QUEUES,
+        type_=st.none() | TYPES,
+        tag=st.sampled_from([None, None, "x", "nul", "nul\x00"]),
+        statuses=st.lists(st.sampled_from(Status), max_size=3),
+        limit=st.integers(1, 6),
+    )
+    def turn_pages(
+        self, queue: str | None, type_: str | None, tag: str | None, statuses: list[Status], limit: int
+    ) -> None:
+        """Walk through a list."""
+        query = Query(queue, type_, tag, statuses, limit)
+        found: list[str] = []
+        while True:
+            page = self.storage.page(query)
+            assert len(page.jobs) <= limit
+            found += [job.id for job in page.jobs]
+            query = query._replace(after=page.after)
+            if page.after is None:
+                break
+        assert sorted(found) == self.model.fitting(query)
+
+    # What holds after each rule
+
+    @invariant()
+    def counts_are_kept(self) -> None:
+        """Kept counts are counted ones."""
+        storage = self.storage
+        assert storage.counts().cells == self.model.counts()
+        waiting = {job.pushed.queue for job in self.model.jobs.values() if job.status in WAITING}
+        assert set(storage.queues()) == waiting
+
+    @invariant()
+    def records_agree(self) -> None:
+        """Every job is as the model has it, with its log."""
+        storage = self.storage
+        for key, job in self.model.jobs.items():
+            record = storage.get(key)
+            assert record is not None
+            self.model.check(record)
+            assert storage.logs(key) == job.logs
+            if self.clock.frozen:
+                assert record.due == to_datetime(job.due)
+                assert record.created == to_datetime(job.created)
+                assert record.expires == (None if job.expires is None else to_datetime(job.expires))
+                assert record.finished == (to_datetime(job.since) if job.status.final else None)
+
+    @invariant()
+    def claims_agree(self) -> None:
+        """Each child holds what the model says."""
+        storage = self.storage
+        for worker in ("w0", "w1", "w2"):
+            assert {claim.id for claim in storage.claims_of(worker)} == self.model.held_by(worker)
+
+    @invariant()
+    def schedules_agree(self) -> None:
+        """Every schedule is as the model has it, with its history."""
+        told = {one.name: one for one in self.storage.schedules()}
+        assert list(told) == sorted(self.model.schedules)
+        for name, schedule in self.model.schedules.items():
+            assert told[name][1:] == (schedule.queue, schedule.about, schedule.revision)
+            past = self.storage.occurrences(told[name])
+            assert [one[::2] for one in past] == [one[::2] for one in schedule.occurrences]
+            if self.clock.frozen:
+                assert past == schedule.occurrences
+
+    @invariant()
+    def waiting_jobs_are_announced(self) -> None:
+        """`pending` misses no job that could be claimed; `next_due` names the first."""
+        storage = self.storage
+        now = self.clock.now()
+        for queue in "qr":
+            if self.model.line(queue, ["t", "u", "short"], now):
+                assert storage.pending([queue], ["t", "u", "short"])
+        due = [job.due for job in self.model.jobs.values() if job.status is Status.SCHEDULED]
+        if self.clock.frozen:
+            assert storage.next_due() == (max(0, min(due) - now) if due else None)
+
+
+def settlement(claim: Claim, end: dict[str, Any]) -> Settlement:
+    """Make a settlement that a worker could send."""
+    end = dict(end)
+    if end["status"] is Status.COMPLETED:
+        end |= {"outcome": Outcome.COMPLETED, "error": None}
+    ran = end["outcome"] is not None
+    error = json.dumps(["E", end["error"], ""], ensure_ascii=False) if end["error"] and ran else None
+    end["reason"] = end["reason"] if end["status"] is Status.CANCELLED else None
+    result = json.dumps(end["result"], ensure_ascii=False) if end["status"] is Status.COMPLETED else None
+    return Settlement(
+        claim.id, claim.token, **{**end, "error": error, "result": result, "counted": end["counted"] and ran}
+    )
+
+
+def run_model(engine: Engine) -> None:
+    """Take `STEPS` random steps on storages in folders below the engine's; fail where one differs from the model."""
+    places = itertools.count()
+    run_state_machine_as_test(
+        lambda: StorageMachine(replace(engine, place=engine.place / str(next(places)))),  # type: ignore[arg-type]
+        settings=settings(
+            max_examples=max(1, STEPS // STEPS_EACH),
+            stateful_step_count=STEPS_EACH,
+            deadline=None,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
