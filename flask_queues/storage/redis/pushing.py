@@ -7,6 +7,7 @@ from typing import Any
 
 from ...errors import PushUncertain
 from ..base import NewJob
+from ..parcels import Parcel
 from .calls import Calls, Command
 from .connection import pack
 from .keys import Keys, is_stray, of_job, structures
@@ -93,7 +94,7 @@ class Pushes:
         taken = self.taken(jobs)
         return [job for n, job in enumerate(jobs) if n not in taken] if taken else jobs
 
-    def taken(self, jobs: Sequence[NewJob]) -> set[int]:
+    def taken(self, jobs: Sequence[NewJob | Parcel]) -> set[int]:
         """Which jobs have an id that another queue holds: only ids that say not where they belong can.
 
         Where one script reaches every queue, it finds out itself what is stored already.
