@@ -8,7 +8,7 @@ from flask import Flask
 from flask_caching import Cache
 
 from .config import Config
-from .errors import ConfigError
+from .errors import ConfigError, QueuesError
 from .storage import Storage, storage_for
 from .storage.custom import custom_storage
 
@@ -42,9 +42,18 @@ def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
     try:
         cache.init_app(bare)
     except Exception as error:
-        kind, why = bare.config["CACHE_TYPE"], str(error).strip().partition("\n")[0].rstrip(".:")
-        raise ConfigError(f"The cache of QUEUES_CACHE_TYPE = {kind!r} cannot be made: {why}.") from error
+        raise failure(bare.config["CACHE_TYPE"], error) from error
     return backend_of(bare, cache)
+
+
+def failure(kind: str, error: Exception) -> QueuesError:
+    """Say why a cache cannot be made: some connect at once, so it may be that nobody answers."""
+    if type(error).__module__.startswith("redis."):
+        from .storage.redis.sentences import translate  # only where there is a redis
+
+        return translate(error, f"The server of QUEUES_CACHE_TYPE = {kind!r}")
+    why = str(error).strip().partition("\n")[0].rstrip(".:")
+    return ConfigError(f"The cache of QUEUES_CACHE_TYPE = {kind!r} cannot be made: {why}.")
 
 
 def backend_of(app: Flask, cache: Cache) -> Any:

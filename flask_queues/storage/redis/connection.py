@@ -121,18 +121,20 @@ class Node:
 
     def exchange(self, commands: Sequence[bytes]) -> list[Any]:
         """Send packed commands and read their answers; an error that the server answers is returned, not raised."""
-        connection = self.send(commands)
+        return self.exchange_over(self.take(), commands)
+
+    def exchange_over(self, connection: Any, commands: Sequence[bytes]) -> list[Any]:
+        """The same over a connection that was taken out."""
+        self.send_over(connection, commands)
         return self.receive(connection, len(commands))
 
-    def send(self, commands: Sequence[bytes]) -> Any:
+    def send_over(self, connection: Any, commands: Sequence[bytes]) -> None:
         """Send packed commands; `receive` reads the answers."""
-        connection = self.take()
         try:
             connection.send_packed_command(commands)
         except BaseException:
             self.drop(connection)
             raise
-        return connection
 
     def receive(self, connection: Any, number: int) -> list[Any]:
         """Read so many answers, and keep the connection."""

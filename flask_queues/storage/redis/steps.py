@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from ...errors import StorageError
 from ..base import Claim, NewJob, PendingStep, Settlement, Step, Wanted
-from .calls import Calls, Command
+from .calls import Calls, Command, Doubt, RecordGone
 from .connection import Node, Packed
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
@@ -21,6 +21,8 @@ from .scripts import CLAIMS, HOLD, LOOK, STEP
 
 #: Claims whose queue is remembered.
 REMEMBERED = 10_000
+#: Steps of one worker, given up one after another, whose claims are looked for.
+MOST_GIVEN_UP = 100
 #: What is wanted by a step that only settles.
 NOTHING = Wanted((), (), 0)
 
@@ -77,7 +79,11 @@ class Steps:
 
     def give_up(self, worker: str, nonce: str) -> None:
         """A step may have been carried out although nobody got its answer."""
-        self._unsure.setdefault(worker, []).append(nonce)
+        self._unsure[worker] = [*self._unsure.get(worker, ()), nonce][-MOST_GIVEN_UP:]
+
+    def resolved(self, worker: str) -> None:
+        """Whatever steps of this worker were given up, their claims have come back."""
+        self._unsure.pop(worker, None)
 
     def adopt(self, worker: str) -> list[Claim]:
         """The claims of steps of this worker that were given up."""
@@ -94,7 +100,6 @@ class Steps:
             for job_id, claim, record in rows:
                 if claim.decode().split("\t")[7] in nonces:
                     claims.append(claim_of(queue, job_id.decode(), claim.decode(), record.decode()))
-        self._unsure.pop(worker, None)
         self.remember(claims)
         return claims
 
@@ -107,11 +112,13 @@ class Steps:
         queues: Sequence[str],
         *,
         unsure: bool,
+        whole: bool = False,
     ) -> Command:
-        """Write the script's command for claims of these queues."""
+        """Write the script's command for claims of these queues; `whole` where no record is on its way elsewhere."""
         near = self._calls.servers.near
         nonces = [*self._unsure.get(worker, ()), *([nonce] if unsure else ())]
-        arguments: list[Any] = [self._keys.root, self._calls.clock.deadline(), " ".join(nonces), "1" if near else ""]
+        reach = "all" if near else "whole" if whole else "queue"
+        arguments: list[Any] = [self._keys.root, self._calls.clock.deadline(), " ".join(nonces), reach]
         partitions = [self._keys.partition(queue) for queue in queues]
         last: list[Any] = [dump_worker(worker), nonce, len(settled)]
         keys: list[str] = []
@@ -252,7 +259,9 @@ class Round(PendingStep):
         self._adopted = steps.adopt(worker) if wanted is not NOTHING else []
         self._parts = self._plan()
         self._sent: tuple[Node, Any] | None = None
-        self._half_sent = False
+        self._doubt = Doubt()
+        #: Whether a record that is missed is gone.
+        self._whole = False
 
     def _plan(self) -> list[tuple[list[int], list[str]]]:
         """Which settlements, by number, and which queues go into one script each; the last one claims."""
@@ -276,12 +285,15 @@ class Round(PendingStep):
         for part in before:
             self._take_in(*part, self._run(*part))
         self._parts = [last]
-        packed = self._steps.calls.packed(self._command(*last, unsure=False))
-        node = self._steps.calls.node(self._command(*last, unsure=False).key)
+        command = self._command(*last, unsure=False)
+        node = self._steps.calls.node(command.key)
         try:
-            self._sent = node, node.send([packed])
+            connection = node.take()
+            self._doubt.unsure = True
+            node.send_over(connection, [self._steps.calls.packed(command)])
         except (RedisError, OSError):
-            self._half_sent = True
+            return self
+        self._sent = node, connection
         return self
 
     def answer(self) -> Step:
@@ -295,8 +307,11 @@ class Round(PendingStep):
             if not claims and not ended and not self._steps.calls.servers.near and not self._adopted:
                 claims = self._look_further()
         except StorageError:
-            self._steps.give_up(self._worker, self._nonce)
+            if self._doubt.unsure:
+                self._steps.give_up(self._worker, self._nonce)
             raise
+        if self._wanted is not NOTHING:
+            self._steps.resolved(self._worker)
         lost = [one.id for n, one in enumerate(self._settled) if n in self._lost]
         return Step(self._adopted or claims, lost, self._held)
 
@@ -310,20 +325,29 @@ class Round(PendingStep):
 
     def _command(self, numbers: list[int], queues: list[str], *, unsure: bool) -> Command:
         settled = [(self._settled[n], self._places[n] or "") for n in numbers]
-        return self._steps.command(self._worker, self._nonce, settled, self._wanted, queues, unsure=unsure)
+        return self._steps.command(
+            self._worker, self._nonce, settled, self._wanted, queues, unsure=unsure, whole=self._whole
+        )
 
-    def _run(self, numbers: list[int], queues: list[str], *, unsure: bool = False) -> Any:
-        build: Callable[[bool], Command] = lambda unsure: self._command(numbers, queues, unsure=unsure)  # noqa: E731
-        return self._steps.calls.run(build, unsure=unsure)
+    def _run(self, numbers: list[int], queues: list[str]) -> Any:
+        def build(unsure: bool) -> Command:
+            return self._command(numbers, queues, unsure=unsure)
+
+        try:
+            return self._steps.calls.run(build, self._doubt)
+        except RecordGone:
+            self._whole = True
+            return self._steps.calls.run(build, self._doubt)
 
     def _fetch(self, numbers: list[int], queues: list[str]) -> Any:
         if self._sent is None:
-            return self._run(numbers, queues, unsure=self._half_sent)
+            return self._run(numbers, queues)
         (node, connection), self._sent = self._sent, None
         try:
             answer = node.receive(connection, 1)[0]
         except (RedisError, OSError):
-            return self._run(numbers, queues, unsure=True)
+            return self._run(numbers, queues)
+        self._doubt.unsure = False
         return self._run(numbers, queues) if isinstance(answer, Exception) else answer
 
     def _take_in(self, numbers: list[int], queues: list[str], told: Any) -> Answer:
