@@ -41,7 +41,8 @@ class Decision:
         left = self.state.left
         self.jobs.append(job)
         self.lines.append(Occurrence(due, 0, outcome, job.id))
-        self.state = replace(self.state, job=job.id, last=(due, outcome), left=left - 1 if left is not None else None)
+        self.state = replace(self.state, job=job.id, last=(due, outcome), left=None if left is None else left - 1)
+        self.busy = not self.state.definition.overlap
 
     def leave_out(self, due: int, outcome: str) -> None:
         """Push nothing for an occurrence, and say why."""

@@ -54,7 +54,7 @@ class Publisher:
             editions = self._with_mine(json.loads(row.about)["editions"], worker)
             if not self._announce(row, editions):
                 continue
-            if max(editions, key=lambda one: (editions[one]["seen"], one)) != self.edition:
+            if max(editions, key=lambda one: editions[one]["seen"]) != self.edition:
                 return []
             if self._store(rows):
                 return self._clashes(rows)
@@ -79,7 +79,8 @@ class Publisher:
             workers = {name: at for name, at in about["workers"].items() if name in alive or now - at < ARRIVAL}
             if workers:
                 living[edition] = {"seen": about["seen"], "workers": workers}
-        mine = living.get(self.edition, {"seen": now, "workers": {}})
+        latest = max((about["seen"] for about in living.values()), default=0)
+        mine = living.get(self.edition, {"seen": max(now, latest + 1), "workers": {}})
         living[self.edition] = {**mine, "workers": {worker: now, **mine["workers"]}}
         return living
 

@@ -56,20 +56,20 @@ def weekday_matches(day: datetime, field: str) -> bool:
 def matches(clock: datetime, expression: str) -> bool:
     """Whether a time on a wall clock matches an expression."""
     minute, hour, day, month, weekday = expression.split()
+    if not (among(clock.minute, minute, 0, 59) and among(clock.hour, hour, 0, 23) and among(clock.month, month, 1, 12)):
+        return False
     by_day, by_weekday = day_of_month_matches(clock, day), weekday_matches(clock, weekday)
     either = not day.startswith("*") and not weekday.startswith("*")
-    return (
-        among(clock.minute, minute, 0, 59)
-        and among(clock.hour, hour, 0, 23)
-        and among(clock.month, month, 1, 12)
-        and ((by_day or by_weekday) if either else (by_day and by_weekday))
-    )
+    return (by_day or by_weekday) if either else (by_day and by_weekday)
 
 
-def minutes_due(expression: str, zone: ZoneInfo, start: datetime, end: datetime) -> list[datetime]:
+def minutes_due(
+    expression: str, zone: ZoneInfo, start: datetime, end: datetime, step: timedelta = MINUTE
+) -> list[datetime]:
     """What cron would run after `start` and up to `end`, as its clock ticks minute by minute.
 
-    It keeps the time up to which jobs of fixed times have been run, as Debian's cron does.
+    It keeps the time up to which jobs of fixed times have been run, as Debian's cron does. Where all times
+    are multiples of a longer step, it may tick in such.
     """
     minute, hour = expression.split()[:2]
     wild = minute.startswith("*") or hour.startswith("*")
@@ -87,9 +87,9 @@ def minutes_due(expression: str, zone: ZoneInfo, start: datetime, end: datetime)
         else:
             run = False
             while seen < clock:
-                seen += MINUTE
+                seen += step
                 run = run or matches(seen, expression)
         if run and start < moment:
             due.append(moment.astimezone(timezone.utc))
-        moment += MINUTE
+        moment += step
     return due

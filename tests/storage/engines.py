@@ -19,6 +19,7 @@ from flask_caching.backends import FileSystemCache, SimpleCache
 from flask_queues.backend import build_backend
 from flask_queues.storage import CacheStorage, Storage, storage_for
 from flask_queues.storage.cache import clock as cache_clock
+from flask_queues.storage.cache.archive import POINTER
 from flask_queues.storage.cache.backends import port_for
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
@@ -79,19 +80,30 @@ class ServedEngine(Engine):
         self.server.empty()
 
 
-class RedisEngine(ServedEngine):
+class OnRedis(ServedEngine):
+    """A prefix on whatever speaks as Redis does."""
+
+    def become_newer(self) -> None:
+        """Raise the format that stands beside the queues."""
+        prefix = self.settings["QUEUES_CACHE_KEY_PREFIX"].rstrip(":")
+        server: Any = self.server
+        with server.client() as client:
+            client.hset(f"{{{prefix}}}:meta", "format", 99)
+
+
+class RedisEngine(OnRedis):
     """A prefix on one Redis."""
 
     name = kind = "redis"
 
 
-class SentinelEngine(ServedEngine):
+class SentinelEngine(OnRedis):
     """A prefix on a master that Sentinels watch."""
 
     name = kind = "sentinel"
 
 
-class ClusterEngine(ServedEngine):
+class ClusterEngine(OnRedis):
     """A prefix on a cluster of six nodes."""
 
     name = kind = "cluster"
@@ -106,6 +118,13 @@ class LogClock(Engine):
         clock = FrozenClock()
         with mock.patch.multiple(cache_clock, wall=clock.now, steady=clock.steady):
             yield clock
+
+    def become_newer(self) -> None:
+        """The pointer to the log carries its format."""
+        storage = self.open()
+        assert isinstance(storage, CacheStorage)
+        storage._port.put(POINTER, '[99,"newer",0]')
+        storage.close()
 
 
 class FilesEngine(LogClock):

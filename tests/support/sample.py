@@ -417,3 +417,16 @@ def push_for_ever(seed: int) -> None:
 
 if app.config.get("SAMPLE_KNOWS_MORE"):
     queues.job("more")(lambda: note("ran"))
+
+
+@queues.job("occurrence")
+def occurrence(note_it: bool = True) -> str:
+    """Tells when it was due."""
+    due = current_job.occurrence.isoformat() if current_job.occurrence else "none"
+    if note_it:
+        note(due)
+    return due
+
+
+for schedule in app.config.get("SAMPLE_SCHEDULES", ()):
+    queues.schedule(schedule.pop("when"), schedule.pop("job", occurrence), schedule.pop("payload", None), **schedule)

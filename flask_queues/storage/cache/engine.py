@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ...errors import StorageError
 from ...record import (
     ChildRecord,
     Counts,
@@ -33,7 +33,8 @@ from ..base import (
     Wanted,
     Watcher,
 )
-from . import listing, moves
+from ..parcels import Load
+from . import listing, moves, moving
 from .job import (
     CANCELLED,
     COMPLETED,
@@ -44,6 +45,7 @@ from .job import (
     SCHEDULED,
     STATUSES,
     claim_of,
+    line_words,
     log_line,
     record_of,
 )
@@ -297,6 +299,53 @@ class CacheStorage(Storage):
             stored = state.schedules.get(schedule.name)
             return [Occurrence(*one) for one in stored[3][: -limit - 1 : -1]] if stored else []
 
+    # The mover's side
+
+    def identity(self) -> str:
+        """The name of the log: one that begins anew is another storage."""
+        with self._log.change(lambda state, _: Known(state.lineage)) as (answer, _):
+            return str(answer)
+
+    def hand_out(self, to: str, limit: int = 100) -> Load | None:
+        """Take jobs out with one entry."""
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            if state.leaving is None and not moving.has_some(state):
+                return Known(None)
+            return ["depart", to, limit] if state.leaving is None else Known(state.leaving[0])
+
+        while True:
+            with self._log.change(write, ("depart", to)) as (answer, state):
+                kept = state.leaving
+            if answer is None:
+                return None
+            if kept is not None:  # somebody may have let it go in between
+                return read_load(kept, to)
+
+    def take_in(self, source: str, load: Load) -> int:
+        """Put a load in with one entry."""
+        text = load.dump()
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            return Known(0) if state.arrived.get(source, 0) >= load.number else ["arrive", source, text]
+
+        with self._log.change(write, ("arrive", source, load.number)) as (answer, _):
+            return int(answer)
+
+    def let_go(self, number: int) -> bool:
+        """Forget the load with one entry."""
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            return ["let go", number] if state.leaving and state.leaving[0] == number else Known(False)
+
+        with self._log.change(write, ("let go", number)) as (answer, _):
+            return bool(answer)
+
+    def on_the_way(self) -> int:
+        """Look into the load."""
+        with self._log.read() as (state, _):
+            return len(Load.parse(state.leaving[2]).jobs) if state.leaving else 0
+
     # Reading
 
     def get(self, job_id: str) -> JobRecord | None:
@@ -347,6 +396,17 @@ class NextEntry(Watcher):
         return before != self._seen
 
 
+def read_load(kept: tuple[int, str, str], to: str) -> Load:
+    """Read the load that is kept; raises `StorageError` where it went elsewhere."""
+    _, destination, text = kept
+    if destination != to:
+        raise StorageError(
+            "Jobs of this storage are on their way to another one than this: an earlier move was interrupted. "
+            "Run that one again to its end first."
+        )
+    return Load.parse(text)
+
+
 def load(n: int) -> Finding:
     """Say whether so many jobs are too many."""
     holds = f"Every process that uses this storage has all jobs in its memory; it is made for up to {PROMISED:,}"
@@ -393,12 +453,6 @@ def wanted_words(state: State, wanted: Wanted) -> list[Any]:
         state.name_kinds(wanted.short),
         wanted.behind,
     ]
-
-
-def line_words(line: LogLine) -> list[Any]:
-    """What an entry says of a line that a job logged."""
-    context = json.dumps(line.context, ensure_ascii=False, separators=(",", ":")) if line.context else None
-    return [to_milliseconds(line.time), line.level, line.message, context, line.run]
 
 
 def about_words(worker: WorkerRecord) -> dict[str, Any]:

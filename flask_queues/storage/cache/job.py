@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any
 
-from ...record import Attempt, JobError, JobRecord, LogLine, Outcome, Progress, Status, to_datetime
+from ...record import Attempt, JobError, JobRecord, LogLine, Outcome, Progress, Status, to_datetime, to_milliseconds
 from ..base import Claim
 
 #: Statuses by the number that stands for each in the log.
@@ -149,3 +149,9 @@ def attempt(run: int, worker: str, started: int, ended: int | None, outcome: str
 def log_line(time: int, level: str, message: str, context: str | None, run: int) -> LogLine:
     """Read one line of a job's log; the context is JSON text."""
     return LogLine(to_datetime(time), level, message, json.loads(context) if context else {}, run)
+
+
+def line_words(line: LogLine) -> list[Any]:
+    """What an entry says of a line that a job logged."""
+    context = json.dumps(line.context, ensure_ascii=False, separators=(",", ":")) if line.context else None
+    return [to_milliseconds(line.time), line.level, line.message, context, line.run]

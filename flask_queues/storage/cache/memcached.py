@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ...errors import ConfigError, StorageUnavailable
@@ -14,7 +15,7 @@ from .port import Port
 PREFIX = re.compile(rb"[^\x00-\x20\x7f]{0,180}\Z").match
 #: Waits (s) between tries to learn whether an entry was stored.
 PAUSES = (0.0, 0.05, 0.3, 1.0)
-#: Of pylibmc, whose own limits are none, or minutes; in milliseconds and seconds.
+#: Of pylibmc; times in milliseconds, but that for which a server that failed is not asked: seconds.
 BEHAVIORS = {"tcp_nodelay": True, "connect_timeout": 1000, "_poll_timeout": 2000, "retry_timeout": 1}
 #: Of the server's memory, in percent, above which it says so.
 FULL = 80
@@ -71,6 +72,14 @@ class MemcachedPort(Port):
                 if found is not None:
                     return found == text
         raise error or self._failed("it stores nothing; its memory may be too small (-m)")
+
+    def _call(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Call; after a failure, begin with new connections: a client would not ask the server again for a while."""
+        try:
+            return super()._call(method, *arguments, **options)
+        except StorageUnavailable:
+            self.disconnect()
+            raise
 
     def disconnect(self) -> None:
         """Close the connections: a child that inherited one would talk into ours."""

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from . import moving
 from .job import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .shelves import Line
 from .state import State, Worker
@@ -405,5 +406,8 @@ MOVES: dict[str, Callable[..., Any]] = {
     "purge": purge,
     "schedule": put_schedule,
     "unschedule": delete_schedule,
+    "depart": moving.depart,
+    "arrive": moving.arrive,
+    "let go": moving.let_go,
     "close": close,
 }

@@ -1,7 +1,8 @@
 -- In front of every script: the words in which they are written.
 --
 -- ARGV[1] is the root, the prefix of the keys that belong to no queue; a partition `p` is the prefix of a queue's:
---   p..meta       hash    seq: pushes so far; token: the last one given; revision: the last change of a schedule
+--   p..meta       hash    seq: pushes so far; token: the last one given; revision: the last change of a schedule;
+--                         from:<storage>: the last load that arrived from there
 --   p..ready      zset    rank: what may be claimed
 --   p..held       zset    rank: set aside, since no worker knows its type
 --   p..since      zset    ms: when a ready or held job became pending, where it was not then that it was due
@@ -12,6 +13,7 @@
 --   p..alone      set     ids that are not to be claimed with others
 --   p..out        hash    id: a push into another partition that is not made yet (cluster)
 --   p..arrived    zset    ms: ids that came out of another partition's `out` (cluster)
+--   p..leaving    string  number, tab, destination, tab, text: the load that has left and may not have arrived
 --   p..schedules  hash    name: revision, the one before, text;  p..h:<name> list: its history
 --   p..j:<id>     string  the record;  p..l:<id> list: its log;  p..t:<tag> zset: ms of the push
 -- A member is a stem, a tab and an id. A stem is 11 hex digits of the push's number, 2 of 100 - priority, and the type.
@@ -184,6 +186,18 @@ local function elsewhere(p, id)
     return false
 end
 
+-- Write the first line of a record; what goes without saying is left out.
+local function place_of(stem, created, due, expires)
+    local place = stem .. '\t' .. created
+    if due ~= created or expires ~= '' then
+        place = place .. '\t' .. (due ~= created and due or '')
+    end
+    if expires ~= '' then
+        place = place .. '\t' .. expires
+    end
+    return place
+end
+
 -- A job to push, from the next arguments.
 local function read_job()
     local job = {
@@ -205,14 +219,8 @@ local function store(p, job, seq)
     end
     local due = tonumber(job.at) or now + job.delay
     local stem = string.format('%011x', seq) .. job.priority .. job.type
-    local place = stem .. '\t' .. digits(now)
-    if due ~= now or job.expires ~= '' then
-        place = place .. '\t' .. (due ~= now and digits(due) or '')
-    end
-    if job.expires ~= '' then
-        place = place .. '\t' .. digits(math.max(due, now) + tonumber(job.expires))
-    end
-    if not call('SET', key, place .. '\n' .. job.text, 'NX') then
+    local expires = job.expires ~= '' and digits(math.max(due, now) + tonumber(job.expires)) or ''
+    if not call('SET', key, place_of(stem, digits(now), digits(due), expires) .. '\n' .. job.text, 'NX') then
         return false
     end
     if due > now then
@@ -228,7 +236,29 @@ local function store(p, job, seq)
     return true
 end
 
+-- Raise an error where a partition that is new finds keys of somebody else's under its names.
+local function refuse_strangers(p)
+    for _, name in ipairs({'ready', 'held', 'since', 'due', 'completed', 'failed', 'cancelled'}) do
+        call('ZCARD', p .. name)
+    end
+    for _, name in ipairs({'run', 'counts', 'schedules'}) do
+        call('HLEN', p .. name)
+    end
+end
+
 -- Numbers for n pushes, the first of them; 1 where this is the partition's first push.
 local function numbers(p, n)
+    if call('EXISTS', p .. 'meta') == 0 then
+        refuse_strangers(p)
+    end
     return call('HINCRBY', p .. 'meta', 'seq', n) - n + 1
+end
+
+-- A fresh revision for a schedule: it follows the clock, so that none is given twice even by a server that has
+-- forgotten the last ones.
+local function next_revision(p)
+    local last = tonumber(call('HGET', p .. 'meta', 'revision') or 0)
+    local new = digits(math.max(last + 1, clock[1] * 1000000 + clock[2]))
+    call('HSET', p .. 'meta', 'revision', new)
+    return new
 end

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ...record import Attempt, JobError, JobRecord, LogLine, Outcome, Progress, Status, to_datetime, to_milliseconds
 from ..base import Claim, NewJob
+from ..parcels import Parcel
 
 #: Statuses by the digit that stands for each.
 STATUSES = {
@@ -51,7 +52,7 @@ def unquoted(field: str) -> str | None:
 # A push
 
 
-def pushed_text(job: NewJob) -> str:
+def pushed_text(job: NewJob | Parcel) -> str:
     """The lines of a record that a push writes."""
     said: dict[str, Any] = {}
     if job.tags:

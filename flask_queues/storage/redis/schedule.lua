@@ -27,11 +27,10 @@ end
 if not stored and about == '' then
     return {'0', 0}
 end
-local last = tonumber(call('HGET', p .. 'meta', 'revision') or 0)
-local new = digits(math.max(last + 1, clock[1] * 1000000 + clock[2]))
-if call('HSET', p .. 'meta', 'revision', new) == 1 and near then
+if call('HEXISTS', p .. 'meta', 'revision') == 0 and near then
     call('SADD', root .. 'queues', queue)
 end
+local new = next_revision(p)
 wake()
 if about == '' then
     call('HDEL', p .. 'schedules', name)

@@ -24,7 +24,7 @@ class Schedules:
         """Compare, set and push; returns the new revision, or 0."""
         if schedule.revision == 0 and any(one.name == schedule.name for one in self.all()):
             return 0
-        told = [f"{one.due}\t{quoted(one.outcome)}\t{quoted(one.job)}" for one in occurrences]
+        told = [occurrence_text(one.due, one.outcome, one.job) for one in occurrences]
         return self._change(schedule, f"t{schedule.about}", jobs, told)
 
     def delete(self, schedule: Schedule) -> bool:
@@ -81,3 +81,8 @@ class Schedules:
             decided, due, outcome, job = row.decode().split("\t")
             found.append(Occurrence(int(due), int(decided), unquoted(outcome) or "", unquoted(job)))
         return found
+
+
+def occurrence_text(due: int, outcome: str, job: str | None) -> str:
+    """Write an occurrence; the time at which it was decided goes before it."""
+    return f"{due}\t{quoted(outcome)}\t{quoted(job)}"

@@ -53,6 +53,12 @@ def translate(error: Exception, where: str) -> QueuesError:
     return StorageUnavailable(f"{where}: {without_script(text)}.")
 
 
+def too_old(where: str, version: str) -> ConfigError:
+    """Say which server is needed."""
+    needed = ".".join(map(str, OLDEST))
+    return ConfigError(f"{where} is version {version}; the queues need Redis {needed} or newer, or any Valkey.")
+
+
 def is_broken(error: Exception) -> bool:
     """Whether it is the connection that failed, so that a command may or may not have been carried out."""
     if isinstance(error, (AuthenticationError, BusyLoadingError)):
@@ -106,9 +112,14 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         "QUEUES_CACHE_REDIS_URL, which wins; a cluster has none but 0.",
     ),
     (
-        ("NOPERM", "no permissions", "can't run this command", "can't access at least one of the keys"),
+        ("NOPERM", "no permissions", "executing the script can't"),
         ConfigError,
         "{where}: this user may not do what the queues need ({text}). Give it the commands and the keys in its ACL.",
+    ),
+    (
+        ("non deterministic commands", "unknown command 'EVALSHA'"),
+        ConfigError,
+        "{where} is too old: the queues need Redis 6.2 or newer, or any Valkey.",
     ),
     (
         ("WRONGTYPE",),
@@ -159,7 +170,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         "the name that they know it by?",
     ),
     (
-        ("CLUSTERDOWN", "Hash slot not served", "not all slots"),
+        ("CLUSTERDOWN", "Hash slot not served", "slots are not covered"),
         StorageUnavailable,
         f"{{where}} does not serve all its slots; {UNCHANGED}. A node is missing: redis-cli --cluster check names it.",
     ),

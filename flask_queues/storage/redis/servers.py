@@ -54,6 +54,10 @@ class Servers(ABC):
         """The server at an address that another one named."""
         raise LookupError(address)
 
+    def is_moving(self, key: str) -> bool:  # noqa: ARG002
+        """Whether the key's slot is on its way to or from its node."""
+        return False
+
     def close(self) -> None:
         """Close what is idle."""
         for node in self.nodes():
@@ -104,12 +108,17 @@ class SentinelServers(Servers):
 
     def nodes(self) -> list[Node]:
         """The master."""
-        return [self._node] if self._node is not None else []
+        return [self.node("")]
 
     def describe(self) -> str:
         """The name of the master, and its address once it is known."""
         at = f" at {self._node}" if self._node is not None else ""
         return f"Redis master {self._pool.service_name} of Sentinel{at}, database {self._settings.database}"
+
+    def close(self) -> None:
+        """Close what is idle; nobody is asked for that."""
+        if self._node is not None:
+            self._node.close()
 
     def lose(self, node: Node) -> None:
         """Ask the Sentinels again."""
@@ -166,6 +175,15 @@ class ClusterServers(Servers):
     def at(self, address: Address) -> Node:
         """The node at an address."""
         return self._node_at(address)
+
+    def is_moving(self, key: str) -> bool:
+        """Ask the node of the slot."""
+        (answer,) = self.node(key).exchange([pack(["CLUSTER", "NODES"])])
+        if isinstance(answer, ResponseError):
+            return True
+        slot = key_slot(key.encode())
+        own = next((line for line in answer.decode().splitlines() if "myself" in line), "")
+        return f"[{slot}->-" in own or f"[{slot}-<-" in own
 
     def missing_slots(self) -> int:
         """How many slots no node serves."""
