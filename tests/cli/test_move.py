@@ -15,6 +15,7 @@ import pytest
 
 from flask_queues import Status
 from flask_queues.storage.base import Occurrence, Schedule
+from tests.support.servers.kinds import Servers
 from tests.support.site import Site, eventually
 
 
@@ -70,6 +71,26 @@ def test_everything_is_moved_and_goes_on_there(site: Site, new_site: Site, new_p
     assert everything(site) == {}
     assert new_site.start("--stop-when-empty").wait() == 0
     assert new_site.manager.counts().statuses["completed"] == counts.statuses["completed"] + 1
+
+
+@pytest.mark.servers
+def test_a_file_becomes_too_small_and_redis_takes_over(site: Site, make_site: Any, servers: Servers) -> None:
+    """Only the configuration changes; and back, should that be wanted."""
+    settings = servers.empty("redis").settings
+    on_redis: Site = make_site(QUEUES_LEASE=2, **settings)
+    fill(site)
+    before, counts = everything(site), site.manager.counts()
+    given = [word for key, value in settings.items() for word in ("--to", f"{key}={value}")]
+
+    moved = site.run("move", *given)
+
+    assert moved.stdout == "6 jobs and 0 schedules moved.\n", moved.stderr
+    assert everything(on_redis) == before
+    assert on_redis.manager.counts() == counts
+    assert everything(site) == {}
+    back = on_redis.run("move", *to(site.database.parent))
+    assert back.stdout == "6 jobs and 0 schedules moved.\n", back.stderr
+    assert everything(site) == before
 
 
 def test_a_second_run_finds_nothing(site: Site, new_place: Path) -> None:
