@@ -15,7 +15,7 @@ from ..errors import JobNotFound, OptionError
 from ..manager import Manager
 from ..masking import masked
 from ..record import Status
-from ..scheduler import ScheduleRecord, in_words
+from ..scheduler import ScheduleRecord
 from .jobs import this_manager
 from .text import coloured, dump, iso, local, printable, table
 
@@ -163,7 +163,7 @@ def row(manager: Manager, record: ScheduleRecord) -> list[str]:
         upcoming = local(record.next) or click.style("over", dim=True)
     return [
         printable(record.name),
-        in_words(record.timing, language()),
+        record.words(language()),
         record.timezone,
         upcoming,
         local(record.last),
@@ -184,7 +184,7 @@ def fields(manager: Manager, record: ScheduleRecord) -> dict[str, Any]:
     return {
         "name": record.name,
         "when": record.when,
-        "words": in_words(record.timing, language()),
+        "words": record.words(language()),
         "timezone": record.timezone,
         "type": record.type,
         "queue": record.queue,
