@@ -273,6 +273,23 @@ class Manager:
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
 
+    def push_again(self, job_id: str) -> JobHandle:
+        """Push a new job like an ended one: its type, queue, payload, priority, tags and terms; the old one stays.
+
+        Raises `JobNotFound`, `UnknownJobType`, or `PayloadError` where the payload fits the type no longer.
+        """
+        old = self.find(job_id)
+        return self.push(
+            old.type,
+            old.payload,
+            queue=old.queue,
+            priority=old.priority,
+            tags=old.tags,
+            tries=old.tries,
+            timeout=old.timeout,
+            backoff=old.backoff,
+        )
+
     def retry_each(self, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending."""
         for record in self.every(statuses=[Status.FAILED], **filters):

@@ -16,8 +16,9 @@ from ..manager import Manager
 from ..masking import masked
 from ..record import Status
 from ..scheduler import ScheduleRecord
+from ..shapes import iso
 from .jobs import this_manager
-from .text import coloured, dump, iso, local, printable, table
+from .text import coloured, dump, local, printable, table
 
 MOST = 10_000
 

@@ -19,6 +19,7 @@ from flask_caching.backends import FileSystemCache, SimpleCache
 from flask_queues.backend import build_backend
 from flask_queues.storage import CacheStorage, Storage, storage_for
 from flask_queues.storage.cache import clock as cache_clock
+from flask_queues.storage.cache.archive import POINTER
 from flask_queues.storage.cache.backends import port_for
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
@@ -117,6 +118,13 @@ class LogClock(Engine):
         clock = FrozenClock()
         with mock.patch.multiple(cache_clock, wall=clock.now, steady=clock.steady):
             yield clock
+
+    def become_newer(self) -> None:
+        """The pointer to the log carries its format."""
+        storage = self.open()
+        assert isinstance(storage, CacheStorage)
+        storage._port.put(POINTER, '[99,"newer",0]')
+        storage.close()
 
 
 class FilesEngine(LogClock):

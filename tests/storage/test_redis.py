@@ -297,13 +297,14 @@ class TestWrongConfiguration:
         with RedisServer(tmp_path, replicaof=f"127.0.0.1 {server.port}") as replica:
             assert "read-only replica" in str(self.refusal(at(replica.port)))
 
-    def test_a_user_who_may_not(self, tmp_path: Path) -> None:
-        """The command that is missing is told."""
-        with RedisServer(tmp_path) as own:
-            with own.client() as client:
-                client.acl_setuser("weak", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-zadd"])
+    @pytest.mark.parametrize("given", [{"commands": ["+@all", "-zadd"], "channels": ["*"]}, {"commands": ["+@all"]}])
+    def test_a_user_who_may_not(self, tmp_path: Path, given: dict[str, list[str]]) -> None:
+        """A command or the channel that is missing is told before anything is half done."""
+        with RedisServer(tmp_path) as own, own.client() as client:
+            client.acl_setuser("weak", enabled=True, passwords=["+secret"], keys=["*"], **given)
             storage = opened(CACHE_REDIS_URL=f"redis://weak:secret@127.0.0.1:{own.port}/0")
             assert "may not do" in str(self.refusal(storage))
+            assert client.keys("*") == []
 
     @pytest.mark.parametrize("prefix", ["{mine}", "a{b", "a}b"])
     def test_braces_in_the_prefix(self, server: RedisServer, prefix: str) -> None:
@@ -328,6 +329,7 @@ class TestWrongConfiguration:
             client.set("{jobs:q:0}:ready", "theirs")
             assert "keys of something else" in str(self.refusal(at(server.port, CACHE_KEY_PREFIX="jobs")))
             assert client.get("{jobs:q:0}:ready") == "theirs"
+            assert client.keys("{jobs:q:0}*") == ["{jobs:q:0}:ready"]
 
     def test_a_newer_format(self, server: RedisServer) -> None:
         """An older version claims nothing from it, also if it comes while the worker runs."""

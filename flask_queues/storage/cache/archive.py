@@ -55,7 +55,7 @@ class Archive:
 
     def pointer(self) -> Pointer | None:
         """Read the pointer; raises `StorageFormatError` where a newer version wrote it."""
-        return self.read_pointer(self._port.get(POINTER))
+        return self.read_pointer(self._port.peek(POINTER))
 
     def read_pointer(self, text: str | None) -> Pointer | None:
         """Read the pointer's text."""

@@ -59,6 +59,8 @@ class FilePort(Port):
                 "deleted. Leave QUEUES_CACHE_THRESHOLD out; in a cache of your own, set CACHE_THRESHOLD to 0."
             )
         self._folder = Path(backend._path).resolve()
+        #: What was peeked at, with what tells its file from another.
+        self._peeked: dict[str, tuple[tuple[int, int, int], str | None]] = {}
         self._lock = FileLock(self._folder.with_name(self._folder.name + ".lock"))
 
     def describe(self) -> str:
@@ -82,6 +84,18 @@ class FilePort(Port):
                 return None
             self._wait_until_readable(path)
         return super().get(key)
+
+    def peek(self, key: str) -> str | None:
+        """Read a file if it is another one than the last time."""
+        try:
+            there = Path(self._backend._get_filename(key)).stat()
+        except FileNotFoundError:
+            return None
+        sign = (there.st_ino, there.st_mtime_ns, there.st_size)
+        seen = self._peeked.get(key)
+        if seen is None or seen[0] != sign:
+            seen = self._peeked[key] = (sign, self.get(key))
+        return seen[1]
 
     def get_many(self, keys: Any) -> list[str | None]:
         """Read several files."""

@@ -152,7 +152,7 @@ class Log:
 
     def _is_latest(self, state: State, pointer_text: str | None, tail: str | None) -> bool:
         """Whether the log ends here; if it goes on elsewhere, the state is dropped."""
-        pointer = self._archive.read_pointer(pointer_text or self.port.get(POINTER))
+        pointer = self._archive.read_pointer(pointer_text or self.port.peek(POINTER))
         lineage = pointer.lineage if pointer is not None else ""
         if lineage != state.lineage:
             if pointer is None:

@@ -236,8 +236,21 @@ local function store(p, job, seq)
     return true
 end
 
+-- Raise an error where a partition that is new finds keys of somebody else's under its names.
+local function refuse_strangers(p)
+    for _, name in ipairs({'ready', 'held', 'since', 'due', 'completed', 'failed', 'cancelled'}) do
+        call('ZCARD', p .. name)
+    end
+    for _, name in ipairs({'run', 'counts', 'schedules'}) do
+        call('HLEN', p .. name)
+    end
+end
+
 -- Numbers for n pushes, the first of them; 1 where this is the partition's first push.
 local function numbers(p, n)
+    if call('EXISTS', p .. 'meta') == 0 then
+        refuse_strangers(p)
+    end
     return call('HINCRBY', p .. 'meta', 'seq', n) - n + 1
 end
 

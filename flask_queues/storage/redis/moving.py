@@ -14,6 +14,7 @@ from .calls import Calls, Command
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
 from .outbox import Outbox
+from .pushing import Pushes
 from .records import (
     DIGITS,
     STATUSES,
@@ -47,10 +48,13 @@ class Row(NamedTuple):
 class Moves:
     """Hands loads out and takes them in."""
 
-    def __init__(self, calls: Calls, keys: Keys, names: QueueNames, schedules: Schedules, outbox: Outbox) -> None:
+    def __init__(
+        self, calls: Calls, keys: Keys, names: QueueNames, pushes: Pushes, schedules: Schedules, outbox: Outbox
+    ) -> None:
         self._calls = calls
         self._keys = keys
         self._names = names
+        self._pushes = pushes
         self._schedules = schedules
         self._outbox = outbox
 
@@ -144,8 +148,9 @@ class Moves:
         jobs: dict[str, list[Parcel]] = {}
         posts: dict[str, list[SchedulePost]] = {}
         stored = {one.name for one in self._schedules.all()} if load.schedules else set()
-        for parcel in load.jobs:
-            jobs.setdefault(parcel.queue, []).append(parcel)
+        taken = self._pushes.taken(load.jobs)
+        for n, parcel in enumerate(load.jobs):
+            jobs.setdefault(parcel.queue, []).extend([] if n in taken else [parcel])
         for post in load.schedules:
             posts.setdefault(post.queue, []).extend([] if post.name in stored else [post])
         queues = list(dict.fromkeys([*jobs, *posts]))

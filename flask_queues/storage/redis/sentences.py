@@ -112,7 +112,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         "QUEUES_CACHE_REDIS_URL, which wins; a cluster has none but 0.",
     ),
     (
-        ("NOPERM", "no permissions", "can't run this command", "can't access at least one of the keys"),
+        ("NOPERM", "no permissions", "executing the script can't"),
         ConfigError,
         "{where}: this user may not do what the queues need ({text}). Give it the commands and the keys in its ACL.",
     ),

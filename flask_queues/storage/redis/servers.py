@@ -54,6 +54,10 @@ class Servers(ABC):
         """The server at an address that another one named."""
         raise LookupError(address)
 
+    def is_moving(self, key: str) -> bool:  # noqa: ARG002
+        """Whether the key's slot is on its way to or from its node."""
+        return False
+
     def close(self) -> None:
         """Close what is idle."""
         for node in self.nodes():
@@ -171,6 +175,15 @@ class ClusterServers(Servers):
     def at(self, address: Address) -> Node:
         """The node at an address."""
         return self._node_at(address)
+
+    def is_moving(self, key: str) -> bool:
+        """Ask the node of the slot."""
+        (answer,) = self.node(key).exchange([pack(["CLUSTER", "NODES"])])
+        if isinstance(answer, ResponseError):
+            return True
+        slot = key_slot(key.encode())
+        own = next((line for line in answer.decode().splitlines() if "myself" in line), "")
+        return f"[{slot}->-" in own or f"[{slot}-<-" in own
 
     def missing_slots(self) -> int:
         """How many slots no node serves."""

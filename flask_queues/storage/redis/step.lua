@@ -1,7 +1,7 @@
 -- Settle what a child has done and claim its next jobs.
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; the moment after which nobody waits for the answer; nonces of this child's steps whose answers were
--- lost, or nothing; whether all queues are in reach;
+-- lost, or nothing; `all` where every queue is in reach, else `queue`, or `whole` where its slot does not move;
 -- queues wanted: number, prefix of each; lease, limit, behind, types and short types (each within line ends);
 -- worker, nonce; number of settlements; of each its partition's prefix and what `read_settlement` reads.
 -- Returns: numbers of lost settlements; claims (number of the queue, id, claim, record); number of a queue and types
@@ -13,7 +13,8 @@ if stale then
     return stale
 end
 local unsure = arg()
-local near = arg() == '1'
+local reach = arg()
+local near = reach == 'all'
 local wanted = {}
 for n = 1, tonumber(arg()) do
     wanted[n] = arg()
@@ -213,20 +214,22 @@ end
 
 -- While a slot moves, a record may lie on the other node already: find out before anything is written.
 local function all_here(p)
-    for _, name in ipairs({'ready', 'due'}) do
-        for _, member in ipairs(call('ZRANGE', p .. name, 0, math.max(limit, PROMOTE) - 1)) do
-            if call('EXISTS', p .. 'j:' .. id_of(member)) == 0 then
-                return false
-            end
+    local members = call('ZRANGEBYSCORE', p .. 'due', '-inf', now, 'LIMIT', 0, PROMOTE)
+    for _, job in ipairs(head(p)) do
+        members[#members + 1] = job[1]
+    end
+    for _, member in ipairs(members) do
+        if call('EXISTS', p .. 'j:' .. id_of(member)) == 0 then
+            return false
         end
     end
     return true
 end
 
-if not near then
+if reach == 'queue' then
     for _, p in ipairs(wanted) do
         if not all_here(p) then
-            return redis.error_reply('TRYAGAIN a record of this queue is on its way to another node')
+            return redis.error_reply('TRYAGAIN a record of this queue is not here')
         end
     end
 end

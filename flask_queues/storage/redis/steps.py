@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 
 from ...errors import StorageError
 from ..base import Claim, NewJob, PendingStep, Settlement, Step, Wanted
-from .calls import Calls, Command, Doubt
+from .calls import Calls, Command, Doubt, RecordGone
 from .connection import Node, Packed
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
@@ -112,11 +112,13 @@ class Steps:
         queues: Sequence[str],
         *,
         unsure: bool,
+        whole: bool = False,
     ) -> Command:
-        """Write the script's command for claims of these queues."""
+        """Write the script's command for claims of these queues; `whole` where no record is on its way elsewhere."""
         near = self._calls.servers.near
         nonces = [*self._unsure.get(worker, ()), *([nonce] if unsure else ())]
-        arguments: list[Any] = [self._keys.root, self._calls.clock.deadline(), " ".join(nonces), "1" if near else ""]
+        reach = "all" if near else "whole" if whole else "queue"
+        arguments: list[Any] = [self._keys.root, self._calls.clock.deadline(), " ".join(nonces), reach]
         partitions = [self._keys.partition(queue) for queue in queues]
         last: list[Any] = [dump_worker(worker), nonce, len(settled)]
         keys: list[str] = []
@@ -258,6 +260,8 @@ class Round(PendingStep):
         self._parts = self._plan()
         self._sent: tuple[Node, Any] | None = None
         self._doubt = Doubt()
+        #: Whether a record that is missed is gone.
+        self._whole = False
 
     def _plan(self) -> list[tuple[list[int], list[str]]]:
         """Which settlements, by number, and which queues go into one script each; the last one claims."""
@@ -321,10 +325,19 @@ class Round(PendingStep):
 
     def _command(self, numbers: list[int], queues: list[str], *, unsure: bool) -> Command:
         settled = [(self._settled[n], self._places[n] or "") for n in numbers]
-        return self._steps.command(self._worker, self._nonce, settled, self._wanted, queues, unsure=unsure)
+        return self._steps.command(
+            self._worker, self._nonce, settled, self._wanted, queues, unsure=unsure, whole=self._whole
+        )
 
     def _run(self, numbers: list[int], queues: list[str]) -> Any:
-        return self._steps.calls.run(lambda unsure: self._command(numbers, queues, unsure=unsure), self._doubt)
+        def build(unsure: bool) -> Command:
+            return self._command(numbers, queues, unsure=unsure)
+
+        try:
+            return self._steps.calls.run(build, self._doubt)
+        except RecordGone:
+            self._whole = True
+            return self._steps.calls.run(build, self._doubt)
 
     def _fetch(self, numbers: list[int], queues: list[str]) -> Any:
         if self._sent is None:
