@@ -55,10 +55,11 @@ def next_(name: str, after: str | None, count: int, as_json: bool) -> None:
     if as_json:
         click.echo(dump([precise(moment) for moment in found]))
         return
-    zone = ZoneInfo(scheduler.find(name).timezone)
+    record = scheduler.find(name)
     for moment in found:
-        shown = moment.astimezone(zone)
-        click.echo(f"{shown:%a %Y-%m-%d %H:%M:%S} {shown.tzname()}  {click.style(precise(moment), dim=True)}")
+        shown = moment.astimezone(ZoneInfo(record.timezone))
+        hint = "  (its time is skipped by the clocks)" if record.timing.stands_in(moment) else ""
+        click.echo(f"{shown:%a %Y-%m-%d %H:%M:%S} {shown.tzname()}  {click.style(precise(moment), dim=True)}{hint}")
     if not found:
         click.echo(f"{printable(name)} is not due any more.")
 
