@@ -51,6 +51,8 @@ class Steps:
         self._queues: dict[Place, str] = {}
         #: Nonces of steps that were given up, by worker: they may have claimed something.
         self._unsure: dict[str, list[str]] = {}
+        #: How often connections had broken when a worker last looked for claims that it does not know of.
+        self._looked: dict[str, int] = {}
         self._wants: dict[Any, Packed] = {}
         self._nonces = itertools.count()
         self._nonce_of = (0, "")
@@ -104,14 +106,22 @@ class Steps:
         """A step may have been carried out although nobody got its answer."""
         self._unsure[worker] = [*self._unsure.get(worker, ()), nonce][-MOST_GIVEN_UP:]
 
-    def resolved(self, worker: str) -> None:
-        """Whatever steps of this worker were given up, their claims have come back."""
+    def resolved(self, worker: str, breaks: int | None) -> None:
+        """The claims of given-up steps have come back; and all others, if connections had broken so often before."""
         self._unsure.pop(worker, None)
+        if breaks is not None:
+            self._looked[worker] = breaks
 
-    def adopt(self, worker: str) -> list[Claim]:
-        """The claims of steps of this worker that were given up."""
-        nonces = self._unsure.get(worker)
-        if not nonces:
+    def adopt(self, worker: str, *, free: bool) -> list[Claim]:
+        """The claims of a worker that it does not know of, though its heartbeat keeps them.
+
+        A step that was given up may have made some. And a server that came back, or took over, may not
+        know of the settlements of its last moments: where a connection broke and the worker's hands are
+        `free`, all claims in its name are such.
+        """
+        nonces = self._unsure.get(worker, ())
+        forgotten = free and self._looked.setdefault(worker, self.breaks) != self.breaks
+        if not nonces and not forgotten:
             return []
         queues = self._names.all()
         commands = [
@@ -121,10 +131,15 @@ class Steps:
         claims = []
         for queue, rows in zip(queues, self._calls.ask_all(commands), strict=True):
             for job_id, claim, record in rows:
-                if claim.decode().split("\t")[7] in nonces:
-                    claims.append(claim_of(queue, job_id.decode(), claim.decode(), record.decode()))
-        self.remember(claims)
+                one = claim_of(queue, job_id.decode(), claim.decode(), record.decode())
+                if claim.decode().split("\t")[7] in nonces or (forgotten and (one.id, one.token) not in self._queues):
+                    claims.append(one)
         return claims
+
+    @property
+    def breaks(self) -> int:
+        """How often connections have broken in this process."""
+        return self._calls.servers.settings.breaks
 
     def command(
         self,
@@ -284,7 +299,8 @@ class Round(PendingStep):
         self._nonce = steps.next_nonce()
         self._lost: set[int] = set()
         self._held = 0
-        self._adopted = steps.adopt(worker) if wanted is not NOTHING else []
+        self._breaks = steps.breaks
+        self._adopted = steps.adopt(worker, free=not wanted.behind) if wanted is not NOTHING else []
         self._parts = self._plan()
         self._sent: tuple[Node, Any] | None = None
         self._doubt = Doubt()
@@ -339,7 +355,8 @@ class Round(PendingStep):
                 self._steps.give_up(self._worker, self._nonce)
             raise
         if self._wanted is not NOTHING:
-            self._steps.resolved(self._worker)
+            self._steps.remember(self._adopted)
+            self._steps.resolved(self._worker, self._breaks if not self._wanted.behind else None)
         lost = [one.id for n, one in enumerate(self._settled) if n in self._lost]
         return Step(self._adopted or claims, lost, self._held)
 
