@@ -11,8 +11,6 @@ import signal
 import time
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -91,21 +89,6 @@ class Havoc:
         for pusher in self.pushers:
             pusher.kill()
         return [job for pusher in (*self.past, *self.pushers) for job in pusher.acknowledged()]
-
-
-SERVERS = ("redis", "sentinel", "cluster", "memcached")
-PLACES = ["file", "files", *(pytest.param(kind, marks=pytest.mark.servers) for kind in SERVERS)]
-
-
-@pytest.fixture(params=PLACES)
-def place(request, tmp_path: Path) -> dict[str, Any]:
-    """The configuration of an empty place for jobs, on each kind of storage."""
-    if request.param == "file":
-        return {}
-    if request.param == "files":
-        return {"QUEUES_CACHE_TYPE": "FileSystemCache", "QUEUES_CACHE_DIR": str(tmp_path / "jobs")}
-    settings: dict[str, Any] = request.getfixturevalue("servers").empty(request.param).settings
-    return settings
 
 
 @pytest.fixture
