@@ -19,6 +19,7 @@ from flask_caching.backends import FileSystemCache, SimpleCache
 from flask_queues.backend import build_backend
 from flask_queues.storage import CacheStorage, Storage, storage_for
 from flask_queues.storage.cache import clock as cache_clock
+from flask_queues.storage.cache.archive import POINTER
 from flask_queues.storage.cache.backends import port_for
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
@@ -108,8 +109,8 @@ class ClusterEngine(OnRedis):
     name = kind = "cluster"
 
 
-class LogClock(Engine):
-    """The clock of an engine that keeps a log in a cache."""
+class OnCache(Engine):
+    """A log in a cache."""
 
     @contextmanager
     def clock(self) -> Iterator[Clock]:
@@ -118,8 +119,14 @@ class LogClock(Engine):
         with mock.patch.multiple(cache_clock, wall=clock.now, steady=clock.steady):
             yield clock
 
+    def become_newer(self) -> None:
+        """Raise the format that stands beside the log."""
+        storage: Any = self.open()
+        storage._port.put(POINTER, '[99,"newer",0]')
+        storage.close()
 
-class FilesEngine(LogClock):
+
+class FilesEngine(OnCache):
     """A folder of files in the test's folder."""
 
     name = "files"
@@ -129,7 +136,7 @@ class FilesEngine(LogClock):
         return CacheStorage(port_for(FileSystemCache(str(self.place / "jobs"), threshold=0)))
 
 
-class MemoryEngine(LogClock):
+class MemoryEngine(OnCache):
     """A dictionary of this process."""
 
     name = "memory"
@@ -141,7 +148,7 @@ class MemoryEngine(LogClock):
         return CacheStorage(port_for(self._caches.setdefault(self.place, SimpleCache())))
 
 
-class MemcachedEngine(LogClock, ServedEngine):
+class MemcachedEngine(OnCache, ServedEngine):
     """A prefix on one Memcached."""
 
     name = kind = "memcached"
