@@ -30,7 +30,7 @@ def init_app(app: Flask) -> None:
 
 
 def panel_address(app: Flask) -> str | None:
-    """Where the panel of Flask-Queues is, once this version has one; the link to it appears by itself."""
+    """Where the panel of Flask-Queues is."""
     prefix = app.config.get("QUEUES_URL_PREFIX", "/queues")
     return prefix if any(rule.rule.startswith(f"{prefix}/") for rule in app.url_map.iter_rules()) else None
 

@@ -198,6 +198,25 @@ class TestBrokenServer:
             assert storage.push([job()]) == [True]
             storage.close()
 
+    def test_a_forgotten_settlement_is_not_for_ever(self, tmp_path: Path) -> None:
+        """A server that comes back as it was may hold claims whose workers are done with them: they get them again.
+
+        Their heartbeat would keep them from everybody else.
+        """
+        with RedisServer(tmp_path) as own, own.client() as client:
+            storage = at(own.port)
+            storage.push([job(), job()])
+            claim = take_one(storage)
+            client.save()
+            assert complete(storage, claim).lost == []
+            own.kill()
+            own.restart()
+            seen = take(storage) + take(storage) + take(storage)
+            assert sorted(ids(seen)) == sorted(ids(storage.claims_of("w")))
+            assert len(seen) == 2
+            assert claim in seen
+            storage.close()
+
     @pytest.mark.slow
     def test_what_a_hung_server_was_sent_is_not_done_when_nobody_waits_any_more(self, tmp_path: Path) -> None:
         """It would claim a job for a child that has gone on without."""

@@ -190,6 +190,8 @@ class Attempt:
     def refused(self, error: Exception) -> None:
         """The server answered with an error: get ready for the next try, or raise what it means."""
         text = told(error)
+        if isinstance(error, (NoScriptError, MovedError)) or "READONLY" in text:
+            self._servers.settings.breaks += 1
         if isinstance(error, NoScriptError) and self._known:
             self._known = False
         elif isinstance(error, MovedError) and not self._servers.near:

@@ -30,6 +30,8 @@ class Servers(ABC):
     near = True
     #: Seconds for which a broken connection is tried again.
     patience = PATIENCE_FOR_ONE
+    #: How to connect to each of them.
+    settings: Settings
 
     @abstractmethod
     def node(self, key: str) -> Node:
@@ -68,6 +70,7 @@ class OneServer(Servers):
     """The only server."""
 
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self._node = Node(settings, settings.address)
         self._database = settings.database
 
@@ -95,7 +98,7 @@ class SentinelServers(Servers):
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._settings = Settings.of(pool)
+        self.settings = Settings.of(pool)
         self._node: Node | None = None
 
     def node(self, key: str) -> Node:  # noqa: ARG002
@@ -103,7 +106,7 @@ class SentinelServers(Servers):
         node = self._node
         if node is None:
             address: Address = tuple(self._pool.get_master_address())
-            node = self._node = Node(self._settings, address)
+            node = self._node = Node(self.settings, address)
         return node
 
     def nodes(self) -> list[Node]:
@@ -113,7 +116,7 @@ class SentinelServers(Servers):
     def describe(self) -> str:
         """The name of the master, and its address once it is known."""
         at = f" at {self._node}" if self._node is not None else ""
-        return f"Redis master {self._pool.service_name} of Sentinel{at}, database {self._settings.database}"
+        return f"Redis master {self._pool.service_name} of Sentinel{at}, database {self.settings.database}"
 
     def close(self) -> None:
         """Close what is idle; nobody is asked for that."""
@@ -134,7 +137,7 @@ class ClusterServers(Servers):
     patience = PATIENCE_FOR_MANY
 
     def __init__(self, settings: Settings, seeds: list[Address]) -> None:
-        self._settings = settings
+        self.settings = settings
         self._seeds = seeds
         self._nodes: dict[Address, Node] = {}
         self._slots: dict[int, Address] = {}
@@ -198,7 +201,7 @@ class ClusterServers(Servers):
     def _node_at(self, address: Address) -> Node:
         node = self._nodes.get(address)
         if node is None:
-            node = self._nodes.setdefault(address, Node(self._settings, address))
+            node = self._nodes.setdefault(address, Node(self.settings, address))
         return node
 
     def _refresh(self, *, but: Node | None = None, anew: bool = False) -> None:

@@ -28,11 +28,17 @@ local function is_of(list, kind)
     return string.find(list, '\n' .. kind .. '\n', 1, true) ~= nil
 end
 
+-- Most settlements say no more than how the run ended.
 local function read_settlement()
     local one = {
-        p = arg(), id = arg(), token = arg(), status = arg(), outcome = arg(), counted = arg(), delay = tonumber(arg()),
-        error = arg(), result = arg(), reason = arg(), progress = arg(), alone = arg(), logs = {}, follows = {},
+        p = arg(), id = arg(), token = arg(), status = arg(), outcome = arg(), counted = arg(), delay = 0,
+        error = '', result = '', reason = '', progress = '', alone = '', logs = {}, follows = {},
     }
+    if arg() == '' then
+        return one
+    end
+    one.delay, one.error, one.result, one.reason = tonumber(arg()), arg(), arg(), arg()
+    one.progress, one.alone = arg(), arg()
     for n = 1, tonumber(arg()) do
         one.logs[n] = arg()
     end
