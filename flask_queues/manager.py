@@ -134,6 +134,11 @@ class Manager:
                     self._storage = storage_of(self.app, self.config, self._cache)
         return self._storage
 
+    @property
+    def engine(self) -> str:
+        """What kind of storage holds the jobs, for people; never where it is."""
+        return type(self.storage).__name__.removesuffix("Storage")
+
     # Pushing
 
     def push(self, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:

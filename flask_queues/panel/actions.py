@@ -74,15 +74,12 @@ class Chosen(NamedTuple):
     filters: reads.Filters
     #: How many they are; None where no count is kept.
     number: int | None
-
-    @property
-    def every(self) -> bool:
-        """Whether all that match are meant."""
-        return not self.ids
+    #: Whether all that match are meant.
+    every: bool = False
 
     def walk(self, manager: Manager) -> Iterator[str]:
         """Their ids."""
-        if self.ids or self.status is None:
+        if not self.every or self.status is None:
             return iter(self.ids)
         return (record.id for record in manager.every(statuses=[self.status], **self.filters._asdict()))
 
@@ -100,7 +97,7 @@ def chosen(action: Action) -> Chosen:
     status = next((one for one in action.statuses if one.value == request.values.get("status")), None)
     if request.values.get("all") and status is not None:
         counted = None if filters.tag else reads.total(current_queues.counts(), status, filters)
-        return Chosen((), status, filters, counted)
+        return Chosen((), status, filters, counted, every=True)
     ids = tuple(dict.fromkeys(one[:64] for one in request.values.getlist("id") if one))[:AT_ONCE]
     return Chosen(ids, status, filters, len(ids))
 
@@ -115,10 +112,13 @@ def confirm(name: str) -> ResponseReturnValue:
     """Name what would be done, before it is done."""
     action = asked_action(name)
     jobs = chosen(action)
-    if (not jobs.ids and not jobs.every) or jobs.number == 0:
-        flashes.add(_("No job was chosen."), wrong=True)
-        return redirect(back_of(jobs), 303)
-    return ask(action, jobs)
+    return nothing_chosen(jobs) if jobs.number == 0 else ask(action, jobs)
+
+
+def nothing_chosen(jobs: Chosen) -> ResponseReturnValue:
+    """Go back without having done anything."""
+    flashes.add(_("No job was chosen."), wrong=True)
+    return redirect(back_of(jobs), 303)
 
 
 def ask(action: Action, jobs: Chosen, *, wrong: str = "") -> ResponseReturnValue:
@@ -152,6 +152,8 @@ def act(name: str) -> ResponseReturnValue:
     """Do it, say how many jobs it were, and go back to where it was asked for."""
     action = asked_action(name)
     jobs = chosen(action)
+    if jobs.number == 0:
+        return nothing_chosen(jobs)
     if jobs.every and (wrong := why_ask_again(action, jobs)):
         return ask(action, jobs, wrong=wrong)
     done, problem = do(action, islice(jobs.walk(current_queues), AT_ONCE))

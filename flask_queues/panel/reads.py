@@ -39,6 +39,8 @@ class Listing:
     jobs: tuple[JobRecord, ...]
     #: Where the next page begins.
     after: str | None
+    #: How many jobs a page has.
+    limit: int
     #: How many jobs stand on the pages before.
     before: int
     #: How many match, as kept by the storage; None with a tag, for which no count is kept.
@@ -46,6 +48,11 @@ class Listing:
     #: The queues and types that hold jobs in this status.
     queues: tuple[str, ...]
     types: tuple[str, ...]
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """What the address of another page of this list says."""
+        return {**self.filters.given, **({} if self.limit == PAGE else {"limit": str(self.limit)})}
 
     @property
     def first_page(self) -> bool:
@@ -64,6 +71,7 @@ def listing(
         filters=filters,
         jobs=page.jobs,
         after=page.after,
+        limit=limit,
         before=before if after else 0,
         total=None if filters.tag else total(counts, status, filters),
         queues=tuple(sorted({queue for queue, _, _ in cells} | ({filters.queue} if filters.queue else set()))),

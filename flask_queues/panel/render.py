@@ -157,10 +157,9 @@ class Helpers:
     def product(self) -> str:
         """Our own name, and where the jobs are kept: never an address."""
         try:
-            engine = type(current_queues.storage).__name__.removesuffix("Storage")
+            return f"Flask-Queues {version()} · {current_queues.engine}"
         except QueuesError:
             return f"Flask-Queues {version()}"
-        return f"Flask-Queues {version()} · {engine}"
 
     @property
     def kept_failed(self) -> str:

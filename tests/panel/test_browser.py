@@ -276,8 +276,41 @@ def test_a_page_costs_three_requests_and_nothing_from_elsewhere(shop: Shop, visi
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("language", ["en-GB", "de-DE"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1024, 2560])
+def test_no_card_is_wider_than_its_column_at_any_width(
+    shop: Shop, visit: Callable[..., Visitor], language: str
+) -> None:
+    """From a phone to a wall; long names, messages and right-to-left text break nothing."""
+    shop.one_of_each()
+    shop.failed(ValueError("a-word-without-an-end-" * 60), to="شركة " * 60)
+    anna = visit(locale=language)
+    for path in (*PAGES, f"/jobs/{shop.failed()}"):
+        page = anna.go(path)
+        for width in (320, 360, 640, 768, 900, 1024, 1100, 1280, 1920, 2560):
+            page.set_viewport_size({"width": width, "height": 800})
+            too_wide = page.evaluate(
+                """() => {
+                    const edge = document.querySelector(".q-head").getBoundingClientRect().right + 1;
+                    return [...document.querySelectorAll(".q-card, .q-card .q-button, .q-filter form > *")]
+                        .filter((one) => one.getBoundingClientRect().right > edge)
+                        .map((one) => one.outerHTML.slice(0, 120));
+                }"""
+            )
+            assert too_wide == [], (path, width)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("width", "scheme", "language"),
+    [
+        (360, "dark", "de-DE"),
+        (360, "light", "en-GB"),
+        (768, "light", "de-DE"),
+        (1024, "dark", "en-GB"),
+        (2560, "light", "de-DE"),
+    ],
+)
 def test_pages_fit_the_screen_and_axe_finds_nothing(
     shop: Shop, visit: Callable[..., Visitor], tmp_path: Path, scheme: str, width: int, language: str
 ) -> None:
@@ -293,6 +326,7 @@ def test_pages_fit_the_screen_and_axe_finds_nothing(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         page.evaluate(source)
         found = page.evaluate("rules => axe.run(document, rules)", RULES)
+        assert len(found["passes"]) > 15, path
         told = [
             (one["id"], node["html"][:160], node["failureSummary"])
             for one in found["violations"]

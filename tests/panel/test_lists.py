@@ -91,6 +91,9 @@ def test_lists_are_filtered_by_queue_type_and_tag(shop: Shop) -> None:
     text = client.get("/queues/jobs?type=shop:mail&queue=mail").text
     assert "1\N{EN DASH}50 of 120" in text
     assert "type=shop:mail" in re.findall(r'rel="next" href="([^"]+)"', text)[0]
+    text = client.get("/queues/jobs?limit=25").text
+    assert "25 of 121" in text
+    assert "limit=25" in re.findall(r'rel="next" href="([^"]+)"', text)[0]
     text = client.get("/queues/jobs?tag=user:1").text
     assert "50 shown, more follow" in text
     assert set(rows(text)) <= set(mails[1::2])

@@ -93,7 +93,6 @@ class Havoc:
         return [job for pusher in (*self.past, *self.pushers) for job in pusher.acknowledged()]
 
 
-SERVERS = ("redis", "sentinel", "cluster", "memcached")
 #: How many seconds of kills, and on which kind of storage.
 HAVOC = [
     pytest.param(10, "sqlite", id="sqlite"),

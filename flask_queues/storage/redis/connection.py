@@ -207,7 +207,7 @@ def pack_arguments(parts: Iterable[Any]) -> tuple[bytes, int]:
             chunks.append(part)
             number += part.number
             continue
-        data = part if type(part) is bytes else str(part).encode()
+        data = part.encode() if type(part) is str else part if type(part) is bytes else b"%d" % part
         chunks.append(b"$%d\r\n%b\r\n" % (len(data), data))
         number += 1
     return b"".join(chunks), number

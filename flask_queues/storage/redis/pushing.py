@@ -89,6 +89,11 @@ class Pushes:
         wait = pack(["WAIT", self._wait, REPLICAS_TIMEOUT]) if self._wait else None
         return Command(self._keys.partition(queues[0]), PUSH, arguments, keys, wait)
 
+    def free(self, jobs: Sequence[NewJob]) -> Sequence[NewJob]:
+        """The jobs without those whose id another queue holds."""
+        taken = self.taken(jobs)
+        return [job for n, job in enumerate(jobs) if n not in taken] if taken else jobs
+
     def taken(self, jobs: Sequence[NewJob | Parcel]) -> set[int]:
         """Which jobs have an id that another queue holds: only ids that say not where they belong can.
 

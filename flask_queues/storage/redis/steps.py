@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import secrets
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -9,12 +11,14 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from ...errors import StorageError
+from ...record import Status
 from ..base import Claim, NewJob, PendingStep, Settlement, Step, Wanted
 from .calls import Calls, Command, Doubt, RecordGone
 from .connection import Node, Packed
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
 from .outbox import Outbox, outward_text
+from .pushing import Pushes
 from .records import DIGITS, claim_of, dump, log_text, one_line, push_arguments, quoted
 from .roster import Roster
 from .scripts import CLAIMS, HOLD, LOOK, STEP
@@ -23,6 +27,8 @@ from .scripts import CLAIMS, HOLD, LOOK, STEP
 REMEMBERED = 10_000
 #: Steps of one worker, given up one after another, whose claims are looked for.
 MOST_GIVEN_UP = 100
+#: What a settlement holds behind its `counted` that tells but how the run ended.
+SAYS_NO_MORE = Settlement("", 0, Status.COMPLETED)[5:]
 #: What is wanted by a step that only settles.
 NOTHING = Wanted((), (), 0)
 
@@ -32,12 +38,15 @@ Place = tuple[str, int]
 class Steps:
     """Settles and claims."""
 
-    def __init__(self, calls: Calls, keys: Keys, names: QueueNames, roster: Roster, outbox: Outbox) -> None:
+    def __init__(
+        self, calls: Calls, keys: Keys, names: QueueNames, roster: Roster, outbox: Outbox, pushes: Pushes
+    ) -> None:
         self._calls = calls
         self._keys = keys
         self._names = names
         self._roster = roster
         self._outbox = outbox
+        self._pushes = pushes
         #: The queue of each claim that this process has seen, since a settlement does not tell it.
         self._queues: dict[Place, str] = {}
         #: Nonces of steps that were given up, by worker: they may have claimed something.
@@ -45,6 +54,8 @@ class Steps:
         #: How often connections had broken when a worker last looked for claims that it does not know of.
         self._looked: dict[str, int] = {}
         self._wants: dict[Any, Packed] = {}
+        self._nonces = itertools.count()
+        self._nonce_of = (0, "")
 
     def remember(self, claims: Iterable[Claim]) -> None:
         """Note in which queue these claims are."""
@@ -56,6 +67,12 @@ class Steps:
     def begin(self, worker: str, settled: Sequence[Settlement], wanted: Wanted | None) -> Round:
         """Prepare a round."""
         return Round(self, worker, settled, wanted or NOTHING)
+
+    def next_nonce(self) -> str:
+        """A word that no other step has, in whichever process."""
+        if self._nonce_of[0] != os.getpid():
+            self._nonce_of = (os.getpid(), secrets.token_hex(6))
+        return f"{self._nonce_of[1]}.{next(self._nonces)}."
 
     # What a round is made of
 
@@ -78,6 +95,12 @@ class Steps:
             if claim is not None and claim.startswith(mark):
                 return queue
         return None
+
+    def checked(self, settled: Sequence[Settlement]) -> Sequence[Settlement]:
+        """The settlements without what follows under an id that another queue holds."""
+        if not any(one.follows for one in settled):
+            return settled
+        return [one._replace(follows=self._pushes.free(one.follows)) for one in settled]
 
     def give_up(self, worker: str, nonce: str) -> None:
         """A step may have been carried out although nobody got its answer."""
@@ -177,6 +200,11 @@ class Steps:
             DIGITS[one.status],
             one.outcome.value if one.outcome is not None else "",
             "1" if one.counted and one.outcome is not None else "",
+        ]
+        if one[5:] == SAYS_NO_MORE:
+            return [*arguments, ""]
+        arguments += [
+            "1",
             one.delay,
             one_line(one.error),
             one_line(one.result),
@@ -266,9 +294,9 @@ class Round(PendingStep):
     def __init__(self, steps: Steps, worker: str, settled: Sequence[Settlement], wanted: Wanted) -> None:
         self._steps = steps
         self._worker = worker
-        self._settled = settled
+        self._settled = steps.checked(settled)
         self._wanted = wanted
-        self._nonce = secrets.token_hex(6)
+        self._nonce = steps.next_nonce()
         self._lost: set[int] = set()
         self._held = 0
         self._breaks = steps.breaks
