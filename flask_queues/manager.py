@@ -132,6 +132,11 @@ class Manager:
                     self._storage = storage_of(self.app, self.config, self._cache)
         return self._storage
 
+    @property
+    def shares_cache(self) -> bool:
+        """Whether the jobs are in a cache that the application has made, and may use and clear itself."""
+        return self._cache is not None
+
     # Pushing
 
     def push(self, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:

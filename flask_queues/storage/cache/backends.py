@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 from cachelib import FileSystemCache, MemcachedCache, NullCache, SimpleCache
 
 from ...errors import ConfigError, StorageFull, StorageUnavailable
-from ..base import Finding
+from ..base import Finding, Severity
+from ..disk import of_disk
 from ..sqlite.gate import HAS_FLOCK, Gate
 
 #: Bytes left on a disk below which a write that failed is taken for a full one.
@@ -39,7 +40,7 @@ class Port:
     #: How often (s) to look for news.
     interval = 0.02
     #: What it promises, for an operator.
-    promise = ""
+    promise = "Whatever this cache forgets, by a restart, an eviction or a full memory, is lost."
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
@@ -84,7 +85,10 @@ class Port:
 
     def findings(self) -> list[Finding]:
         """What an operator should know."""
-        return []
+        if not self.forgets:
+            return [Finding(Severity.NOTE, "cache-promise", self.promise)]
+        fix = "Use flask_queues.SQLiteCache, the default, or Redis, for jobs that must not be lost."
+        return [Finding(Severity.LOSES, "cache-forgets", self.promise, fix)]
 
 
 class FilePort(Port):
@@ -168,6 +172,10 @@ class FilePort(Port):
         raise StorageUnavailable(
             f"{self._folder} cannot be written by this user; nothing was changed. The log above says why."
         )
+
+    def findings(self) -> list[Finding]:
+        """What may become of the folder."""
+        return [*of_disk(self._folder), *super().findings()]
 
     def disconnect(self) -> None:
         """Let go of the lock file, which must not be shared with a child."""

@@ -99,14 +99,14 @@ class CacheStorage(Storage):
 
     def examine(self) -> list[Finding]:
         """Say what the backend promises, and whether it holds more than this engine is made for."""
-        findings = [Finding(Severity.NOTE, "cache-promise", self._port.promise), *self._port.findings()]
+        findings = self._port.findings()
         with self._log.read() as (state, _):
             n = len(state.shelves.jobs)
         if n > PROMISED:
             findings.append(
                 Finding(
                     Severity.DELAYS,
-                    "cache-many-jobs",
+                    "storage-load",
                     f"{n:,} jobs are stored; this engine is made for {PROMISED:,}, which each process has in memory.",
                     "Use flask_queues.SQLiteCache, the default, or Redis; or keep ended jobs for a shorter time.",
                 )
