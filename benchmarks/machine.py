@@ -9,7 +9,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from flask_queues.storage.disk import file_system_of
+from flask_queues.storage.sqlite.database import file_system_of
 
 DISTRIBUTIONS = {
     "Flask-Queues": "flask-queues-panel",

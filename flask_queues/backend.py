@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from flask_caching import Cache
 
 from .config import Config
-from .errors import ConfigError
+from .errors import ConfigError, QueuesError
 from .storage import Storage, storage_for
 from .storage.custom import custom_storage
 
@@ -20,7 +21,7 @@ def storage_of(app: Flask, config: Config, cache: Cache | None = None) -> Storag
     if config.storage is not None:
         return custom_storage(config.storage, app)
     backend = backend_of(app, cache) if cache is not None else build_backend(app, config.cache)
-    return storage_for(backend)
+    return storage_for(backend, owner=app.name, wait=config.redis_wait)
 
 
 def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
@@ -31,6 +32,8 @@ def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
     """
     bare = Flask(app.import_name, instance_path=app.instance_path)
     bare.config.clear()
+    if str(settings.get("CACHE_TYPE")).endswith("FileSystemCache"):
+        bare.config["CACHE_DIR"] = str(Path(app.instance_path) / "queues")
     bare.config |= {
         "CACHE_TYPE": DEFAULT_TYPE,
         "CACHE_DEFAULT_TIMEOUT": 0,
@@ -42,9 +45,18 @@ def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
     try:
         cache.init_app(bare)
     except Exception as error:
-        kind, why = bare.config["CACHE_TYPE"], str(error).strip().partition("\n")[0].rstrip(".:")
-        raise ConfigError(f"The cache of QUEUES_CACHE_TYPE = {kind!r} cannot be made: {why}.") from error
+        raise failure(bare.config["CACHE_TYPE"], error) from error
     return backend_of(bare, cache)
+
+
+def failure(kind: str, error: Exception) -> QueuesError:
+    """Say why a cache cannot be made: some connect at once, so it may be that nobody answers."""
+    if type(error).__module__.startswith("redis."):
+        from .storage.redis.sentences import translate  # only where there is a redis
+
+        return translate(error, f"The server of QUEUES_CACHE_TYPE = {kind!r}")
+    why = str(error).strip().partition("\n")[0].rstrip(".:")
+    return ConfigError(f"The cache of QUEUES_CACHE_TYPE = {kind!r} cannot be made: {why}.")
 
 
 def backend_of(app: Flask, cache: Cache) -> Any:

@@ -17,7 +17,7 @@ CLASS_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter or digit"
 URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 #: Keys of promises that a later version keeps: to ignore one would be to lie.
-FOR_LATER = frozenset({"QUEUES_REDIS_WAIT", "QUEUES_ENCRYPTION_KEYS", "QUEUES_PUSH_LIMIT"})
+FOR_LATER = frozenset({"QUEUES_ENCRYPTION_KEYS", "QUEUES_PUSH_LIMIT"})
 #: What flask-caching itself understands, to name the right key where one is misspelt.
 CACHE_KEYS = frozenset(
     {
@@ -78,6 +78,8 @@ class Config:
     retention_completed: float = field(default=24.0, metadata={"range": (0, 24 * 3650)})
     #: Hours that failed jobs are kept.
     retention_failed: float = field(default=168.0, metadata={"range": (0, 24 * 3650)})
+    #: Replicas of Redis that must have a push before it returns; 0 waits for none.
+    redis_wait: int = field(default=0, metadata={"range": (0, 100)})
     #: The zone of schedules that name none.
     timezone: str = "UTC"
     #: Whether an occurrence of a schedule may start while the one before still runs.

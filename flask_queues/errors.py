@@ -23,6 +23,18 @@ class OptionError(QueuesError):
     """An option of a push or of a job type is out of range or contradicts another."""
 
 
+class ScheduleError(QueuesError):
+    """A schedule's expression, zone or option cannot be; the message names the field."""
+
+
+class DuplicateSchedule(QueuesError):
+    """Another schedule has this name already."""
+
+
+class ScheduleNotFound(QueuesError):
+    """There is no schedule of this name."""
+
+
 class UnknownJobType(QueuesError):
     """No job type is registered under this type string."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ParamSpec, TypeVar, overload
+from datetime import timedelta
+from typing import Any, NamedTuple, ParamSpec, TypeVar, overload
 
 from flask import Flask, current_app, has_app_context
 from flask_caching import Cache
@@ -15,12 +17,27 @@ from .errors import ConfigError
 from .job import FunctionJob, Job, job_type_of
 from .manager import JobHandle, Manager, manager_of
 from .options import Seconds
+from .panel import make_blueprint
 from .record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord
 from .registry import Registry
+from .scheduler import Scheduler, read_timing
 
 P = ParamSpec("P")
 R = TypeVar("R")
 JobClass = TypeVar("JobClass", bound=type[Job])
+
+
+class Planned(NamedTuple):
+    """A schedule as the code gives it, for each application to check."""
+
+    when: str | float | timedelta
+    job: Any
+    payload: dict[str, Any] | None
+    options: dict[str, Any]
+
+    def define(self, manager: Manager) -> None:
+        """Make it one of an application's schedules."""
+        manager.scheduler.define(self.when, self.job, self.payload, **self.options)
 
 
 class Queues:
@@ -28,8 +45,8 @@ class Queues:
 
     `Queues(app)` or, with an application factory, `queues = Queues()` and `queues.init_app(app)`.
     The jobs are kept in a flask-caching cache of the extension's own, which `QUEUES_CACHE_*`
-    describes, or in `cache` if one is given. Apart from `register`, `job` and `init_app`, every
-    method works on the application in context; where there is none, on the only one.
+    describes, or in `cache` if one is given. Apart from `register`, `job`, `schedule` and `init_app`,
+    every method works on the application in context; where there is none, on the only one.
     """
 
     def __init__(self, app: Flask | None = None, cache: Cache | None = None) -> None:
@@ -37,6 +54,7 @@ class Queues:
             raise ConfigError(f"Queues(cache={shortened(cache)}): it takes a flask_caching.Cache.")
         self._cache = cache
         self._definitions: list[type[Job]] = []
+        self._schedules: list[Planned] = []
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         self._last: weakref.ref[Flask] | None = None
         #: The application of `Queues(app)` is held; those of factories are not.
@@ -57,8 +75,12 @@ class Queues:
         jobs = Registry()
         for job_class in self._definitions:
             jobs.add(job_class)
-        app.extensions["queues"] = Manager(app, config, jobs, self._cache)
+        manager = Manager(app, config, jobs, self._cache)
+        for planned in self._schedules:
+            planned.define(manager)
+        app.extensions["queues"] = manager
         app.cli.add_command(queues_group)
+        app.register_blueprint(make_blueprint(config))
         self._apps.add(app)
         self._last = weakref.ref(app)
 
@@ -72,6 +94,11 @@ class Queues:
             return manager_of(apps[0])
         state = "several applications" if apps else "no application yet: call init_app"
         raise ConfigError(f"Queues serves {state}; outside an application context it cannot tell which is meant.")
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The schedules, to be read, and changed at run time."""
+        return self.manager.scheduler
 
     @property
     def jobs(self) -> Registry:
@@ -111,6 +138,37 @@ class Queues:
             return FunctionJob(function, job_class, self)
 
         return decorate
+
+    def schedule(
+        self,
+        when: str | float | timedelta,
+        job: Any,
+        payload: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        """Have a job pushed by a cron expression, or every so often, for as long as this stands in the code.
+
+        Options are `name` (by default the job's type), `timezone`, `overlap`, `catch_up` (`"none"`,
+        `"one"`, `"all"` or a number), `starts` and `ends` (aware), `times`, and those of a push but `at` and
+        `delay`. At the top of a module, or before `init_app`, it holds for every application; in a
+        function after that, for the one in context, or else the last. Raises `ScheduleError` for what
+        cannot be, `DuplicateSchedule` for a name that is taken, and what a push raises.
+        """
+        read_timing(when, options.get("timezone") or "UTC")
+        planned = Planned(when, job, payload, options)
+        last = self._last() if self._last is not None else None
+        if last is None or sys._getframe(1).f_code.co_name == "<module>":
+            for app in list(self._apps):
+                planned.define(manager_of(app))
+            self._schedules.append(planned)
+        elif has_app_context() and current_app in list(self._apps):
+            planned.define(self.manager)
+        else:
+            planned.define(manager_of(last))
+
+    def unschedule(self, name: str) -> None:
+        """Drop a schedule of the code before a worker starts, or remove one made at run time."""
+        self.manager.scheduler.forget(name)
 
     def _define(self, job_class: type[Job]) -> None:
         local = "<locals>" in getattr(job_class, "__qualname__", "")

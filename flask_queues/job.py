@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from werkzeug.local import LocalProxy
@@ -25,6 +26,8 @@ class Run(Protocol):
     payload: dict[str, Any]
     #: From 1; counts the runs that cost a try, with this one.
     attempt: int
+    #: When its schedule wanted it.
+    occurrence: datetime | None
 
     @property
     def stopping(self) -> bool:
@@ -95,6 +98,11 @@ class Job:
     def attempt(self) -> int:
         """Which attempt this is, from 1."""
         return self._running.attempt
+
+    @property
+    def occurrence(self) -> datetime | None:
+        """When the job was due by its schedule, in UTC; it may run later. None for a job of no schedule."""
+        return self._running.occurrence
 
     @property
     def job(self) -> JobRecord:

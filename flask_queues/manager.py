@@ -26,9 +26,9 @@ from .errors import (
     ResultNotReady,
     TransitionError,
 )
-from .ids import is_id, new_id
-from .job import Job
-from .options import LONGEST, Options, Seconds, check_seconds
+from .ids import is_id
+from .intake import new_job, spread_over
+from .options import Options, Seconds, check_seconds
 from .payload import MAX_RESULT, dump_json
 from .record import (
     Counts,
@@ -41,9 +41,9 @@ from .record import (
     Status,
     WorkerRecord,
     to_datetime,
-    to_milliseconds,
 )
 from .registry import JobType, Registry
+from .scheduler import Scheduler
 from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .transitions import Terms
@@ -122,6 +122,8 @@ class Manager:
         self._cache = cache
         self._storage: Storage | None = None
         self._building = threading.Lock()
+        #: The schedules of this application.
+        self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage)
 
     @property
     def storage(self) -> Storage:
@@ -136,6 +138,11 @@ class Manager:
     def shares_cache(self) -> bool:
         """Whether the jobs are in a cache that the application has made, and may use and clear itself."""
         return self._cache is not None
+
+    @property
+    def engine(self) -> str:
+        """What kind of storage holds the jobs, for people; never where it is."""
+        return type(self.storage).__name__.removesuffix("Storage")
 
     # Pushing
 
@@ -174,27 +181,7 @@ class Manager:
         return handles
 
     def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
-        job_type = self.jobs.find(job)
-        if isinstance(job, Job):
-            payload = job.payload if payload is None else payload
-            options = options.over(job.pushed_with)
-        if payload is not None and not isinstance(payload, dict):
-            raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
-        text = job_type.shape.dump(payload or {}, self.config.max_payload)
-        whole = options.over(job_type.options)
-        queue = whole.queue or self.config.default
-        return NewJob(
-            id=new_id(f"{queue}:0"),
-            queue=queue,
-            type=job_type.type,
-            payload=text,
-            priority=whole.priority or 0,
-            delay=milliseconds(whole.delay) or 0,
-            at=to_milliseconds(whole.at) if whole.at else None,
-            expires=milliseconds(whole.expires),
-            tags=tuple(dict.fromkeys((*job_type.options.tags, *options.tags))),
-            options=options.kept(),
-        )
+        return new_job(self.jobs, self.config, job, payload, options)
 
     # Reading
 
@@ -296,6 +283,23 @@ class Manager:
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
 
+    def push_again(self, job_id: str) -> JobHandle:
+        """Push a new job like an ended one: its type, queue, payload, priority, tags and terms; the old one stays.
+
+        Raises `JobNotFound`, `UnknownJobType`, or `PayloadError` where the payload fits the type no longer.
+        """
+        old = self.find(job_id)
+        return self.push(
+            old.type,
+            old.payload,
+            queue=old.queue,
+            priority=old.priority,
+            tags=old.tags,
+            tries=old.tries,
+            timeout=old.timeout,
+            backoff=old.backoff,
+        )
+
     def retry_each(self, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending."""
         for record in self.every(statuses=[Status.FAILED], **filters):
@@ -366,6 +370,7 @@ class Manager:
             tries=given.get("tries") or ours.tries or self.config.tries,
             timeout=given.get("timeout") or ours.timeout or self.config.timeout,
             backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff")),
+            occurrence=to_datetime(given["occurrence"]) if "occurrence" in given else None,
         )
 
     def _backoff(self, job_type: JobType | None, attempt: int, pushed: Any) -> float:
@@ -476,13 +481,6 @@ class Manager:
         return self.storage.watcher()
 
 
-def spread_over(options: Options, seconds: float, n: int, total: int) -> Options:
-    """Give the n-th of so many jobs its share of the delay."""
-    if not seconds:
-        return options
-    return Options.of(delay=(options.delay or 0) + seconds * n / total).over(options)
-
-
 def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:
     """Return statuses given as such or by their names; raises `OptionError` for what is none."""
     if isinstance(statuses, str):
@@ -492,11 +490,6 @@ def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:
     except (ValueError, TypeError) as error:
         names = ", ".join(Status)
         raise OptionError(f"statuses: {error}; there are {names}.") from error
-
-
-def milliseconds(seconds: float | None) -> int | None:
-    """Write a time span as the storage takes it."""
-    return None if seconds is None else round(min(seconds, LONGEST) * 1000)
 
 
 def checked_id(job_id: str) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import traceback
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ class Terms(NamedTuple):
     timeout: float
     #: Seconds to wait after the n-th failed attempt.
     backoff: Callable[[int], float]
+    #: When its schedule wanted it; None for a job of no schedule.
+    occurrence: datetime | None = None
 
 
 def completed(claim: Claim, result: str | None) -> Settlement:

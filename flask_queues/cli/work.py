@@ -14,7 +14,7 @@ from flask.cli import with_appcontext
 
 from ..config import CHECKS, check_queue_names
 from ..doctor import at_start
-from ..errors import ConfigError
+from ..errors import ConfigError, DuplicateSchedule
 from ..manager import Manager, current_queues
 from ..storage.base import Finding
 from ..worker import Plan, Report, Share, make_worker, version_here
@@ -87,6 +87,7 @@ def start(manager: Manager, plan: Plan, report: Report) -> int:
     queues = ", ".join(manager.queue_order(plan.share.queues)) + ("" if plan.share.queues else " and any other")
     processes = f"{plan.processes} process{'es' if plan.processes > 1 else ''}"
     worker = make_worker(manager, plan, report, version_here())
+    start_schedules(manager, worker.name, plan)
     findings = findings_at_start(manager)
     report.says("started", f"Working on {queues} with {processes}. Jobs are in {manager.storage.describe()}.")
     for finding in findings:
@@ -94,6 +95,18 @@ def start(manager: Manager, plan: Plan, report: Report) -> int:
     code = worker.run()
     report.says("stopped", "Stopped.")
     return code
+
+
+def start_schedules(manager: Manager, worker: str, plan: Plan) -> None:
+    """Store the schedules of the code; a worker that ends when no job waits fires what is due before it looks."""
+    taken = manager.scheduler.publish(worker)
+    if taken:
+        raise DuplicateSchedule(
+            f"The code defines a schedule called {taken[0]}, and there is another one of that name, made at run time "
+            "or by another application. Give one of them another name."
+        )
+    if plan.share.stop_when_empty:
+        manager.scheduler.ticker().drain()
 
 
 def findings_at_start(manager: Manager) -> list[Finding]:

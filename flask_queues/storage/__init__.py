@@ -19,8 +19,8 @@ __all__ = ["CacheStorage", "SQLiteCache", "SQLiteStorage", "Storage", "storage_f
 def storage_for(backend: Any, *, owner: str = "", wait: int = 0) -> Storage:
     """Return the engine that stands on this flask-caching backend.
 
-    `owner` names the application where others may share the server; `wait` is how many replicas of
-    a Redis must confirm a push. Raises `ConfigError` for a backend on which jobs would be lost.
+    `owner` is the application's name, by which two on one server are told apart; `wait` is how many
+    replicas a push waits for. Raises `ConfigError` for a backend on which jobs would be lost.
     """
     if isinstance(backend, SQLiteCache):
         return SQLiteStorage(backend.database)

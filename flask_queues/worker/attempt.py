@@ -32,6 +32,7 @@ class Attempt:
         self.claim = claim
         self.terms = manager.terms(claim)
         self.attempt = claim.attempts + 1
+        self.occurrence = self.terms.occurrence
         self.payload: dict[str, Any] = {}
         self.notes = Notes(self._keep, claim.runs + 1, stir)
         self._manager = manager

@@ -1,4 +1,4 @@
-"""The keeper: extends leases, wakes sleeping children, rescues stalled jobs, tidies up.
+"""The keeper: extends leases, fires schedules, wakes sleeping children, rescues stalled jobs, tidies up.
 
 A process of its own beside the children, so that a job that never lets go of the interpreter does
 not cost its worker the lease.
@@ -62,6 +62,8 @@ class Keeper:
         self._beat = min(HEARTBEAT, manager.config.lease / 3)
         self._next_beat = 0.0
         self._next_roll_call = 0.0
+        self._ticker = manager.scheduler.ticker()
+        self._next_tick = 0.0
         self._stale = True
         self._changed_at = 0.0
         self._due_at: float | None = None
@@ -73,6 +75,7 @@ class Keeper:
             try:
                 self._listen()
                 self._wake_children()
+                self._tick_if_due()
                 self._beat_if_due()
                 self._report.solved()
             except StorageFormatError:
@@ -95,7 +98,7 @@ class Keeper:
         """How long to wait for somebody to say something before looking at the clock again."""
         now = time.monotonic()
         if self._watcher.fileno() is not None:
-            until = min(self._next_beat, self._due_at or self._next_beat)
+            until = min(self._next_beat, self._next_tick, self._due_at or self._next_beat)
             return max(0.0, until - now) if not self._stale else self._watcher.interval
         interval = self._watcher.interval
         return max(interval, QUIET_INTERVAL) if now - self._changed_at > LIVELY else interval
@@ -150,6 +153,18 @@ class Keeper:
         self._board.slots[idle].idle = False
         self._bells[idle].ring()
 
+    # Schedules
+
+    def _tick_if_due(self) -> None:
+        """Fire what is due; nobody else tells this process of the jobs that it pushes itself."""
+        if time.monotonic() < self._next_tick:
+            return
+        pushed = self._ticker.pushed
+        self._next_tick = time.monotonic() + self._ticker.tick()
+        if self._ticker.pushed > pushed:
+            self._stale = True
+            self._changed_at = time.monotonic()
+
     # The heartbeat and what goes with it
 
     def _beat_if_due(self) -> None:
@@ -167,6 +182,7 @@ class Keeper:
         if now >= self._next_roll_call:
             self._next_roll_call = now + ROLL_CALL
             self._manager.forget_vanished()
+            self._manager.scheduler.publish(self._worker.name)
         in_slices(self._manager.retain)
         self._manager.maintain()
 

@@ -43,6 +43,11 @@ class SingleWorker:
         self._interrupts = Interrupts(lambda: manager.storage.busy)
         self._interrupts.install_alone(self._bell)
 
+    @property
+    def name(self) -> str:
+        """How it is called in the storage."""
+        return self._worker.name
+
     def run(self) -> int:
         """Work until told to stop, or until there is nothing left to do; returns the exit code."""
         JobLogHandler.install(self._manager.app)

@@ -78,6 +78,11 @@ class Supervisor:
         self._said_small = False
         self._take_signals()
 
+    @property
+    def name(self) -> str:
+        """How it is called in the storage."""
+        return self._worker.name
+
     def run(self) -> int:
         """Work until told to stop, or until there is nothing left to do; returns the exit code."""
         self._manager.storage.close()

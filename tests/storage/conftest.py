@@ -10,7 +10,6 @@ import pytest
 
 from flask_queues.storage import Storage
 from flask_queues.testing.storage import Clock, Engine
-from flask_queues.testing.storage.fixtures import skip_where_private
 
 from .engines import ENGINES, ServedEngine
 
@@ -27,12 +26,6 @@ def engine(request, tmp_path: Path) -> Engine:
     if issubclass(kind, ServedEngine):
         return kind(tmp_path, request.getfixturevalue("servers").empty(kind.kind))
     return kind(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def processes_see_the_jobs(request: pytest.FixtureRequest) -> None:
-    """A test that takes the engine itself hands it to other processes."""
-    skip_where_private(request)
 
 
 @pytest.fixture

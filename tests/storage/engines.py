@@ -5,8 +5,9 @@ A new engine is a subclass of `Engine` and a line in `ENGINES`; one that needs a
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,9 +17,9 @@ from flask import Flask
 from flask_caching.backends import FileSystemCache, SimpleCache
 
 from flask_queues.backend import build_backend
-from flask_queues.storage import Storage, storage_for
-from flask_queues.storage.cache import CacheStorage
+from flask_queues.storage import CacheStorage, Storage, storage_for
 from flask_queues.storage.cache import clock as cache_clock
+from flask_queues.storage.cache.archive import POINTER
 from flask_queues.storage.cache.backends import port_for
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
@@ -48,6 +49,11 @@ class SQLiteEngine(Engine):
         with mock.patch.multiple(sqlite_engine, wall=clock.now, steady=clock.steady):
             yield clock
 
+    def become_newer(self) -> None:
+        """The file carries its format."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("PRAGMA user_version=99")
+
 
 @dataclass(frozen=True)
 class ServedEngine(Engine):
@@ -66,7 +72,7 @@ class ServedEngine(Engine):
     def open(self) -> Storage:
         """Open the place as an application with these settings does."""
         settings = {name.removeprefix("QUEUES_"): value for name, value in self.settings.items()}
-        return storage_for(build_backend(Flask("flask_queues"), settings))
+        return storage_for(build_backend(Flask(__name__), settings))
 
     def remove(self) -> None:
         """Empty the whole server: nobody else uses it meanwhile."""
@@ -74,26 +80,37 @@ class ServedEngine(Engine):
         self.server.empty()
 
 
-class RedisEngine(ServedEngine):
+class OnRedis(ServedEngine):
+    """A prefix on whatever speaks as Redis does."""
+
+    def become_newer(self) -> None:
+        """Raise the format that stands beside the queues."""
+        prefix = self.settings["QUEUES_CACHE_KEY_PREFIX"].rstrip(":")
+        server: Any = self.server
+        with server.client() as client:
+            client.hset(f"{{{prefix}}}:meta", "format", 99)
+
+
+class RedisEngine(OnRedis):
     """A prefix on one Redis."""
 
     name = kind = "redis"
 
 
-class SentinelEngine(ServedEngine):
-    """A prefix on the master that Sentinel names."""
+class SentinelEngine(OnRedis):
+    """A prefix on a master that Sentinels watch."""
 
     name = kind = "sentinel"
 
 
-class ClusterEngine(ServedEngine):
-    """A prefix on six nodes."""
+class ClusterEngine(OnRedis):
+    """A prefix on a cluster of six nodes."""
 
     name = kind = "cluster"
 
 
-class CacheEngine(Engine):
-    """A flask-caching backend that can only get, set, add and delete."""
+class OnCache(Engine):
+    """A log in a cache."""
 
     @contextmanager
     def clock(self) -> Iterator[Clock]:
@@ -102,18 +119,24 @@ class CacheEngine(Engine):
         with mock.patch.multiple(cache_clock, wall=clock.now, steady=clock.steady):
             yield clock
 
+    def become_newer(self) -> None:
+        """Raise the format that stands beside the log."""
+        storage: Any = self.open()
+        storage._port.put(POINTER, '[99,"newer",0]')
+        storage.close()
 
-class FileCacheEngine(CacheEngine):
-    """Files in the test's folder."""
+
+class FilesEngine(OnCache):
+    """A folder of files in the test's folder."""
 
     name = "files"
 
     def open(self) -> Storage:
         """Open the folder once more."""
-        return CacheStorage(port_for(FileSystemCache(str(self.place / "jobs"), threshold=0, default_timeout=0)))
+        return CacheStorage(port_for(FileSystemCache(str(self.place / "jobs"), threshold=0)))
 
 
-class MemoryCacheEngine(CacheEngine):
+class MemoryEngine(OnCache):
     """A dictionary of this process."""
 
     name = "memory"
@@ -121,14 +144,21 @@ class MemoryCacheEngine(CacheEngine):
     _caches: ClassVar[dict[Path, SimpleCache]] = {}
 
     def open(self) -> Storage:
-        """Read the dictionary of this place once more."""
+        """Use the dictionary of this place once more."""
         return CacheStorage(port_for(self._caches.setdefault(self.place, SimpleCache())))
+
+
+class MemcachedEngine(OnCache, ServedEngine):
+    """A prefix on one Memcached."""
+
+    name = kind = "memcached"
 
 
 ENGINES: list[type[Engine]] = [
     SQLiteEngine,
-    FileCacheEngine,
-    MemoryCacheEngine,
+    FilesEngine,
+    MemoryEngine,
+    MemcachedEngine,
     RedisEngine,
     SentinelEngine,
     ClusterEngine,

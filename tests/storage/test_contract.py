@@ -14,6 +14,7 @@ from flask_queues.testing.storage.contract import (
     ScheduleContract,
     SettleContract,
 )
+from flask_queues.testing.storage.formats import FormatContract
 from flask_queues.testing.storage.moving import MoveContract
 
 
@@ -59,3 +60,7 @@ class TestRead(ReadContract):
 
 class TestMove(MoveContract):
     """How everything moves to another storage."""
+
+
+class TestFormat(FormatContract):
+    """What a newer version has written to."""

@@ -17,13 +17,12 @@ import pytest
 
 from flask_queues.storage import SQLiteStorage
 from flask_queues.storage.base import Finding, Severity
-from flask_queues.storage.disk import file_system_of
 from flask_queues.storage.sqlite import findings
-from flask_queues.storage.sqlite.database import Database
+from flask_queues.storage.sqlite.database import Database, file_system_of
 from flask_queues.testing.storage.contract import fill
 
 #: What depends on the machine that the tests run on.
-MACHINE = {"disk-memory", "disk-container", "disk-full", "sqlite-version"}
+MACHINE = {"sqlite-memory-disk", "sqlite-container", "sqlite-disk-full", "sqlite-version"}
 
 
 @pytest.fixture
@@ -64,7 +63,7 @@ def test_a_folder_in_memory() -> None:
         pytest.skip("there is no memory disk here")
     with tempfile.TemporaryDirectory(dir=shared) as folder:
         storage = SQLiteStorage(Database(Path(folder) / "queues.sqlite3"))
-        finding = by_code(storage)["disk-memory"]
+        finding = by_code(storage)["sqlite-memory-disk"]
         storage.close()
     assert finding.severity is Severity.LOSES
     assert folder in finding.problem
@@ -81,7 +80,7 @@ def test_a_folder_in_a_container(storage: SQLiteStorage, tmp_path: Path, monkeyp
         return line if self == Path("/proc/self/mountinfo") else read_text(self, *arguments, **options)
 
     monkeypatch.setattr(Path, "read_text", fake)
-    finding = by_code(storage)["disk-container"]
+    finding = by_code(storage)["sqlite-container"]
     assert finding.severity is Severity.LOSES
     assert "volume" in finding.fix
 
@@ -96,7 +95,7 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
     try:
         storage = SQLiteStorage(Database(disk / "queues.sqlite3"))
-        finding = by_code(storage)["disk-full"]
+        finding = by_code(storage)["sqlite-disk-full"]
         storage.close()
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)

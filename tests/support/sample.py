@@ -21,12 +21,13 @@ from typing import Any
 
 from flask import Flask, current_app, g, request
 
-from flask_queues import Discard, Job, Queues, Retry, current_job
+from flask_queues import Discard, Job, Queues, Retry, StorageError, current_job
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = HERE / "settings.json"
 
-app = Flask(__name__, instance_path=str(HERE / "instance"))
+# One name in all processes, however each of them imports this: it tells the application's jobs from those of others.
+app = Flask("sample", root_path=str(HERE), instance_path=str(HERE / "instance"))
 app.config |= json.loads(SETTINGS.read_text()) if SETTINGS.exists() else {}
 queues = Queues(app)
 leaky: contextvars.ContextVar[str] = contextvars.ContextVar("leaky", default="clean")
@@ -407,9 +408,25 @@ def push_for_ever(seed: int) -> None:
     with app.app_context():
         while True:
             for seconds in chance.choices((0, 0.002, 0.05), (70, 22, 8), k=5):
-                print(mark.push(seconds=seconds).id, flush=True)
+                try:
+                    print(mark.push(seconds=seconds).id, flush=True)
+                except StorageError as error:
+                    print(error, file=sys.stderr, flush=True)
             time.sleep(0.01)
 
 
 if app.config.get("SAMPLE_KNOWS_MORE"):
     queues.job("more")(lambda: note("ran"))
+
+
+@queues.job("occurrence")
+def occurrence(note_it: bool = True) -> str:
+    """Tells when it was due."""
+    due = current_job.occurrence.isoformat() if current_job.occurrence else "none"
+    if note_it:
+        note(due)
+    return due
+
+
+for schedule in app.config.get("SAMPLE_SCHEDULES", ()):
+    queues.schedule(schedule.pop("when"), schedule.pop("job", occurrence), schedule.pop("payload", None), **schedule)

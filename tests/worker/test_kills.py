@@ -8,18 +8,19 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from flask_queues import JobRecord, Outcome, Status
+from tests.support.pushers import Pusher
 from tests.support.site import Site, Worker, eventually
+from tests.support.stock import listed, take_stock, unfinished
 
 LEASE = 2.0
 WORKERS = 3
@@ -27,30 +28,6 @@ PROCESSES = 2
 PUSHERS = 2
 #: What one child may have run without having settled it, and so runs again.
 AHEAD = 32
-
-
-class Pusher:
-    """A process that pushes until it is killed."""
-
-    def __init__(self, site: Site, seed: int) -> None:
-        self.output = site.folder / f"pushed-{time.monotonic_ns()}.txt"
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", f"import sample; sample.push_for_ever({seed})"],
-                cwd=site.folder,
-                env=site.environment,
-                stdout=output,
-                start_new_session=True,
-            )
-
-    def kill(self) -> None:
-        """Kill it, at whatever it is."""
-        self.process.kill()
-        self.process.wait()
-
-    def acknowledged(self) -> list[str]:
-        """Ids of the jobs whose push has returned; a line cut short is none."""
-        return self.output.read_text().split("\n")[:-1]
 
 
 class Havoc:
@@ -116,6 +93,28 @@ class Havoc:
         return [job for pusher in (*self.past, *self.pushers) for job in pusher.acknowledged()]
 
 
+#: How many seconds of kills, and on which kind of storage.
+HAVOC = [
+    pytest.param(10, "sqlite", id="sqlite"),
+    pytest.param(10, "files", id="files"),
+    *(
+        pytest.param(10, kind, id=kind, marks=pytest.mark.servers)
+        for kind in ("redis", "sentinel", "cluster", "memcached")
+    ),
+    pytest.param(120, "sqlite", id="sqlite-long", marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+]
+
+
+def settings_for(kind: str, request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    """The configuration of an empty place for jobs on a kind of storage."""
+    if kind == "sqlite":
+        return {}
+    if kind == "files":
+        return {"QUEUES_CACHE_TYPE": "FileSystemCache", "QUEUES_CACHE_DIR": str(folder / "jobs")}
+    settings: dict[str, Any] = request.getfixturevalue("servers").empty(kind).settings
+    return settings
+
+
 @pytest.fixture
 def seed(capsys) -> int:
     chosen = int(os.environ.get("QUEUES_TEST_SEED") or random.SystemRandom().randrange(10**6))
@@ -124,48 +123,47 @@ def seed(capsys) -> int:
     return chosen
 
 
-@pytest.mark.parametrize(
-    "seconds",
-    [pytest.param(15, id="short"), pytest.param(120, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(300)])],
-)
-def test_nothing_is_lost_whatever_is_killed(make_site, seed, seconds):
-    """Every acknowledged job ends within the lease + 5 s of the last kill; what repeats was in hand at a kill."""
-    site = make_site(QUEUES_LEASE=LEASE)
+@pytest.mark.parametrize(("seconds", "kind"), HAVOC)
+def test_nothing_is_lost_whatever_is_killed(make_site, seed, request, tmp_path, seconds, kind):
+    """Every acknowledged job ends, what was in hand within the lease + 5 s of the last kill; only that may repeat."""
+    site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
     site.manager.counts()
     havoc = Havoc(site, seed)
     eventually(lambda: len(site.runs()) > 50)
     havoc.go_on(seconds)
 
     acknowledged = havoc.end()
-    eventually(lambda: unfinished(site) == 0, LEASE + 5, "The end of every job")
+    in_hand = [record.id for record in listed(site.manager, Status.RUNNING)]
+    eventually(lambda: all(site.status(job).final for job in in_hand), LEASE + 5, "The end of what was in hand")
+    eventually(lambda: unfinished(site.manager) == 0, 40, "The end of every job")
 
     print(len(acknowledged), "jobs;", dict(havoc.kills))
     assert len(acknowledged) == len(set(acknowledged)) > 500
-    assert table(site, "PRAGMA integrity_check") == [("ok",)]
-    assert kept_counts(site) == counted(site)
     runs = Counter(run.job for run in site.runs())
-    records = [site.job(job) for job in acknowledged]
+    stock = take_stock(site.manager)
+    records = [stock[job] for job in acknowledged]
     assert {record.status for record in records} == {Status.COMPLETED}
     assert [record for record in records if not 1 <= runs[record.id] <= 1 + cut_short(record)] == []
     assert sum(runs[job] - 1 for job in acknowledged) <= AHEAD * havoc.victims
 
 
-def test_a_killed_child_repeats_no_more_than_it_had_claimed(make_site, seed):
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("redis", marks=pytest.mark.servers)])
+def test_a_killed_child_repeats_no_more_than_it_had_claimed(make_site, seed, request, tmp_path, kind):
     """Of a long line of short jobs a killed child repeats 32 at most, and all others run once."""
-    site = make_site(QUEUES_LEASE=LEASE)
+    site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
     jobs = [handle.id for handle in site.manager.push_many([("mark", {})] * 6000)]
     worker = site.work()
     chance = random.Random(seed)
     kills = 0
-    while unfinished(site) and kills < 5:
+    while unfinished(site.manager) and kills < 5:
         time.sleep(chance.uniform(0.02, 0.3))
         kills += kill_the_child(site, worker)
     assert kills > 0
-    eventually(lambda: unfinished(site) == 0, 30)
+    eventually(lambda: unfinished(site.manager) == 0, 30)
     runs = Counter(run.job for run in site.runs())
     assert set(runs) == set(jobs)
     assert sum(runs.values()) - len(jobs) <= AHEAD * kills
-    assert kept_counts(site) == counted(site)
+    take_stock(site.manager)
 
 
 def cut_short(record: JobRecord) -> int:
@@ -181,24 +179,3 @@ def kill_the_child(site: Site, worker: Worker) -> int:
     except (IndexError, ProcessLookupError):
         return 0
     return 1
-
-
-def unfinished(site: Site) -> int:
-    statuses = site.manager.counts().statuses
-    return statuses["pending"] + statuses["running"] + statuses["scheduled"]
-
-
-def kept_counts(site: Site) -> list[tuple[object, ...]]:
-    return table(site, "SELECT queue, type, status, n FROM counts WHERE n<>0 ORDER BY 1, 2, 3")
-
-
-def counted(site: Site) -> list[tuple[object, ...]]:
-    return table(site, "SELECT queue, type, status, count(*) FROM jobs GROUP BY 1, 2, 3 ORDER BY 1, 2, 3")
-
-
-def table(site: Site, sql: str) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(site.database)
-    try:
-        return connection.execute(sql).fetchall()
-    finally:
-        connection.close()

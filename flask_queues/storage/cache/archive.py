@@ -20,15 +20,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ...errors import StorageFormatError, StorageFull
-from .backends import Port
+from .port import Port
 from .state import State
 
 #: Of everything that is stored, and of what each kind of entry does.
 FORMAT = 1
 POINTER = "queues-epoch"
 BROKEN = "queues-broken"
-#: Characters of one stored value: at four bytes each, less than the megabyte that memcached takes.
-PIECE = 200_000
+#: Characters of one piece of a snapshot where the backend takes values of any length.
+PIECE = 1_000_000
 #: The tail is told with every so-many-th entry.
 TAIL = 16
 
@@ -39,6 +39,10 @@ class Pointer(NamedTuple):
     format: int
     lineage: str
     epoch: int
+
+    def before(self) -> Pointer:
+        """Where it began until then: what was there is deleted one epoch later."""
+        return self._replace(epoch=max(0, self.epoch - 1))
 
 
 class Archive:
@@ -51,7 +55,7 @@ class Archive:
 
     def pointer(self) -> Pointer | None:
         """Read the pointer; raises `StorageFormatError` where a newer version wrote it."""
-        return self.read_pointer(self._port.get(POINTER))
+        return self.read_pointer(self._port.peek(POINTER))
 
     def read_pointer(self, text: str | None) -> Pointer | None:
         """Read the pointer's text."""
@@ -78,9 +82,10 @@ class Archive:
     def pack(self, name: str, entry: list[Any]) -> list[Any]:
         """Store an entry in pieces if it is too long; returns what to say for it in the log."""
         text = encode(entry)
-        if self._port.limit is None or len(text) <= PIECE:
+        limit = self._port.limit
+        if limit is None or len(text) < limit:
             return entry
-        pieces = cut(text)
+        pieces = cut(text, limit)
         for n, piece in enumerate(pieces):
             self._port.put(part_key(name, n), piece)
         return ["parts", len(pieces)]
@@ -121,7 +126,7 @@ class Archive:
 
     def write(self, state: State) -> None:
         """Store a snapshot, and let newcomers begin with it."""
-        pieces = cut(encode(state.dump()))
+        pieces = cut(encode(state.dump()), self._port.limit or PIECE)
         pieces[0] = f"{len(pieces)}\n{pieces[0]}"
         keys = [snap_key(state.lineage, state.epoch, n) for n in range(len(pieces))]
         for key, piece in zip(keys, pieces, strict=True):
@@ -201,9 +206,9 @@ def swept_key(lineage: str) -> str:
     return f"queues-swept:{lineage}"
 
 
-def cut(text: str) -> list[str]:
-    """Cut a text into pieces of which each is one value."""
-    return [text[start : start + PIECE] for start in range(0, len(text), PIECE)]
+def cut(text: str, length: int) -> list[str]:
+    """Cut a text into pieces of so many characters at most."""
+    return [text[start : start + length] for start in range(0, len(text), length)]
 
 
 def encode(value: Any) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ...errors import StorageError
 from ...record import (
-    ChildRecord,
     Counts,
     JobRecord,
     LogLine,
@@ -15,8 +14,6 @@ from ...record import (
     Progress,
     Status,
     WorkerRecord,
-    to_datetime,
-    to_milliseconds,
 )
 from ..base import (
     Claim,
@@ -33,8 +30,8 @@ from ..base import (
     Wanted,
     Watcher,
 )
-from . import listing, moves
-from .backends import Port
+from ..parcels import Load
+from . import listing, moves, moving, work
 from .job import (
     CANCELLED,
     COMPLETED,
@@ -44,12 +41,12 @@ from .job import (
     RUNNING,
     SCHEDULED,
     STATUSES,
-    claim_of,
-    log_line,
-    record_of,
 )
 from .log import Known, Log
-from .state import State, Worker
+from .port import Port
+from .reading import claim_of, claims_in, log_line, record_of, still_held, worker_record
+from .state import State
+from .words import about_words, line_words, push_words, settle_words, wanted_words
 
 FOREVER = 2**62
 #: Held jobs of a type that are let go at a time.
@@ -98,20 +95,10 @@ class CacheStorage(Storage):
             return now
 
     def examine(self) -> list[Finding]:
-        """Say what the backend promises, and whether it holds more than this engine is made for."""
-        findings = self._port.findings()
+        """Say what the backend promises, and for how many jobs this engine is made."""
         with self._log.read() as (state, _):
             n = len(state.shelves.jobs)
-        if n > PROMISED:
-            findings.append(
-                Finding(
-                    Severity.DELAYS,
-                    "storage-load",
-                    f"{n:,} jobs are stored; this engine is made for {PROMISED:,}, which each process has in memory.",
-                    "Use flask_queues.SQLiteCache, the default, or Redis; or keep ended jobs for a shorter time.",
-                )
-            )
-        return findings
+        return [Finding(Severity.NOTE, "cache-promise", self._port.promise), load(n), *self._port.findings()]
 
     # The pusher's side
 
@@ -131,7 +118,7 @@ class CacheStorage(Storage):
         said = [settle_words(one) for one in settled]
 
         def write(state: State, now: int) -> list[Any] | Known:
-            if not said and (wanted is None or not claimable(state, wanted, now)):
+            if not said and (wanted is None or not work.claimable(state, wanted, now)):
                 return Known([[], [], 0])
             return ["step", worker, said] if wanted is None else ["step", worker, said, wanted_words(state, wanted)]
 
@@ -156,7 +143,7 @@ class CacheStorage(Storage):
         said = [list(progress) if progress is not None else None, [line_words(line) for line in logs]]
 
         def write(state: State, _now: int) -> list[Any] | Known:
-            if moves.in_hand(state, job_id, token) is None:
+            if work.in_hand(state, job_id, token) is None:
                 return Known(False)
             return ["note", job_id, token, *said]
 
@@ -225,7 +212,7 @@ class CacheStorage(Storage):
         """Look at the head of each line, and at the first scheduled job of any."""
         with self._log.read() as (state, now):
             due = state.shelves.next_due()
-            return (due is not None and due <= now) or any(has_one(state, queue, types) for queue in queues)
+            return (due is not None and due <= now) or any(work.has_one(state, queue, types) for queue in queues)
 
     def next_due(self) -> int | None:
         """Look at the first scheduled job."""
@@ -307,6 +294,53 @@ class CacheStorage(Storage):
             stored = state.schedules.get(schedule.name)
             return [Occurrence(*one) for one in stored[3][: -limit - 1 : -1]] if stored else []
 
+    # The mover's side
+
+    def identity(self) -> str:
+        """The name of the log: one that begins anew is another storage."""
+        with self._log.change(lambda state, _: Known(state.lineage)) as (answer, _):
+            return str(answer)
+
+    def hand_out(self, to: str, limit: int = 100) -> Load | None:
+        """Take jobs out with one entry."""
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            if state.leaving is None and not moving.has_some(state):
+                return Known(None)
+            return ["depart", to, limit] if state.leaving is None else Known(state.leaving[0])
+
+        while True:
+            with self._log.change(write, ("depart", to)) as (answer, state):
+                kept = state.leaving
+            if answer is None:
+                return None
+            if kept is not None:  # somebody may have let it go in between
+                return read_load(kept, to)
+
+    def take_in(self, source: str, load: Load) -> int:
+        """Put a load in with one entry."""
+        text = load.dump()
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            return Known(0) if state.arrived.get(source, 0) >= load.number else ["arrive", source, text]
+
+        with self._log.change(write, ("arrive", source, load.number)) as (answer, _):
+            return int(answer)
+
+    def let_go(self, number: int) -> bool:
+        """Forget the load with one entry."""
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            return ["let go", number] if state.leaving and state.leaving[0] == number else Known(False)
+
+        with self._log.change(write, ("let go", number)) as (answer, _):
+            return bool(answer)
+
+    def on_the_way(self) -> int:
+        """Look into the load."""
+        with self._log.read() as (state, _):
+            return len(Load.parse(state.leaving[2]).jobs) if state.leaving else 0
+
     # Reading
 
     def get(self, job_id: str) -> JobRecord | None:
@@ -357,106 +391,22 @@ class NextEntry(Watcher):
         return before != self._seen
 
 
-def push_words(job: NewJob) -> list[Any]:
-    """What an entry says of a new job: what is as always at the end is left out."""
-    return shortened(job, NewJob._field_defaults)
+def read_load(kept: tuple[int, str, str], to: str) -> Load:
+    """Read the load that is kept; raises `StorageError` where it went elsewhere."""
+    _, destination, text = kept
+    if destination != to:
+        raise StorageError(
+            "Jobs of this storage are on their way to another one than this: an earlier move was interrupted. "
+            "Run that one again to its end first."
+        )
+    return Load.parse(text)
 
 
-def settle_words(one: Settlement) -> list[Any]:
-    """What an entry says of a settlement, likewise."""
-    said = one._replace(
-        status=NUMBERS[one.status],  # type: ignore[arg-type]
-        outcome=one.outcome.value if one.outcome is not None else None,  # type: ignore[arg-type]
-        logs=[line_words(line) for line in one.logs],  # type: ignore[misc]
-        follows=[push_words(job) for job in one.follows],  # type: ignore[misc]
-    )
-    return shortened(said, Settlement._field_defaults)
-
-
-def shortened(said: Any, usual: dict[str, Any]) -> list[Any]:
-    """Leave out what is at the end of a tuple and as always."""
-    words = list(said)
-    for name in reversed(said._fields):
-        if name not in usual or words[-1] not in (usual[name], []):
-            break
-        words.pop()
-    return words
-
-
-def wanted_words(state: State, wanted: Wanted) -> list[Any]:
-    """What an entry says of which jobs a worker would take."""
-    return [
-        list(wanted.queues),
-        state.name_kinds(wanted.types),
-        wanted.lease,
-        wanted.limit,
-        state.name_kinds(wanted.short),
-        wanted.behind,
-    ]
-
-
-def line_words(line: LogLine) -> list[Any]:
-    """What an entry says of a line that a job logged."""
-    context = json.dumps(line.context, ensure_ascii=False, separators=(",", ":")) if line.context else None
-    return [to_milliseconds(line.time), line.level, line.message, context, line.run]
-
-
-def about_words(worker: WorkerRecord) -> dict[str, Any]:
-    """What does not change of a worker."""
-    return {
-        "host": worker.host,
-        "pid": worker.pid,
-        "started": to_milliseconds(worker.started),
-        "queues": list(worker.queues),
-        "version": worker.version,
-        "types": list(worker.types),
-    }
-
-
-def worker_record(state: State, name: str, worker: Worker) -> WorkerRecord:
-    """Read a worker, with the jobs that its children hold."""
-    about = worker.about
-    return WorkerRecord(
-        name=name,
-        host=about["host"],
-        pid=about["pid"],
-        started=to_datetime(about["started"]),
-        heartbeat=to_datetime(worker.heartbeat),
-        queues=tuple(about["queues"]),
-        version=about["version"],
-        types=tuple(about["types"]),
-        children=tuple(
-            ChildRecord(
-                name=child, pid=pid, memory=memory, jobs=tuple(job.id for _, job in state.shelves.hands.get(child, ()))
-            )
-            for child, pid, memory in worker.children
-        ),
-    )
-
-
-def claims_in(state: State, worker: str) -> list[Claim]:
-    """The claims in one child's hands."""
-    return [claim_of(job) for _, job in state.shelves.hands.get(worker, ())]
-
-
-def still_held(state: State, job_id: str, token: int) -> Claim | None:
-    """The claim of an answer, unless it is over already."""
-    job = moves.in_hand(state, job_id, token)
-    return claim_of(job) if job is not None else None
-
-
-def claimable(state: State, wanted: Wanted, now: int) -> bool:
-    """Whether a step that settles nothing would do anything."""
-    due = (state.shelves.waiting.get(queue) for queue in wanted.queues)
-    if any(line and line[0][0] <= now for line in due):
-        return True
-    sets = frozenset(wanted.types), frozenset(wanted.short)
-    want = moves.Wanted(list(wanted.queues), sets[0], wanted.lease, wanted.limit, sets[1], wanted.behind)
-    choice = moves.choose(state, want, now)
-    return bool(choice.jobs or choice.foreign)
-
-
-def has_one(state: State, queue: str, types: Collection[str]) -> bool:
-    """Whether the head of a line holds a job of these types."""
-    line = state.shelves.lines.get(queue, [])
-    return any(place[-1].type in types for place in line[: moves.LOOK_PAST])
+def load(n: int) -> Finding:
+    """Say whether so many jobs are too many."""
+    holds = f"Every process that uses this storage has all jobs in its memory; it is made for up to {PROMISED:,}"
+    if n <= PROMISED:
+        fix = "For more jobs and more speed, use flask_queues.SQLiteCache, the default, or Redis."
+        return Finding(Severity.NOTE, "storage-load", f"{holds}.", fix)
+    fix = "Use flask_queues.SQLiteCache, the default, or Redis; or keep ended jobs for a shorter time."
+    return Finding(Severity.DELAYS, "storage-load", f"{holds}, and there are {n:,}.", fix)

@@ -17,14 +17,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 from ...errors import StorageError, StorageUnavailable
 from . import moves
 from .archive import POINTER, Archive, decode, encode, entry_key, tail_key
-from .backends import Port
 from .clock import Clock
+from .port import Port
 from .state import State
 
 #: Entries after which the keeper closes an epoch, and after which anybody does.
@@ -33,6 +33,7 @@ EPOCH, OVERDUE = 2000, 6000
 PATIENCE = 3.0
 #: How old (s) a state may be to which an entry is added unseen.
 FRESH = 1.0
+DROPPED = "it has dropped entries of the log"
 
 _logs: weakref.WeakSet[Log] = weakref.WeakSet()
 
@@ -91,13 +92,14 @@ class Log:
             answer = self._commit(writer, purpose)
             yield answer, self._now()
             if not self.maintained and self._now().n > OVERDUE:
-                self._close_epoch(OVERDUE)
+                with suppress(StorageError):  # the change is made; the next long epoch is another chance
+                    self._close_epoch(OVERDUE)
 
     def foreign_entries(self) -> int:
         """Count what others have stored since we read for the first time; costs one look where nothing is new."""
         with self._alone():
             state = self._now()
-            if not state.lineage or self.port.get(entry_key(state.lineage, state.epoch, state.n)) is not None:
+            if not state.lineage or self.port.get(place(state)) is not None:
                 self._current()
             return self._foreign
 
@@ -126,62 +128,63 @@ class Log:
         """Apply all entries that there are."""
         while True:
             state = self._now()
-            first, *words = self._look(state)
-            if first is not None:
-                self._apply(state, first)
+            text, pointer, tail = self._look(state)
+            if text is not None and self._apply(state, text) is not None:
                 self._apply_more(state)
-            elif self._is_latest(state, *words):
+            elif self._is_latest(state, pointer, tail):
                 self._fresh_at, self._broken_at = time.monotonic(), None
                 return state
 
     def _look(self, state: State) -> list[str | None]:
-        """Read the next entry and, if there is none, the pointer and the tail."""
-        key = entry_key(state.lineage, state.epoch, state.n)
+        """Read the next entry, the pointer and the tail, as far as they are needed."""
+        key = place(state)
         if self.port.forgets:
             return self.port.get_many([key, POINTER, tail_key(state.lineage)])
-        first = self.port.get(key)
-        return [first, None if first else self.port.get(POINTER), None]
+        return [self.port.get(key), None, None]
 
     def _apply_more(self, state: State) -> None:
         """Read on in larger and larger slices."""
         asked = 1
         while True:
-            keys = [entry_key(state.lineage, state.epoch, state.n + m) for m in range(asked)]
-            found = self.port.get_many(keys)
-            for text in found:
-                if text is None:
+            for text in self.port.get_many([place(state, n) for n in range(asked)]):
+                if text is None or self._apply(state, text) is None:
                     return
-                self._apply(state, text)
             asked = min(asked * 2, self.port.slice)
 
-    def _is_latest(self, state: State, pointer_text: str | None, tail_text: str | None) -> bool:
+    def _is_latest(self, state: State, pointer_text: str | None, tail: str | None) -> bool:
         """Whether the log ends here; if it goes on elsewhere, the state is dropped."""
-        pointer = self._archive.read_pointer(pointer_text)
+        pointer = self._archive.read_pointer(pointer_text or self.port.peek(POINTER))
         lineage = pointer.lineage if pointer is not None else ""
         if lineage != state.lineage:
+            if pointer is None:
+                self.port.prove()
             self._state = None
             if state.shelves.jobs:
                 raise self._lost("it was emptied or restarted")
             return False
-        if pointer is None:
-            return True
-        if pointer.epoch >= state.epoch + 2:
+        if pointer is not None and pointer.epoch >= state.epoch + 2:
             self._state = None
             return False
-        if tail_text is not None and tuple(decode(tail_text)) > (state.epoch, state.n):
-            if self.port.get(entry_key(state.lineage, state.epoch, state.n)) is None:
-                raise self._broken(state.lineage, "it has dropped entries of the log")
+        if tail is not None and tuple(decode(tail)) > (state.epoch, state.n):
+            if self.port.get(place(state)) is None:
+                raise self._broken(state.lineage, DROPPED)
             return False
         return True
 
-    def _apply(self, state: State, text: str) -> Any:
+    def _apply(self, state: State, text: str) -> Known | None:
+        """Let an entry happen; None if it does not follow.
+
+        Behind a gate, that is what a power cut has left of a log that ended before it: it will be overwritten.
+        """
+        entry, pieces = self._archive.unpack(text)
+        if entry is None or entry[1] != state.last:
+            if self.port.exclusive:
+                return None
+            raise self._broken(state.lineage, DROPPED)
+        if pieces:
+            state.parts.append((state.epoch, entry[0], pieces))
         try:
-            entry, pieces = self._archive.unpack(text)
-            if entry is None or entry[1] != state.last:
-                raise self._broken(state.lineage, "it has dropped entries of the log")
-            if pieces:
-                state.parts.append((state.epoch, entry[0], pieces))
-            answer = moves.apply(state, entry)
+            answer = Known(moves.apply(state, entry))
         except BaseException:
             self._state = None
             raise
@@ -190,23 +193,27 @@ class Log:
         return answer
 
     def _load(self) -> State:
-        """Read the last snapshot, which may just be replaced by a newer one."""
+        """Read the last snapshot, or the one before and what came after it."""
         tries = 5
         while True:
             pointer = self._archive.pointer()
-            state = self._archive.read(pointer) if pointer is not None else State()
+            if pointer is None:
+                self.port.prove()
+                return State()
+            state = self._archive.read(pointer) or self._archive.read(pointer.before())
             if state is not None:
                 self._clock.hear(state.time)
                 self._foreign += 1
                 return state
             tries -= 1
             if not tries:
-                raise self._broken(pointer.lineage if pointer else "", "it has dropped a part of the last snapshot")
-            time.sleep(0.01)
+                raise self._broken(pointer.lineage, "it has dropped a part of the last snapshot")
+            time.sleep(0.01)  # it may just be replaced by a newer one
 
     def _broken(self, lineage: str, why: str) -> StorageError:
         """Ask for help where the log cannot be read; begin anew where nobody has it in memory."""
         self._state = None
+        self.port.prove()
         now = time.monotonic()
         if self._broken_at is None:
             self._broken_at = now
@@ -221,7 +228,7 @@ class Log:
 
     def _lost(self, why: str) -> StorageError:
         return StorageError(
-            f"Jobs were lost in the {self.port.describe()}: {why}. What is pushed from now on is kept again. "
+            f"Jobs were lost in the {self.port.describe()}: {why}. What is pushed from now on is kept. "
             "Where jobs must not be lost, use the default storage, or Redis."
         )
 
@@ -262,16 +269,17 @@ class Log:
         name = f"{self._author}.{self._count}"
         said = self._archive.pack(name, entry)
         text = encode([name, state.last, now, *said])
+        if self.port.exclusive:
+            self.port.put(place(state), text)
+            return self._apply(state, text)
         try:
-            if not self.port.add(entry_key(state.lineage, state.epoch, state.n), text):
+            if not self.port.add(place(state), text):
                 return None
         except StorageUnavailable:
             self._doubt = (self._count, purpose)
             raise
         epoch = state.epoch
-        answer = Known(self._apply(state, text))
-        if self.port.exclusive:
-            return answer
+        answer = self._apply(state, text)
         self._fresh_at = time.monotonic()
         self._archive.tell_tail(state)
         return answer if self._is_real(state.lineage, epoch) else self._recall()
@@ -319,6 +327,11 @@ class Log:
             self._become_author()
             self._doubt = None
         self._lock.release()
+
+
+def place(state: State, ahead: int = 0) -> str:
+    """Where the next entry is, or one after it."""
+    return entry_key(state.lineage, state.epoch, state.n + ahead)
 
 
 class _Held(threading.local):

@@ -55,6 +55,12 @@ class State:
         self.pushes = 0
         self.token = 0
         self.changes = 0
+        #: The number of the last load that left for another storage, and the load that may not have arrived: its
+        #: number, destination and text.
+        self.loads = 0
+        self.leaving: tuple[int, str, str] | None = None
+        #: By storage: the number of the last load that arrived from there.
+        self.arrived: dict[str, int] = {}
         #: Sets of job types by their short name; entries use that after the first.
         self.kinds: dict[str, frozenset[str]] = {}
         #: By process: the number of its last entry, its epoch, and what it answered.
@@ -100,13 +106,14 @@ class State:
             self.authors,
             self.parts,
             self.lengths,
+            [self.loads, self.leaving, self.arrived],
             [job.row() for job in self.shelves.jobs.values()],
         ]
 
     @classmethod
     def load(cls, dumped: list[Any]) -> State:
         """Read a snapshot."""
-        numbers, workers, schedules, authors, parts, lengths, jobs = dumped
+        numbers, workers, schedules, authors, parts, lengths, moved, jobs = dumped
         state = cls()
         (
             state.lineage, state.epoch, state.n, state.last, state.time, state.pushes, state.token, state.changes,
@@ -116,6 +123,8 @@ class State:
         state.authors = {name: tuple(last) for name, last in authors.items()}
         state.parts = [tuple(part) for part in parts]
         state.lengths = lengths
+        state.loads, leaving, state.arrived = moved
+        state.leaving = tuple(leaving) if leaving else None
         state.shelves = Shelves(Job(*row) for row in jobs)
         return state
 

@@ -10,10 +10,9 @@ from typing import Any
 
 from redis.exceptions import AskError, MovedError, NoScriptError, RedisError, ResponseError
 
-from ...errors import StorageError
 from .connection import ANSWER_TIMEOUT, Node, pack
 from .scripts import Script
-from .sentences import is_broken, translate
+from .sentences import is_broken, told, translate
 from .servers import Servers
 
 #: Seconds for which a command is tried again that a server puts off, as while it moves a slot.
@@ -22,6 +21,8 @@ PATIENCE = 15.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5
 #: Answers after which the same command may succeed a moment later.
 PUT_OFF = ("TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "non local key", "Hash slot not served")
+#: What a script says that misses a record: it may be on its way to another node, or gone.
+NOT_HERE = "a record of this queue is not here"
 #: A script refuses what was sent so long ago that nobody waits for it any more.
 STALE = "STALE"
 
@@ -68,6 +69,17 @@ class Command:
         return pack([*self.script.head(known=known), len(keys), *keys, *self.arguments])
 
 
+class RecordGone(Exception):
+    """A line holds a job whose record was deleted by somebody else, or evicted."""
+
+
+@dataclass(slots=True)
+class Doubt:
+    """Whether a command may have been carried out although nobody got its answer."""
+
+    unsure: bool = False
+
+
 class Calls:
     """Sends commands to whichever server they belong to, until they are answered or patience is over."""
 
@@ -75,15 +87,16 @@ class Calls:
         self.servers = servers
         self.clock = ServerClock()
 
-    def run(self, build: Callable[[bool], Command], *, unsure: bool = False) -> Any:
+    def run(self, build: Callable[[bool], Command], doubt: Doubt | None = None) -> Any:
         """Run one command; `build` is told whether it may have been carried out before, its answer lost."""
+        doubt = doubt or Doubt()
         attempt = Attempt(self.servers)
         while True:
-            command = build(unsure)
+            command = build(doubt.unsure)
             try:
                 answer = attempt.exchange(command)
             except (RedisError, OSError) as error:
-                unsure = unsure or is_broken(error)
+                doubt.unsure = doubt.unsure or (attempt.sent and is_broken(error))
                 attempt.failed(error)
                 continue
             if not isinstance(answer, Exception):
@@ -138,7 +151,10 @@ class Attempt:
         self._since = time.monotonic()
         self._pause = FIRST_PAUSE
         self._known = True
+        self._key: str | None = None
         self._node: Node | None = None
+        #: Whether the last try came so far that something was sent.
+        self.sent = False
         #: Where one try is to be made although the slot is another node's still.
         self._asked: Node | None = None
 
@@ -148,13 +164,14 @@ class Attempt:
         if command.behind is not None:
             packed.append(command.behind)
         asked, self._asked = self._asked, None
-        if asked is not None:
-            self._node = asked
-            answers = asked.exchange([pack(["ASKING"]), *packed])[1:]
-        else:
-            self._node = None
-            self._node = self._servers.node(command.key)
-            answers = self._node.exchange(packed)
+        self._key = command.key
+        self._node = None
+        self.sent = False
+        self._node = node = asked or self._servers.node(command.key)
+        connection = node.take()
+        self.sent = True
+        before = [] if asked is None else [pack(["ASKING"])]
+        answers = node.exchange_over(connection, [*before, *packed])[len(before) :]
         return answers[0] if command.behind is None or isinstance(answers[0], Exception) else answers
 
     def failed(self, error: Exception) -> None:
@@ -172,7 +189,9 @@ class Attempt:
 
     def refused(self, error: Exception) -> None:
         """The server answered with an error: get ready for the next try, or raise what it means."""
-        text = str(error)
+        text = told(error)
+        if isinstance(error, (NoScriptError, MovedError)) or "READONLY" in text:
+            self._servers.settings.breaks += 1
         if isinstance(error, NoScriptError) and self._known:
             self._known = False
         elif isinstance(error, MovedError) and not self._servers.near:
@@ -186,22 +205,22 @@ class Attempt:
         elif "READONLY" in text and self._node is not None:
             self._servers.lose(self._node)
             self._wait(error, self._servers.patience)
-        elif any(mark in text for mark in PUT_OFF) or is_loading(error):
+        elif NOT_HERE in text and self._is_gone():
+            raise RecordGone(text) from error
+        elif any(mark in text for mark in PUT_OFF):
             self._wait(error, PATIENCE)
         else:
-            raise self._meaning(error) from error
+            raise translate(error, self._servers.describe()) from error
+
+    def _is_gone(self) -> bool:
+        """Whether a record that is missed is not on its way, but was deleted by somebody else."""
+        try:
+            return self._key is not None and not self._servers.is_moving(self._key)
+        except (RedisError, OSError):
+            return False
 
     def _wait(self, error: Exception, patience: float) -> None:
         if time.monotonic() - self._since + self._pause > patience:
-            raise self._meaning(error) from error
+            raise translate(error, self._servers.describe()) from error
         time.sleep(self._pause * random.uniform(0.5, 1))  # noqa: S311 - that not all come back at once
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
-
-    def _meaning(self, error: Exception) -> Exception:
-        meaning = translate(error, self._servers.describe())
-        return meaning if isinstance(meaning, Exception) else StorageError(str(error))
-
-
-def is_loading(error: Exception) -> bool:
-    """Whether the server has just started and reads its data."""
-    return type(error).__name__ == "BusyLoadingError"

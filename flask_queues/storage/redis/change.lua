@@ -52,4 +52,4 @@ if what == 'cancel' then
 else
     retry(stem, status, list)
 end
-return status
+return finish(status)

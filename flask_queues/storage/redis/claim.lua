@@ -40,4 +40,4 @@ claim = write_claim(
 )
 call('HSET', p .. 'run', id, claim)
 count(p, stem, status, RUNNING)
-return {claim, call('GET', p .. 'j:' .. id)}
+return finish({claim, call('GET', p .. 'j:' .. id)})

@@ -39,6 +39,8 @@ class Settings:
 
     def __init__(self, kind: type[Any], given: dict[str, Any]) -> None:
         self.kind = kind
+        #: How often a connection broke, or a server was not what it had been.
+        self.breaks = 0
         self.given = {name: value for name, value in given.items() if name in SETTINGS or name.startswith("ssl_")}
 
     @classmethod
@@ -101,6 +103,7 @@ class Node:
                 break
             if time.monotonic() - since < IDLE or is_quiet(connection):
                 return connection
+            self.settings.breaks += 1
             self.drop(connection)
         return self.settings.connect(self.address)
 
@@ -121,18 +124,21 @@ class Node:
 
     def exchange(self, commands: Sequence[bytes]) -> list[Any]:
         """Send packed commands and read their answers; an error that the server answers is returned, not raised."""
-        connection = self.send(commands)
+        return self.exchange_over(self.take(), commands)
+
+    def exchange_over(self, connection: Any, commands: Sequence[bytes]) -> list[Any]:
+        """The same over a connection that was taken out."""
+        self.send_over(connection, commands)
         return self.receive(connection, len(commands))
 
-    def send(self, commands: Sequence[bytes]) -> Any:
+    def send_over(self, connection: Any, commands: Sequence[bytes]) -> None:
         """Send packed commands; `receive` reads the answers."""
-        connection = self.take()
         try:
             connection.send_packed_command(commands)
         except BaseException:
+            self.settings.breaks += 1
             self.drop(connection)
             raise
-        return connection
 
     def receive(self, connection: Any, number: int) -> list[Any]:
         """Read so many answers, and keep the connection."""
@@ -144,6 +150,7 @@ class Node:
                 except ResponseError as error:
                     answers.append(error)
         except BaseException:
+            self.settings.breaks += 1
             self.drop(connection)
             raise
         self.give(connection)
@@ -198,7 +205,7 @@ def pack_arguments(parts: Iterable[Any]) -> tuple[bytes, int]:
             chunks.append(part)
             number += part.number
             continue
-        data = part if type(part) is bytes else str(part).encode()
+        data = part.encode() if type(part) is str else part if type(part) is bytes else b"%d" % part
         chunks.append(b"$%d\r\n%b\r\n" % (len(data), data))
         number += 1
     return b"".join(chunks), number

@@ -26,4 +26,4 @@ for n = 1, tonumber(arg()) do
     end
     answer[n] = status or ''
 end
-return answer
+return finish(answer)

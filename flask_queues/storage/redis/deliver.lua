@@ -12,6 +12,6 @@ if call('ZADD', p .. 'arrived', 'NX', now, job.id) == 0 then
 end
 if store(p, job, numbers(p, 1)) then
     wake()
-    return 1
+    return finish(1)
 end
 return 0

@@ -25,18 +25,20 @@ from ..base import (
     Wanted,
     Watcher,
 )
+from ..parcels import Load
 from . import listing
 from .calls import Calls, Command
 from .examination import examine
 from .jobs import Jobs
 from .keys import Keys, of_job, structures
+from .moving import Moves
 from .names import QueueNames
 from .outbox import Outbox
 from .pushing import Pushes
 from .records import STATUSES, claim_of, dump, log_text, quoted, read_in_hand
 from .roster import Roster, time_of, worker_record
 from .schedules import Schedules
-from .scripts import BEAT, CLAIM, CLAIMS, LOOK, NOTE, RELEASE, Script
+from .scripts import BEAT, CLAIM, CLAIMS, LETGO, LOOK, NOTE, RELEASE, Script
 from .servers import servers_of
 from .steps import Steps, in_lines
 from .watcher import Channel
@@ -58,9 +60,10 @@ class RedisStorage(Storage):
         self._roster = Roster(self._calls, self._keys, owner)
         self._outbox = Outbox(self._calls, self._keys, self._names)
         self._pushes = Pushes(self._calls, self._keys, self._names, wait)
-        self._steps = Steps(self._calls, self._keys, self._names, self._roster, self._outbox)
+        self._steps = Steps(self._calls, self._keys, self._names, self._roster, self._outbox, self._pushes)
         self._jobs = Jobs(self._calls, self._keys, self._names)
-        self._schedules = Schedules(self._calls, self._keys, self._names)
+        self._schedules = Schedules(self._calls, self._keys, self._names, self._pushes)
+        self._moves = Moves(self._calls, self._keys, self._names, self._pushes, self._schedules, self._outbox, wait)
         self._inside = threading.local()
         #: The process in which it was made sure that the keys are ours.
         self._greeted_in = 0
@@ -97,7 +100,7 @@ class RedisStorage(Storage):
     def examine(self) -> list[Finding]:
         """Ask the servers what they may lose."""
         with self._call():
-            return examine(self._calls, self._keys, self._wait)
+            return examine(self._servers, self._wait)
 
     # The pusher's side
 
@@ -271,6 +274,33 @@ class RedisStorage(Storage):
         """Read the end of the schedule's history."""
         with self._call():
             return self._schedules.history(schedule, limit)
+
+    # The mover's side
+
+    def identity(self) -> str:
+        """Read the name that was stored when it was first asked for."""
+        with self._call():
+            return self._moves.identity()
+
+    def hand_out(self, to: str, limit: int = 100) -> Load | None:
+        """Take jobs of one queue out in one script."""
+        with self._call():
+            return self._moves.hand_out(to, limit)
+
+    def take_in(self, source: str, load: Load) -> int:
+        """Put a load in, one script a queue."""
+        with self._call():
+            return self._moves.take_in(source, load)
+
+    def let_go(self, number: int) -> bool:
+        """Delete the load from the partition that keeps it."""
+        with self._call():
+            return any(answer for _, answer in self._everywhere(LETGO, [number]))
+
+    def on_the_way(self) -> int:
+        """Read the load that a partition keeps."""
+        with self._call():
+            return self._moves.on_the_way()
 
     # Reading
 

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 from ...errors import ConfigError
 from ...ids import is_id, partition_bits
 from ..base import NewJob
+from ..parcels import Parcel
 
 #: The structures of a partition, as `lib.lua` explains them.
 STRUCTURES = (
     "meta", "ready", "held", "since", "due", "run", "completed", "failed", "cancelled", "counts", "alone",
-    "out", "arrived", "schedules",
+    "out", "arrived", "schedules", "leaving",
 )  # fmt: skip
 _BITS = {character: number for number, character in enumerate("0123456789abcdefghijklmnopqrstuv")}
 
@@ -62,7 +63,7 @@ def belongs(job_id: str, queue: str) -> bool:
     return not is_id(job_id) or bits_of(job_id) == partition_bits(f"{queue}:0")
 
 
-def is_stray(job: NewJob) -> bool:
+def is_stray(job: NewJob | Parcel) -> bool:
     """Whether the id does not say that it belongs to the job's queue, so that another may hold it."""
     return not is_id(job.id) or bits_of(job.id) != partition_bits(f"{job.queue}:0")
 

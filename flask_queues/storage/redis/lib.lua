@@ -1,7 +1,8 @@
 -- In front of every script: the words in which they are written.
 --
 -- ARGV[1] is the root, the prefix of the keys that belong to no queue; a partition `p` is the prefix of a queue's:
---   p..meta       hash    seq: pushes so far; token: the last one given; revision: the last change of a schedule
+--   p..meta       hash    seq: pushes so far; token: the last one given; revision: the last change of a schedule;
+--                         from:<storage>: the last load that arrived from there
 --   p..ready      zset    rank: what may be claimed
 --   p..held       zset    rank: set aside, since no worker knows its type
 --   p..since      zset    ms: when a ready or held job became pending, where it was not then that it was due
@@ -12,6 +13,7 @@
 --   p..alone      set     ids that are not to be claimed with others
 --   p..out        hash    id: a push into another partition that is not made yet (cluster)
 --   p..arrived    zset    ms: ids that came out of another partition's `out` (cluster)
+--   p..leaving    string  number, tab, destination, tab, text: the load that has left and may not have arrived
 --   p..schedules  hash    name: revision, the one before, text;  p..h:<name> list: its history
 --   p..j:<id>     string  the record;  p..l:<id> list: its log;  p..t:<tag> zset: ms of the push
 -- A member is a stem, a tab and an id. A stem is 11 hex digits of the push's number, 2 of 100 - priority, and the type.
@@ -22,7 +24,9 @@
 local call = redis.call
 local root = ARGV[1]
 local clock = call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- The moment in ms, as text and as a number: Lua writes numbers slowly, so what is known as text stays text.
+local moment = clock[1] .. string.sub('000000' .. clock[2], -6, -4)
+local now = tonumber(moment)
 local cursor = 1
 
 local PENDING, RUNNING, SCHEDULED, COMPLETED, FAILED, CANCELLED = '0', '1', '2', '3', '4', '5'
@@ -38,7 +42,7 @@ end
 -- The answer to a claim that was sent so long ago that nobody waits for it any more: made now, it would be nobody's.
 local function refuse_if_stale(deadline)
     if deadline ~= '' and now > tonumber(deadline) then
-        return redis.error_reply('STALE ' .. string.format('%.0f', now))
+        return redis.error_reply('STALE ' .. moment)
     end
     return nil
 end
@@ -65,14 +69,31 @@ local function id_of(member)
     return string.sub(member, string.find(member, '\t', 14, true) + 1)
 end
 
+-- Note that a job came from one status into another, nil for none. `finish` brings the counts up to date: most moves
+-- of one step cancel each other out, or are of one kind.
+local moves = {}
 local function count(p, stem, before, after)
-    local kind = string.sub(stem, 14)
+    local kind = string.sub(stem, 14) .. '\t'
+    local changes = moves[p] or {}
+    moves[p] = changes
     if before then
-        call('HINCRBY', p .. 'counts', kind .. '\t' .. before, -1)
+        changes[kind .. before] = (changes[kind .. before] or 0) - 1
     end
     if after then
-        call('HINCRBY', p .. 'counts', kind .. '\t' .. after, 1)
+        changes[kind .. after] = (changes[kind .. after] or 0) + 1
     end
+end
+
+-- What a script ends with that moves jobs.
+local function finish(answer)
+    for p, changes in pairs(moves) do
+        for field, n in pairs(changes) do
+            if n ~= 0 then
+                call('HINCRBY', p .. 'counts', field, n)
+            end
+        end
+    end
+    return answer
 end
 
 -- Tell those who listen that something may have become claimable, or due earlier.
@@ -83,9 +104,9 @@ end
 -- Put a pending job into its line.
 local function line_up(p, stem, id, due)
     local member = stem .. '\t' .. id
-    call('ZADD', p .. 'ready', rank_of(stem, due), member)
+    call('ZADD', p .. 'ready', digits(rank_of(stem, due)), member)
     if due ~= now then
-        call('ZADD', p .. 'since', now, member)
+        call('ZADD', p .. 'since', moment, member)
     end
 end
 
@@ -167,6 +188,18 @@ local function elsewhere(p, id)
     return false
 end
 
+-- Write the first line of a record; what goes without saying is left out.
+local function place_of(stem, created, due, expires)
+    local place = stem .. '\t' .. created
+    if due ~= created or expires ~= '' then
+        place = place .. '\t' .. (due ~= created and due or '')
+    end
+    if expires ~= '' then
+        place = place .. '\t' .. expires
+    end
+    return place
+end
+
 -- A job to push, from the next arguments.
 local function read_job()
     local job = {
@@ -183,19 +216,15 @@ end
 local function store(p, job, seq)
     local id = job.id
     local key = p .. 'j:' .. id
-    if call('EXISTS', key) == 1 or (job.stray == '1' and elsewhere(p, id)) then
+    if job.stray == '1' and elsewhere(p, id) then
         return false
     end
     local due = tonumber(job.at) or now + job.delay
     local stem = string.format('%011x', seq) .. job.priority .. job.type
-    local place = stem .. '\t' .. digits(now)
-    if due ~= now or job.expires ~= '' then
-        place = place .. '\t' .. (due ~= now and digits(due) or '')
+    local expires = job.expires ~= '' and digits(math.max(due, now) + tonumber(job.expires)) or ''
+    if not call('SET', key, place_of(stem, digits(now), digits(due), expires) .. '\n' .. job.text, 'NX') then
+        return false
     end
-    if job.expires ~= '' then
-        place = place .. '\t' .. digits(math.max(due, now) + tonumber(job.expires))
-    end
-    call('SET', key, place .. '\n' .. job.text)
     if due > now then
         call('ZADD', p .. 'due', due, stem .. '\t' .. id)
         count(p, stem, nil, SCHEDULED)
@@ -204,12 +233,34 @@ local function store(p, job, seq)
         count(p, stem, nil, PENDING)
     end
     for _, tag in ipairs(job.tags) do
-        call('ZADD', p .. 't:' .. tag, now, stem .. '\t' .. id)
+        call('ZADD', p .. 't:' .. tag, moment, stem .. '\t' .. id)
     end
     return true
 end
 
+-- Raise an error where a partition that is new finds keys of somebody else's under its names.
+local function refuse_strangers(p)
+    for _, name in ipairs({'ready', 'held', 'since', 'due', 'completed', 'failed', 'cancelled'}) do
+        call('ZCARD', p .. name)
+    end
+    for _, name in ipairs({'run', 'counts', 'schedules'}) do
+        call('HLEN', p .. name)
+    end
+end
+
 -- Numbers for n pushes, the first of them; 1 where this is the partition's first push.
 local function numbers(p, n)
+    if call('EXISTS', p .. 'meta') == 0 then
+        refuse_strangers(p)
+    end
     return call('HINCRBY', p .. 'meta', 'seq', n) - n + 1
+end
+
+-- A fresh revision for a schedule: it follows the clock, so that none is given twice even by a server that has
+-- forgotten the last ones.
+local function next_revision(p)
+    local last = tonumber(call('HGET', p .. 'meta', 'revision') or 0)
+    local new = digits(math.max(last + 1, clock[1] * 1000000 + clock[2]))
+    call('HSET', p .. 'meta', 'revision', new)
+    return new
 end

@@ -41,14 +41,14 @@ class Outbox:
             self._calls.ask(Command(partition, DELIVER, arguments, keys))
             self._calls.ask(Command(box, None, ["HDEL", box, job.id]))
 
-    def deliver_overdue(self, now: int) -> None:
+    def deliver_overdue(self, now: int, age: int = OVERDUE) -> None:
         """Deliver what has waited for so long that whoever settled must have died."""
         queues = self._names.all()
         boxes = [self._keys.partition(queue) + "out" for queue in queues]
         found = self._calls.ask_all([Command(box, None, ["HGETALL", box]) for box in boxes])
         for queue, rows in zip(queues, found, strict=True):
             overdue = [text.decode().split("\t", 1) for text in rows[1::2]]
-            self.deliver(queue, [read_outward(text) for noted, text in overdue if now - int(noted) > OVERDUE])
+            self.deliver(queue, [read_outward(text) for noted, text in overdue if now - int(noted) > age])
 
 
 def outward_text(job: NewJob) -> str:

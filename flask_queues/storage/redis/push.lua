@@ -24,4 +24,4 @@ end
 if any then
     wake()
 end
-return answer
+return finish(answer)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...errors import PushUncertain
 from ..base import NewJob
+from ..parcels import Parcel
 from .calls import Calls, Command
 from .connection import pack
 from .keys import Keys, is_stray, of_job, structures
@@ -31,7 +32,7 @@ class Pushes:
 
     def push(self, jobs: Sequence[NewJob]) -> list[bool]:
         """Store jobs that are not there yet, and tell of each whether it is new."""
-        taken = self._taken(jobs)
+        taken = self.taken(jobs)
         places = [n for n in range(len(jobs)) if n not in taken]
         queues = list(dict.fromkeys(jobs[n].queue for n in places))
         created: dict[int, bool] = {}
@@ -57,7 +58,8 @@ class Pushes:
         rows: Any = self._calls.run(build)
         confirmed = self._wait
         if self._wait:
-            rows, confirmed = rows
+            rows, told = rows
+            confirmed = told if isinstance(told, int) else 0
         created = [False] * len(jobs)
         for row, some in zip(rows, places, strict=True):
             for place, new in zip(some, row[1:], strict=True):
@@ -66,10 +68,10 @@ class Pushes:
             self._names.add(queues, again=True)
         if was_unsure:
             created = [new or self._is_ours(job) for new, job in zip(created, jobs, strict=True)]
-        if not isinstance(confirmed, int) or confirmed < self._wait:
+        if confirmed < self._wait:
             raise PushUncertain(
-                f"Stored, but confirmed by {confirmed if isinstance(confirmed, int) else 0} of the {self._wait} replicas "
-                "that QUEUES_REDIS_WAIT asks for: a failover now could lose it. Pushing again with the same id is safe."
+                f"Stored, but confirmed by {confirmed} of the {self._wait} replicas that QUEUES_REDIS_WAIT asks for: a "
+                "failover now could lose it. Pushing again with the same id is safe."
             )
         return created
 
@@ -87,7 +89,12 @@ class Pushes:
         wait = pack(["WAIT", self._wait, REPLICAS_TIMEOUT]) if self._wait else None
         return Command(self._keys.partition(queues[0]), PUSH, arguments, keys, wait)
 
-    def _taken(self, jobs: Sequence[NewJob]) -> set[int]:
+    def free(self, jobs: Sequence[NewJob]) -> Sequence[NewJob]:
+        """The jobs without those whose id another queue holds."""
+        taken = self.taken(jobs)
+        return [job for n, job in enumerate(jobs) if n not in taken] if taken else jobs
+
+    def taken(self, jobs: Sequence[NewJob | Parcel]) -> set[int]:
         """Which jobs have an id that another queue holds: only ids that say not where they belong can.
 
         Where one script reaches every queue, it finds out itself what is stored already.

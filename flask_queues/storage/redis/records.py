@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ...record import Attempt, JobError, JobRecord, LogLine, Outcome, Progress, Status, to_datetime, to_milliseconds
 from ..base import Claim, NewJob
+from ..parcels import Parcel
 
 #: Statuses by the digit that stands for each.
 STATUSES = {
@@ -45,13 +46,15 @@ def quoted(text: str | None) -> str:
 
 def unquoted(field: str) -> str | None:
     """Read what `quoted` wrote."""
-    return json.loads(field) if field else None
+    if not field:
+        return None
+    return json.loads(field) if "\\" in field else field[1:-1]
 
 
 # A push
 
 
-def pushed_text(job: NewJob) -> str:
+def pushed_text(job: NewJob | Parcel) -> str:
     """The lines of a record that a push writes."""
     said: dict[str, Any] = {}
     if job.tags:
@@ -201,7 +204,7 @@ def read_run(fields: list[str]) -> Run:
 def read_in_hand(claim: str) -> InHand:
     """Read a claim."""
     token, started, _, ahead, _, _, worker, _, cancel, progress = claim.split("\t")
-    return InHand(int(token), int(started), ahead == "1", json.loads(worker), unquoted(cancel), progress)
+    return InHand(int(token), int(started), ahead == "1", unquoted(worker) or "", unquoted(cancel), progress)
 
 
 def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:

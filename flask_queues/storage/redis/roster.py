@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from ...errors import StorageFormatError
+from ...errors import ConfigError, StorageFormatError
 from ...record import ChildRecord, WorkerRecord, to_datetime, to_milliseconds
 from .calls import Calls, Command
 from .keys import Keys
 from .records import dump
 from .scripts import ROOT
+from .sentences import OLDEST, too_old
 
 #: The version of the layout; a newer one is refused.
 FORMAT = 1
@@ -40,9 +41,11 @@ class Roster:
         """
         said = ("", "") if worker is None else (worker.name, worker_about(worker))
         arguments = [self._keys.root, FORMAT, self._owner, *said]
-        stored, owner, now = self._calls.ask(Command(self._keys.root, ROOT, arguments, self._keys.of_root))
+        stored, owner, now, version = self._calls.ask(Command(self._keys.root, ROOT, arguments, self._keys.of_root))
         self._calls.clock.learn(int(now))
         where = self._calls.servers.describe()
+        if not version and worker is None:
+            self._refuse_old(where)
         if not stored.isdigit() or int(stored) > FORMAT:
             raise StorageFormatError(
                 f"{where} holds format {stored.decode()} under {self._keys.prefix}; this version of Flask-Queues "
@@ -54,6 +57,16 @@ class Roster:
                 f"is {self._owner!r}. Set QUEUES_CACHE_KEY_PREFIX to another prefix, so that neither runs the jobs of "
                 "the other."
             )
+
+    def _refuse_old(self, where: str) -> None:
+        """Refuse a server on which the scripts were never tried."""
+        try:
+            info = self._calls.ask(Command(self._key, None, ["INFO", "server"])).decode()
+        except ConfigError:  # nobody may ask, so nobody knows
+            return
+        version = info.partition("redis_version:")[2].split()[0]
+        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+            raise too_old(where, version)
 
     def forget(self, name: str) -> None:
         """Take a worker off the list."""

@@ -24,11 +24,13 @@ if current ~= revision then
     end
     return {'0', 0}
 end
-local last = tonumber(call('HGET', p .. 'meta', 'revision') or 0)
-local new = digits(math.max(last + 1, clock[1] * 1000000 + clock[2]))
-if call('HSET', p .. 'meta', 'revision', new) == 1 and near then
+if not stored and about == '' then
+    return {'0', 0}
+end
+if call('HEXISTS', p .. 'meta', 'revision') == 0 and near then
     call('SADD', root .. 'queues', queue)
 end
+local new = next_revision(p)
 wake()
 if about == '' then
     call('HDEL', p .. 'schedules', name)
@@ -44,4 +46,4 @@ for _ = 1, tonumber(arg()) do
     call('RPUSH', history, digits(now) .. '\t' .. arg())
 end
 call('LTRIM', history, -100, -1)
-return {new, first == 1 and 1 or 0}
+return finish({new, first == 1 and 1 or 0})

@@ -8,6 +8,7 @@ from ..base import NewJob, Occurrence, Schedule
 from .calls import Calls, Command
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
+from .pushing import Pushes
 from .records import push_arguments, quoted, unquoted
 from .scripts import SCHEDULE
 
@@ -15,16 +16,17 @@ from .scripts import SCHEDULE
 class Schedules:
     """Reads and changes schedules."""
 
-    def __init__(self, calls: Calls, keys: Keys, names: QueueNames) -> None:
+    def __init__(self, calls: Calls, keys: Keys, names: QueueNames, pushes: Pushes) -> None:
         self._calls = calls
         self._keys = keys
         self._names = names
+        self._pushes = pushes
 
     def put(self, schedule: Schedule, jobs: Sequence[NewJob], occurrences: Sequence[Occurrence]) -> int:
         """Compare, set and push; returns the new revision, or 0."""
         if schedule.revision == 0 and any(one.name == schedule.name for one in self.all()):
             return 0
-        told = [f"{one.due}\t{quoted(one.outcome)}\t{quoted(one.job)}" for one in occurrences]
+        told = [occurrence_text(one.due, one.outcome, one.job) for one in occurrences]
         return self._change(schedule, f"t{schedule.about}", jobs, told)
 
     def delete(self, schedule: Schedule) -> bool:
@@ -36,6 +38,7 @@ class Schedules:
         partition = self._keys.partition(schedule.queue)
         keys = [*structures(partition), f"{partition}h:{schedule.name}"]
         pushes = []
+        jobs = self._pushes.free(jobs)
         for job in jobs:
             pushes += push_arguments(job, stray=near and is_stray(job))
             keys += of_job(partition, job.id, job.tags)
@@ -81,3 +84,8 @@ class Schedules:
             decided, due, outcome, job = row.decode().split("\t")
             found.append(Occurrence(int(due), int(decided), unquoted(outcome) or "", unquoted(job)))
         return found
+
+
+def occurrence_text(due: int, outcome: str, job: str | None) -> str:
+    """Write an occurrence; the time at which it was decided goes before it."""
+    return f"{due}\t{quoted(outcome)}\t{quoted(job)}"

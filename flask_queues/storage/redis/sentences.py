@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from redis.exceptions import AuthenticationError, ClusterError, RedisError, TimeoutError
+from redis.exceptions import AuthenticationError, BusyLoadingError
+from redis.exceptions import ConnectionError as Broken
+from redis.exceptions import TimeoutError as TimedOut
 
 from ...errors import ConfigError, QueuesError, StorageFormatError, StorageFull, StorageUnavailable
 
@@ -12,35 +14,56 @@ OLDEST = (6, 2)
 UNCHANGED = "nothing was changed"
 
 
+#: The codes that redis-py leaves out of the text of an error for which it has a class.
+CODES = {
+    "OutOfMemoryError": "OOM",
+    "ReadOnlyError": "READONLY",
+    "NoPermissionError": "NOPERM",
+    "BusyLoadingError": "LOADING",
+    "TryAgainError": "TRYAGAIN",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MasterDownError": "MASTERDOWN",
+    "MovedError": "MOVED",
+    "AskError": "ASK",
+}
+
+
+def told(error: Exception) -> str:
+    """What the server said, with the code that it begins with."""
+    code = CODES.get(type(error).__name__)
+    return str(error) if code is None else f"{code} {error}"
+
+
 def translate(error: Exception, where: str) -> QueuesError:
     """Say what an error of a server or of the way to it means; `where` names the server."""
     if isinstance(error, QueuesError):
         return error
-    text = str(error)
+    text = told(error)
     for marks, kind, sentence in SENTENCES:
         if any(mark.lower() in text.lower() for mark in marks):
             return kind(sentence.format(where=where, text=without_script(text)))
     if isinstance(error, AuthenticationError):
         return StorageUnavailable(f"{where} did not let us in: {without_script(text)}.")
-    if isinstance(error, TimeoutError) or "timed out" in text.lower():
+    if isinstance(error, TimedOut) or "timed out" in text.lower():
         return StorageUnavailable(
             f"{where} does not answer. What was sent may have been done; pushing again with the same id is safe."
         )
-    if isinstance(error, (OSError, RedisError)) and not isinstance(error, ClusterError) and is_broken(error):
-        return StorageUnavailable(
-            f"{where} cannot be reached: {reason_of(text)}. Is it running, and the address right?"
-        )
+    if is_broken(error) or "cannot be connected" in text:
+        return StorageUnavailable(f"{where} cannot be reached: {reason_of(text)}. Is it running, is the address right?")
     return StorageUnavailable(f"{where}: {without_script(text)}.")
+
+
+def too_old(where: str, version: str) -> ConfigError:
+    """Say which server is needed."""
+    needed = ".".join(map(str, OLDEST))
+    return ConfigError(f"{where} is version {version}; the queues need Redis {needed} or newer, or any Valkey.")
 
 
 def is_broken(error: Exception) -> bool:
     """Whether it is the connection that failed, so that a command may or may not have been carried out."""
-    from redis.exceptions import BusyLoadingError
-    from redis.exceptions import ConnectionError as Broken
-
     if isinstance(error, (AuthenticationError, BusyLoadingError)):
         return False
-    return isinstance(error, (Broken, TimeoutError, OSError))
+    return isinstance(error, (Broken, TimedOut, OSError))
 
 
 def without_script(text: str) -> str:
@@ -89,9 +112,14 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         "QUEUES_CACHE_REDIS_URL, which wins; a cluster has none but 0.",
     ),
     (
-        ("NOPERM", "no permissions"),
+        ("NOPERM", "no permissions", "executing the script can't"),
         ConfigError,
         "{where}: this user may not do what the queues need ({text}). Give it the commands and the keys in its ACL.",
+    ),
+    (
+        ("non deterministic commands", "unknown command 'EVALSHA'"),
+        ConfigError,
+        "{where} is too old: the queues need Redis 6.2 or newer, or any Valkey.",
     ),
     (
         ("WRONGTYPE",),
@@ -142,7 +170,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         "the name that they know it by?",
     ),
     (
-        ("CLUSTERDOWN", "Hash slot not served", "not all slots"),
+        ("CLUSTERDOWN", "Hash slot not served", "slots are not covered"),
         StorageUnavailable,
         f"{{where}} does not serve all its slots; {UNCHANGED}. A node is missing: redis-cli --cluster check names it.",
     ),

@@ -13,7 +13,6 @@ from importlib import resources
 from pathlib import Path
 
 from ...errors import StorageError, StorageFormatError, StorageFull, StorageUnavailable
-from ..disk import file_system_of
 from .gate import Gate
 
 #: `PRAGMA user_version` of the file. `schema.sql` makes format 1, `format-<n>.sql` makes n of the one before.
@@ -331,6 +330,21 @@ def refuse_network_file_system(folder: Path) -> None:
             "where SQLite cannot share a file between processes. "
             "Set QUEUES_CACHE_DIR to a local folder, or use Redis."
         )
+
+
+def file_system_of(folder: Path) -> str | None:
+    """Tell the type of the file system that holds the folder, None where the system does not say."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return None
+    device = folder.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in lines:
+        fields = line.split(" ")
+        if fields[2] == wanted:
+            return fields[fields.index("-") + 1]
+    return None
 
 
 class _Held(threading.local):

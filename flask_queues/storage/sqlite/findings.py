@@ -1,22 +1,25 @@
-"""What may lose or delay jobs in a SQLite file: its disk, its log, who may write it."""
+"""What may lose or delay jobs in a SQLite file: the disk it is on, its log, who may write it."""
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import stat
 from pathlib import Path
 
 from ..base import Finding, Severity
-from ..disk import of_disk
-from .database import Database, pragma
+from .database import Database, file_system_of, pragma
 from .gate import HAS_FLOCK
 
 PROMISE = (
     "Jobs survive a restart and, on a disk that honours fsync, a power cut, which repeats at most the jobs of its last "
     "second."
 )
+#: Bytes of free disk below which it is time to act.
+FREE = 100_000_000
 #: Bytes of write-ahead log that only a reader which never lets go explains; the keeper begins it anew long before.
 LARGE_LOG = 64 * 1024 * 1024
+MEMORY_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs", "devtmpfs"})
 #: The versions that mended the damage which a checkpoint may do beside a commit, by their minor number.
 MENDED = {44: (3, 44, 6), 50: (3, 50, 7)}
 MENDED_SINCE = (3, 51, 3)
@@ -29,6 +32,9 @@ def examine(database: Database) -> list[Finding]:
         vacuum = pragma(connection, "auto_vacuum")
     path = database.path
     found = [
+        on_memory(path.parent),
+        on_container(path.parent),
+        on_full_disk(path.parent),
         written_by_others(path),
         not_mended(),
         with_large_log(path, database.wal_size()),
@@ -36,7 +42,45 @@ def examine(database: Database) -> list[Finding]:
         without_vacuum(path, vacuum),
         Finding(Severity.NOTE, "sqlite-promise", PROMISE),
     ]
-    return [*of_disk(path.parent), *(finding for finding in found if finding is not None)]
+    return [finding for finding in found if finding is not None]
+
+
+def on_memory(folder: Path) -> Finding | None:
+    """A disk that is none."""
+    kind = file_system_of(folder)
+    if kind not in MEMORY_FILE_SYSTEMS:
+        return None
+    return Finding(
+        Severity.LOSES,
+        "sqlite-memory-disk",
+        f"{folder} is in memory ({kind}): every job in it is gone when the machine or the container restarts.",
+        "Set QUEUES_CACHE_DIR to a folder on a disk.",
+    )
+
+
+def on_container(folder: Path) -> Finding | None:
+    """A disk that goes with its container."""
+    if file_system_of(folder) != "overlay":
+        return None
+    return Finding(
+        Severity.LOSES,
+        "sqlite-container",
+        f"{folder} is in the container itself, not on a volume: every job in it is gone with the container.",
+        "Mount a volume and set QUEUES_CACHE_DIR to a folder on it.",
+    )
+
+
+def on_full_disk(folder: Path) -> Finding | None:
+    """A disk with hardly any room left."""
+    free = shutil.disk_usage(folder).free
+    if free >= FREE:
+        return None
+    return Finding(
+        Severity.LOSES,
+        "sqlite-disk-full",
+        f"Only {free / 1e6:.0f} MB are free on the disk of {folder}. Once it is full, every push is refused.",
+        "Free some space, or set QUEUES_CACHE_DIR to a folder on a larger disk.",
+    )
 
 
 def written_by_others(path: Path) -> Finding | None:

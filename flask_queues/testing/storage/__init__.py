@@ -11,6 +11,9 @@ opened, and let pytest collect the suite:
         def open(self):
             return MyStorage(self.place / "jobs")
 
+        def become_newer(self):
+            (self.place / "jobs" / "format").write_text("99")
+
     class TestMyStorage(StorageContract):
         @pytest.fixture
         def engine(self, tmp_path):
@@ -24,7 +27,7 @@ some. The last test compares the storage with a model in memory, in 600 random s
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{part}" for part in ("contract", "machine", "model", "moving", "processes"))
+    *(f"{__name__}.{part}" for part in ("contract", "formats", "machine", "model", "moving", "processes"))
 )
 
 from .engine import Clock, Engine, FrozenClock  # noqa: E402 - after the registration above

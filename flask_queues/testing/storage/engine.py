@@ -57,7 +57,7 @@ class Engine(ABC):
 
     #: Stands in the names of the tests.
     name: ClassVar[str]
-    #: Whether other processes see its jobs; without it, tests that start some are skipped.
+    #: Whether other processes see its jobs; tests that start some are skipped where they do not.
     shared: ClassVar[bool] = True
     #: An empty folder of this test's own.
     place: Path
@@ -65,6 +65,10 @@ class Engine(ABC):
     @abstractmethod
     def open(self) -> Storage:
         """Open the jobs at this place, each time with an object of its own, as another process would."""
+
+    @abstractmethod
+    def become_newer(self) -> None:
+        """Leave the storage as a newer version of its engine might, in a format that this one cannot read."""
 
     def remove(self) -> None:
         """Throw the place away, with everything that is in it; the model makes a new one for each of its runs."""

@@ -11,21 +11,14 @@ from ...storage import Storage
 from .engine import Clock, Engine
 
 
-def skip_where_private(request: pytest.FixtureRequest) -> None:
-    """Skip a test that hands the engine to other processes, where those do not see its jobs."""
-    if "engine" in inspect.signature(request.function).parameters:
-        engine: Engine = request.getfixturevalue("engine")
-        if not engine.shared:
-            pytest.skip(f"the jobs of this engine ({engine.name}) are private to one process")
-
-
 class OpenedTwice:
     """The storage under test, opened by two processes, and its clock."""
 
     @pytest.fixture(autouse=True)
-    def processes_see_the_jobs(self, request: pytest.FixtureRequest) -> None:
+    def seen_by_processes(self, request: pytest.FixtureRequest, engine: Engine) -> None:
         """A test that takes the engine itself hands it to other processes."""
-        skip_where_private(request)
+        if not engine.shared and "engine" in inspect.signature(request.function).parameters:
+            pytest.skip(f"the jobs of this engine ({engine.name}) are private to one process")
 
     @pytest.fixture
     def storage(self, engine: Engine) -> Iterator[Storage]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -24,9 +24,10 @@ from hypothesis.stateful import (
 )
 
 from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
-from ...storage.base import Claim, NewJob, Query, Settlement, Wanted
+from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from .engine import Engine
 from .model import WAITING, Model
+from .moving import neighbour
 
 STEPS = int(os.environ.get("MODEL_STEPS", "600"))
 STEPS_EACH = 60
@@ -36,7 +37,8 @@ LEASE = HOUR // 2
 MOMENT = datetime(2030, 1, 1, tzinfo=timezone.utc)
 
 NOT_RUNNING = [status for status in Status if status is not Status.RUNNING]
-IDS = st.sampled_from([f"j{n}" for n in range(14)])
+#: An id belongs to a queue, as those do that Flask-Queues makes; or it is any, as a caller may choose it for a push.
+IDS = st.sampled_from([f"{kind}{n}" for kind in "qrj" for n in range(6)])
 QUEUES = st.sampled_from(["q", "r"])
 TYPES = st.sampled_from(["t", "u", "short"])
 WORKERS = st.sampled_from(["w0", "w1", "w2"])
@@ -44,8 +46,8 @@ WORDS = st.none() | st.sampled_from(["wörd", "זה", "nul\x00", "sep\u2028\x85"
 PROGRESS = st.none() | st.builds(Progress, st.sampled_from([0.0, 12.5, 100.0]), WORDS.map(lambda word: word or ""))
 LOGS = st.lists(WORDS.map(lambda word: LogLine(MOMENT, "info", word or "", {"w": word}, 1)), max_size=3)
 NEW = st.builds(
-    NewJob,
-    id=IDS,
+    lambda n, queue, **said: NewJob(id=f"{queue}{n}", queue=queue, **said),
+    n=st.integers(0, 5),
     queue=QUEUES,
     type=TYPES,
     payload=WORDS.map(lambda word: json.dumps({"w": word}, ensure_ascii=False)),
@@ -56,6 +58,7 @@ NEW = st.builds(
     tags=st.sampled_from([(), ("x",), ("x", "nul\x00"), ("nul", "nul\x00")]),
     options=st.sampled_from([None, '{"tries":3}']),
 )
+PUSHED = NEW | NEW.map(lambda job: job._replace(id=f"j{job.id[1:]}"))
 ENDS = st.fixed_dictionaries(
     {
         "status": st.sampled_from(NOT_RUNNING),
@@ -70,6 +73,11 @@ ENDS = st.fixed_dictionaries(
         "alone": st.booleans(),
         "follows": st.lists(NEW, max_size=2),
     }
+)
+SCHEDULES = {"nightly": "q", "hourly": "r", "wörd": "q"}
+OCCURRENCES = st.lists(
+    st.builds(Occurrence, st.sampled_from([1, 2]), st.just(0), st.sampled_from(["fired", "late"]), st.none() | IDS),
+    max_size=2,
 )
 WANTED = st.builds(
     Wanted,
@@ -94,13 +102,15 @@ class StorageMachine(RuleBasedStateMachine):
         #: Two views of the same jobs, used in turn.
         self.views = itertools.cycle([engine.open(), engine.open()])
         self.model = Model()
+        #: Another storage, to move everything to and back.
+        self.elsewhere = neighbour(engine).open()
         #: Every claim there was: one that is over stays, to be settled late.
         self.claims: list[Claim] = []
 
     def teardown(self) -> None:
         """Remove the place."""
-        for _ in range(2):
-            next(self.views).close()
+        for storage in (next(self.views), next(self.views), self.elsewhere):
+            storage.close()
         self._clock_context.__exit__(None, None, None)
         self.engine.remove()
 
@@ -119,7 +129,7 @@ class StorageMachine(RuleBasedStateMachine):
 
     # Rules
 
-    @rule(jobs=st.lists(NEW, min_size=1, max_size=6))
+    @rule(jobs=st.lists(PUSHED, min_size=1, max_size=6))
     def push(self, jobs: list[NewJob]) -> None:
         """Push some jobs, of which some are there already."""
         now = self.clock.now()
@@ -254,6 +264,59 @@ class StorageMachine(RuleBasedStateMachine):
         assert self.storage.step("rescuer", settled).lost == []
         assert all(self.model.settle(one, now) for one in settled)
 
+    @rule(
+        name=st.sampled_from(sorted(SCHEDULES)),
+        about=WORDS,
+        stale=st.none() | st.integers(0, 5),
+        jobs=st.lists(NEW, max_size=2),
+        occurrences=OCCURRENCES,
+    )
+    def put_schedule(
+        self, name: str, about: str | None, stale: int | None, jobs: list[NewJob], occurrences: list[Occurrence]
+    ) -> None:
+        """Store a schedule over what is stored, or over what is stored no more."""
+        now, queue = self.clock.now(), SCHEDULES[name]
+        schedule = Schedule(name, queue, json.dumps(about), self.some_revision(name, stale))
+        pushed = [job._replace(id=f"{queue}{job.id[1:]}", queue=queue) for job in jobs]
+        before = self.storage.schedules_changed()
+        revision = self.storage.put_schedule(schedule, pushed, occurrences)
+        assert (revision > 0) is (schedule.revision == self.model.revision(name))
+        assert (self.storage.schedules_changed() != before) is (revision > 0)
+        if revision:
+            self.model.put_schedule(schedule, revision, occurrences, now)
+            for job in pushed:
+                self.model.push(job, now)
+
+    @rule(name=st.sampled_from(sorted(SCHEDULES)), stale=st.none() | st.integers(0, 5))
+    def delete_schedule(self, name: str, stale: int | None) -> None:
+        """Delete a schedule, or what is stored no more."""
+        schedule = Schedule(name, SCHEDULES[name], "{}", self.some_revision(name, stale))
+        there = name in self.model.schedules and schedule.revision == self.model.revision(name)
+        assert self.storage.delete_schedule(schedule) is there
+        if there:
+            del self.model.schedules[name]
+
+    def some_revision(self, name: str, stale: int | None) -> int:
+        """The revision that is stored, or one that was."""
+        ever = self.model.revisions[name]
+        return self.model.revision(name) if stale is None else ever[stale % len(ever)]
+
+    @rule(size=st.integers(1, 5), again=st.booleans())
+    def move_there_and_back(self, size: int, again: bool) -> None:
+        """Move everything that is not running to another storage, whose loads may arrive twice, and back."""
+        for source, target in ((self.storage, self.elsewhere), (self.elsewhere, self.storage)):
+            here, there = source.identity(), target.identity()
+            while load := source.hand_out(there, size):
+                target.take_in(here, load)
+                assert not again or target.take_in(here, load) == 0
+                assert source.let_go(load.number)
+        for job in self.model.jobs.values():
+            job.held = False
+        for one in self.storage.schedules():
+            assert one.revision not in self.model.revisions[one.name]
+            self.model.revisions[one.name].append(one.revision)
+            self.model.schedules[one.name].revision = one.revision
+
     @rule(types=st.sets(TYPES))
     def release_held(self, types: set[str]) -> None:
         """Put held jobs back."""
@@ -345,6 +408,18 @@ class StorageMachine(RuleBasedStateMachine):
             assert {claim.id for claim in storage.claims_of(worker)} == self.model.held_by(worker)
 
     @invariant()
+    def schedules_agree(self) -> None:
+        """Every schedule is as the model has it, with its history."""
+        told = {one.name: one for one in self.storage.schedules()}
+        assert list(told) == sorted(self.model.schedules)
+        for name, schedule in self.model.schedules.items():
+            assert told[name][1:] == (schedule.queue, schedule.about, schedule.revision)
+            past = self.storage.occurrences(told[name])
+            assert [one[::2] for one in past] == [one[::2] for one in schedule.occurrences]
+            if self.clock.frozen:
+                assert past == schedule.occurrences
+
+    @invariant()
     def waiting_jobs_are_announced(self) -> None:
         """`pending` misses no job that could be claimed; `next_due` names the first."""
         storage = self.storage
@@ -383,5 +458,6 @@ def run_model(engine: Engine) -> None:
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
+            phases=set(Phase) - {Phase.explain},  # which traces every line, and has nothing to say of sequences
         ),
     )

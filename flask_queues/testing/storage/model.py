@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...record import JobRecord, LogLine, Outcome, Progress, Status
-from ...storage.base import Claim, NewJob, Query, Settlement, Wanted
+from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 
 WAITING = (Status.PENDING, Status.SCHEDULED)
 
@@ -61,11 +61,25 @@ class ModelJob:
         self.expires = self.reason = self.cancel = None
 
 
+@dataclass
+class ModelSchedule:
+    """A schedule as the contract sees it."""
+
+    queue: str
+    about: str
+    revision: int
+    #: The last decided first.
+    occurrences: list[Occurrence] = field(default_factory=list)
+
+
 class Model:
     """All jobs, and what may be done to them."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, ModelJob] = {}
+        self.schedules: dict[str, ModelSchedule] = {}
+        #: Every revision that a schedule of this name ever had.
+        self.revisions: defaultdict[str, list[int]] = defaultdict(lambda: [0])
         self.last_token = 0
         self._pushes = 0
 
@@ -79,6 +93,19 @@ class Model:
         self._pushes += 1
         self.jobs[new.id] = ModelJob(new, self._pushes, status, due, now, now, expires)
         return True
+
+    def revision(self, name: str) -> int:
+        """The revision of a schedule that is stored, 0 where there is none."""
+        return self.schedules[name].revision if name in self.schedules else 0
+
+    def put_schedule(self, schedule: Schedule, revision: int, occurrences: Sequence[Occurrence], now: int) -> None:
+        """A schedule has been stored: check its new revision and note it."""
+        name = schedule.name
+        assert revision not in self.revisions[name]
+        self.revisions[name].append(revision)
+        past = self.schedules[name].occurrences if name in self.schedules else []
+        past = [*(one._replace(decided=now) for one in reversed(occurrences)), *past]
+        self.schedules[name] = ModelSchedule(schedule.queue, schedule.about, revision, past[:100])
 
     def in_force(self, job_id: str, token: int) -> ModelJob | None:
         """The job, if this is the token of its claim."""

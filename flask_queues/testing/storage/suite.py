@@ -15,6 +15,7 @@ from .contract import (
     SettleContract,
 )
 from .engine import Engine
+from .formats import FormatContract
 from .moving import MoveContract
 
 
@@ -40,6 +41,7 @@ class StorageContract(
     OperatorContract,
     ReadContract,
     MoveContract,
+    FormatContract,
     ModelContract,
 ):
     """Everything that a storage promises. Subclass it with a fixture `engine`, and pytest runs it all."""

@@ -107,9 +107,10 @@ class Cluster:
         eventually(self.whole, 30, what="The cluster")
 
     def whole(self) -> bool:
-        """Whether every node thinks all is well, and each master has a replica."""
+        """Whether every node thinks all is well and knows the masters, and each of these has a replica."""
         good = all(node.state()["cluster_state"] == "ok" for node in self.nodes)
-        return good and sum(node.is_replica() for node in self.nodes) == MASTERS
+        agreed = all(sum(seen.master for seen in self.seen_by(node)) == MASTERS for node in self.nodes)
+        return good and agreed and sum(node.is_replica() for node in self.nodes) == MASTERS
 
     def stop(self) -> None:
         """End all of them."""

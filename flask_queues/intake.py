@@ -1,0 +1,54 @@
+"""What is pushed becomes a job: checked, and written as the storage takes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .config import Config
+from .errors import PayloadError
+from .ids import new_id
+from .job import Job
+from .options import LONGEST, Options
+from .record import to_milliseconds
+from .registry import Registry
+from .storage.base import NewJob
+
+
+def new_job(jobs: Registry, config: Config, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
+    """Make a job of a registered class, an instance, a function job or a type string.
+
+    Raises `UnknownJobType`, `PayloadError` or `OptionError`.
+    """
+    job_type = jobs.find(job)
+    if isinstance(job, Job):
+        payload = job.payload if payload is None else payload
+        options = options.over(job.pushed_with)
+    if payload is not None and not isinstance(payload, dict):
+        raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
+    text = job_type.shape.dump(payload or {}, config.max_payload)
+    whole = options.over(job_type.options)
+    queue = whole.queue or config.default
+    return NewJob(
+        id=new_id(f"{queue}:0"),
+        queue=queue,
+        type=job_type.type,
+        payload=text,
+        priority=whole.priority or 0,
+        delay=milliseconds(whole.delay) or 0,
+        at=to_milliseconds(whole.at) if whole.at else None,
+        expires=milliseconds(whole.expires),
+        tags=tuple(dict.fromkeys((*job_type.options.tags, *options.tags))),
+        options=options.kept(),
+    )
+
+
+def spread_over(options: Options, seconds: float, n: int, total: int) -> Options:
+    """Give the n-th of so many jobs its share of the delay."""
+    if not seconds:
+        return options
+    return Options.of(delay=(options.delay or 0) + seconds * n / total).over(options)
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    """Write a time span as the storage takes it."""
+    return None if seconds is None else round(min(seconds, LONGEST) * 1000)

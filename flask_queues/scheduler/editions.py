@@ -1,0 +1,126 @@
+"""Which schedules of the code are stored, while old and new code may run side by side.
+
+An edition is the set of schedules that one version of an application's code defines. Of the editions that
+have a worker which lives, the one that was seen first most recently is right: its schedules are stored, and
+those it does not have are deleted. So new code takes over with its first worker, old workers that are
+restarted meanwhile change nothing, and a rollback takes over like any other deployment, once
+the last worker of that code had gone before. Every worker looks once a minute, so whatever a
+crash or a race leaves behind is put right by the next look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..record import to_datetime
+from ..storage import Storage
+from ..storage.base import Schedule
+from .definition import RESERVED, Definition
+from .state import VERSION, State, read_state
+
+#: Milliseconds that a worker has for its first sign of life, after which its edition counts no more.
+ARRIVAL = 90_000
+#: The queue of the row that lists the editions; only a cluster needs to know one.
+PLACE = "default"
+EMPTY = json.dumps({"v": VERSION, "editions": {}})
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Keeps the schedules of one application's code stored."""
+
+    storage: Storage
+    #: The application, which may share its storage with others.
+    source: str
+    definitions: Mapping[str, Definition]
+    #: Milliseconds without a sign of life after which a worker is gone.
+    lease: int
+
+    def publish(self, worker: str) -> list[str]:
+        """Make what is stored fit this application's code, if that is the newest that lives.
+
+        `worker` is the name of the worker that asks. Returns the names that are taken by schedules
+        of another application or made at run time: those of the code are not stored.
+        """
+        while True:
+            rows = {row.name: row for row in self.storage.schedules()}
+            if not self.definitions and self._name not in rows:
+                return []
+            row = rows.get(self._name, Schedule(self._name, PLACE, EMPTY))
+            editions = self._with_mine(json.loads(row.about)["editions"], worker)
+            if not self._announce(row, editions):
+                continue
+            if max(editions, key=lambda one: editions[one]["seen"]) != self.edition:
+                return []
+            if self._store(rows):
+                return self._clashes(rows)
+
+    @property
+    def edition(self) -> str:
+        """What the definitions are, in short."""
+        told = [self.definitions[name].dump() for name in sorted(self.definitions)]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def _name(self) -> str:
+        return f"{RESERVED}{self.source}"
+
+    def _with_mine(self, editions: dict[str, Any], worker: str) -> dict[str, Any]:
+        """The editions that have a worker which lives, with ours."""
+        now = self.storage.now()
+        moment = to_datetime(now)
+        alive = {one.name for one in self.storage.workers() if one.silence(moment) * 1000 <= self.lease}
+        living = {}
+        for edition, about in editions.items():
+            workers = {name: at for name, at in about["workers"].items() if name in alive or now - at < ARRIVAL}
+            if workers:
+                living[edition] = {"seen": about["seen"], "workers": workers}
+        latest = max((about["seen"] for about in living.values()), default=0)
+        mine = living.get(self.edition, {"seen": max(now, latest + 1), "workers": {}})
+        living[self.edition] = {**mine, "workers": {worker: now, **mine["workers"]}}
+        return living
+
+    def _announce(self, row: Schedule, editions: dict[str, Any]) -> bool:
+        about = json.dumps({"v": VERSION, "editions": editions}, sort_keys=True)
+        return about == row.about or bool(self.storage.put_schedule(row._replace(about=about)))
+
+    def _store(self, rows: Mapping[str, Schedule]) -> bool:
+        """Put, change and delete what must be; False where somebody else did something meanwhile."""
+        now = self.storage.now()
+        gone = [row for row in rows.values() if row.name not in self.definitions and self._is_ours(row)]
+        done = [self._put(definition, rows.get(name), now) for name, definition in self.definitions.items()]
+        done += [self.storage.delete_schedule(row) for row in gone]
+        return all(done)
+
+    def _is_ours(self, row: Schedule) -> bool:
+        state = read_state(row)
+        return state is not None and state.source == self.source
+
+    def _put(self, definition: Definition, row: Schedule | None, now: int) -> bool:
+        if row is None:
+            return bool(self.storage.put_schedule(State.new(definition, self.source, now).row()))
+        state = read_state(row)
+        if state is None or state.source != self.source or state.definition == definition:
+            return True
+        return put_changed(self.storage, state, state.redefined(definition, self.source, now)) is not None
+
+    def _clashes(self, rows: Mapping[str, Schedule]) -> list[str]:
+        others = [read_state(rows[name]) for name in self.definitions if name in rows]
+        return [state.definition.name for state in others if state is not None and state.source != self.source]
+
+
+def put_changed(storage: Storage, old: State, new: State) -> State | None:
+    """Store a changed schedule over the one that was read; None where somebody was faster.
+
+    One whose queue is another is deleted and stored anew, without its history: it lies with its queue.
+    """
+    if old.definition.queue != new.definition.queue and old.revision:
+        if not storage.delete_schedule(old.row()):
+            return None
+        new = replace(new, revision=0)
+    revision = storage.put_schedule(new.row())
+    return replace(new, revision=revision) if revision else None

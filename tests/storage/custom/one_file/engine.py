@@ -1,0 +1,452 @@
+"""The engine: every method reads the file, and those that change something put a new one in its place."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from flask import Flask
+
+from flask_queues.errors import OptionError, StorageFormatError, StorageFull, StorageUnavailable
+from flask_queues.record import (
+    Counts,
+    JobRecord,
+    LogLine,
+    Page,
+    Progress,
+    Status,
+    WorkerRecord,
+    to_datetime,
+)
+from flask_queues.storage.base import (
+    Claim,
+    Finding,
+    Heartbeat,
+    NewJob,
+    Occurrence,
+    Query,
+    Schedule,
+    Settlement,
+    Severity,
+    Step,
+    Storage,
+    Wanted,
+    Watcher,
+)
+from flask_queues.storage.parcels import Load, SchedulePost
+
+from .state import FORMAT, WAITING, State, StoredJob, StoredSchedule
+
+#: Occurrences that a schedule's history keeps.
+KEPT = 100
+
+
+class OneFileStorage(Storage):
+    """Keeps the jobs in one JSON file that processes of one machine share."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def from_app(cls, app: Flask) -> OneFileStorage:
+        """`ONE_FILE` in the application's configuration is the path; else a file in its instance folder."""
+        return cls(Path(app.config.get("ONE_FILE") or Path(app.instance_path, "jobs.json")))
+
+    def clock(self) -> int:
+        """The time of day, in milliseconds."""
+        return time.time_ns() // 1_000_000
+
+    def read(self) -> State:
+        """Read the file; it is never half written, since a new one takes its place."""
+        try:
+            text = self.path.read_bytes()
+        except FileNotFoundError:
+            return State()
+        except OSError as error:
+            raise StorageUnavailable(f"{self.path} cannot be read: {error.strerror}.") from error
+        if msgspec.json.decode(text, type=dict[str, Any])["format"] > FORMAT:
+            raise StorageFormatError(f"{self.path} was written by a newer version. Install that one.")
+        return msgspec.json.decode(text, type=State)
+
+    @contextmanager
+    def change(self) -> Iterator[State]:
+        """Let nobody else change the file, and write it if nothing went wrong."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                state = self.read()
+                yield state
+                self.write(msgspec.json.encode(state))
+        except OSError as error:
+            kind = StorageFull if error.errno == errno.ENOSPC else StorageUnavailable
+            raise kind(f"{self.path} cannot be written: {error.strerror}; nothing was changed.") from error
+
+    def write(self, text: bytes) -> None:
+        """Put a new file in the place of the old one, once it is on the disk."""
+        fresh = self.path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self.path)
+
+    def describe(self) -> str:
+        """The file."""
+        return f"JSON file {self.path.resolve()}"
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    def now(self) -> int:
+        """The time of day on this machine."""
+        return self.clock()
+
+    def examine(self) -> list[Finding]:
+        """Say what is promised."""
+        return [
+            Finding(Severity.NOTE, "one-file-promise", "Jobs survive a restart and, where fsync does, a power cut.")
+        ]
+
+    # The pusher's side
+
+    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+        """All or none: the file is written once."""
+        with self.change() as state:
+            now = self.clock()
+            return [state.push(new, now) for new in jobs]
+
+    # The worker's side
+
+    def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
+        """Settle, and claim what comes next."""
+        with self.change() as state:
+            now = self.clock()
+            lost = [one.id for one in settled if not state.settle(one, now)]
+            if wanted is None:
+                return Step([], lost)
+            state.promote(now)
+            claims, held = state.claim_next(worker, wanted, now)
+            return Step(claims, lost, held)
+
+    def claim(self, worker: str, job_id: str, lease: int) -> Claim | None:
+        """Claim a job wherever it stands."""
+        with self.change() as state:
+            job, now = state.jobs.get(job_id), self.clock()
+            if job is None or job.status in (Status.RUNNING, Status.COMPLETED):
+                return None
+            if job.status.final:
+                job.renew(now)
+            return state.take(job, worker, lease, now)
+
+    def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
+        """Keep what a running job says."""
+        with self.change() as state:
+            job = state.in_force(job_id, token)
+            if job is None:
+                return False
+            job.progress = progress or job.progress
+            job.logs += tuple(logs)
+            return True
+
+    # The keeper's side
+
+    def heartbeat(self, worker: WorkerRecord, lease: int) -> Heartbeat:
+        """Keep the worker, and extend what its children hold."""
+        with self.change() as state:
+            now = self.clock()
+            state.workers[worker.name] = replace(worker, heartbeat=to_datetime(now))
+            held = {child.name: state.in_hands(child.name) for child in worker.children}
+            jobs = [job for some in held.values() for job in some]
+            for job in jobs:
+                job.lease = now + lease
+            to_cancel = [job.claim() for job in jobs if job.cancel is not None]
+            return Heartbeat(to_cancel, {name: [job.id for job in some] for name, some in held.items()})
+
+    def forget_worker(self, name: str) -> None:
+        """Delete the worker."""
+        with self.change() as state:
+            state.workers.pop(name, None)
+
+    def claims_of(self, worker: str) -> list[Claim]:
+        """What a child holds."""
+        return [job.claim() for job in self.read().in_hands(worker)]
+
+    def stalled(self) -> list[Claim]:
+        """Those whose lease has run out."""
+        now = self.clock()
+        jobs = self.read().jobs.values()
+        return [job.claim() for job in jobs if job.status is Status.RUNNING and job.lease < now]
+
+    def release_held(self, types: Collection[str]) -> int:
+        """Put the held jobs of these types back into their lines."""
+        with self.change() as state:
+            held = [job for job in state.jobs.values() if job.held and job.type in types]
+            for job in held:
+                job.held = False
+            return len(held)
+
+    def maintain(self) -> None:
+        """There is nothing to do."""
+
+    def watcher(self) -> Watcher:
+        """Watch the file."""
+        return NewFile(self.path)
+
+    def pending(self, queues: Sequence[str], types: Collection[str]) -> bool:
+        """Whether one of the lines holds such a job, or another is due."""
+        state = self.read()
+        waits = any(job.type in types for queue in queues for job in state.line(queue))
+        return waits or self.next_due() == 0
+
+    def next_due(self) -> int | None:
+        """How long until the first scheduled job is due."""
+        due = [job.due for job in self.read().jobs.values() if job.status is Status.SCHEDULED]
+        return max(0, min(due) - self.clock()) if due else None
+
+    # The operator's side
+
+    def cancel(self, job_id: str, reason: str) -> Status | None:
+        """End it, or leave word."""
+        with self.change() as state:
+            job = state.jobs.get(job_id)
+            if job is None:
+                return None
+            before = job.status
+            if before is Status.RUNNING:
+                job.cancel = reason
+            elif before in WAITING:
+                job.enter(Status.CANCELLED, self.clock())
+                job.reason, job.held = reason, False
+            return before
+
+    def retry(self, job_id: str) -> Status | None:
+        """Begin anew."""
+        with self.change() as state:
+            job = state.jobs.get(job_id)
+            if job is None:
+                return None
+            before = job.status
+            if before in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
+                job.renew(self.clock())
+            return before
+
+    def delete(self, job_id: str) -> Status | None:
+        """Delete it, unless it runs."""
+        with self.change() as state:
+            job = state.jobs.get(job_id)
+            if job is not None and job.status is not Status.RUNNING:
+                del state.jobs[job_id]
+            return job.status if job is not None else None
+
+    def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
+        """Delete those that have been so for so long."""
+        until = self.clock() - older
+        with self.change() as state:
+            old = [
+                job
+                for job in state.jobs.values()
+                if job.status in statuses
+                and job.status is not Status.RUNNING
+                and queue in (None, job.queue)
+                and (not older or job.since <= until)
+            ][:limit]
+            for job in old:
+                del state.jobs[job.id]
+            return len(old)
+
+    # The scheduler's side
+
+    def put_schedule(
+        self, schedule: Schedule, jobs: Sequence[NewJob] = (), occurrences: Sequence[Occurrence] = ()
+    ) -> int:
+        """Compare, set, push and note."""
+        with self.change() as state:
+            now = self.clock()
+            stored = state.schedules.get(schedule.name)
+            if (stored.revision, stored.queue) != (schedule.revision, schedule.queue) if stored else schedule.revision:
+                return 0
+            state.changes += 1
+            past = stored.occurrences if stored else []
+            past = [*past, *(one._replace(decided=now) for one in occurrences)][-KEPT:]
+            state.schedules[schedule.name] = StoredSchedule(schedule.queue, schedule.about, state.changes, past)
+            for new in jobs:
+                state.push(new, now)
+            return state.changes
+
+    def delete_schedule(self, schedule: Schedule) -> bool:
+        """Compare and delete."""
+        with self.change() as state:
+            stored = state.schedules.get(schedule.name)
+            if stored is None or (stored.revision, stored.queue) != (schedule.revision, schedule.queue):
+                return False
+            state.changes += 1
+            del state.schedules[schedule.name]
+            return True
+
+    def schedules(self) -> list[Schedule]:
+        """All of them."""
+        stored = sorted(self.read().schedules.items())
+        return [Schedule(name, one.queue, one.about, one.revision) for name, one in stored]
+
+    def schedules_changed(self) -> int:
+        """The number of the last change."""
+        return self.read().changes
+
+    def occurrences(self, schedule: Schedule, limit: int = 100) -> list[Occurrence]:
+        """What became of them, the last first."""
+        stored = self.read().schedules.get(schedule.name)
+        return stored.occurrences[::-1][:limit] if stored else []
+
+    # The mover's side
+
+    def identity(self) -> str:
+        """The name that the file was given when it was made."""
+        with self.change() as state:
+            return state.identity
+
+    def hand_out(self, to: str, limit: int = 100) -> Load | None:
+        """Take jobs out of the file's lines, and keep them as a load."""
+        with self.change() as state:
+            if state.leaving is not None:
+                _, destination, text = state.leaving
+                if destination != to:
+                    raise StorageUnavailable("Finish the move first: an earlier move was interrupted.")
+                return Load.parse(text)
+            jobs = [job for job in state.jobs.values() if job.status is not Status.RUNNING][:limit]
+            posts = [
+                SchedulePost(name, one.queue, one.about, tuple(one.occurrences))
+                for name, one in state.schedules.items()
+            ]
+            if not jobs and not posts:
+                return None
+            for job in jobs:
+                del state.jobs[job.id]
+            state.changes += len(posts)
+            state.schedules.clear()
+            state.loads += 1
+            load = Load(state.loads, tuple(job.parcel() for job in jobs), tuple(posts))
+            state.leaving = (load.number, to, load.dump())
+            return load
+
+    def take_in(self, source: str, load: Load) -> int:
+        """Put a load in, unless it has arrived before."""
+        with self.change() as state:
+            if state.arrived.get(source, 0) >= load.number:
+                return 0
+            state.arrived[source] = load.number
+            for post in load.schedules:
+                if post.name not in state.schedules:
+                    state.changes += 1
+                    past = [Occurrence(*one) for one in post.occurrences]
+                    state.schedules[post.name] = StoredSchedule(post.queue, post.about, state.changes, past)
+            return sum(state.add(StoredJob(**parcel._asdict())) for parcel in load.jobs)
+
+    def let_go(self, number: int) -> bool:
+        """Delete the load."""
+        with self.change() as state:
+            if state.leaving is None or state.leaving[0] != number:
+                return False
+            state.leaving = None
+            return True
+
+    def on_the_way(self) -> int:
+        """How many jobs the load has."""
+        leaving = self.read().leaving
+        return len(Load.parse(leaving[2]).jobs) if leaving else 0
+
+    # Reading
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """One job."""
+        job = self.read().jobs.get(job_id)
+        return job.record() if job else None
+
+    def page(self, query: Query) -> Page:
+        """Sort all that fit, and cut a page out."""
+        before = position(query.after)
+        places = sorted((place(job, query), job) for job in self.read().jobs.values() if fits(job, query))
+        found = [(at, job) for at, job in reversed(places) if before is None or at < before]
+        page = found[: query.limit]
+        after = "{}.{}".format(*page[-1][0]) if len(found) > query.limit else None
+        return Page(tuple(job.record() for _, job in page), after)
+
+    def counts(self) -> Counts:
+        """Count them: the file was read anyway."""
+        return Counts(dict(Counter((job.queue, job.type, job.status.value) for job in self.read().jobs.values())))
+
+    def queues(self) -> list[str]:
+        """Those in which a job waits."""
+        return sorted({job.queue for job in self.read().jobs.values() if job.status in WAITING})
+
+    def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
+        """The end of its log."""
+        job = self.read().jobs.get(job_id)
+        return list(job.logs[-limit:]) if job else []
+
+    def workers(self) -> list[WorkerRecord]:
+        """Who works, with what the children hold."""
+        state = self.read()
+        return [
+            replace(
+                worker,
+                children=tuple(
+                    replace(child, jobs=tuple(job.id for job in state.in_hands(child.name)))
+                    for child in worker.children
+                ),
+            )
+            for _, worker in sorted(state.workers.items())
+        ]
+
+
+class NewFile(Watcher):
+    """Looks whether another file has taken the place of the one before."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+
+    def changed(self) -> bool:
+        """Whether it has since the last call."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return False
+        seen = (found.st_ino, found.st_mtime_ns)
+        changed, self._seen = seen != self._seen, seen
+        return changed
+
+
+def fits(job: StoredJob, query: Query) -> bool:
+    """Whether a job belongs on a list."""
+    return (
+        query.queue in (None, job.queue)
+        and query.type in (None, job.type)
+        and (query.tag is None or query.tag in job.tags)
+        and (not query.statuses or job.status in query.statuses)
+    )
+
+
+def place(job: StoredJob, query: Query) -> tuple[int, int]:
+    """Where a job stands on a list, the lowest last."""
+    return (0 if query.tag is not None else job.since, job.order)
+
+
+def position(after: str | None) -> tuple[int, int] | None:
+    """Read where the page before ended."""
+    if after is None:
+        return None
+    try:
+        at, order = map(int, after.split("."))
+    except ValueError as error:
+        raise OptionError("after: this is not where a page ended.") from error
+    return at, order

@@ -1,0 +1,247 @@
+"""What the file holds, and the steps that change it."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from itertools import takewhile
+
+import msgspec
+
+from flask_queues.record import Attempt, JobError, JobRecord, LogLine, Progress, Status, WorkerRecord, to_datetime
+from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wanted
+from flask_queues.storage.parcels import Parcel, Run
+
+#: The form of the file. A file of a higher one was written by a newer version of this module.
+FORMAT = 1
+#: A worker that was silent so long (ms) is not asked which job types it knows.
+SILENCE = 60_000
+WAITING = (Status.PENDING, Status.SCHEDULED)
+
+
+@dataclass(kw_only=True)
+class StoredJob:
+    """A job in the file: what a parcel has, and the claim in force."""
+
+    id: str
+    queue: str
+    type: str
+    payload: str
+    options: str | None = None
+    priority: int = 0
+    tags: tuple[str, ...] = ()
+    status: Status
+    since: int
+    created: int
+    due: int
+    expires: int | None = None
+    attempts: int = 0
+    runs: tuple[Run, ...] = ()
+    worker: str | None = None
+    started: int | None = None
+    progress: Progress | None = None
+    result: str | None = None
+    reason: str | None = None
+    alone: bool = False
+    logs: tuple[LogLine, ...] = ()
+    #: The order of pushes.
+    order: int = 0
+    token: int = 0
+    lease: int = 0
+    ahead: bool = False
+    cancel: str | None = None
+    held: bool = False
+
+    def enter(self, status: Status, now: int) -> None:
+        """Come into a status."""
+        self.status, self.since = status, now
+
+    def renew(self, now: int) -> None:
+        """Begin anew, with the history."""
+        self.enter(Status.PENDING, now)
+        self.due, self.attempts, self.held = now, 0, False
+        self.expires = self.reason = self.cancel = None
+
+    def parcel(self) -> Parcel:
+        """Make what another storage can read."""
+        return Parcel(**{name: getattr(self, name) for name in Parcel._fields})
+
+    def claim(self) -> Claim:
+        """Say what a worker needs."""
+        return Claim(
+            self.id, self.queue, self.type, self.payload, self.options, self.created, self.expires, self.attempts,
+            len(self.runs), self.parcel().last_error, self.cancel, self.token, self.started or 0, self.worker or "",
+            self.ahead,
+        )  # fmt: skip
+
+    def record(self) -> JobRecord:
+        """Say what people read."""
+        chosen = msgspec.json.decode(self.options or "{}")
+        past = [attempt(run) for run in self.runs]
+        errors = [one.error for one in past if one.error]
+        if self.status is Status.RUNNING:
+            past.append(Attempt(run=len(past) + 1, worker=self.worker or "", started=to_datetime(self.started or 0)))
+        return JobRecord(
+            id=self.id,
+            type=self.type,
+            queue=self.queue,
+            status=self.status,
+            payload=msgspec.json.decode(self.payload),
+            priority=self.priority,
+            tags=self.tags,
+            created=to_datetime(self.created),
+            due=to_datetime(self.due),
+            expires=None if self.expires is None else to_datetime(self.expires),
+            tries=chosen.get("tries"),
+            timeout=chosen.get("timeout"),
+            backoff=tuple(chosen["backoff"]) if "backoff" in chosen else None,
+            attempts=self.attempts,
+            history=tuple(past),
+            worker=self.worker,
+            started=None if self.started is None else to_datetime(self.started),
+            finished=to_datetime(self.since) if self.status.final else None,
+            progress=self.progress,
+            error=errors[-1] if errors else None,
+            result=msgspec.json.decode(self.result) if self.result else None,
+            reason=self.reason,
+            held=f"No worker that looked at it knows the job type {self.type}." if self.held else None,
+        )
+
+
+@dataclass
+class StoredSchedule:
+    """A schedule in the file."""
+
+    queue: str
+    about: str
+    revision: int
+    #: The first one first.
+    occurrences: list[Occurrence] = field(default_factory=list)
+
+
+@dataclass
+class State:
+    """All that the file holds, and the steps that change it."""
+
+    format: int = FORMAT
+    #: The name of this storage.
+    identity: str = field(default_factory=lambda: uuid.uuid4().hex)
+    jobs: dict[str, StoredJob] = field(default_factory=dict)
+    workers: dict[str, WorkerRecord] = field(default_factory=dict)
+    schedules: dict[str, StoredSchedule] = field(default_factory=dict)
+    #: Numbers that were given out last.
+    pushes: int = 0
+    tokens: int = 0
+    changes: int = 0
+    loads: int = 0
+    #: Number, destination and text of the load that has left.
+    leaving: tuple[int, str, str] | None = None
+    #: The last load that arrived, by the storage it came from.
+    arrived: dict[str, int] = field(default_factory=dict)
+
+    def add(self, job: StoredJob) -> bool:
+        """Put a job in, if its id is new."""
+        if job.id in self.jobs:
+            return False
+        self.pushes += 1
+        job.order = self.pushes
+        self.jobs[job.id] = job
+        return True
+
+    def push(self, new: NewJob, now: int) -> bool:
+        """Put a new job in, if its id is new."""
+        due = new.at if new.at is not None else now + new.delay
+        status, since = (Status.SCHEDULED, due) if due > now else (Status.PENDING, now)
+        expires = None if new.expires is None else max(due, now) + new.expires
+        given = {name: getattr(new, name) for name in ("id", "queue", "type", "payload", "options", "priority", "tags")}
+        return self.add(StoredJob(**given, status=status, since=since, created=now, due=due, expires=expires))
+
+    def in_force(self, job_id: str, token: int) -> StoredJob | None:
+        """The job, if this is the token of its claim."""
+        job = self.jobs.get(job_id)
+        return job if job is not None and job.status is Status.RUNNING and job.token == token else None
+
+    def settle(self, one: Settlement, now: int) -> bool:
+        """End a claim, if it is in force."""
+        job = self.in_force(one.id, one.token)
+        if job is None:
+            return False
+        status, reason = one.status, one.reason
+        if job.cancel is not None and status in WAITING:
+            status, reason = Status.CANCELLED, None
+        if one.outcome is not None:
+            job.runs += (Run(len(job.runs) + 1, job.worker or "", job.started or 0, now, one.outcome, one.error),)
+        job.due = now + one.delay if status is Status.SCHEDULED else job.due
+        job.attempts += one.counted
+        job.alone = job.alone or one.alone
+        job.result = one.result if status is Status.COMPLETED else None
+        job.reason = job.cancel if status is Status.CANCELLED and reason is None else reason
+        job.progress = one.progress or job.progress
+        job.logs += tuple(one.logs)
+        job.cancel = None
+        job.enter(status, job.due if status is Status.SCHEDULED else now)
+        if status is one.status:
+            for follower in one.follows:
+                self.push(follower, now)
+        return True
+
+    def promote(self, now: int) -> None:
+        """Make due jobs pending."""
+        for job in self.jobs.values():
+            if job.status is Status.SCHEDULED and job.due <= now:
+                job.enter(Status.PENDING, now)
+
+    def line(self, queue: str) -> list[StoredJob]:
+        """The pending jobs of a queue that nothing holds, the first one first."""
+        jobs = [
+            job for job in self.jobs.values() if job.queue == queue and job.status is Status.PENDING and not job.held
+        ]
+        return sorted(jobs, key=lambda job: (-job.priority, job.due, job.order))
+
+    def take(self, job: StoredJob, worker: str, lease: int, now: int, *, ahead: bool = False) -> Claim:
+        """Claim a job."""
+        self.tokens += 1
+        job.token, job.worker, job.started, job.lease = self.tokens, worker, now, now + lease
+        job.ahead, job.held, job.progress = ahead, False, None
+        job.enter(Status.RUNNING, now)
+        return job.claim()
+
+    def claim_next(self, worker: str, wanted: Wanted, now: int) -> tuple[list[Claim], int]:
+        """Claim the first jobs of the first line that has one; tells too how many were set aside before."""
+        aside = 0
+        for queue in wanted.queues:
+            line = self.line(queue)
+            strange = list(takewhile(lambda job: job.type not in wanted.types, line))
+            aside += self.set_aside(strange, now)
+            known = [job for job in line if job.type in wanted.types][: wanted.limit]
+            along = list(takewhile(lambda job: job.type in wanted.short and not job.alone, known))
+            taken = along if wanted.behind else along or known[:1]
+            if known:
+                ahead = wanted.behind or len(taken) > 1
+                return [self.take(job, worker, wanted.lease, now, ahead=ahead) for job in taken], aside
+        return [], aside
+
+    def set_aside(self, jobs: list[StoredJob], now: int) -> int:
+        """Hold those whose type no worker knows; returns how many."""
+        awake = [one for one in self.workers.values() if one.silence(to_datetime(now)) * 1000 < SILENCE]
+        known = {type_ for worker in awake for type_ in worker.types}
+        held = [job for job in jobs if job.type not in known]
+        for job in held:
+            job.held = True
+        return len(held)
+
+    def in_hands(self, child: str) -> list[StoredJob]:
+        """The jobs that a child holds."""
+        return [job for job in self.jobs.values() if job.status is Status.RUNNING and job.worker == child]
+
+
+def attempt(run: Run) -> Attempt:
+    """Say what people read of a run."""
+    return Attempt(
+        run=run.run,
+        worker=run.worker,
+        started=to_datetime(run.started),
+        ended=to_datetime(run.ended),
+        outcome=run.outcome,
+        error=JobError(*msgspec.json.decode(run.error)) if run.error else None,
+    )
