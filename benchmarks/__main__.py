@@ -15,11 +15,12 @@ from .measures import Settings
 from .picture import draw
 from .redis.measures import MEASURES as ON_REDIS
 from .rounds import Group
+from .schedules import MEASURES as OF_SCHEDULES
 from .table import table
 
-MEASURES = {**ON_SQLITE, **ON_REDIS}
+MEASURES = {**ON_SQLITE, **OF_SCHEDULES, **ON_REDIS}
 #: Words for several of them.
-WHOLES = {"sqlite": list(ON_SQLITE), "redis": list(ON_REDIS)}
+WHOLES = {"sqlite": [*ON_SQLITE, *OF_SCHEDULES], "redis": list(ON_REDIS)}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -17,6 +17,7 @@ from .errors import ConfigError
 from .job import FunctionJob, Job, job_type_of
 from .manager import JobHandle, Manager, manager_of
 from .options import Seconds
+from .panel import make_blueprint
 from .record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord
 from .registry import Registry
 from .scheduler import Scheduler, read_timing
@@ -79,6 +80,7 @@ class Queues:
             planned.define(manager)
         app.extensions["queues"] = manager
         app.cli.add_command(queues_group)
+        app.register_blueprint(make_blueprint(config))
         self._apps.add(app)
         self._last = weakref.ref(app)
 

@@ -134,6 +134,16 @@ class Manager:
                     self._storage = storage_of(self.app, self.config, self._cache)
         return self._storage
 
+    @property
+    def shares_cache(self) -> bool:
+        """Whether the jobs are in a cache that the application has made, and may use and clear itself."""
+        return self._cache is not None
+
+    @property
+    def engine(self) -> str:
+        """What kind of storage holds the jobs, for people; never where it is."""
+        return type(self.storage).__name__.removesuffix("Storage")
+
     # Pushing
 
     def push(self, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
@@ -272,6 +282,23 @@ class Manager:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
+
+    def push_again(self, job_id: str) -> JobHandle:
+        """Push a new job like an ended one: its type, queue, payload, priority, tags and terms; the old one stays.
+
+        Raises `JobNotFound`, `UnknownJobType`, or `PayloadError` where the payload fits the type no longer.
+        """
+        old = self.find(job_id)
+        return self.push(
+            old.type,
+            old.payload,
+            queue=old.queue,
+            priority=old.priority,
+            tags=old.tags,
+            tries=old.tries,
+            timeout=old.timeout,
+            backoff=old.backoff,
+        )
 
     def retry_each(self, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending."""

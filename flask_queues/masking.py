@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterator
 from typing import Any
 
 MASK = "••••••••"
@@ -20,6 +21,17 @@ WORDS = (
     "card",
 )
 
+#: `password=…`, `"api-key": "…"`, `Authorization: Bearer …` in a line that somebody wrote.
+NAMED = re.compile(
+    rf"""((?:{"|".join(word.replace("_", "[-_]?") for word in WORDS)})[\w-]{{0,64}}["']?\s{{0,4}}[:=]\s{{0,4}})"""
+    r"""("[^"\n]*"|'[^'\n]*'|(?:(?:Bearer|Basic)\s+)?[^\s,;&)}\]]+)""",
+    re.IGNORECASE,
+)
+#: The user and password of an address.
+CREDENTIALS = re.compile(r"(://)[^\s/@\"']{1,256}@")
+#: A shorter value would be found in half of all words.
+SHORTEST = 4
+
 
 def masked(value: Any, sensitive: Collection[str] = ()) -> Any:
     """Return a copy in which the values of secret fields are replaced, however deep they are."""
@@ -33,3 +45,31 @@ def masked(value: Any, sensitive: Collection[str] = ()) -> Any:
 def is_secret(name: str, sensitive: Collection[str] = ()) -> bool:
     """Whether a field of this name is hidden: a name the job type gave, or one that sounds like a secret."""
     return name in sensitive or any(word in name.lower().replace("-", "_") for word in WORDS)
+
+
+def secrets_in(value: Any, sensitive: Collection[str] = ()) -> Iterator[str]:
+    """Tell the texts that `masked` hides, so that they can be hidden where a job has repeated them."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from texts_in(inner) if is_secret(name, sensitive) else secrets_in(inner, sensitive)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from secrets_in(inner, sensitive)
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Tell every text and number in a value that is as long as a secret."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from texts_in(inner)
+    elif value is not None and not isinstance(value, bool) and len(str(value)) >= SHORTEST:
+        yield str(value)
+
+
+def masked_text(text: str, secrets: Collection[str] = ()) -> str:
+    """Hide secrets in a log line, an error or a source line: those given, and what is named like one."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return CREDENTIALS.sub(rf"\1{MASK}@", NAMED.sub(rf"\1{MASK}", text))

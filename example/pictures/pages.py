@@ -21,6 +21,7 @@ def init_app(app: Flask) -> None:
     app.template_filter("bytes")(in_bytes)
     app.template_filter("ago")(ago)
     app.template_filter("clock")(clock)
+    app.template_filter("moment")(moment)
     app.template_global("saying")(work.saying)
     app.jinja_env.globals["sizes"] = imaging.SIZES
     app.context_processor(lambda: {"panel": panel_address(app)})
@@ -29,7 +30,7 @@ def init_app(app: Flask) -> None:
 
 
 def panel_address(app: Flask) -> str | None:
-    """Where the panel of Flask-Queues is, once this version has one; the link to it appears by itself."""
+    """Where the panel of Flask-Queues is."""
     prefix = app.config.get("QUEUES_URL_PREFIX", "/queues")
     return prefix if any(rule.rule.startswith(f"{prefix}/") for rule in app.url_map.iter_rules()) else None
 
@@ -61,3 +62,8 @@ def ago(moment: datetime | str | None) -> str:
 
 def clock(moment: datetime) -> str:
     return moment.astimezone().strftime("%H:%M:%S")
+
+
+def moment(time: datetime | None) -> str:
+    """A time that may be far off, on this machine's clock."""
+    return time.astimezone().strftime("%a %H:%M, %d %B") if time else "never"

@@ -55,3 +55,8 @@ create table if not exists mail_attempts (
     id integer primary key autoincrement,
     mail_id integer not null references mails on delete cascade
 );
+
+create table if not exists reports (
+    due text primary key,                        -- when it was due, in UTC: the day before that is what it tells
+    text text not null
+);

@@ -14,9 +14,10 @@ from flask.cli import with_appcontext
 from ..errors import OptionError, PayloadError, QueuesError
 from ..manager import Manager, current_queues
 from ..record import Attempt, JobRecord, LogLine, Status
+from ..shapes import job_fields, log_fields, secrets_of
 from ..transitions import read_error
 from ..worker import run_in_foreground
-from .text import coloured, dump, iso, job_fields, local, printable
+from .text import coloured, dump, local, printable
 
 NOTHING_MATCHED = 3
 
@@ -47,7 +48,9 @@ def show(job_id: str, as_json: bool) -> None:
     manager = this_manager()
     record, logs = manager.find(job_id), manager.logs(job_id)
     if as_json:
-        click.echo(dump({**job_fields(manager, record), "log": [log_fields(line) for line in logs]}))
+        hidden, secrets = manager.sensitive(record.type), secrets_of(manager, record)
+        lines = [log_fields(line, hidden, secrets) for line in logs]
+        click.echo(dump({**job_fields(manager, record), "log": lines}))
     else:
         print_job(manager, record, logs)
 
@@ -160,11 +163,6 @@ def read_time(text: str | None) -> datetime | None:
         return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None
     except ValueError as error:
         raise OptionError(f"--at {text!r} is not a time such as 2026-12-24T18:00:00+01:00.") from error
-
-
-def log_fields(line: LogLine) -> dict[str, Any]:
-    """A log line for programs."""
-    return {**line._asdict(), "time": iso(line.time)}
 
 
 def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:

@@ -15,9 +15,10 @@ from ..errors import JobNotFound, OptionError
 from ..manager import Manager
 from ..masking import masked
 from ..record import Status
-from ..scheduler import ScheduleRecord, in_words
+from ..scheduler import ScheduleRecord
+from ..shapes import iso
 from .jobs import this_manager
-from .text import coloured, dump, iso, local, printable, table
+from .text import coloured, dump, local, printable, table
 
 MOST = 10_000
 
@@ -54,10 +55,11 @@ def next_(name: str, after: str | None, count: int, as_json: bool) -> None:
     if as_json:
         click.echo(dump([precise(moment) for moment in found]))
         return
-    zone = ZoneInfo(scheduler.find(name).timezone)
+    record = scheduler.find(name)
     for moment in found:
-        shown = moment.astimezone(zone)
-        click.echo(f"{shown:%a %Y-%m-%d %H:%M:%S} {shown.tzname()}  {click.style(precise(moment), dim=True)}")
+        shown = moment.astimezone(ZoneInfo(record.timezone))
+        hint = "  (its time is skipped by the clocks)" if record.timing.stands_in(moment) else ""
+        click.echo(f"{shown:%a %Y-%m-%d %H:%M:%S} {shown.tzname()}  {click.style(precise(moment), dim=True)}{hint}")
     if not found:
         click.echo(f"{printable(name)} is not due any more.")
 
@@ -163,7 +165,7 @@ def row(manager: Manager, record: ScheduleRecord) -> list[str]:
         upcoming = local(record.next) or click.style("over", dim=True)
     return [
         printable(record.name),
-        in_words(record.timing, language()),
+        record.words(language()),
         record.timezone,
         upcoming,
         local(record.last),
@@ -184,7 +186,7 @@ def fields(manager: Manager, record: ScheduleRecord) -> dict[str, Any]:
     return {
         "name": record.name,
         "when": record.when,
-        "words": in_words(record.timing, language()),
+        "words": record.words(language()),
         "timezone": record.timezone,
         "type": record.type,
         "queue": record.queue,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from datetime import datetime
-from typing import Any
 
 import click
 from flask.cli import with_appcontext
 
 from ..manager import Manager, current_queues
 from ..record import Status, WorkerRecord
-from .text import dump, iso, table
+from ..shapes import state, worker_fields
+from .text import dump, table
 
 
 @click.command()
@@ -48,25 +48,6 @@ def print_json(manager: Manager) -> None:
             }
         )
     )
-
-
-def worker_fields(manager: Manager, worker: WorkerRecord, now: datetime) -> dict[str, Any]:
-    """A worker for programs."""
-    return {
-        "name": worker.name,
-        "host": worker.host,
-        "pid": worker.pid,
-        "status": state(manager, worker, now),
-        "version": worker.version,
-        "queues": list(worker.queues),
-        "started": iso(worker.started),
-        "heartbeat": iso(worker.heartbeat),
-        "jobs": [job for child in worker.children for job in child.jobs],
-        "processes": [
-            {"name": child.name, "pid": child.pid, "memory_mb": child.memory, "jobs": list(child.jobs)}
-            for child in worker.children
-        ],
-    }
 
 
 def print_text(manager: Manager) -> None:
@@ -112,13 +93,3 @@ def worker_row(manager: Manager, worker: WorkerRecord, now: datetime) -> list[st
         f"{worker.silence(now):.0f} s ago",
         ", ".join(worker.queues) or "all",
     ]
-
-
-def state(manager: Manager, worker: WorkerRecord, now: datetime) -> str:
-    """One word for how a worker is: it is silent before its lease ends, and lost after."""
-    silent = worker.silence(now)
-    if silent > manager.config.lease:
-        return "lost"
-    if silent > max(5.0, manager.config.lease / 3):
-        return "silent"
-    return "working" if any(child.jobs for child in worker.children) else "idle"

@@ -6,14 +6,12 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import click
 
-from ..manager import Manager
-from ..masking import masked
-from ..record import Attempt, JobRecord, Status
+from ..record import Status
 
 COLOURS = {
     Status.PENDING: None,
@@ -56,13 +54,6 @@ def coloured(status: Status) -> str:
     return click.style(status.value, fg=COLOURS[status])
 
 
-def iso(moment: datetime | None) -> str | None:
-    """A time for programs: ISO 8601 in UTC with milliseconds."""
-    if moment is None:
-        return None
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def local(moment: datetime | None) -> str:
     """A time for a person, in the terminal's zone."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z") if moment else ""
@@ -71,45 +62,3 @@ def local(moment: datetime | None) -> str:
 def dump(value: Any) -> str:
     """JSON for programs."""
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
-    """A job for programs, with its secrets masked."""
-    hidden = manager.sensitive(record.type)
-    return {
-        "id": record.id,
-        "type": record.type,
-        "name": manager.name_of(record.type),
-        "queue": record.queue,
-        "status": record.status.value,
-        "priority": record.priority,
-        "tags": list(record.tags),
-        "created": iso(record.created),
-        "due": iso(record.due),
-        "expires": iso(record.expires),
-        "started": iso(record.started),
-        "finished": iso(record.finished),
-        "attempts": record.attempts,
-        "tries": manager.tries_of(record),
-        "timeout": manager.timeout_of(record),
-        "worker": record.worker,
-        "progress": record.progress._asdict() if record.progress else None,
-        "payload": masked(record.payload, hidden),
-        "result": masked(record.result, hidden),
-        "error": record.error._asdict() if record.error else None,
-        "reason": record.reason,
-        "held": record.held,
-        "history": [attempt_fields(attempt) for attempt in record.history],
-    }
-
-
-def attempt_fields(attempt: Attempt) -> dict[str, Any]:
-    """A run for programs."""
-    return {
-        "run": attempt.run,
-        "worker": attempt.worker,
-        "started": iso(attempt.started),
-        "ended": iso(attempt.ended),
-        "outcome": attempt.outcome.value if attempt.outcome else None,
-        "error": attempt.error._asdict() if attempt.error else None,
-    }

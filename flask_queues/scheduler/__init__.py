@@ -6,7 +6,6 @@ from .record import OccurrenceRecord, ScheduleRecord
 from .scheduler import Scheduler
 from .ticker import Ticker
 from .timing import Cron, Every, Timing, read_timing
-from .words import in_words
 
 __all__ = [
     "Cron",
@@ -16,6 +15,5 @@ __all__ = [
     "Scheduler",
     "Ticker",
     "Timing",
-    "in_words",
     "read_timing",
 ]

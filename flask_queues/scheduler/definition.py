@@ -22,8 +22,6 @@ from .timing import Every, Timing, read_timing
 CATCH_UP: dict[str, int | None] = {"none": 0, "one": 1, "all": None}
 MOST_CAUGHT_UP = 1000
 MOST_TIMES = 1_000_000_000
-#: What a push takes and a schedule decides itself.
-NOT_TAKEN = ("at", "delay")
 #: Such names are the scheduler's own.
 RESERVED = ":"
 
@@ -137,8 +135,9 @@ def define(
     Raises `ScheduleError`, which names what is wrong, or what a push raises for the job, its payload
     and its options.
     """
-    refuse_taken(options)
     new = new_job(jobs, config, job, payload, Options.of(**options))
+    if new.delay or new.at is not None:
+        raise ScheduleError("A schedule takes no delay and no time (at): it says itself when its jobs are due.")
     zone = config.timezone if timezone is None else timezone
     begin, end = check_moment("starts", starts), check_moment("ends", ends)
     if begin is not None and end is not None and end < begin:
@@ -161,13 +160,6 @@ def define(
         ends=end,
         times=check_times(times),
     )
-
-
-def refuse_taken(options: dict[str, Any]) -> None:
-    """A schedule says itself when its jobs are due."""
-    for option in NOT_TAKEN:
-        if options.get(option) is not None:
-            raise ScheduleError(f"A schedule takes no {option}: it says itself when its jobs are due.")
 
 
 def check_name(name: Any) -> str:

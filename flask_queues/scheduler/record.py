@@ -13,6 +13,7 @@ from .decide import next_due
 from .definition import CATCH_UP
 from .state import State
 from .timing import Timing
+from .words import in_words
 
 
 class OccurrenceRecord(NamedTuple):
@@ -72,6 +73,10 @@ class ScheduleRecord:
     def when(self) -> str:
         """Its cron expression, or `@every 30s`."""
         return self.timing.text
+
+    def words(self, language: str = "en") -> str:
+        """When it is due in words, in a language such as `de` or `de_DE`; English where that is not known."""
+        return in_words(self.timing, language)
 
 
 def record_of(state: State) -> ScheduleRecord:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import heapq
+import logging
 import random
 import time
 from dataclasses import replace
 
+from ..errors import ScheduleError
 from ..storage import Storage
 from ..storage.base import Schedule
 from .decide import Decision, decide, next_due
 from .state import State, read_state
+
+logger = logging.getLogger("flask_queues")
 
 #: Seconds between two looks at whether somebody changed a schedule; longer, up to so many, where reading them all
 #: would take more than a hundredth of the time.
@@ -95,7 +99,11 @@ class Ticker:
 
     def _keep(self, state: State, at: int | None = None) -> None:
         self._states[state.definition.name] = state
-        due = next_due(state)
+        try:
+            due = next_due(state)
+        except ScheduleError as error:  # such as a zone that another machine knows
+            logger.warning("The schedule %s is left to other workers: %s", state.definition.name, error)
+            due = None
         if due is not None:
             entry = (due if at is None else max(due, at), random.random(), state.definition.name, state.revision)  # noqa: S311
             heapq.heappush(self._heap, entry)

@@ -49,6 +49,10 @@ class Timing(ABC):
             yield moment
             moment = self.next(moment)
 
+    def stands_in(self, moment: datetime) -> bool:  # noqa: ARG002 - most have no clock
+        """Whether what is due at this moment stands in for a time that the clocks have skipped."""
+        return False
+
     def is_due(self, moment: datetime) -> bool:
         """Whether it is due in the minute of this moment."""
         minute = moment.replace(second=0, microsecond=0)
@@ -79,6 +83,11 @@ class Cron(Timing):
     def text(self) -> str:
         """The expression."""
         return self.expression
+
+    def stands_in(self, moment: datetime) -> bool:
+        """Whether the clock shows another time than any that the expression names."""
+        clock = moment.astimezone(find_zone(self.zone)).replace(tzinfo=None)
+        return self.fields.first(clock, clock + timedelta(minutes=1)) != clock
 
     def _after(self, moment: datetime) -> datetime | None:
         moment = max(moment, datetime(FIRST_YEAR, 1, 1))

@@ -12,7 +12,6 @@ from collections.abc import Collection, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
-from ..errors import ConfigError
 from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
 from .parcels import Load
 
@@ -399,37 +398,34 @@ class Storage(ABC):
 
     # The mover's side: every job leaves one storage and arrives in another, once, whenever the mover dies
 
+    @abstractmethod
     def identity(self) -> str:
-        """Return a name that no other storage has, made at random when it was first asked for."""
-        raise self._stays()
+        """A name that no other storage has, made at random when it was first asked for."""
 
-    def hand_out(self, to: str, limit: int = 100) -> Load | None:  # noqa: ARG002
+    @abstractmethod
+    def hand_out(self, to: str, limit: int = 100) -> Load | None:
         """Take jobs out of every line, list and count, and keep them as a load for the storage `to`.
 
         Schedules go with the first load of their queue. As long as a load has not been let go, the
         same one comes again; raises `StorageError` where that one is for another storage. None where
         nothing is left but running jobs. On the disk, where there is one, when this returns.
         """
-        raise self._stays()
 
-    def take_in(self, source: str, load: Load) -> int:  # noqa: ARG002
+    @abstractmethod
+    def take_in(self, source: str, load: Load) -> int:
         """Put what left the storage `source` in as it was, and tell how many jobs were new.
 
         One atomic step for each queue. What was taken in before, by source and number, changes
         nothing, whatever became of it here. A job that is stored, or a schedule, is left as it is.
         """
-        raise self._stays()
 
-    def let_go(self, number: int) -> bool:  # noqa: ARG002
+    @abstractmethod
+    def let_go(self, number: int) -> bool:
         """Forget the load that has arrived; False where it is not the one that is kept."""
-        raise self._stays()
 
+    @abstractmethod
     def on_the_way(self) -> int:
         """How many jobs were handed out in a load that was not let go yet."""
-        return 0
-
-    def _stays(self) -> ConfigError:
-        return ConfigError(f"{type(self).__name__} cannot hand its jobs to another storage, nor take some in.")
 
     # Reading
 

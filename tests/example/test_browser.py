@@ -170,6 +170,21 @@ def test_the_admins_pages_are_closed_to_others(visit):
     expect(ben.page.get_by_role("heading", name="For admins only")).to_be_visible()
 
 
+def test_an_admin_opens_the_panel_and_nobody_else_does(visit, photo_file):
+    """It is mounted without a line of the example's own."""
+    ada = visit("ada")
+    ada.upload(photo_file)
+    ada.page.get_by_role("link", name="Panel").click()
+    expect(ada.page.get_by_role("heading", name="Pending")).to_be_visible()
+    ada.page.get_by_role("link", name="Completed").click()
+    expect(ada.page.get_by_role("link", name="Make thumbnails").first).to_be_visible(timeout=15_000)
+    assert ada.complaints == []
+    ben = visit("ben")
+    expect(ben.page.get_by_role("link", name="Panel")).to_have_count(0)
+    ben.go("/queues/jobs")
+    expect(ben.page.get_by_role("heading", name="Not allowed")).to_be_visible()
+
+
 def test_no_link_of_a_page_is_dead(visit, photo_file):
     ada = visit("ada")
     ada.upload(photo_file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -16,6 +17,8 @@ from flask_queues import (
     UnknownJobType,
 )
 from flask_queues.manager import Manager
+from flask_queues.scheduler.definition import define
+from flask_queues.scheduler.state import State
 from flask_queues.storage.base import Settlement, Wanted
 
 from .conftest import Clock, Report
@@ -98,6 +101,17 @@ def test_two_workers_fire_it_once(make_manager, clock: Clock):
     clock.advance(hours=1)
     assert sorted(ticker.drain() for ticker in tickers) == [0, 1]
     assert told(one) == ["13:00 fired"]
+
+
+def test_a_zone_that_only_another_machine_knows_holds_up_no_other_schedule(manager: Manager, clock: Clock, caplog):
+    """That schedule is left to others, which is said; the rest is fired."""
+    add(manager)
+    definition = define(manager.jobs, manager.config, "* * * * *", Report, name="far")
+    far = State.new(replace(definition, timezone="Mars/Olympus"), "", clock.wall())
+    assert manager.storage.put_schedule(far.row())
+    clock.advance(hours=1)
+    assert manager.scheduler.ticker().drain() == 1
+    assert "The schedule far is left to other workers: timezone: 'Mars/Olympus'" in caplog.text
 
 
 # --- Overlap ----------------------------------------------------------------------------------------------------------
@@ -388,6 +402,7 @@ def test_an_unknown_name_is_an_error(manager: Manager, act):
         ({"name": "two\nlines"}, ScheduleError, "name"),
         ({"delay": 5}, ScheduleError, "delay"),
         ({"at": datetime(2026, 1, 1, tzinfo=UTC)}, ScheduleError, "at"),
+        ({"job": Report().delayed(60)}, ScheduleError, "delay"),
         ({"priority": 1000}, OptionError, "priority"),
         ({"colour": "red"}, OptionError, "colour"),
         ({"payload": {"pages": 1}}, PayloadError, "pages"),

@@ -301,6 +301,15 @@ def test_is_due_looks_at_the_minute():
     assert not timing.is_due(utc("2026-07-01 00:29:59.999"))
 
 
+def test_what_stands_in_for_a_skipped_time_is_told():
+    """So that a person may read it."""
+    timing = read_timing("30 2 * * *", "Europe/Berlin")
+    assert timing.stands_in(utc("2026-03-29 01:00"))
+    assert not timing.stands_in(utc("2026-03-30 00:30"))
+    assert not read_timing("0 2,3 * * *", "Europe/Berlin").stands_in(utc("2026-03-29 01:00"))
+    assert not read_timing(30, "UTC").stands_in(utc("2026-03-29 01:00"))
+
+
 def test_an_expression_is_read_once():
     """Ten thousand schedules of few expressions cost few readings."""
     assert read_expression("1 2 3 4 5") is read_expression("1 2 3 4 5")

@@ -76,7 +76,7 @@ def work(path: Path, clock: SharedClock, seed: int) -> None:
     """Fire what is due until killed."""
     chance = random.Random(seed)
     sqlite_engine.wall = clock.wall
-    ids.time = SkewedTime(chance.uniform(-7200, 7200))  # type: ignore[assignment]
+    ids.time = SkewedTime(chance.uniform(-7200, 7200))  # type: ignore[attr-defined, assignment]
     ticker = Ticker(SQLiteStorage(Database(path)))
     while True:
         ticker.tick()

@@ -22,6 +22,7 @@ from flask_queues.errors import (
     StorageUnavailable,
 )
 from flask_queues.ids import new_id
+from flask_queues.moving import move
 from flask_queues.record import Outcome, Status
 from flask_queues.storage import Storage, storage_for
 from flask_queues.storage.base import NewJob, Occurrence, Query, Schedule, Settlement, Wanted
@@ -198,6 +199,25 @@ class TestBrokenServer:
             assert storage.push([job()]) == [True]
             storage.close()
 
+    def test_a_forgotten_settlement_is_not_for_ever(self, tmp_path: Path) -> None:
+        """A server that comes back as it was may hold claims whose workers are done with them: they get them again.
+
+        Their heartbeat would keep them from everybody else.
+        """
+        with RedisServer(tmp_path) as own, own.client() as client:
+            storage = at(own.port)
+            storage.push([job(), job()])
+            claim = take_one(storage)
+            client.save()
+            assert complete(storage, claim).lost == []
+            own.kill()
+            own.restart()
+            seen = take(storage) + take(storage) + take(storage)
+            assert sorted(ids(seen)) == sorted(ids(storage.claims_of("w")))
+            assert len(seen) == 2
+            assert claim in seen
+            storage.close()
+
     @pytest.mark.slow
     def test_what_a_hung_server_was_sent_is_not_done_when_nobody_waits_any_more(self, tmp_path: Path) -> None:
         """It would claim a job for a child that has gone on without."""
@@ -297,13 +317,14 @@ class TestWrongConfiguration:
         with RedisServer(tmp_path, replicaof=f"127.0.0.1 {server.port}") as replica:
             assert "read-only replica" in str(self.refusal(at(replica.port)))
 
-    def test_a_user_who_may_not(self, tmp_path: Path) -> None:
-        """The command that is missing is told."""
-        with RedisServer(tmp_path) as own:
-            with own.client() as client:
-                client.acl_setuser("weak", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-zadd"])
+    @pytest.mark.parametrize("given", [{"commands": ["+@all", "-zadd"], "channels": ["*"]}, {"commands": ["+@all"]}])
+    def test_a_user_who_may_not(self, tmp_path: Path, given: dict[str, list[str]]) -> None:
+        """A command or the channel that is missing is told before anything is half done."""
+        with RedisServer(tmp_path) as own, own.client() as client:
+            client.acl_setuser("weak", enabled=True, passwords=["+secret"], keys=["*"], **given)
             storage = opened(CACHE_REDIS_URL=f"redis://weak:secret@127.0.0.1:{own.port}/0")
             assert "may not do" in str(self.refusal(storage))
+            assert client.keys("*") == []
 
     @pytest.mark.parametrize("prefix", ["{mine}", "a{b", "a}b"])
     def test_braces_in_the_prefix(self, server: RedisServer, prefix: str) -> None:
@@ -328,6 +349,7 @@ class TestWrongConfiguration:
             client.set("{jobs:q:0}:ready", "theirs")
             assert "keys of something else" in str(self.refusal(at(server.port, CACHE_KEY_PREFIX="jobs")))
             assert client.get("{jobs:q:0}:ready") == "theirs"
+            assert client.keys("{jobs:q:0}*") == ["{jobs:q:0}:ready"]
 
     def test_a_newer_format(self, server: RedisServer) -> None:
         """An older version claims nothing from it, also if it comes while the worker runs."""
@@ -367,6 +389,19 @@ class TestReplicas:
         with RedisServer(tmp_path, replicaof=f"127.0.0.1 {server.port}") as replica, replica.client() as client:
             eventually(lambda: client.info("replication")["master_link_status"] == "up", "the replica is in step")
             assert storage.push([one, job()]) == [False, True]
+
+    def test_a_move_waits_for_replicas(self, server: RedisServer, tmp_path: Path) -> None:
+        """A load is not let go before they have it; repeated, it waits again and still arrives once."""
+        source = at(server.port, CACHE_KEY_PREFIX="old")
+        target = at(server.port, CACHE_KEY_PREFIX="new", wait=1)
+        source.push([job(), job("r")])
+        with pytest.raises(PushUncertain, match=r"0 of the 1 replicas .* Run the same command again"):
+            list(move(source, target))
+        assert source.on_the_way() == 1
+        with RedisServer(tmp_path, replicaof=f"127.0.0.1 {server.port}") as replica, replica.client() as client:
+            eventually(lambda: client.info("replication")["master_link_status"] == "up", "the replica is in step")
+            assert len(list(move(source, target))) == 2
+        assert target.counts().statuses["pending"] == 2
 
     def test_the_application_s_setting_arrives(self, server: RedisServer) -> None:
         """From the configuration to the push."""

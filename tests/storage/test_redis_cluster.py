@@ -20,7 +20,7 @@ from flask_queues.storage import Storage, storage_for
 from flask_queues.storage.base import NewJob, Settlement, Wanted
 from flask_queues.storage.redis import RedisStorage
 from flask_queues.storage.redis.outbox import Outbox
-from flask_queues.testing.storage.contract import LONG, complete, take_one, the
+from flask_queues.testing.storage.contract import LONG, complete, take, take_one, the
 from flask_queues.testing.storage.processes import eventually
 from tests.support.servers.cluster import Cluster
 from tests.support.servers.sentinel import Sentinel
@@ -196,6 +196,14 @@ class TestCluster:
         assert len(done) == len(set(done)) == before + len(pusher.acknowledged)
         assert storage.counts().statuses["completed"] == len(done)
         other.close()
+
+    def test_a_record_that_was_evicted_does_not_stop_the_line(self, cluster: Cluster, storage: Storage) -> None:
+        """Its slot does not move, so it will not come back."""
+        gone, there = job(), job()
+        storage.push([gone, there])
+        with cluster.client() as client:
+            assert client.delete(f"{{{PREFIX}:q:0}}:j:{gone.id}") == 1
+        assert [one.id for _ in range(2) for one in take(storage)] == [there.id]
 
     @pytest.mark.slow
     def test_a_failover_is_survived(self, cluster: Cluster, storage: Storage) -> None:

@@ -14,12 +14,13 @@ class Pusher:
 
     def __init__(self, site: Site, seed: int) -> None:
         self.output = site.folder / f"pushed-{time.monotonic_ns()}.txt"
-        with self.output.open("wb") as output:
+        with self.output.open("wb") as output, self.output.with_suffix(".err").open("wb") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", f"import sample; sample.push_for_ever({seed})"],
                 cwd=site.folder,
                 env=site.environment,
                 stdout=output,
+                stderr=errors,
                 start_new_session=True,
             )
 

@@ -32,6 +32,9 @@ class MyEngine(Engine):
     def open(self):
         return Forgetful(Database(self.place / "jobs.sqlite3"))
 
+    def become_newer(self):
+        pass
+
 
 class TestMine(StorageContract):
     @pytest.fixture

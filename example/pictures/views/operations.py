@@ -4,7 +4,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from flask_queues import QueuesError, Status
-from pictures import security
+from pictures import security, upkeep
 from pictures.extensions import queues
 
 blueprint = Blueprint("operations", __name__, url_prefix="/operations")
@@ -21,6 +21,8 @@ def index() -> str:
         workers=queues.workers(),
         running=queues.jobs_of(statuses=[Status.RUNNING], limit=10).jobs,
         failures=queues.jobs_of(statuses=[Status.FAILED], limit=20).jobs,
+        schedules=queues.scheduler.all(),
+        report=upkeep.newest_report(),
     )
 
 
@@ -29,6 +31,16 @@ def retry(job_id: str) -> ResponseReturnValue:
     try:
         queues.retry(job_id)
         flash("The job was pushed again.")
+    except QueuesError as problem:
+        flash(str(problem), "error")
+    return redirect(url_for(".index"), 303)
+
+
+@blueprint.post("/schedules/<name>/run")
+def run(name: str) -> ResponseReturnValue:
+    try:
+        queues.scheduler.run(name)
+        flash("Its job was pushed.")
     except QueuesError as problem:
         flash(str(problem), "error")
     return redirect(url_for(".index"), 303)

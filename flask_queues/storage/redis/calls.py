@@ -21,6 +21,8 @@ PATIENCE = 15.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5
 #: Answers after which the same command may succeed a moment later.
 PUT_OFF = ("TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "non local key", "Hash slot not served")
+#: What a script says that misses a record: it may be on its way to another node, or gone.
+NOT_HERE = "a record of this queue is not here"
 #: A script refuses what was sent so long ago that nobody waits for it any more.
 STALE = "STALE"
 
@@ -65,6 +67,10 @@ class Command:
             return pack(self.arguments)
         keys = self.keys if declared else ()
         return pack([*self.script.head(known=known), len(keys), *keys, *self.arguments])
+
+
+class RecordGone(Exception):
+    """A line holds a job whose record was deleted by somebody else, or evicted."""
 
 
 @dataclass(slots=True)
@@ -145,6 +151,7 @@ class Attempt:
         self._since = time.monotonic()
         self._pause = FIRST_PAUSE
         self._known = True
+        self._key: str | None = None
         self._node: Node | None = None
         #: Whether the last try came so far that something was sent.
         self.sent = False
@@ -157,6 +164,7 @@ class Attempt:
         if command.behind is not None:
             packed.append(command.behind)
         asked, self._asked = self._asked, None
+        self._key = command.key
         self._node = None
         self.sent = False
         self._node = node = asked or self._servers.node(command.key)
@@ -182,6 +190,8 @@ class Attempt:
     def refused(self, error: Exception) -> None:
         """The server answered with an error: get ready for the next try, or raise what it means."""
         text = told(error)
+        if isinstance(error, (NoScriptError, MovedError)) or "READONLY" in text:
+            self._servers.settings.breaks += 1
         if isinstance(error, NoScriptError) and self._known:
             self._known = False
         elif isinstance(error, MovedError) and not self._servers.near:
@@ -195,10 +205,19 @@ class Attempt:
         elif "READONLY" in text and self._node is not None:
             self._servers.lose(self._node)
             self._wait(error, self._servers.patience)
+        elif NOT_HERE in text and self._is_gone():
+            raise RecordGone(text) from error
         elif any(mark in text for mark in PUT_OFF):
             self._wait(error, PATIENCE)
         else:
             raise translate(error, self._servers.describe()) from error
+
+    def _is_gone(self) -> bool:
+        """Whether a record that is missed is not on its way, but was deleted by somebody else."""
+        try:
+            return self._key is not None and not self._servers.is_moving(self._key)
+        except (RedisError, OSError):
+            return False
 
     def _wait(self, error: Exception, patience: float) -> None:
         if time.monotonic() - self._since + self._pause > patience:

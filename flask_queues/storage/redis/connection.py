@@ -39,6 +39,8 @@ class Settings:
 
     def __init__(self, kind: type[Any], given: dict[str, Any]) -> None:
         self.kind = kind
+        #: How often a connection broke, or a server was not what it had been.
+        self.breaks = 0
         self.given = {name: value for name, value in given.items() if name in SETTINGS or name.startswith("ssl_")}
 
     @classmethod
@@ -75,6 +77,8 @@ class Settings:
                 "socket_connect_timeout": CONNECT_TIMEOUT,
             }
         connection = self.kind(**given, socket_timeout=answer_timeout, protocol=2, decode_responses=False)
+        # It would introduce itself in two exchanges, and miss what a server says that turns it away.
+        connection.driver_info = connection.lib_name = connection.lib_version = None
         connection.connect()
         return connection
 
@@ -101,6 +105,7 @@ class Node:
                 break
             if time.monotonic() - since < IDLE or is_quiet(connection):
                 return connection
+            self.settings.breaks += 1
             self.drop(connection)
         return self.settings.connect(self.address)
 
@@ -133,6 +138,7 @@ class Node:
         try:
             connection.send_packed_command(commands)
         except BaseException:
+            self.settings.breaks += 1
             self.drop(connection)
             raise
 
@@ -146,6 +152,7 @@ class Node:
                 except ResponseError as error:
                     answers.append(error)
         except BaseException:
+            self.settings.breaks += 1
             self.drop(connection)
             raise
         self.give(connection)
@@ -200,7 +207,7 @@ def pack_arguments(parts: Iterable[Any]) -> tuple[bytes, int]:
             chunks.append(part)
             number += part.number
             continue
-        data = part if type(part) is bytes else str(part).encode()
+        data = part.encode() if type(part) is str else part if type(part) is bytes else b"%d" % part
         chunks.append(b"$%d\r\n%b\r\n" % (len(data), data))
         number += 1
     return b"".join(chunks), number

@@ -60,10 +60,10 @@ class RedisStorage(Storage):
         self._roster = Roster(self._calls, self._keys, owner)
         self._outbox = Outbox(self._calls, self._keys, self._names)
         self._pushes = Pushes(self._calls, self._keys, self._names, wait)
-        self._steps = Steps(self._calls, self._keys, self._names, self._roster, self._outbox)
+        self._steps = Steps(self._calls, self._keys, self._names, self._roster, self._outbox, self._pushes)
         self._jobs = Jobs(self._calls, self._keys, self._names)
-        self._schedules = Schedules(self._calls, self._keys, self._names)
-        self._moves = Moves(self._calls, self._keys, self._names, self._schedules, self._outbox)
+        self._schedules = Schedules(self._calls, self._keys, self._names, self._pushes)
+        self._moves = Moves(self._calls, self._keys, self._names, self._pushes, self._schedules, self._outbox, wait)
         self._inside = threading.local()
         #: The process in which it was made sure that the keys are ours.
         self._greeted_in = 0

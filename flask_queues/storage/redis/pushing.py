@@ -7,6 +7,7 @@ from typing import Any
 
 from ...errors import PushUncertain
 from ..base import NewJob
+from ..parcels import Parcel
 from .calls import Calls, Command
 from .connection import pack
 from .keys import Keys, is_stray, of_job, structures
@@ -31,7 +32,7 @@ class Pushes:
 
     def push(self, jobs: Sequence[NewJob]) -> list[bool]:
         """Store jobs that are not there yet, and tell of each whether it is new."""
-        taken = self._taken(jobs)
+        taken = self.taken(jobs)
         places = [n for n in range(len(jobs)) if n not in taken]
         queues = list(dict.fromkeys(jobs[n].queue for n in places))
         created: dict[int, bool] = {}
@@ -88,7 +89,12 @@ class Pushes:
         wait = pack(["WAIT", self._wait, REPLICAS_TIMEOUT]) if self._wait else None
         return Command(self._keys.partition(queues[0]), PUSH, arguments, keys, wait)
 
-    def _taken(self, jobs: Sequence[NewJob]) -> set[int]:
+    def free(self, jobs: Sequence[NewJob]) -> Sequence[NewJob]:
+        """The jobs without those whose id another queue holds."""
+        taken = self.taken(jobs)
+        return [job for n, job in enumerate(jobs) if n not in taken] if taken else jobs
+
+    def taken(self, jobs: Sequence[NewJob | Parcel]) -> set[int]:
         """Which jobs have an id that another queue holds: only ids that say not where they belong can.
 
         Where one script reaches every queue, it finds out itself what is stored already.

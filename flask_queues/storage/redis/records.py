@@ -46,7 +46,9 @@ def quoted(text: str | None) -> str:
 
 def unquoted(field: str) -> str | None:
     """Read what `quoted` wrote."""
-    return json.loads(field) if field else None
+    if not field:
+        return None
+    return json.loads(field) if "\\" in field else field[1:-1]
 
 
 # A push
@@ -202,7 +204,7 @@ def read_run(fields: list[str]) -> Run:
 def read_in_hand(claim: str) -> InHand:
     """Read a claim."""
     token, started, _, ahead, _, _, worker, _, cancel, progress = claim.split("\t")
-    return InHand(int(token), int(started), ahead == "1", json.loads(worker), unquoted(cancel), progress)
+    return InHand(int(token), int(started), ahead == "1", unquoted(worker) or "", unquoted(cancel), progress)
 
 
 def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:

@@ -8,6 +8,7 @@ from ..base import NewJob, Occurrence, Schedule
 from .calls import Calls, Command
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
+from .pushing import Pushes
 from .records import push_arguments, quoted, unquoted
 from .scripts import SCHEDULE
 
@@ -15,10 +16,11 @@ from .scripts import SCHEDULE
 class Schedules:
     """Reads and changes schedules."""
 
-    def __init__(self, calls: Calls, keys: Keys, names: QueueNames) -> None:
+    def __init__(self, calls: Calls, keys: Keys, names: QueueNames, pushes: Pushes) -> None:
         self._calls = calls
         self._keys = keys
         self._names = names
+        self._pushes = pushes
 
     def put(self, schedule: Schedule, jobs: Sequence[NewJob], occurrences: Sequence[Occurrence]) -> int:
         """Compare, set and push; returns the new revision, or 0."""
@@ -36,6 +38,7 @@ class Schedules:
         partition = self._keys.partition(schedule.queue)
         keys = [*structures(partition), f"{partition}h:{schedule.name}"]
         pushes = []
+        jobs = self._pushes.free(jobs)
         for job in jobs:
             pushes += push_arguments(job, stray=near and is_stray(job))
             keys += of_job(partition, job.id, job.tags)

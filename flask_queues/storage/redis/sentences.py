@@ -84,6 +84,12 @@ def reason_of(text: str) -> str:
 #: What stands in the server's answer, and what it means. The first that fits is told.
 SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
     (
+        ("DENIED", "protected mode"),
+        ConfigError,
+        "{where} is in protected mode: it takes no connections from other hosts. Set a password or an address to "
+        "bind to on the server.",
+    ),
+    (
         ("WRONGPASS", "invalid password", "invalid username-password"),
         ConfigError,
         "{where} refuses the password. Correct QUEUES_CACHE_REDIS_PASSWORD, or the one in QUEUES_CACHE_REDIS_URL.",
@@ -100,19 +106,13 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         "QUEUES_CACHE_REDIS_URL, or set one on the server.",
     ),
     (
-        ("DENIED", "protected mode"),
-        ConfigError,
-        "{where} is in protected mode: it takes no connections from other hosts. Set a password or an address to "
-        "bind to on the server.",
-    ),
-    (
         ("DB index is out of range", "invalid DB index", "SELECT is not allowed in cluster mode"),
         ConfigError,
         "{where} has no database of this number. Correct QUEUES_CACHE_REDIS_DB, or the number at the end of "
         "QUEUES_CACHE_REDIS_URL, which wins; a cluster has none but 0.",
     ),
     (
-        ("NOPERM", "no permissions", "can't run this command", "can't access at least one of the keys"),
+        ("NOPERM", "no permissions", "executing the script can't"),
         ConfigError,
         "{where}: this user may not do what the queues need ({text}). Give it the commands and the keys in its ACL.",
     ),

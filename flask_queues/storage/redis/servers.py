@@ -30,6 +30,8 @@ class Servers(ABC):
     near = True
     #: Seconds for which a broken connection is tried again.
     patience = PATIENCE_FOR_ONE
+    #: How to connect to each of them.
+    settings: Settings
 
     @abstractmethod
     def node(self, key: str) -> Node:
@@ -54,6 +56,10 @@ class Servers(ABC):
         """The server at an address that another one named."""
         raise LookupError(address)
 
+    def is_moving(self, key: str) -> bool:  # noqa: ARG002
+        """Whether the key's slot is on its way to or from its node."""
+        return False
+
     def close(self) -> None:
         """Close what is idle."""
         for node in self.nodes():
@@ -64,6 +70,7 @@ class OneServer(Servers):
     """The only server."""
 
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self._node = Node(settings, settings.address)
         self._database = settings.database
 
@@ -91,7 +98,7 @@ class SentinelServers(Servers):
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._settings = Settings.of(pool)
+        self.settings = Settings.of(pool)
         self._node: Node | None = None
 
     def node(self, key: str) -> Node:  # noqa: ARG002
@@ -99,7 +106,7 @@ class SentinelServers(Servers):
         node = self._node
         if node is None:
             address: Address = tuple(self._pool.get_master_address())
-            node = self._node = Node(self._settings, address)
+            node = self._node = Node(self.settings, address)
         return node
 
     def nodes(self) -> list[Node]:
@@ -109,7 +116,7 @@ class SentinelServers(Servers):
     def describe(self) -> str:
         """The name of the master, and its address once it is known."""
         at = f" at {self._node}" if self._node is not None else ""
-        return f"Redis master {self._pool.service_name} of Sentinel{at}, database {self._settings.database}"
+        return f"Redis master {self._pool.service_name} of Sentinel{at}, database {self.settings.database}"
 
     def close(self) -> None:
         """Close what is idle; nobody is asked for that."""
@@ -130,7 +137,7 @@ class ClusterServers(Servers):
     patience = PATIENCE_FOR_MANY
 
     def __init__(self, settings: Settings, seeds: list[Address]) -> None:
-        self._settings = settings
+        self.settings = settings
         self._seeds = seeds
         self._nodes: dict[Address, Node] = {}
         self._slots: dict[int, Address] = {}
@@ -172,6 +179,15 @@ class ClusterServers(Servers):
         """The node at an address."""
         return self._node_at(address)
 
+    def is_moving(self, key: str) -> bool:
+        """Ask the node of the slot."""
+        (answer,) = self.node(key).exchange([pack(["CLUSTER", "NODES"])])
+        if isinstance(answer, ResponseError):
+            return True
+        slot = key_slot(key.encode())
+        own = next((line for line in answer.decode().splitlines() if "myself" in line), "")
+        return f"[{slot}->-" in own or f"[{slot}-<-" in own
+
     def missing_slots(self) -> int:
         """How many slots no node serves."""
         self._refresh(anew=True)
@@ -185,7 +201,7 @@ class ClusterServers(Servers):
     def _node_at(self, address: Address) -> Node:
         node = self._nodes.get(address)
         if node is None:
-            node = self._nodes.setdefault(address, Node(self._settings, address))
+            node = self._nodes.setdefault(address, Node(self.settings, address))
         return node
 
     def _refresh(self, *, but: Node | None = None, anew: bool = False) -> None:

@@ -1,7 +1,7 @@
 -- Settle what a child has done and claim its next jobs.
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; the moment after which nobody waits for the answer; nonces of this child's steps whose answers were
--- lost, or nothing; whether all queues are in reach;
+-- lost, or nothing; `all` where every queue is in reach, else `queue`, or `whole` where its slot does not move;
 -- queues wanted: number, prefix of each; lease, limit, behind, types and short types (each within line ends);
 -- worker, nonce; number of settlements; of each its partition's prefix and what `read_settlement` reads.
 -- Returns: numbers of lost settlements; claims (number of the queue, id, claim, record); number of a queue and types
@@ -13,25 +13,33 @@ if stale then
     return stale
 end
 local unsure = arg()
-local near = arg() == '1'
+local reach = arg()
+local near = reach == 'all'
 local wanted = {}
 for n = 1, tonumber(arg()) do
     wanted[n] = arg()
 end
 local lease, limit, behind = tonumber(arg()), math.min(tonumber(arg()), 1000), arg() == '1'
+local last_wanted = tostring(limit - 1)
 local types, short = arg(), arg()
 local worker, nonce = arg(), arg()
-local LOOK_PAST, PROMOTE = 1000, 100
+local LOOK_PAST, PROMOTE = 1000, '100'
 
 local function is_of(list, kind)
     return string.find(list, '\n' .. kind .. '\n', 1, true) ~= nil
 end
 
+-- Most settlements say no more than how the run ended.
 local function read_settlement()
     local one = {
-        p = arg(), id = arg(), token = arg(), status = arg(), outcome = arg(), counted = arg(), delay = tonumber(arg()),
-        error = arg(), result = arg(), reason = arg(), progress = arg(), alone = arg(), logs = {}, follows = {},
+        p = arg(), id = arg(), token = arg(), status = arg(), outcome = arg(), counted = arg(), delay = 0,
+        error = '', result = '', reason = '', progress = '', alone = '', logs = {}, follows = {},
     }
+    if arg() == '' then
+        return one
+    end
+    one.delay, one.error, one.result, one.reason = tonumber(arg()), arg(), arg(), arg()
+    one.progress, one.alone = arg(), arg()
     for n = 1, tonumber(arg()) do
         one.logs[n] = arg()
     end
@@ -87,7 +95,7 @@ local function settle(one)
     local member = stem .. '\t' .. id
     call('HDEL', p .. 'run', id)
     call('APPEND', p .. 'j:' .. id, table.concat({
-        '\nS', token, status, digits(now), started, by, one.outcome, one.counted, new_due, progress, reason,
+        '\nS', token, status, moment, started, by, one.outcome, one.counted, new_due, progress, reason,
         one.error, one.result,
     }, '\t'))
     if status == PENDING then
@@ -97,7 +105,7 @@ local function settle(one)
         call('ZADD', p .. 'due', now + one.delay, member)
         wake()
     else
-        call('ZADD', p .. LISTS[status], now, member)
+        call('ZADD', p .. LISTS[status], moment, member)
     end
     count(p, stem, RUNNING, status)
     if one.alone == '1' then
@@ -112,7 +120,7 @@ end
 
 -- Make due jobs of a partition pending.
 local function promote(p)
-    for _, member in ipairs(call('ZRANGEBYSCORE', p .. 'due', '-inf', now, 'LIMIT', 0, PROMOTE)) do
+    for _, member in ipairs(call('ZRANGEBYSCORE', p .. 'due', '-inf', moment, 'LIMIT', '0', PROMOTE)) do
         local due = tonumber(call('ZSCORE', p .. 'due', member))
         local stem = stem_of(member)
         call('ZREM', p .. 'due', member)
@@ -125,7 +133,7 @@ end
 local function head(p)
     for _, window in ipairs({limit, LOOK_PAST}) do
         local found, unknown, seen = {}, {}, {}
-        local rows = call('ZRANGE', p .. 'ready', 0, window - 1, 'WITHSCORES')
+        local rows = call('ZRANGE', p .. 'ready', '0', window == limit and last_wanted or '999', 'WITHSCORES')
         for n = 1, #rows, 2 do
             local kind = type_of(rows[n])
             if is_of(types, kind) then
@@ -176,7 +184,7 @@ local function take(p, queue, jobs, ahead, claims)
     call('ZREM', p .. 'ready', unpack(members))
     call('ZREM', p .. 'since', unpack(members))
     local token = tokens(p, #jobs)
-    local moment, valid, along = digits(now), digits(now + lease), ahead and '1' or '0'
+    local valid, along = digits(now + lease), ahead and '1' or '0'
     for n, member in ipairs(members) do
         local stem, id = stem_of(member), id_of(member)
         local record = call('GET', p .. 'j:' .. id)
@@ -213,20 +221,22 @@ end
 
 -- While a slot moves, a record may lie on the other node already: find out before anything is written.
 local function all_here(p)
-    for _, name in ipairs({'ready', 'due'}) do
-        for _, member in ipairs(call('ZRANGE', p .. name, 0, math.max(limit, PROMOTE) - 1)) do
-            if call('EXISTS', p .. 'j:' .. id_of(member)) == 0 then
-                return false
-            end
+    local members = call('ZRANGEBYSCORE', p .. 'due', '-inf', moment, 'LIMIT', '0', PROMOTE)
+    for _, job in ipairs(head(p)) do
+        members[#members + 1] = job[1]
+    end
+    for _, member in ipairs(members) do
+        if call('EXISTS', p .. 'j:' .. id_of(member)) == 0 then
+            return false
         end
     end
     return true
 end
 
-if not near then
+if reach == 'queue' then
     for _, p in ipairs(wanted) do
         if not all_here(p) then
-            return redis.error_reply('TRYAGAIN a record of this queue is on its way to another node')
+            return redis.error_reply('TRYAGAIN a record of this queue is not here')
         end
     end
 end

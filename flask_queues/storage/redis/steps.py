@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import secrets
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -9,12 +11,14 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from ...errors import StorageError
+from ...record import Status
 from ..base import Claim, NewJob, PendingStep, Settlement, Step, Wanted
-from .calls import Calls, Command, Doubt
+from .calls import Calls, Command, Doubt, RecordGone
 from .connection import Node, Packed
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
 from .outbox import Outbox, outward_text
+from .pushing import Pushes
 from .records import DIGITS, claim_of, dump, log_text, one_line, push_arguments, quoted
 from .roster import Roster
 from .scripts import CLAIMS, HOLD, LOOK, STEP
@@ -23,6 +27,8 @@ from .scripts import CLAIMS, HOLD, LOOK, STEP
 REMEMBERED = 10_000
 #: Steps of one worker, given up one after another, whose claims are looked for.
 MOST_GIVEN_UP = 100
+#: What a settlement holds behind its `counted` that tells but how the run ended.
+SAYS_NO_MORE = Settlement("", 0, Status.COMPLETED)[5:]
 #: What is wanted by a step that only settles.
 NOTHING = Wanted((), (), 0)
 
@@ -32,17 +38,24 @@ Place = tuple[str, int]
 class Steps:
     """Settles and claims."""
 
-    def __init__(self, calls: Calls, keys: Keys, names: QueueNames, roster: Roster, outbox: Outbox) -> None:
+    def __init__(
+        self, calls: Calls, keys: Keys, names: QueueNames, roster: Roster, outbox: Outbox, pushes: Pushes
+    ) -> None:
         self._calls = calls
         self._keys = keys
         self._names = names
         self._roster = roster
         self._outbox = outbox
+        self._pushes = pushes
         #: The queue of each claim that this process has seen, since a settlement does not tell it.
         self._queues: dict[Place, str] = {}
         #: Nonces of steps that were given up, by worker: they may have claimed something.
         self._unsure: dict[str, list[str]] = {}
+        #: How often connections had broken when a worker last looked for claims that it does not know of.
+        self._looked: dict[str, int] = {}
         self._wants: dict[Any, Packed] = {}
+        self._nonces = itertools.count()
+        self._nonce_of = (0, "")
 
     def remember(self, claims: Iterable[Claim]) -> None:
         """Note in which queue these claims are."""
@@ -54,6 +67,12 @@ class Steps:
     def begin(self, worker: str, settled: Sequence[Settlement], wanted: Wanted | None) -> Round:
         """Prepare a round."""
         return Round(self, worker, settled, wanted or NOTHING)
+
+    def next_nonce(self) -> str:
+        """A word that no other step has, in whichever process."""
+        if self._nonce_of[0] != os.getpid():
+            self._nonce_of = (os.getpid(), secrets.token_hex(6))
+        return f"{self._nonce_of[1]}.{next(self._nonces)}."
 
     # What a round is made of
 
@@ -77,18 +96,32 @@ class Steps:
                 return queue
         return None
 
+    def checked(self, settled: Sequence[Settlement]) -> Sequence[Settlement]:
+        """The settlements without what follows under an id that another queue holds."""
+        if not any(one.follows for one in settled):
+            return settled
+        return [one._replace(follows=self._pushes.free(one.follows)) for one in settled]
+
     def give_up(self, worker: str, nonce: str) -> None:
         """A step may have been carried out although nobody got its answer."""
         self._unsure[worker] = [*self._unsure.get(worker, ()), nonce][-MOST_GIVEN_UP:]
 
-    def resolved(self, worker: str) -> None:
-        """Whatever steps of this worker were given up, their claims have come back."""
+    def resolved(self, worker: str, breaks: int | None) -> None:
+        """The claims of given-up steps have come back; and all others, if connections had broken so often before."""
         self._unsure.pop(worker, None)
+        if breaks is not None:
+            self._looked[worker] = breaks
 
-    def adopt(self, worker: str) -> list[Claim]:
-        """The claims of steps of this worker that were given up."""
-        nonces = self._unsure.get(worker)
-        if not nonces:
+    def adopt(self, worker: str, *, free: bool) -> list[Claim]:
+        """The claims of a worker that it does not know of, though its heartbeat keeps them.
+
+        A step that was given up may have made some. And a server that came back, or took over, may not
+        know of the settlements of its last moments: where a connection broke and the worker's hands are
+        `free`, all claims in its name are such.
+        """
+        nonces = self._unsure.get(worker, ())
+        forgotten = free and self._looked.setdefault(worker, self.breaks) != self.breaks
+        if not nonces and not forgotten:
             return []
         queues = self._names.all()
         commands = [
@@ -98,10 +131,15 @@ class Steps:
         claims = []
         for queue, rows in zip(queues, self._calls.ask_all(commands), strict=True):
             for job_id, claim, record in rows:
-                if claim.decode().split("\t")[7] in nonces:
-                    claims.append(claim_of(queue, job_id.decode(), claim.decode(), record.decode()))
-        self.remember(claims)
+                one = claim_of(queue, job_id.decode(), claim.decode(), record.decode())
+                if claim.decode().split("\t")[7] in nonces or (forgotten and (one.id, one.token) not in self._queues):
+                    claims.append(one)
         return claims
+
+    @property
+    def breaks(self) -> int:
+        """How often connections have broken in this process."""
+        return self._calls.servers.settings.breaks
 
     def command(
         self,
@@ -112,11 +150,13 @@ class Steps:
         queues: Sequence[str],
         *,
         unsure: bool,
+        whole: bool = False,
     ) -> Command:
-        """Write the script's command for claims of these queues."""
+        """Write the script's command for claims of these queues; `whole` where no record is on its way elsewhere."""
         near = self._calls.servers.near
         nonces = [*self._unsure.get(worker, ()), *([nonce] if unsure else ())]
-        arguments: list[Any] = [self._keys.root, self._calls.clock.deadline(), " ".join(nonces), "1" if near else ""]
+        reach = "all" if near else "whole" if whole else "queue"
+        arguments: list[Any] = [self._keys.root, self._calls.clock.deadline(), " ".join(nonces), reach]
         partitions = [self._keys.partition(queue) for queue in queues]
         last: list[Any] = [dump_worker(worker), nonce, len(settled)]
         keys: list[str] = []
@@ -160,6 +200,11 @@ class Steps:
             DIGITS[one.status],
             one.outcome.value if one.outcome is not None else "",
             "1" if one.counted and one.outcome is not None else "",
+        ]
+        if one[5:] == SAYS_NO_MORE:
+            return [*arguments, ""]
+        arguments += [
+            "1",
             one.delay,
             one_line(one.error),
             one_line(one.result),
@@ -249,15 +294,18 @@ class Round(PendingStep):
     def __init__(self, steps: Steps, worker: str, settled: Sequence[Settlement], wanted: Wanted) -> None:
         self._steps = steps
         self._worker = worker
-        self._settled = settled
+        self._settled = steps.checked(settled)
         self._wanted = wanted
-        self._nonce = secrets.token_hex(6)
+        self._nonce = steps.next_nonce()
         self._lost: set[int] = set()
         self._held = 0
-        self._adopted = steps.adopt(worker) if wanted is not NOTHING else []
+        self._breaks = steps.breaks
+        self._adopted = steps.adopt(worker, free=not wanted.behind) if wanted is not NOTHING else []
         self._parts = self._plan()
         self._sent: tuple[Node, Any] | None = None
         self._doubt = Doubt()
+        #: Whether a record that is missed is gone.
+        self._whole = False
 
     def _plan(self) -> list[tuple[list[int], list[str]]]:
         """Which settlements, by number, and which queues go into one script each; the last one claims."""
@@ -307,7 +355,8 @@ class Round(PendingStep):
                 self._steps.give_up(self._worker, self._nonce)
             raise
         if self._wanted is not NOTHING:
-            self._steps.resolved(self._worker)
+            self._steps.remember(self._adopted)
+            self._steps.resolved(self._worker, self._breaks if not self._wanted.behind else None)
         lost = [one.id for n, one in enumerate(self._settled) if n in self._lost]
         return Step(self._adopted or claims, lost, self._held)
 
@@ -321,10 +370,19 @@ class Round(PendingStep):
 
     def _command(self, numbers: list[int], queues: list[str], *, unsure: bool) -> Command:
         settled = [(self._settled[n], self._places[n] or "") for n in numbers]
-        return self._steps.command(self._worker, self._nonce, settled, self._wanted, queues, unsure=unsure)
+        return self._steps.command(
+            self._worker, self._nonce, settled, self._wanted, queues, unsure=unsure, whole=self._whole
+        )
 
     def _run(self, numbers: list[int], queues: list[str]) -> Any:
-        return self._steps.calls.run(lambda unsure: self._command(numbers, queues, unsure=unsure), self._doubt)
+        def build(unsure: bool) -> Command:
+            return self._command(numbers, queues, unsure=unsure)
+
+        try:
+            return self._steps.calls.run(build, self._doubt)
+        except RecordGone:
+            self._whole = True
+            return self._steps.calls.run(build, self._doubt)
 
     def _fetch(self, numbers: list[int], queues: list[str]) -> Any:
         if self._sent is None:

@@ -11,6 +11,9 @@ opened, and let pytest collect the suite:
         def open(self):
             return MyStorage(self.place / "jobs")
 
+        def become_newer(self):
+            (self.place / "jobs" / "format").write_text("99")
+
     class TestMyStorage(StorageContract):
         @pytest.fixture
         def engine(self, tmp_path):

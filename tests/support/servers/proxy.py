@@ -8,6 +8,8 @@ import threading
 import time
 from types import TracebackType
 
+from .process import free_port
+
 CHUNK = 65_536
 
 
@@ -19,15 +21,14 @@ class Proxy:
 
     def __init__(self, target: int) -> None:
         self.target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
+        self.port = free_port()
         self._pairs: dict[socket.socket, socket.socket] = {}
         self._replying: set[socket.socket] = set()
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._listener: socket.socket | None = None
+        self._listen()
         self._lock = threading.Lock()
         self._open = True
-        self._cut = False
         self._stalled = False
         self._to_drop = 0
         self._marker = b""
@@ -39,7 +40,10 @@ class Proxy:
     def cut(self) -> None:
         """Break every connection, and refuse new ones."""
         with self._lock:
-            self._cut = True
+            if self._listener is not None:
+                self._selector.unregister(self._listener)
+                self._listener.close()
+                self._listener = None
             for one in list(self._pairs):
                 self._break(one)
 
@@ -51,7 +55,9 @@ class Proxy:
     def heal(self) -> None:
         """Let everything through again; what was held up arrives."""
         with self._lock:
-            self._cut = self._stalled = False
+            self._stalled = False
+            if self._listener is None:
+                self._listen()
 
     def drop_replies(self, number: int = 1, to: bytes = b"") -> None:
         """Lose the replies to the next so many requests that contain these bytes, and break their connections.
@@ -62,6 +68,11 @@ class Proxy:
             self._to_drop = number
             self._marker = to
             self._awaiting.clear()
+
+    @property
+    def dropping(self) -> int:
+        """How many replies are to be lost still."""
+        return self._to_drop
 
     def _run(self) -> None:
         while self._open:
@@ -75,16 +86,17 @@ class Proxy:
     def _serve(self, ready: object) -> None:
         if self._stalled:
             return
-        if ready is self._listener:
-            self._accept()
+        if self._listener is not None and ready is self._listener:
+            self._accept(self._listener)
         elif isinstance(ready, socket.socket) and ready in self._pairs:
             self._pass_on(ready)
 
-    def _accept(self) -> None:
-        client, _ = self._listener.accept()
-        if self._cut:
-            client.close()
-            return
+    def _listen(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._selector.register(self._listener, selectors.EVENT_READ)
+
+    def _accept(self, listener: socket.socket) -> None:
+        client, _ = listener.accept()
         try:
             server = socket.create_connection(("127.0.0.1", self.target), timeout=5)
         except OSError:
@@ -137,4 +149,3 @@ class Proxy:
         self._thread.join()
         self.cut()
         self._selector.close()
-        self._listener.close()

@@ -88,8 +88,11 @@ class Sentinel:
 
     def in_step(self) -> bool:
         """Whether the replica is connected to the master."""
-        with self.replica.client() as client:
-            state = client.info("replication")
+        try:
+            with self.replica.client() as client:
+                state = client.info("replication")
+        except redis.RedisError:
+            return False
         return bool(state["role"] == "slave" and state["master_link_status"] == "up")
 
     def stop(self) -> None:

@@ -1,0 +1,102 @@
+"""What ten thousand schedules cost, and how late one fires: no other system's figures, but ours against our goals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import psutil
+
+from flask_queues.manager import Manager
+
+from .measures import Settings
+from .ours import FlaskQueues, noop
+from .rounds import Figure, Group
+from .system import TEXT, running
+
+SCHEDULES = 10_000
+#: None of them is due while this runs, nor is any for months.
+RARE = "0 0 29 2 *"
+#: Ticks that are timed, and seconds for which a worker's processes are watched.
+TICKS = 200
+WATCHED = 10.0
+
+
+def schedules(settings: Settings) -> Group:
+    """Time the tick of an idle worker, its share of a core, and how late an occurrence is fired."""
+    figures = {
+        "tick": Figure(f"a tick with {SCHEDULES:,} schedules, at most", "ms", goal=5.0),
+        "read": Figure("the same, when one was changed and all are read", "ms"),
+        "share": Figure(f"idle worker, {SCHEDULES:,} schedules: more of a core than with none", "%", goal=1.0),
+        "late": Figure("fired after it was due, idle worker, at most", "ms", goal=1000.0),
+    }
+    for number in range(settings.rounds):
+        with settings.fresh() as folder:
+            system = FlaskQueues(folder)
+            before = share_of_a_core(system)
+            figures["late"].values.append(lateness(system))
+            store(system.manager)
+            tick, read = ticks(system.manager)
+            figures["tick"].values.append(tick)
+            figures["read"].values.append(read)
+            figures["share"].values.append(share_of_a_core(system) - before)
+            system.close()
+        told = ", ".join(f"{figure.values[-1]:.3g} {figure.unit}" for figure in figures.values())
+        settings.say(f"round {number + 1} of {settings.rounds}: {told}")
+    how = "on SQLite; a tick comes once a second, or when something is due"
+    return Group("schedules", how, list(figures.values()))
+
+
+def store(manager: Manager) -> None:
+    """Make the schedules, in three zones."""
+    zones = ("UTC", "Europe/Berlin", "America/New_York")
+    for number in range(SCHEDULES):
+        manager.scheduler.add(RARE, noop, {"text": TEXT}, name=f"schedule {number}", timezone=zones[number % 3])
+
+
+def ticks(manager: Manager) -> tuple[float, float]:
+    """Milliseconds of the longest tick where nothing happens, and of one that reads all schedules once more."""
+    ticker = manager.scheduler.ticker()
+    ticker.tick()
+    idle = [timed(ticker.tick) for _ in range(TICKS)]
+    manager.scheduler.pause("schedule 0")
+    ticker._look_at = 0.0
+    return max(idle), timed(ticker.tick)
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Milliseconds that a call takes."""
+    began = time.perf_counter()
+    act()
+    return (time.perf_counter() - began) * 1000
+
+
+def share_of_a_core(system: FlaskQueues) -> float:
+    """Percent of a core that an idle worker takes with all its processes, once it has begun."""
+    with running(system) as worker:
+        time.sleep(4)
+        before = cpu(worker.pid)
+        time.sleep(WATCHED)
+        return (cpu(worker.pid) - before) / WATCHED * 100
+
+
+def cpu(pid: int) -> float:
+    """Seconds of processor time that a process and those it started have taken."""
+    worker = psutil.Process(pid)
+    times = [one.cpu_times() for one in (worker, *worker.children(recursive=True))]
+    return float(sum(one.user + one.system for one in times))
+
+
+def lateness(system: FlaskQueues) -> float:
+    """Milliseconds after its time at which the latest of some occurrences was fired by an idle worker."""
+    scheduler = system.manager.scheduler
+    with running(system):
+        scheduler.add(timedelta(seconds=1), noop, {"text": TEXT}, name="often", overlap=True)
+        time.sleep(WATCHED)
+        lines = scheduler.history("often")
+        scheduler.remove("often")
+    return max(line.late for line in lines[:-2]) * 1000
+
+
+MEASURES = {"schedules": schedules}

@@ -1,0 +1,30 @@
+"""The browser's face: pages for admins, mounted at `QUEUES_URL_PREFIX` on every application, and closed by default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Blueprint
+
+from ..config import Config
+from . import access, actions, api, csrf, headers, mistakes, pages, preferences
+
+HERE = Path(__file__).parent
+
+
+def make_blueprint(config: Config) -> Blueprint:
+    """Build the panel of one application; it connects to nothing and imports nothing optional."""
+    blueprint = Blueprint(
+        "queues",
+        __name__,
+        url_prefix=config.url_prefix,
+        template_folder=str(HERE / "templates"),
+        static_folder=str(HERE / "static"),
+        static_url_path="/static",
+    )
+    blueprint.before_request(access.check)
+    blueprint.before_request(csrf.check)
+    blueprint.after_request(headers.add)
+    for part in (pages, actions, preferences, api, mistakes):
+        part.add_to(blueprint)
+    return blueprint

@@ -1,0 +1,36 @@
+"""No change without a token of ours: Flask-WTF's, whether the application protects itself with it or not."""
+
+from __future__ import annotations
+
+from flask import current_app, request
+
+from .mistakes import Expired
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def field_name() -> str:
+    """The form field of the token; that of the application's own protection, so that one token serves both."""
+    name: str = current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token")
+    return name
+
+
+def token() -> str:
+    """A token for the forms of this page."""
+    from flask_wtf.csrf import generate_csrf
+
+    made: str = generate_csrf()
+    return made
+
+
+def check() -> None:
+    """Refuse a change that was not asked for by a page of ours."""
+    if request.method in SAFE:
+        return
+    from flask_wtf.csrf import ValidationError, validate_csrf
+
+    given = request.form.get(field_name()) or request.headers.get("X-CSRFToken")
+    try:
+        validate_csrf(given)
+    except ValidationError as error:
+        raise Expired from error

@@ -1,0 +1,161 @@
+"""Numbers, durations and times as they are written in the reader's language and zone."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
+from typing import Any
+
+from flask import current_app, g, request
+
+from ..manager import current_queues
+from .language import gettext as _
+from .language import locale
+
+ZONE_COOKIE = "queues_zone"
+SPACE = "\N{NO-BREAK SPACE}"
+UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+#: Older moments are shown as a date.
+RELATIVE = timedelta(days=7)
+
+
+def number(value: float) -> str:
+    """1,204 or 1.204."""
+    return decimal(value, str(locale()))
+
+
+@lru_cache(4096)
+def decimal(value: float, language: str) -> str:
+    """A number in a language; a page writes the same few again and again."""
+    from babel.numbers import format_decimal
+
+    return str(format_decimal(value, locale=language))
+
+
+def short_number(value: int) -> str:
+    """Exact up to 999, then 12.3 k and 1.2 M, for where there is little room."""
+    for size, unit in ((999_950, "M"), (1_000, "k")):
+        if value >= size:
+            return f"{number(round(value / (1_000_000 if unit == 'M' else 1_000), 1))}{SPACE}{unit}"
+    return str(value)
+
+
+def percent(value: float) -> str:
+    """72 % as the language has it, to one decimal."""
+    from babel.numbers import format_percent
+
+    return str(format_percent(round(value / 100, 3), locale=locale(), decimal_quantization=False))
+
+
+def size(count: int) -> str:
+    """Bytes."""
+    if count < 1000:
+        return f"{number(count)}{SPACE}B"
+    return f"{number(round(count / 1000, 1))}{SPACE}kB"
+
+
+def duration(span: float | timedelta) -> str:
+    """A time span in SI symbols, two units at most."""
+    seconds = span.total_seconds() if isinstance(span, timedelta) else span
+    if seconds < 0.9995:
+        return f"{max(0, round(seconds * 1000))}{SPACE}ms"
+    if seconds < 9.95:
+        return f"{number(round(seconds, 1))}{SPACE}s"
+    return whole_duration(seconds)
+
+
+def whole_duration(seconds: float) -> str:
+    """A time span in whole seconds or more."""
+    left = max(0, round(seconds))
+    parts: list[str] = []
+    for unit, length in UNITS:
+        count, left = divmod(left, length)
+        if count or (unit == "s" and not parts):
+            parts.append(f"{count}{SPACE}{unit}")
+        elif parts:
+            break
+    return SPACE.join(parts[:2])
+
+
+def now() -> datetime:
+    """One moment of the storage's clock for the whole answer, so that no two times of it contradict each other."""
+    if "queues_now" not in g:
+        g.queues_now = current_queues.now()
+    moment: datetime = g.queues_now
+    return moment
+
+
+def ago(moment: datetime) -> str:
+    """A time as a person says it: 2 minutes ago, in 3 hours; a date where it is far."""
+    from babel.dates import format_timedelta
+
+    away = moment - now()
+    if abs(away) > RELATIVE:
+        return day(moment.astimezone(zone()).date(), str(locale()))
+    if abs(away) < timedelta(seconds=1):
+        return _("now")
+    return str(format_timedelta(away, add_direction=True, threshold=1.5, locale=locale()))
+
+
+def clock(moment: datetime) -> str:
+    """The time of day, with seconds."""
+    return f"{moment.astimezone(zone()):%H:%M:%S}"
+
+
+def exact(moment: datetime) -> str:
+    """Date and time, with seconds."""
+    return f"{day(moment.astimezone(zone()).date(), str(locale()))}, {clock(moment)}"
+
+
+@lru_cache(512)
+def day(which: date, language: str) -> str:
+    """A date in a language."""
+    from babel.dates import format_skeleton
+
+    return str(format_skeleton("yMMMd", datetime.combine(which, time()), locale=language))
+
+
+def with_zone(moment: datetime) -> str:
+    """Date, time and zone, for where no footer names the zone."""
+    return f"{exact(moment)} {moment.astimezone(zone()):%Z}"
+
+
+def milliseconds(moment: datetime) -> str:
+    """The time of day, with milliseconds, for log lines."""
+    here = moment.astimezone(zone())
+    return f"{here:%H:%M:%S}.{here.microsecond // 1000:03}"
+
+
+def zone() -> tzinfo:
+    """The person's zone as the browser told it, else the application's, else `QUEUES_TIMEZONE`."""
+    if "queues_zone" not in g:
+        g.queues_zone = choose_zone()
+    found: tzinfo = g.queues_zone
+    return found
+
+
+def choose_zone() -> tzinfo:
+    """See `zone`."""
+    from zoneinfo import ZoneInfo
+
+    told = request.cookies.get(ZONE_COOKIE, "")
+    if told:
+        try:
+            return ZoneInfo(told)
+        except (OSError, ValueError, KeyError):
+            pass
+    return zone_of_application() or ZoneInfo(current_queues.config.timezone)
+
+
+def zone_of_application() -> Any:
+    """What Flask-Babel answers, if the application has set it up with a zone of its own."""
+    if "babel" not in current_app.extensions or "BABEL_DEFAULT_TIMEZONE" not in current_app.config:
+        return None
+    from flask_babel import get_timezone
+
+    return get_timezone()
+
+
+def zone_name() -> str:
+    """The name of the zone, Europe/Berlin."""
+    return str(zone())

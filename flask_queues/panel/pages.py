@@ -1,0 +1,186 @@
+"""The pages: each asks its read function and renders it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Blueprint, current_app, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from ..errors import JobNotFound
+from ..manager import current_queues
+from ..masking import masked
+from ..record import Attempt, JobRecord, LogLine, Status
+from ..shapes import log_fields, masked_error, secrets_of
+from . import reads, words
+from .actions import for_status
+from .address import asked_listing
+from .formats import now
+from .mistakes import QueueNotFound
+from .render import page
+from .routes import ADDRESSES
+from .trace import blocks
+
+#: The script tells which rows it shows, so that it can be told what became of them.
+ROWS_HEADER = "X-Queues-Rows"
+#: Lines of a log that stand on a page.
+LOG = 500
+#: What is offered in each row; the rest is on the job's own page and for checked rows.
+IN_ROWS = {
+    Status.PENDING: ("cancel",),
+    Status.RUNNING: ("cancel",),
+    Status.SCHEDULED: ("run", "cancel"),
+    Status.FAILED: ("retry", "delete"),
+    Status.COMPLETED: ("push",),
+    Status.CANCELLED: ("push",),
+}
+#: Bytes of JSON that are shown unfolded.
+FOLD = 4096
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Add the routes."""
+    blueprint.add_url_rule("", "root_bare", root)
+    blueprint.add_url_rule("/", "root", root)
+    for status, path in ADDRESSES.items():
+        blueprint.add_url_rule(path, f"list_{status}", list_view(status))
+    blueprint.add_url_rule("/jobs/<job_id>", "job", job)
+    blueprint.add_url_rule("/queues", "queues", queues)
+    blueprint.add_url_rule("/queues/<name>", "queue", queue)
+    blueprint.add_url_rule("/workers", "workers", workers)
+
+
+def root() -> ResponseReturnValue:
+    """The page that people open first."""
+    return redirect(url_for("queues.list_pending"), 302)
+
+
+def list_view(status: Status) -> Any:
+    """The list of one status."""
+
+    def view() -> ResponseReturnValue:
+        overview = reads.Overview.read(current_queues, now())
+        listed = asked_listing(current_queues, overview.counts, status)
+        return page(
+            f"list_{status}.html",
+            overview=overview,
+            listing=listed,
+            rows=in_order(listed),
+            status=status,
+            actions=for_status(status),
+            row_actions=[action for action in for_status(status) if action.name in IN_ROWS[status]],
+            moved=rows_that_left(listed),
+            next_due=current_queues.next_due() if status is Status.PENDING else None,
+        )
+
+    return view
+
+
+def in_order(listed: reads.Listing) -> list[JobRecord]:
+    """The rows of a page; of what runs, those that started first stand first where all of them are there."""
+    if listed.status is Status.RUNNING and listed.first_page and listed.after is None:
+        return list(listed.jobs[::-1])
+    return list(listed.jobs)
+
+
+def rows_that_left(listed: reads.Listing) -> list[JobRecord | str]:
+    """What became of the rows that the script still shows; the id alone where the job is gone."""
+    here = {record.id for record in listed.jobs}
+    shown = [one for one in request.headers.get(ROWS_HEADER, "").split(",") if one and one not in here]
+    return [found_or_id(job_id) for job_id in shown[: max(reads.PAGES)]]
+
+
+def found_or_id(job_id: str) -> JobRecord | str:
+    """A job, or its id where it is not there."""
+    try:
+        return current_queues.find(job_id)
+    except JobNotFound:
+        return job_id
+
+
+def job(job_id: str) -> ResponseReturnValue:
+    """One job, for somebody who looks for the cause of something."""
+    record, lines = reads.one_job(current_queues, job_id)
+    overview = reads.Overview.read(current_queues, now())
+    hidden, secrets = current_queues.sensitive(record.type), secrets_of(current_queues, record)
+    return page(
+        "job.html",
+        overview=overview,
+        record=record,
+        status=record.status,
+        actions=for_status(record.status),
+        next_sentence=words.what_next(current_queues, record, overview.fleet),
+        runs=[run_view(record, attempt, secrets) for attempt in reversed(record.history)],
+        total_run=sum(((one.ended or now()) - one.started).total_seconds() for one in record.history),
+        payload=json_view(masked(record.payload, hidden)),
+        result=json_view(masked(record.result, hidden)) if record.result is not None else None,
+        log=log_views(lines, hidden, secrets),
+    )
+
+
+def run_view(record: JobRecord, attempt: Attempt, secrets: set[str]) -> dict[str, Any]:
+    """One run with its error read, and how long the job had waited before it."""
+    error = masked_error(attempt.error, secrets) if attempt.error else None
+    before = [other for other in record.history if other.run < attempt.run]
+    since = (before[-1].ended if before else max(record.created, min(record.due, attempt.started))) or attempt.started
+    return {
+        "attempt": attempt,
+        "error": error._replace(message=words.reason_text(error.message)) if error else None,
+        "blocks": blocks(error.traceback, application_folder()) if error else [],
+        "waited": attempt.started - since,
+        "backoff": bool(before),
+    }
+
+
+def application_folder() -> str:
+    """The folder from which the application's own files are named."""
+    from pathlib import Path
+
+    root = Path(current_app.root_path)
+    return str(root.parent if (root / "__init__.py").exists() else root)
+
+
+def json_view(value: Any) -> dict[str, Any]:
+    """A value as it is stored, and whether it is too long to stand unfolded."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    size = len(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return {"text": text, "size": size, "folded": size > FOLD}
+
+
+def log_views(lines: list[LogLine], hidden: frozenset[str], secrets: set[str]) -> list[dict[str, Any]]:
+    """The newest lines of a log, in their order, secrets hidden."""
+    return [log_view(log_fields(line, hidden, secrets), line) for line in lines[-LOG:]]
+
+
+def log_view(fields: dict[str, Any], line: LogLine) -> dict[str, Any]:
+    """One line of a log; values by name that are no texts stand as JSON."""
+    context = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in fields["context"].items()
+    }
+    return {**fields, "context": context, "moment": line.time}
+
+
+def queues() -> ResponseReturnValue:
+    """All queues."""
+    overview = reads.Overview.read(current_queues, now())
+    return page(
+        "queues.html", overview=overview, rows=reads.queue_rows(current_queues, overview.counts, overview.fleet)
+    )
+
+
+def queue(name: str) -> ResponseReturnValue:
+    """One queue with the jobs that wait in it."""
+    overview = reads.Overview.read(current_queues, now())
+    rows = {row.name: row for row in reads.queue_rows(current_queues, overview.counts, overview.fleet)}
+    if name not in rows:
+        raise QueueNotFound
+    filters = reads.Filters(queue=name)
+    listed = reads.listing(current_queues, overview.counts, Status.PENDING, filters, None, 0, 20)
+    return page("queue.html", overview=overview, row=rows[name], listing=listed, status=Status.PENDING)
+
+
+def workers() -> ResponseReturnValue:
+    """Who works."""
+    return page("workers.html")

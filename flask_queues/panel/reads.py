@@ -1,0 +1,224 @@
+"""What the pages show and the JSON tells: one read function for each, free of HTML."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from ..manager import Manager
+from ..record import Counts, JobRecord, LogLine, Status, WorkerRecord
+from ..shapes import job_fields, log_fields, secrets_of, state, worker_fields
+
+PAGE = 50
+PAGES = (25, 50, 100)
+#: Failures younger than this are news.
+NEWS = timedelta(hours=1)
+
+
+class Filters(NamedTuple):
+    """Which jobs a list shows; part of its address."""
+
+    queue: str | None = None
+    type: str | None = None
+    tag: str | None = None
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Those that are set."""
+        return {name: value for name, value in self._asdict().items() if value}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of the jobs in one status."""
+
+    status: Status
+    filters: Filters
+    jobs: tuple[JobRecord, ...]
+    #: Where the next page begins.
+    after: str | None
+    #: How many jobs a page has.
+    limit: int
+    #: How many jobs stand on the pages before.
+    before: int
+    #: How many match, as kept by the storage; None with a tag, for which no count is kept.
+    total: int | None
+    #: The queues and types that hold jobs in this status.
+    queues: tuple[str, ...]
+    types: tuple[str, ...]
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """What the address of another page of this list says."""
+        return {**self.filters.given, **({} if self.limit == PAGE else {"limit": str(self.limit)})}
+
+    @property
+    def first_page(self) -> bool:
+        """Whether new jobs may come onto this page."""
+        return self.before == 0
+
+
+def listing(
+    manager: Manager, counts: Counts, status: Status, filters: Filters, after: str | None, before: int, limit: int
+) -> Listing:
+    """Read a page of jobs, those first that came last into their status."""
+    page = manager.jobs_of(**filters._asdict(), statuses=[status], limit=limit, after=after)
+    cells = [(queue, type_, n) for (queue, type_, name), n in counts.cells.items() if name == status.value and n]
+    return Listing(
+        status=status,
+        filters=filters,
+        jobs=page.jobs,
+        after=page.after,
+        limit=limit,
+        before=before if after else 0,
+        total=None if filters.tag else total(counts, status, filters),
+        queues=tuple(sorted({queue for queue, _, _ in cells} | ({filters.queue} if filters.queue else set()))),
+        types=tuple(sorted({type_ for _, type_, _ in cells} | ({filters.type} if filters.type else set()))),
+    )
+
+
+def total(counts: Counts, status: Status, filters: Filters) -> int:
+    """How many jobs match, from the kept counts."""
+    return sum(
+        n
+        for (queue, type_, name), n in counts.cells.items()
+        if name == status.value and filters.queue in (None, queue) and filters.type in (None, type_)
+    )
+
+
+def listing_fields(manager: Manager, page: Listing) -> dict[str, Any]:
+    """A page of jobs for programs."""
+    return {
+        "jobs": [job_fields(manager, record) for record in page.jobs],
+        "after": page.after,
+        "total": page.total,
+    }
+
+
+class Fleet(NamedTuple):
+    """Who works."""
+
+    workers: tuple[tuple[WorkerRecord, str], ...]
+
+    @classmethod
+    def of(cls, manager: Manager) -> Fleet:
+        """Ask for all workers, each with its state."""
+        now = manager.now()
+        return cls(tuple((worker, state(manager, worker, now)) for worker in manager.workers()))
+
+    @property
+    def alive(self) -> list[WorkerRecord]:
+        """Those that have been heard of within their lease."""
+        return [worker for worker, how in self.workers if how != "lost"]
+
+    @property
+    def silent(self) -> list[WorkerRecord]:
+        """Those that are overdue."""
+        return [worker for worker, how in self.workers if how == "silent"]
+
+    @property
+    def processes(self) -> int:
+        """How many jobs can run at a time."""
+        return sum(len(worker.children) for worker in self.alive)
+
+    @property
+    def busy(self) -> int:
+        """How many processes hold a job."""
+        return sum(1 for worker in self.alive for child in worker.children if child.jobs)
+
+    def listen_to(self, queue: str) -> list[WorkerRecord]:
+        """Those that serve a queue."""
+        return [worker for worker in self.alive if not worker.queues or queue in worker.queues]
+
+
+class Note(NamedTuple):
+    """Something that an operator should see on every page."""
+
+    #: `no-worker`, `no-listener`, `silent`.
+    kind: str
+    #: The queue or worker that it is about.
+    name: str = ""
+    jobs: int = 0
+    since: datetime | None = None
+
+
+def worst_note(counts: Counts, fleet: Fleet) -> Note | None:
+    """The one thing that is worst now, if anything is."""
+    pending = {name: numbers["pending"] for name, numbers in counts.queues.items() if numbers["pending"]}
+    if not fleet.alive:
+        waiting = sum(pending.values())
+        return Note("no-worker", jobs=waiting) if waiting else None
+    unheard = Counter({name: n for name, n in pending.items() if not fleet.listen_to(name)})
+    if unheard:
+        name, n = unheard.most_common(1)[0]
+        return Note("no-listener", name, n)
+    for worker in fleet.silent:
+        jobs = sum(len(child.jobs) for child in worker.children)
+        return Note("silent", f"{worker.host} {worker.pid}", jobs, worker.heartbeat)
+    return None
+
+
+class QueueRow(NamedTuple):
+    """A queue at one glance."""
+
+    name: str
+    counts: dict[str, int]
+    workers: int
+
+
+def queue_rows(manager: Manager, counts: Counts, fleet: Fleet) -> list[QueueRow]:
+    """All queues that hold jobs or are named in the configuration, most pending first."""
+    numbers = counts.queues
+    names = {*numbers, *manager.config.names, manager.config.default}
+    empty = {status.value: 0 for status in Status}
+    rows = [QueueRow(name, numbers.get(name, empty), len(fleet.listen_to(name))) for name in names]
+    return sorted(rows, key=lambda row: (-row.counts["pending"], row.name))
+
+
+def queue_fields(row: QueueRow) -> dict[str, Any]:
+    """A queue for programs."""
+    return {"name": row.name, "counts": row.counts, "workers": row.workers}
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What every page shows around its own matter."""
+
+    counts: Counts
+    fleet: Fleet
+    #: Whether a job failed within the last hour.
+    failed_lately: bool
+    note: Note | None = field(default=None)
+
+    @classmethod
+    def read(cls, manager: Manager, now: datetime) -> Overview:
+        """Ask for counts, workers and the last failure: three reads, whatever is stored."""
+        counts, fleet = manager.counts(), Fleet.of(manager)
+        return cls(counts, fleet, failed_since(manager, counts, now - NEWS), worst_note(counts, fleet))
+
+
+def failed_since(manager: Manager, counts: Counts, since: datetime) -> bool:
+    """Whether a job has failed since then."""
+    if not counts.statuses["failed"]:
+        return False
+    newest = manager.jobs_of(statuses=[Status.FAILED], limit=1).jobs
+    return bool(newest) and (newest[0].finished or newest[0].created) > since
+
+
+def one_job(manager: Manager, job_id: str) -> tuple[JobRecord, list[LogLine]]:
+    """A job with its log; raises `JobNotFound`."""
+    return manager.find(job_id), manager.logs(job_id)
+
+
+def one_job_fields(manager: Manager, record: JobRecord, lines: list[LogLine]) -> dict[str, Any]:
+    """A job with its log, for programs."""
+    hidden, secrets = manager.sensitive(record.type), secrets_of(manager, record)
+    return {**job_fields(manager, record), "log": [log_fields(line, hidden, secrets) for line in lines]}
+
+
+def workers_fields(manager: Manager, fleet: Fleet) -> dict[str, Any]:
+    """All workers, for programs."""
+    now = manager.now()
+    return {"workers": [worker_fields(manager, worker, now) for worker, _ in fleet.workers]}

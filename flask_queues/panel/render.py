@@ -1,0 +1,272 @@
+"""Templates, with what every one of them needs handed in: the application's own globals are not relied on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from flask import current_app, g, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask.wrappers import Response
+from markupsafe import Markup, escape
+
+from ..errors import QueuesError
+from ..manager import current_queues
+from ..masking import masked
+from ..record import JobRecord, Status
+from . import access, csrf, flashes, formats, preferences, words
+from .address import here
+from .asked import asked_for_live
+from .language import LANGUAGES, gettext, locale, ngettext
+from .reads import Overview
+from .routes import ADDRESSES
+
+if TYPE_CHECKING:
+    from .actions import Action
+
+STATIC = Path(__file__).parent / "static"
+#: Characters of a payload that stand in a list.
+SUMMARY = 160
+LIVE_CLOCK = "X-Queues-Clock"
+LIVE_TOKEN = "X-Queues-Token"  # noqa: S105 - the name of a header
+
+
+def page(template: str, **values: Any) -> ResponseReturnValue:
+    """Answer with a page, or with its live regions alone where the script asks for them."""
+    overview = values.pop("overview", None) or Overview.read(current_queues, formats.now())
+    text = render(template, overview=overview, **values)
+    response = current_app.make_response(text)
+    return live_answer(response) if asked_for_live() else response
+
+
+def live_answer(response: Response) -> Response:
+    """Let the browser keep what has not changed; the clock and a fresh token go beside it."""
+    response.headers[LIVE_CLOCK] = formats.clock(formats.now())
+    response.headers[LIVE_TOKEN] = csrf.token()
+    response.add_etag()
+    response.make_conditional(request)
+    return response
+
+
+def render(template: str, **values: Any) -> str:
+    """Render a template of ours."""
+    base = "flask_queues/live.html" if asked_for_live() else "flask_queues/page.html"
+    frame = "flask_queues/embedded.html" if current_queues.config.layout else "flask_queues/frame.html"
+    context = dict(
+        base=base,
+        frame=frame,
+        layout=current_queues.config.layout,
+        _=say,
+        ngettext=say_number,
+        q=Helpers(),
+        Status=Status,
+        **values,
+    )
+    if access.may_see():
+        return render_template(f"flask_queues/{template}", **context)
+    return render_for_strangers(template, context)
+
+
+def render_for_strangers(template: str, context: dict[str, Any]) -> str:
+    """Render without the application's layout and context processors: it may be they that cannot tell who this is."""
+    found = current_app.jinja_env.get_template(f"flask_queues/{template}")
+    return found.render(context, frame="flask_queues/frame.html", layout=None)
+
+
+def say(message: str, /, **values: Any) -> Markup:
+    """Translate for a template: message and values are text, except for what is markup already."""
+    text = escape(gettext(message))
+    return text % values if values else text
+
+
+def say_number(one: str, other: str, number: int, /, **values: Any) -> Markup:
+    """Translate a message about a number for a template."""
+    return escape(ngettext(one, other, number)) if not values else escape(ngettext(one, other, number, **values))
+
+
+@cache
+def version_of(filename: str) -> str:
+    """Changes with the file, so that a browser may keep it for ever."""
+    return hashlib.sha256((STATIC / filename).read_bytes()).hexdigest()[:12]
+
+
+def base_url(endpoint: str, argument: str) -> str:
+    """What the addresses of a route have in common, up to their last part; asked once a request."""
+    known: dict[str, str] = g.setdefault("queues_urls", {})
+    if endpoint not in known:
+        known[endpoint] = url_for(endpoint, **{argument: "-"}).removesuffix("-")  # type: ignore[arg-type]
+    return known[endpoint]
+
+
+@cache
+def version() -> str:
+    """The version of Flask-Queues that runs here."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("flask-queues-panel")
+    except PackageNotFoundError:
+        return ""
+
+
+class Helpers:
+    """What templates call."""
+
+    number = staticmethod(formats.number)
+    short_number = staticmethod(formats.short_number)
+    percent = staticmethod(formats.percent)
+    size = staticmethod(formats.size)
+    duration = staticmethod(formats.duration)
+    ago = staticmethod(formats.ago)
+    exact = staticmethod(formats.exact)
+    with_zone = staticmethod(formats.with_zone)
+    clock = staticmethod(formats.clock)
+    milliseconds = staticmethod(formats.milliseconds)
+    now = staticmethod(formats.now)
+    zone_name = staticmethod(formats.zone_name)
+    status_word = staticmethod(words.status_word)
+    status_label = staticmethod(words.status_label)
+    outcome_label = staticmethod(words.outcome_label)
+    state_label = staticmethod(words.state_label)
+    reason_text = staticmethod(words.reason_text)
+    error_name = staticmethod(words.error_name)
+    process_of = staticmethod(words.process_of)
+    ran_for = staticmethod(words.ran_for)
+    ended = staticmethod(words.ended)
+    label = staticmethod(words.label)
+    here = staticmethod(here)
+    take_flashes = staticmethod(flashes.take)
+    csrf_token = staticmethod(csrf.token)
+    csrf_field = staticmethod(csrf.field_name)
+    may_change = staticmethod(access.may_change)
+    may_see = staticmethod(access.may_see)
+    theme = staticmethod(preferences.theme)
+    addresses = ADDRESSES
+    languages = LANGUAGES
+
+    @staticmethod
+    def clock_in(milliseconds: int) -> str:
+        """The time of day in so many milliseconds."""
+        return formats.clock(formats.now() + timedelta(milliseconds=milliseconds))
+
+    @property
+    def language(self) -> str:
+        """The language of the page."""
+        return str(locale().language)
+
+    @property
+    def application(self) -> str:
+        """What the application is called."""
+        return current_app.name
+
+    @property
+    def product(self) -> str:
+        """Our own name, and where the jobs are kept: never an address."""
+        try:
+            return f"Flask-Queues {version()} · {current_queues.engine}"
+        except QueuesError:
+            return f"Flask-Queues {version()}"
+
+    @property
+    def kept_failed(self) -> str:
+        """How long failed jobs are kept."""
+        return formats.duration(current_queues.config.retention_failed * 3600)
+
+    @property
+    def kept_completed(self) -> str:
+        """How long completed and cancelled jobs are kept."""
+        return formats.duration(current_queues.config.retention_completed * 3600)
+
+    @property
+    def grace(self) -> str:
+        """How long a job may take to end when it is asked to."""
+        return formats.duration(current_queues.config.grace)
+
+    @property
+    def refresh(self) -> float:
+        """Seconds between two refreshes."""
+        return current_queues.config.refresh
+
+    @staticmethod
+    def asset(filename: str) -> str:
+        """The address of a file of ours, new with each of its versions."""
+        return url_for("queues.static", filename=filename, v=version_of(filename))
+
+    @staticmethod
+    def verb(action: Action) -> str:
+        """The word on the button of an action."""
+        return gettext(words.VERBS[action.name])
+
+    @staticmethod
+    def job_url(job_id: str) -> str:
+        """The address of a job; a list has many of them, and `url_for` is slow."""
+        return f"{base_url('queues.job', 'job_id')}{quote(job_id)}"
+
+    @staticmethod
+    def queue_url(name: str) -> str:
+        """The address of a queue."""
+        return f"{base_url('queues.queue', 'name')}{quote(name)}"
+
+    @staticmethod
+    def action_url(action: Action, record: JobRecord, back: str) -> str:
+        """Where an action on one job is done, or asked about if it is a danger."""
+        endpoint = f"{base_url('queues.act', 'name')}{action.name}" + ("/confirm" if action.danger else "")
+        return f"{endpoint}?{urlencode({'id': record.id, 'status': record.status.value, 'back': back})}"
+
+    @staticmethod
+    def list_url(status: Status, **values: Any) -> str:
+        """The address of a list."""
+        return url_for(f"queues.list_{status}", **values)
+
+    @staticmethod
+    def name_of(type_string: str) -> str:
+        """The readable name of a job type."""
+        return current_queues.name_of(type_string)
+
+    @staticmethod
+    def timeout_of(record: JobRecord) -> float:
+        """Seconds that one run may take."""
+        return current_queues.timeout_of(record)
+
+    @staticmethod
+    def tries_of(record: JobRecord) -> int:
+        """How many runs may fail."""
+        return current_queues.tries_of(record)
+
+    @staticmethod
+    def attempt_text(record: JobRecord) -> str:
+        """Which attempt this is, from the second on."""
+        return words.attempt_text(current_queues, record)
+
+    @staticmethod
+    def because(record: JobRecord) -> str:
+        """Why it waits for its time."""
+        return words.because(current_queues, record)
+
+    @staticmethod
+    def verdict(record: JobRecord) -> str:
+        """The reason of its status."""
+        return words.verdict(current_queues, record)
+
+    @staticmethod
+    def deleted_at(record: JobRecord) -> Any:
+        """When it is deleted."""
+        return words.deleted_at(current_queues, record)
+
+    @staticmethod
+    def summary(record: JobRecord) -> str:
+        """The payload in one line, its secrets hidden."""
+        parts, length = [], 0
+        for name, value in masked(record.payload, current_queues.sensitive(record.type)).items():
+            parts.append(f"{name}={json.dumps(value, ensure_ascii=False)[: SUMMARY + 1]}")
+            length += len(parts[-1]) + 1
+            if length > SUMMARY:
+                break
+        line = " ".join(parts)
+        return line if len(line) <= SUMMARY else f"{line[:SUMMARY]}…"

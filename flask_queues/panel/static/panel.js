@@ -1,0 +1,249 @@
+// The panel of Flask-Queues: keeps the live regions of a page up to date, and holds still under the person's hand.
+// Everything works without it. It never makes HTML from text and never formats a time: the server does both.
+(() => {
+  "use strict";
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const line = $("#q-live-line");
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const root = new URL($(".q-nav-list a")?.href ?? location.href).pathname.replace(/\/[^/]*$/, "");
+
+  if (zone) document.cookie = `queues_zone=${zone};path=${root || "/"};max-age=31536000;samesite=lax`;
+
+  const ask = (url, headers, done) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", url);
+    request.responseType = "document"; // passes Trusted Types, unlike innerHTML
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.timeout = 20000;
+    request.onloadend = () => done(request);
+    request.send();
+  };
+
+  const hasFocus = (node) => node.contains(document.activeElement) && document.activeElement !== document.body;
+
+  const attributes = (old, now) => {
+    for (const { name } of [...old.attributes])
+      if (!now.hasAttribute(name) && !["open", "hidden", "class"].includes(name)) old.removeAttribute(name);
+    for (const { name, value } of [...now.attributes])
+      if (!["open", "hidden"].includes(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  };
+
+  // Make one node like another without replacing what is the same: focus, selection, open details stay.
+  const morph = (old, now) => {
+    if (old.isEqualNode(now)) return;
+    if (old.nodeType !== 1) {
+      old.nodeValue = now.nodeValue;
+      return;
+    }
+    if (old.matches("input, select, textarea")) return;
+    attributes(old, now);
+    if (old.id === "q-live" && $("#q-rows", old) && !$("#q-rows", now) && isHeld()) return;
+    if (old.id === "q-rows" && (isHeld() || "fixed" in old.dataset)) rowsInPlace(old, now);
+    else children(old, now);
+  };
+
+  const children = (old, now) => {
+    const wanted = new Set([...now.childNodes].map((node) => node.id).filter(Boolean));
+    for (const node of [...old.childNodes]) if (node.id && !wanted.has(node.id) && !hasFocus(node)) node.remove();
+    let place = old.firstChild;
+    for (const next of [...now.childNodes]) {
+      let same = next.id ? [...old.children].find((node) => node.id === next.id) : place;
+      if (same && !next.id && (same.id || same.nodeName !== next.nodeName)) same = null;
+      if (!same) old.insertBefore(document.importNode(next, true), place);
+      else {
+        if (same !== place && !hasFocus(same)) old.insertBefore(same, place);
+        const after = same.nextSibling;
+        morph(same, next);
+        if (same === place || !place?.isConnected) place = after;
+      }
+    }
+    while (place) {
+      const next = place.nextSibling;
+      if (!hasFocus(place)) place.remove();
+      place = next;
+    }
+  };
+
+  // Rows neither appear, vanish nor move; their values change. What left the list is dimmed and says where it went.
+  let newer = 0;
+  const rowsInPlace = (old, now) => {
+    const next = new Map([...now.children].map((row) => [row.id, row]));
+    const shown = new Set([...old.children].map((row) => row.id));
+    for (const row of old.children) {
+      const cells = next.get(row.id)?.children ?? [];
+      if (cells.length === row.children.length) [...row.children].forEach((cell, n) => morph(cell, cells[n]));
+    }
+    newer = "fixed" in old.dataset ? 0 : [...next.keys()].filter((id) => !shown.has(id)).length;
+  };
+
+  const markMoved = (answer) => {
+    for (const item of all("#q-moved [data-row]", answer)) {
+      const row = document.getElementById(`row-${item.dataset.row}`);
+      if (!row) continue;
+      row.classList.add("q-moved");
+      $(".q-main > .q-badge", row)?.remove();
+      $(".q-main", row)?.append(document.importNode(item.firstElementChild, true));
+    }
+  };
+
+  const sayNewer = () => {
+    const note = $("#q-newer");
+    if (!note) return;
+    note.hidden = !newer;
+    note.firstElementChild.textContent = newer === 1 ? note.dataset.one : note.dataset.other.replace("#", newer);
+  };
+
+  let pointed = false;
+  const isHeld = () => {
+    const selection = getSelection();
+    const list = $("#q-live");
+    return (
+      pointed ||
+      (list && hasFocus(list)) ||
+      $("#q-list td input:checked, dialog[open], details.q-menu[open], .q-table details[open]") ||
+      (!selection.isCollapsed && list?.contains(selection.anchorNode))
+    );
+  };
+
+  const apply = (answer) => {
+    newer = 0;
+    const log = $("#q-log-lines");
+    const atEnd = log && log.scrollHeight - log.scrollTop - log.clientHeight < 30;
+    for (const region of all("[data-live]")) {
+      const next = answer.getElementById(region.id);
+      if (next) morph(region, next);
+    }
+    if (log?.isConnected && atEnd) log.scrollTop = log.scrollHeight;
+    markMoved(answer);
+    sayNewer();
+    ready();
+  };
+
+  const every = line ? line.dataset.refresh * 1000 : 0;
+  let timer, etag, last, clock;
+  let failures = 0;
+  let touched = Date.now();
+  let paused = sessionStorage.getItem("queues-paused") === "1";
+  let ended = false;
+
+  const say = (word, kind) => {
+    $("[data-word]", line).textContent = word;
+    line.classList.toggle("q-on", kind === "on");
+    line.classList.toggle("q-lost", kind === "lost");
+  };
+
+  const showState = () => {
+    const { liveWord, pausedWord, lostWord } = line.dataset;
+    if (failures) say(`${lostWord} ${clock}`, "lost");
+    else if (paused) say(`${pausedWord} · ${clock}`, "");
+    else say(`${liveWord} · ${clock}`, "on");
+    button.textContent = paused ? line.dataset.resumeWord : line.dataset.pauseWord;
+  };
+
+  const signedOut = () => {
+    ended = true;
+    say(`${line.dataset.outWord} `, "lost");
+    const link = document.createElement("a");
+    link.href = location.href;
+    link.textContent = line.dataset.inWord;
+    button.replaceWith(link);
+  };
+
+  const wait = (time) => {
+    clearTimeout(timer);
+    if (!ended && !paused) timer = setTimeout(refresh, time);
+  };
+
+  const refresh = () => {
+    if (document.hidden || paused || ended) return;
+    if (Date.now() - touched > 1800000) return pause(true);
+    const rows = all("#q-rows > tr[id]").map((row) => row.id.slice(4)).join(",");
+    const headers = { "X-Queues-Live": "1", "X-Queues-Rows": rows };
+    if (etag) headers["If-None-Match"] = etag;
+    ask(location.href, headers, (request) => {
+      const to = request.responseURL && new URL(request.responseURL).href.split("#")[0];
+      if ([401, 403].includes(request.status) || (request.status === 200 && to !== location.href.split("#")[0])) return signedOut();
+      if (request.status === 404) return location.reload();
+      if (![200, 304].includes(request.status)) {
+        failures += 1;
+        showState();
+        return wait(Math.min(60000, every * 2 ** (failures - 1)));
+      }
+      failures = 0;
+      clock = request.getResponseHeader("X-Queues-Clock") ?? clock;
+      const token = request.getResponseHeader("X-Queues-Token");
+      if (token) for (const field of all("[data-token]")) field.value = token;
+      etag = request.status === 200 ? request.getResponseHeader("ETag") : etag;
+      if (request.status === 200 && request.response) apply((last = request.response));
+      showState();
+      wait(every);
+    });
+  };
+
+  const pause = (is) => {
+    paused = is;
+    sessionStorage.setItem("queues-paused", is ? "1" : "0");
+    showState();
+    if (!is) refresh();
+  };
+
+  const ready = () => {
+    for (const copy of all("[data-copy][hidden]")) copy.hidden = !navigator.clipboard;
+  };
+
+  const dialogFor = (url, opener) =>
+    ask(url, {}, (request) => {
+      const form = request.status === 200 && request.response && $("#q-confirm", request.response);
+      if (!form) return location.assign(url);
+      const dialog = document.createElement("dialog");
+      dialog.append(document.importNode(form, true));
+      dialog.setAttribute("aria-label", $("h2", form).textContent);
+      ($(".queues") ?? document.body).append(dialog);
+      dialog.addEventListener("close", () => {
+        dialog.remove();
+        opener.focus();
+      });
+      dialog.addEventListener("click", (event) => {
+        if (event.target === dialog || event.target.closest("[data-keep]")) {
+          event.preventDefault();
+          dialog.close();
+        }
+      });
+      dialog.showModal();
+    });
+
+  document.addEventListener("click", (event) => {
+    const copy = event.target.closest("[data-copy]");
+    if (copy) navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent);
+    if (event.target.closest("#q-newer button") && last) {
+      for (const box of all("#q-list td input:checked")) box.checked = false;
+      pointed = false;
+      document.activeElement.blur();
+      apply(last);
+      return;
+    }
+    const danger = event.target.closest("[data-confirm]");
+    if (!danger || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const url = new URL(danger.formAction || danger.href);
+    if (danger.form) for (const [name, value] of new FormData(danger.form)) url.searchParams.append(name, value);
+    dialogFor(url.href, danger);
+  });
+
+  document.addEventListener("pointerover", (event) => (pointed = event.pointerType === "mouse" && !!event.target.closest("#q-rows")));
+  document.addEventListener("pointerleave", () => (pointed = false));
+  for (const kind of ["pointerdown", "keydown", "wheel"]) document.addEventListener(kind, () => (touched = Date.now()), { passive: true });
+
+  ready();
+  if (!line) return;
+  clock = $("[data-word]", line).textContent.match(/[\d:]{8}/)?.[0] ?? "";
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "q-button q-small q-plain";
+  button.addEventListener("click", () => pause(!paused));
+  $("[data-refresh-link]", line).replaceWith(button);
+  document.addEventListener("visibilitychange", () => !document.hidden && refresh());
+  showState();
+  wait(every);
+})();

@@ -1,0 +1,230 @@
+"""The words for statuses, outcomes and what is said of a job, in the reader's language."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from ..manager import Manager
+from ..record import Attempt, JobRecord, Outcome, Status
+from ..shapes import masked_error, secrets_of
+from .formats import ago, duration, now, number
+from .language import _l
+from .language import gettext as _
+from .reads import Fleet
+
+STATUSES = {
+    Status.PENDING: _l("pending"),
+    Status.RUNNING: _l("running"),
+    Status.SCHEDULED: _l("scheduled"),
+    Status.COMPLETED: _l("completed"),
+    Status.FAILED: _l("failed"),
+    Status.CANCELLED: _l("cancelled"),
+}
+OUTCOMES = {
+    Outcome.COMPLETED: _l("completed"),
+    Outcome.FAILED: _l("failed"),
+    Outcome.TIMED_OUT: _l("stopped at its timeout"),
+    Outcome.KILLED: _l("its process died"),
+    Outcome.LOST: _l("rescued"),
+    Outcome.PUT_OFF: _l("put off"),
+    Outcome.GIVEN_BACK: _l("given back"),
+    Outcome.DISCARDED: _l("discarded"),
+    Outcome.CANCELLED: _l("cancelled"),
+}
+STATES = {
+    "working": _l("working"),
+    "idle": _l("idle"),
+    "silent": _l("silent"),
+    "lost": _l("lost"),
+}
+#: What can be done with a job, on a button.
+VERBS = {
+    "retry": _l("Retry"),
+    "run": _l("Run now"),
+    "push": _l("Push again"),
+    "cancel": _l("Cancel"),
+    "delete": _l("Delete"),
+}
+#: What Flask-Queues itself writes into a job, in English; the first line of each is all of it.
+WRITTEN = (
+    _l("It did not start before it expired."),
+    _l("The worker vanished; its lease ran out."),
+    _l("cancelled by the application"),
+    _l("discarded by the job"),
+)
+BY_PERSON = re.compile(r"cancelled by (.+) in the panel")
+
+
+def status_word(status: Status) -> str:
+    """As it stands in a sentence."""
+    return _(STATUSES[status])
+
+
+def label(text: str) -> str:
+    """As it stands at the start of a label."""
+    return text[:1].upper() + text[1:]
+
+
+def status_label(status: Status) -> str:
+    """The status as a heading or a badge."""
+    return label(status_word(status))
+
+
+def outcome_label(attempt: Attempt) -> str:
+    """How a run ended, or that it has not."""
+    return label(_(OUTCOMES[attempt.outcome]) if attempt.outcome else status_word(Status.RUNNING))
+
+
+def state_label(state: str) -> str:
+    """How a worker is."""
+    return label(_(STATES[state]))
+
+
+def reason_text(reason: str) -> str:
+    """Why a job was cancelled, translated where we have written it ourselves."""
+    if match := BY_PERSON.fullmatch(reason):
+        return _("cancelled by %(name)s", name=match[1])
+    return _(reason) if reason in WRITTEN else reason
+
+
+def attempt_text(manager: Manager, record: JobRecord) -> str:
+    """Which attempt comes, or runs; said from the second on."""
+    this = record.attempts + (record.status in (Status.PENDING, Status.RUNNING, Status.SCHEDULED))
+    if this < 2:
+        return ""
+    return _("%(this)s of %(tries)s", this=number(this), tries=number(max(this, manager.tries_of(record))))
+
+
+def because(manager: Manager, record: JobRecord) -> str:
+    """Why a job waits for its time."""
+    last = record.history[-1] if record.history else None
+    if last is None or last.outcome is None:
+        return _("delayed when it was pushed")
+    if last.outcome is Outcome.PUT_OFF:
+        return _("put off by the job itself")
+    return _(
+        "attempt %(attempt)s after %(error)s",
+        attempt=attempt_text(manager, record) or "1",
+        error=error_name(record) or _(OUTCOMES[last.outcome]),
+    )
+
+
+def error_name(record: JobRecord) -> str:
+    """The class of a job's last error, without its module."""
+    return record.error.type.rpartition(".")[2] if record.error else ""
+
+
+def ended(record: JobRecord) -> datetime:
+    """When a job has reached its final status."""
+    return record.finished or record.started or record.created
+
+
+def ran_for(record: JobRecord) -> timedelta | None:
+    """How long the last run took, or takes."""
+    last = record.history[-1] if record.history else None
+    if last is None:
+        return None
+    return (last.ended or now()) - last.started
+
+
+def deleted_at(manager: Manager, record: JobRecord) -> datetime:
+    """When the retention of an ended job is over."""
+    config = manager.config
+    hours = config.retention_failed if record.status is Status.FAILED else config.retention_completed
+    return ended(record) + timedelta(hours=hours)
+
+
+def process_of(worker: str | None) -> tuple[str, str]:
+    """Host and process number of what ran a job."""
+    host, _sep, rest = (worker or "").partition(":")
+    return host, rest.partition(":")[0]
+
+
+def verdict(manager: Manager, record: JobRecord) -> str:
+    """The reason of a job's status in one line; empty where the status says it all."""
+    if record.status is Status.CANCELLED:
+        return label(reason_text(record.reason or ""))
+    if record.error and record.status in (Status.FAILED, Status.SCHEDULED, Status.PENDING):
+        error = masked_error(record.error, secrets_of(manager, record))
+        return str(error._replace(message=reason_text(error.message)))
+    return ""
+
+
+def what_next(manager: Manager, record: JobRecord, fleet: Fleet) -> str:
+    """What happens next and when, in a sentence."""
+    return {
+        Status.PENDING: say_pending,
+        Status.RUNNING: say_running,
+        Status.SCHEDULED: say_scheduled,
+        Status.COMPLETED: say_completed,
+        Status.FAILED: say_failed,
+        Status.CANCELLED: say_cancelled,
+    }[record.status](manager, record, fleet)
+
+
+def say_pending(_manager: Manager, record: JobRecord, fleet: Fleet) -> str:
+    """Of a job that waits for a worker."""
+    waited = duration(now() - record.due)
+    if record.held:
+        return _(
+            "Has waited for %(time)s: no worker that runs knows the job type %(type)s.", time=waited, type=record.type
+        )
+    if not fleet.alive:
+        return _("Has waited for %(time)s: no worker runs.", time=waited)
+    if not fleet.listen_to(record.queue):
+        return _("Has waited for %(time)s: no worker listens to %(queue)s.", time=waited, queue=record.queue)
+    return _(
+        "Has waited for %(time)s in %(queue)s; starts as soon as a process is free.", time=waited, queue=record.queue
+    )
+
+
+def say_running(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
+    """Of a job that runs."""
+    host, pid = process_of(record.worker)
+    return _(
+        "Has run for %(time)s on %(host)s (process %(pid)s); is stopped after %(timeout)s. "
+        "Attempt %(this)s of %(tries)s.",
+        time=duration(ran_for(record) or 0),
+        host=host,
+        pid=pid,
+        timeout=duration(manager.timeout_of(record)),
+        this=number(record.attempts + 1),
+        tries=number(max(record.attempts + 1, manager.tries_of(record))),
+    )
+
+
+def say_scheduled(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
+    """Of a job that waits for its time."""
+    return _("Runs %(time)s: %(because)s.", time=ago(record.due), because=because(manager, record))
+
+
+def say_completed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
+    """Of a job that has ended well."""
+    return _(
+        "Completed %(when)s, after %(time)s. Is deleted %(deleted)s.",
+        when=ago(ended(record)),
+        time=duration(ran_for(record) or 0),
+        deleted=ago(deleted_at(manager, record)),
+    )
+
+
+def say_failed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
+    """Of a job that has failed for good."""
+    return _(
+        "Failed for good %(when)s, after %(this)s of %(tries)s attempts. "
+        "Nothing more happens by itself; is deleted %(deleted)s.",
+        when=ago(ended(record)),
+        this=number(record.attempts),
+        tries=number(max(record.attempts, manager.tries_of(record))),
+        deleted=ago(deleted_at(manager, record)),
+    )
+
+
+def say_cancelled(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
+    """Of a job that somebody has ended."""
+    return _(
+        "Ended %(when)s. Nothing more happens by itself; is deleted %(deleted)s.",
+        when=ago(ended(record)),
+        deleted=ago(deleted_at(manager, record)),
+    )

@@ -1,0 +1,113 @@
+"""How jobs, workers and log lines look to programs: the JSON of the command line and of the panel, secrets masked."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from .manager import Manager
+from .masking import masked, masked_text, secrets_in
+from .record import Attempt, JobError, JobRecord, LogLine, WorkerRecord
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A time for programs: ISO 8601 in UTC with milliseconds."""
+    if moment is None:
+        return None
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def secrets_of(manager: Manager, record: JobRecord) -> set[str]:
+    """The secret texts of a job's payload and result, which its errors and log may repeat."""
+    hidden = manager.sensitive(record.type)
+    return {*secrets_in(record.payload, hidden), *secrets_in(record.result, hidden)}
+
+
+def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
+    """A job for programs."""
+    hidden, secrets = manager.sensitive(record.type), secrets_of(manager, record)
+    return {
+        "id": record.id,
+        "type": record.type,
+        "name": manager.name_of(record.type),
+        "queue": record.queue,
+        "status": record.status.value,
+        "priority": record.priority,
+        "tags": list(record.tags),
+        "created": iso(record.created),
+        "due": iso(record.due),
+        "expires": iso(record.expires),
+        "started": iso(record.started),
+        "finished": iso(record.finished),
+        "attempts": record.attempts,
+        "tries": manager.tries_of(record),
+        "timeout": manager.timeout_of(record),
+        "worker": record.worker,
+        "progress": record.progress._asdict() if record.progress else None,
+        "payload": masked(record.payload, hidden),
+        "result": masked(record.result, hidden),
+        "error": error_fields(record.error, secrets),
+        "reason": masked_text(record.reason, secrets) if record.reason else record.reason,
+        "held": record.held,
+        "history": [attempt_fields(attempt, secrets) for attempt in record.history],
+    }
+
+
+def attempt_fields(attempt: Attempt, secrets: set[str]) -> dict[str, Any]:
+    """A run for programs."""
+    return {
+        "run": attempt.run,
+        "worker": attempt.worker,
+        "started": iso(attempt.started),
+        "ended": iso(attempt.ended),
+        "outcome": attempt.outcome.value if attempt.outcome else None,
+        "error": error_fields(attempt.error, secrets),
+    }
+
+
+def error_fields(error: JobError | None, secrets: set[str]) -> dict[str, str] | None:
+    """An error for programs."""
+    return masked_error(error, secrets)._asdict() if error else None
+
+
+def masked_error(error: JobError, secrets: set[str]) -> JobError:
+    """The error without the secrets that it repeats."""
+    return JobError(error.type, masked_text(error.message, secrets), masked_text(error.traceback, secrets))
+
+
+def log_fields(line: LogLine, sensitive: frozenset[str], secrets: set[str]) -> dict[str, Any]:
+    """A log line for programs."""
+    context = {
+        name: masked_text(value, secrets) if isinstance(value, str) else value
+        for name, value in masked(line.context, sensitive).items()
+    }
+    return {**line._asdict(), "message": masked_text(line.message, secrets), "context": context, "time": iso(line.time)}
+
+
+def worker_fields(manager: Manager, worker: WorkerRecord, now: datetime) -> dict[str, Any]:
+    """A worker for programs."""
+    return {
+        "name": worker.name,
+        "host": worker.host,
+        "pid": worker.pid,
+        "status": state(manager, worker, now),
+        "version": worker.version,
+        "queues": list(worker.queues),
+        "started": iso(worker.started),
+        "heartbeat": iso(worker.heartbeat),
+        "jobs": [job for child in worker.children for job in child.jobs],
+        "processes": [
+            {"name": child.name, "pid": child.pid, "memory_mb": child.memory, "jobs": list(child.jobs)}
+            for child in worker.children
+        ],
+    }
+
+
+def state(manager: Manager, worker: WorkerRecord, now: datetime) -> str:
+    """One word for how a worker is: it is silent before its lease ends, and lost after."""
+    silence = worker.silence(now)
+    if silence > manager.config.lease:
+        return "lost"
+    if silence > max(5.0, manager.config.lease / 3):
+        return "silent"
+    return "working" if any(child.jobs for child in worker.children) else "idle"

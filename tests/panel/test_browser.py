@@ -1,0 +1,337 @@
+"""The panel in a real browser: it lives, holds still under the hand, and fits every screen and everybody."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from werkzeug.serving import make_server
+
+from flask_queues import Status, transitions
+from flask_queues.record import LogLine, Progress
+
+from .conftest import Shop
+
+pytestmark = pytest.mark.browser
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+#: A list of everything but who has what name and colour would be found by other tests as well.
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+LISTS = ("/jobs", "/running", "/scheduled", "/failed", "/completed", "/cancelled")
+PAGES = (*LISTS, "/queues", "/queues/mail", "/workers")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+        launched = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+class Visitor:
+    """An admin with a browser; keeps what the console complains about, violations of the policy among it."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.context, self.address = context, address
+        context.set_default_timeout(15_000)
+        self.page: Page = context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.goto(f"{address}/sign-in?name=anna&next=/queues/jobs")
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def go(self, path: str) -> Page:
+        self.page.goto(f"{self.address}/queues{path}")
+        return self.page
+
+    def updates(self, count: int = 2) -> None:
+        """Wait until the page was refreshed so many times."""
+        for _ in range(count):
+            with self.page.expect_response(lambda answer: "X-Queues-Live".lower() in answer.request.headers):
+                pass
+        self.page.evaluate("new Promise(requestAnimationFrame)")
+
+
+@pytest.fixture
+def served(shop: Shop) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, shop.flask, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def visit(browser: Browser, served: str) -> Iterator[Callable[..., Visitor]]:
+    """Open a browser of one's own."""
+    contexts: list[BrowserContext] = []
+
+    def open_browser(**options: Any) -> Visitor:
+        contexts.append(browser.new_context(**{"locale": "en-GB", "timezone_id": "UTC", **options}))
+        return Visitor(contexts[-1], served)
+
+    yield open_browser
+    for context in contexts:
+        context.close()
+
+
+def row(page: Page, job_id: str) -> Any:
+    return page.locator(f"#row-{job_id}")
+
+
+def test_a_pushed_job_appears_and_counts_change_by_themselves(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """Without a reload, and without a complaint."""
+    anna = visit()
+    page = anna.go("/jobs")
+    expect(page.get_by_text("Nothing waits.")).to_be_visible()
+    job_id = shop.pending()
+    expect(row(page, job_id)).to_be_visible()
+    expect(page.locator("#q-count")).to_have_text("1")
+    expect(page.locator(".q-nav a[aria-current] small")).to_have_text("1")
+    assert anna.complaints == []
+
+
+def test_a_checked_list_holds_still_and_says_what_is_newer(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """No row comes, goes or moves; one that left its status says so; the check marks stay."""
+    first, second = shop.failed(), shop.failed()
+    anna = visit()
+    page = anna.go("/failed")
+    row(page, first).get_by_role("checkbox").check()
+    expect(page.locator(".q-bulk")).to_be_visible()
+    third = shop.failed()
+    shop.manager.retry(second)
+    expect(row(page, second)).to_have_class("q-moved")
+    expect(
+        row(page, second).get_by_text("Failed", exact=True).or_(row(page, second).get_by_text("Pending"))
+    ).to_be_visible()
+    expect(page.locator("#q-newer")).to_contain_text("1 newer")
+    anna.updates()
+    assert [one.get_attribute("id") for one in page.locator("#q-rows tr").all()] == [f"row-{second}", f"row-{first}"]
+    expect(row(page, first).get_by_role("checkbox")).to_be_checked()
+    page.get_by_role("button", name="Show").click()
+    expect(row(page, third)).to_be_visible()
+    expect(row(page, second)).to_have_count(0)
+    assert anna.complaints == []
+
+
+def test_nothing_moves_under_the_pointer(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """The list waits until the pointer has left it."""
+    first = shop.failed()
+    anna = visit()
+    page = anna.go("/failed")
+    row(page, first).hover()
+    second = shop.failed()
+    expect(page.locator("#q-newer")).to_contain_text("1 newer")
+    expect(row(page, second)).to_have_count(0)
+    page.locator("h1").hover()
+    expect(row(page, second)).to_be_visible()
+
+
+def test_focus_selection_and_open_details_stay(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """Over several updates while jobs complete around them."""
+    first = shop.failed()
+    anna = visit()
+    page = anna.go("/failed")
+    button = row(page, first).get_by_role("button", name="Retry Send mail")
+    button.focus()
+    shop.failed()
+    anna.updates(3)
+    expect(button).to_be_focused()
+    page = anna.go(f"/jobs/{first}")
+    page.get_by_text("As text").click()
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('.q-last'))")
+    shop.failed()
+    anna.updates(3)
+    expect(page.locator("#q-error details[open] pre").last).to_be_visible()
+    assert "the mail server said no" in page.evaluate("getSelection().toString()")
+    assert anna.complaints == []
+
+
+def test_a_running_jobs_bar_and_log_grow(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """On its own page; when it ends, the verdict is another."""
+    shop.pending()
+    claim = shop.claim()
+    anna = visit()
+    page = anna.go(f"/jobs/{claim.id}")
+    line = LogLine(datetime.now(timezone.utc), "info", "Half of it is sent", {}, 1)
+    shop.manager.note(claim, Progress(50, "half way"), [line])
+    expect(page.get_by_text("Half of it is sent")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "50")
+    shop.settle(transitions.completed(claim, None))
+    expect(page.get_by_text("Completed", exact=True).first).to_be_visible()
+    assert anna.complaints == []
+
+
+def test_pause_stops_the_updates_and_a_gone_server_is_said(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """Paused is kept from page to page; signed out ends it with a link."""
+    anna = visit()
+    page = anna.go("/jobs")
+    page.get_by_role("button", name="Pause").click()
+    page = anna.go("/failed")
+    expect(page.get_by_text("Paused ·")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_text("Live ·")).to_be_visible()
+    page.route("**/queues/failed", lambda route: route.abort())
+    expect(page.get_by_text("Not reached since")).to_be_visible()
+    page.unroute("**/queues/failed")
+    expect(page.get_by_text("Live ·")).to_be_visible()
+    anna.context.clear_cookies()
+    expect(page.get_by_role("link", name="Sign in again.")).to_be_visible()
+    expect(page.get_by_text("Who is there?")).to_have_count(0)
+
+
+def test_a_danger_is_asked_about_in_a_dialog(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """Escape keeps, focus returns; the button says what it does."""
+    ids = [shop.failed() for _ in range(2)]
+    anna = visit()
+    page = anna.go("/failed")
+    opener = row(page, ids[0]).get_by_role("link", name="Delete Send mail")
+    opener.click()
+    expect(page.get_by_role("dialog", name="Delete 1 job?")).to_be_visible()
+    expect(page.get_by_role("link", name="Keep it")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(opener).to_be_focused()
+    for job_id in ids:
+        row(page, job_id).get_by_role("checkbox").check()
+    expect(page.locator(".q-bulk strong")).to_have_text("selected")
+    page.locator(".q-bulk").get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete 2 jobs").click()
+    expect(page.get_by_text("2 jobs were deleted.")).to_be_visible()
+    assert shop.manager.counts().statuses["failed"] == 0
+    assert anna.complaints == []
+
+
+def test_all_of_it_works_without_javascript(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """Refresh instead of live, the question on its own page, the menu, the bar for checked rows."""
+    ids = [shop.failed() for _ in range(3)]
+    anna = visit(java_script_enabled=False, viewport={"width": 360, "height": 740})
+    page = anna.go("/failed")
+    expect(page.get_by_role("link", name="Refresh")).to_be_visible()
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("link", name="Failed").click()
+    row(page, ids[0]).get_by_role("button", name="Retry Send mail").click()
+    expect(page.get_by_text("1 job was pushed again.")).to_be_visible()
+    row(page, ids[1]).get_by_role("checkbox").check()
+    page.locator(".q-bulk").get_by_role("button", name="Retry").click()
+    expect(page.get_by_text("1 job was pushed again.")).to_be_visible()
+    page.get_by_role("checkbox").check()
+    page.locator(".q-bulk").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Delete 1 job?")).to_be_visible()
+    page.get_by_role("button", name="Delete 1 job").click()
+    expect(page.get_by_text("1 job was deleted.")).to_be_visible()
+    assert [shop.status(job_id) for job_id in ids[:2]] == [Status.PENDING] * 2
+
+
+def test_the_keyboard_alone_finds_reads_and_retries_a_failed_job(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """With Tab and Enter, and a focus that is seen at each step."""
+    job_id = shop.failed()
+    anna = visit()
+    page = anna.go("/jobs")
+
+    def tab_to(name: str, role: str = "link") -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.get_by_role(role, name=name).first.evaluate("node => node === document.activeElement"):  # type: ignore[arg-type]
+                assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+                return
+        raise AssertionError(f"{name} was not reached")
+
+    tab_to("Failed")
+    page.keyboard.press("Enter")
+    tab_to("Send mail")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("the mail server said no").first).to_be_visible()
+    tab_to("Retry Send mail", "button")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("1 job was pushed again.")).to_be_visible()
+    assert shop.status(job_id) is Status.PENDING
+
+
+def test_a_page_costs_three_requests_and_nothing_from_elsewhere(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """The page, its style, its script; the icon is the browser's own wish."""
+    shop.one_of_each()
+    anna = visit()
+    anna.requests.clear()
+    anna.go("/failed")
+    asked = [url for url in anna.requests if not url.endswith(".svg") and "icon.svg" not in url]
+    assert len(asked) <= 3
+    assert all(url.startswith(anna.address) for url in anna.requests)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("language", ["en-GB", "de-DE"])
+def test_no_card_is_wider_than_its_column_at_any_width(
+    shop: Shop, visit: Callable[..., Visitor], language: str
+) -> None:
+    """From a phone to a wall; long names, messages and right-to-left text break nothing."""
+    shop.one_of_each()
+    shop.failed(ValueError("a-word-without-an-end-" * 60), to="شركة " * 60)
+    anna = visit(locale=language)
+    for path in (*PAGES, f"/jobs/{shop.failed()}"):
+        page = anna.go(path)
+        for width in (320, 360, 640, 768, 900, 1024, 1100, 1280, 1920, 2560):
+            page.set_viewport_size({"width": width, "height": 800})
+            too_wide = page.evaluate(
+                """() => {
+                    const edge = document.querySelector(".q-head").getBoundingClientRect().right + 1;
+                    return [...document.querySelectorAll(".q-card, .q-card .q-button, .q-filter form > *")]
+                        .filter((one) => one.getBoundingClientRect().right > edge)
+                        .map((one) => one.outerHTML.slice(0, 120));
+                }"""
+            )
+            assert too_wide == [], (path, width)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("width", "scheme", "language"),
+    [
+        (360, "dark", "de-DE"),
+        (360, "light", "en-GB"),
+        (768, "light", "de-DE"),
+        (1024, "dark", "en-GB"),
+        (2560, "light", "de-DE"),
+    ],
+)
+def test_pages_fit_the_screen_and_axe_finds_nothing(
+    shop: Shop, visit: Callable[..., Visitor], tmp_path: Path, scheme: str, width: int, language: str
+) -> None:
+    """No page scrolls sideways; names, contrast, structure; a picture of each is kept with the test's files."""
+    jobs = shop.one_of_each()
+    shop.failed(ValueError("a-word-without-an-end-" * 60), to="x" * 300)
+    anna = visit(color_scheme=scheme, viewport={"width": width, "height": 900}, locale=language)
+    pages = [*PAGES, *(f"/jobs/{job_id}" for job_id in jobs.values()), "/nothing"]
+    pages.append(f"/actions/delete/confirm?id={jobs[Status.FAILED]}")
+    source = AXE.read_text("utf-8")
+    for path in pages:
+        page = anna.go(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        page.evaluate(source)
+        found = page.evaluate("rules => axe.run(document, rules)", RULES)
+        assert len(found["passes"]) > 15, path
+        told = [
+            (one["id"], node["html"][:160], node["failureSummary"])
+            for one in found["violations"]
+            for node in one["nodes"]
+        ]
+        assert told == [], path
+        page.screenshot(path=tmp_path / f"{path.strip('/').split('?')[0].replace('/', '-')}.png", full_page=True)
+    assert [one for one in anna.complaints if "404" not in one] == []

@@ -1,0 +1,181 @@
+"""English and German: complete, ours alone, and without the other language's words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from flask import request
+from flask_babel import Babel
+from jinja2 import Environment
+
+from flask_queues import Status
+from flask_queues.panel import formats
+
+from .conftest import Shop, post
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = ROOT / "flask_queues" / "panel" / "templates" / "flask_queues"
+METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
+LISTS = ("/jobs", "/running", "/scheduled", "/failed", "/completed", "/cancelled")
+PAGES = (*LISTS, "/queues", "/queues/mail", "/workers")
+#: English words that would stand on a German page if a message had been forgotten. Job and Worker are German words.
+ENGLISH = re.compile(
+    r"\b(the|and|of|is|are|were|no|not|all|any|with|for|from|when|after|before|now|first|next|newest|latest|waits?|"
+    r"waiting|runs?|running|pending|scheduled|failed|completed|cancelled|delete[ds]?|retry|cancel|push(ed)?|queues?|"
+    r"types?|tags?|priority|attempts?|error|payload|result|log|started|ended|worker(?=s)s|memory|heartbeat|busy|clear|"
+    r"page|show|copy|skip|menu|light|dark|automatic|pause|refresh|seconds?|minutes?|hours?|days?|ago)\b",
+    re.IGNORECASE,
+)
+#: What a page says in English whatever its language: names, code, what people and programs wrote.
+NAMES = re.compile(
+    r"Send mail|Resize image|flask queues work( --queue \w+)?|Flask-Queues|ValueError|the mail server said no|"
+    r"half of it|Connecting|English|[\w.]*line \d+|<pre.*?</pre>|<code.*?</code>|<script.*?>|<i>.*?</i>|<svg.*?</svg>",
+    re.DOTALL,
+)
+
+
+def words_of(text: str) -> Iterator[str]:
+    """Everything on a page that a person reads or hears."""
+    text = NAMES.sub(" ", text)
+    yield from re.findall(r'(?:aria-label|title|placeholder|alt|data-[a-z]+-word|data-one|data-other)="([^"]*)"', text)
+    yield from re.sub(r"<[^>]+>", "\n", text[text.index("<body") :]).split("\n")
+
+
+def places(text: str) -> list[str]:
+    """Where values are filled in."""
+    return sorted(set(re.findall(r"%\(\w+\)s", text)))
+
+
+def test_every_message_is_translated() -> None:
+    """None is missing, fuzzy, left over or with other places for values."""
+    found = {
+        (message if isinstance(message, str) else message[0])
+        for _, _, message, _, _ in extract_from_dir(
+            str(ROOT / "flask_queues"), METHODS, keywords={"_": None, "_l": None, "gettext": None, "ngettext": (1, 2)}
+        )
+    }
+    with (ROOT / "translations" / "de" / "LC_MESSAGES" / "flask_queues.po").open("rb") as file:
+        german = read_po(file, "de")
+    with (ROOT / "translations" / "flask_queues.pot").open("rb") as file:
+        template = read_po(file)
+    ids = {message.id if isinstance(message.id, str) else message.id[0] for message in german if message.id}
+
+    assert found == ids, "run: make messages"
+    assert {message.id if isinstance(message.id, str) else message.id[0] for message in template if message.id} == found
+    for message in german:
+        if message.id:
+            strings = [message.string] if isinstance(message.string, str) else list(message.string or ())
+            texts = [message.id] if isinstance(message.id, str) else list(message.id)
+            assert all(strings), message.id
+            assert not message.fuzzy, message.id
+            assert [places(text) for text in texts] == [places(string) for string in strings], message.id
+
+
+def test_no_template_holds_a_text_outside_of_a_message() -> None:
+    """Neither between tags nor in what is read aloud."""
+    for path in TEMPLATES.glob("*.html"):
+        data = "".join(
+            value if kind == "data" else "\x00" if kind == "variable_begin" else ""
+            for _, kind, value in Environment().lex(path.read_text("utf-8"))
+        )
+        data = re.sub(r"<(pre|code)[^>]*>.*?</\1>", "", data, flags=re.DOTALL)
+        between = re.sub(r"<[^>]*>", "", data)
+        assert re.findall(r"[A-Za-zÄ-ü]{2,}", between.replace("MB", "")) == [], path.name
+        spoken = re.findall(r'(?:aria-label|title|placeholder|alt)="([^"\x00]*[A-Za-z][^"]*)"', data)
+        assert spoken == [], path.name
+
+
+def test_german_pages_hold_no_english_word(shop: Shop) -> None:
+    """Every page, in every state, but for names and what programs wrote."""
+    jobs = shop.one_of_each()
+    shop.backing_off()
+    client = shop.client()
+    post(client, "/queues/preferences", language="de")
+    post(client, "/queues/actions/retry", id=shop.failed())
+    pages = [*PAGES, *(f"/jobs/{one}" for one in jobs.values()), "/jobs/none", "/nothing", "/queues/none"]
+    pages += [
+        f"/actions/{name}/confirm?id={jobs[Status.FAILED]}" for name in ("delete", "cancel", "run", "push", "retry")
+    ]
+    pages += ["/actions/delete/confirm?all=1&status=failed&tag=news", "/jobs?queue=low", "/failed?tag=x"]
+    for page in pages:
+        for text in words_of(client.get(f"/queues{page}").text):
+            assert not ENGLISH.search(text), (page, text)
+    empty = shop.client()
+    shop.manager.flush()
+    for page in PAGES:
+        for text in words_of(empty.get(f"/queues{page}", headers={"Accept-Language": "de"}).text):
+            assert not ENGLISH.search(text), (page, text)
+
+
+def test_the_language_is_the_browsers_without_anything_else(shop: Shop) -> None:
+    """The host has no Babel; what is not spoken here is answered in English."""
+    client = shop.client()
+    for asked, spoken in {"de-AT,en;q=0.5": "de", "fr,en;q=0.5": "en", "": "en", "fr": "en"}.items():
+        assert f'<html lang="{spoken}">' in client.get("/queues/jobs", headers={"Accept-Language": asked}).text
+
+
+def test_the_application_is_asked_where_it_has_babel(shop: Shop) -> None:
+    """Its selector counts before the browser, and is still its own afterwards."""
+    Babel(shop.flask, locale_selector=lambda: request.args.get("speak", "de"))
+    client = shop.client()
+    english = {"Accept-Language": "en"}
+
+    assert '<html lang="de">' in client.get("/queues/jobs", headers=english).text
+    assert '<html lang="en">' in client.get("/queues/jobs?speak=en", headers=english).text
+    assert '<html lang="en">' in client.get("/queues/jobs?speak=fr", headers=english).text
+    post(client, "/queues/preferences", language="en")
+    assert '<html lang="en">' in client.get("/queues/jobs").text
+
+
+def test_times_are_of_the_browsers_zone(shop: Shop) -> None:
+    """A cookie of the script's names it, the footer says it; nonsense is ignored."""
+    client = shop.client()
+    for told, shown in {"America/New_York": "America/New_York", "../../etc/passwd": "UTC", "Nowhere": "UTC"}.items():
+        client.set_cookie("queues_zone", told, path="/queues")
+        assert f">{shown}<" in client.get("/queues/jobs").text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "german"),
+    [
+        (0.2124, "212 ms", "212 ms"),
+        (1.44, "1.4 s", "1,4 s"),
+        (59.6, "1 min", "1 min"),
+        (252, "4 min 12 s", "4 min 12 s"),
+        (11_100, "3 h 5 min", "3 h 5 min"),
+        (187_300, "2 d 4 h", "2 d 4 h"),
+        (86_400, "1 d", "1 d"),
+        (86_401, "1 d", "1 d"),
+        (-3, "0 ms", "0 ms"),
+    ],
+)
+def test_durations_have_two_units_at_most(shop: Shop, seconds: float, english: str, german: str) -> None:
+    """In SI symbols, with the language's comma."""
+    for language, shown in {"en": english, "de": german}.items():
+        with shop.flask.test_request_context(headers={"Accept-Language": language}):
+            assert formats.duration(seconds) == shown.replace(" ", "\u00a0")
+
+
+def test_moments_and_numbers_are_of_the_language(shop: Shop) -> None:
+    """Relative up to seven days, then a date; 24 hours in both; a per cent to one decimal."""
+    shown = {}
+    for language in ("en", "de"):
+        with shop.flask.test_request_context(headers={"Accept-Language": language}):
+            now = formats.now()
+            shown[language] = [
+                formats.ago(now - timedelta(minutes=2)),
+                formats.ago(now - timedelta(minutes=47)),
+                formats.ago(now + timedelta(hours=3)),
+                formats.number(1204),
+                formats.short_number(12_345),
+                formats.percent(1.2),
+            ]
+            assert "ago" not in formats.ago(now - timedelta(days=30))
+    assert shown["en"] == ["2 minutes ago", "47 minutes ago", "in 3 hours", "1,204", "12.3\u00a0k", "1.2%"]
+    assert shown["de"] == ["vor 2 Minuten", "vor 47 Minuten", "in 3 Stunden", "1.204", "12,3\u00a0k", "1,2\u00a0%"]

@@ -1,0 +1,277 @@
+"""The lists: what they show, how they are filtered and paged, and that nothing in them is taken for HTML."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from flask_queues import Status, StorageUnavailable
+from flask_queues.record import ChildRecord, LogLine, WorkerRecord
+
+from .conftest import Shop, token_of
+
+XSS = '<script>alert("x")</script><img src=x onerror=alert(1)>\'">{{ 7*7*1009 }}'
+ADDRESSES = {
+    Status.PENDING: "/queues/jobs",
+    Status.RUNNING: "/queues/running",
+    Status.SCHEDULED: "/queues/scheduled",
+    Status.FAILED: "/queues/failed",
+    Status.COMPLETED: "/queues/completed",
+    Status.CANCELLED: "/queues/cancelled",
+}
+
+
+def rows(text: str) -> list[str]:
+    """The ids of the jobs of a page, in their order."""
+    return re.findall(r'<tr id="row-(\w+)"', text)
+
+
+def test_each_list_holds_the_jobs_of_its_status(shop: Shop) -> None:
+    """And no other."""
+    jobs = shop.one_of_each()
+    client = shop.client()
+    for status, address in ADDRESSES.items():
+        shown = rows(client.get(address).text)
+        assert jobs[status] in shown
+        assert not set(shown) & {job_id for other, job_id in jobs.items() if other is not status}
+
+
+def test_the_front_page_is_what_waits(shop: Shop) -> None:
+    """With and without the slash."""
+    client = shop.client()
+    for address in ("/queues", "/queues/"):
+        assert client.get(address).location == "/queues/jobs"
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("/jobs", "Nothing waits."),
+        ("/running", "Nothing runs."),
+        ("/scheduled", "Nothing is scheduled."),
+        ("/failed", "Nothing has failed in the 7\u00a0d that failures are kept."),
+        ("/completed", "Nothing was completed in the last 1\u00a0d."),
+        ("/cancelled", "Nothing was cancelled in the last 1\u00a0d."),
+        ("/workers", "No worker runs."),
+    ],
+)
+def test_an_empty_list_says_so(shop: Shop, address: str, sentence: str) -> None:
+    """In words that teach."""
+    assert sentence in shop.client().get(f"/queues{address}").text
+
+
+def test_a_thousand_jobs_are_walked_page_by_page(shop: Shop) -> None:
+    """Each once, in keyset pages of fifty; the count is the kept one."""
+    pushed = [handle.id for handle in shop.queues.push_many([("shop:resize", {"file_id": n}) for n in range(1000)])]
+    client = shop.client()
+    seen: list[str] = []
+    address, pages = "/queues/jobs", 0
+    while address:
+        text = client.get(address).text
+        seen += rows(text)
+        pages += 1
+        assert f"{len(seen) - 49:,}\N{EN DASH}{len(seen):,} of 1,000" in text
+        found = re.search(r'rel="next" href="([^"]+)"', text)
+        address = found[1].replace("&amp;", "&") if found else ""
+    assert pages == 20
+    assert sorted(seen) == sorted(pushed)
+
+
+def test_lists_are_filtered_by_queue_type_and_tag(shop: Shop) -> None:
+    """And the filter survives in the links to the next page."""
+    mails = [shop.mail.using(tags=[f"user:{n % 2}"]).push(to="a@example.org").id for n in range(120)]
+    shop.resize.push()
+    client = shop.client()
+
+    assert set(rows(client.get("/queues/jobs?queue=images").text)).isdisjoint(mails)
+    text = client.get("/queues/jobs?type=shop:mail&queue=mail").text
+    assert "1\N{EN DASH}50 of 120" in text
+    assert "type=shop:mail" in re.findall(r'rel="next" href="([^"]+)"', text)[0]
+    text = client.get("/queues/jobs?limit=25").text
+    assert "25 of 121" in text
+    assert "limit=25" in re.findall(r'rel="next" href="([^"]+)"', text)[0]
+    text = client.get("/queues/jobs?tag=user:1").text
+    assert "50 shown, more follow" in text
+    assert set(rows(text)) <= set(mails[1::2])
+    assert "Nothing matches the filter." in client.get("/queues/jobs?queue=low").text
+
+
+def test_an_address_that_no_page_made_is_an_error_of_the_asker(shop: Shop) -> None:
+    """400, not 500."""
+    shop.pending()
+    client = shop.client()
+    assert client.get("/queues/jobs?after=nonsense").status_code == 400
+    assert client.get("/queues/api/jobs?after=nonsense").status_code == 400
+    assert client.get("/queues/jobs?limit=9999999&before=-5").status_code == 200
+    assert client.get("/queues/queues/none").status_code == 404
+
+
+@pytest.mark.parametrize("header", [{}, {"X-Queues-Live": "1"}])
+def test_nothing_that_a_job_says_is_taken_for_html(shop: Shop, header: dict[str, str]) -> None:
+    """Payload, error, log, tag, result, progress, reason."""
+    line = LogLine(datetime.now(timezone.utc), "info", XSS, {"key": XSS, "list": [XSS]}, 1)
+    failed = shop.failed(ValueError(XSS), logs=(line,), to=XSS)
+    completed = shop.completed(result='{"answer": "<script>alert(1)</script>"}', to=XSS)
+    tagged = shop.mail.using(tags=[XSS[:60]]).push(to=XSS).id
+    reason = shop.pending()
+    shop.manager.cancel(reason, XSS)
+    client = shop.client()
+    for address in (
+        *ADDRESSES.values(),
+        *(f"/queues/jobs/{one}" for one in (failed, completed, tagged, reason)),
+        "/queues/queues/mail",
+        f"/queues/actions/delete/confirm?id={failed}",
+        "/queues/jobs?tag=%3Cscript%3Ealert(1)%3C/script%3E&queue=%22%3E%3Cimg src=x&type=%3Cb%3E",
+    ):
+        text = client.get(address, headers=header).text
+        assert "<script>alert" not in text, address
+        assert "<img src=x" not in text, address
+        assert "49441" not in text, address
+    assert "&lt;script&gt;" in client.get(f"/queues/jobs/{failed}", headers=header).text
+
+
+def test_secrets_are_hidden_everywhere(shop: Shop) -> None:
+    """In the payload by name; in error, trace, log and result wherever they are repeated; in JSON alike."""
+    secret = "hunter2-is-the-word"
+    line = LogLine(datetime.now(timezone.utc), "info", f"sending with {secret}", {"password": secret}, 1)
+    failed = shop.failed(ValueError(f"login failed for {secret}"), logs=(line,), password=secret)
+    completed = shop.completed(result=f'{{"token": "{secret}"}}', password=secret)
+    client = shop.client()
+    for address in (
+        "/queues/failed",
+        "/queues/completed",
+        f"/queues/jobs/{failed}",
+        f"/queues/jobs/{completed}",
+        "/queues/api/failed",
+        f"/queues/api/jobs/{failed}",
+        f"/queues/api/jobs/{completed}",
+        f"/queues/actions/delete/confirm?id={failed}",
+    ):
+        text = client.get(address).get_data(as_text=True)
+        assert secret not in text, address
+        assert "••••" in text or "\\u2022" in text, address
+
+
+def test_no_page_names_where_the_jobs_are_kept(shop: Shop) -> None:
+    """An address of a database may hold a password."""
+    shop.one_of_each()
+    client = shop.client()
+    for address in (*ADDRESSES.values(), "/queues/workers", "/queues/api/status"):
+        assert "sqlite3" not in client.get(address).text
+
+
+def test_what_is_pushed_counts_at_once_and_a_scheduled_job_says_why(shop: Shop) -> None:
+    """Delayed, or tried again."""
+    shop.scheduled()
+    shop.backing_off()
+    text = shop.client().get("/queues/scheduled").text
+
+    assert "delayed when it was pushed" in text
+    assert "attempt 2 of 3 after ValueError" in text
+
+
+def test_notes_tell_what_is_wrong_on_every_page(shop: Shop) -> None:
+    """No worker; or none that listens to a queue with jobs."""
+    shop.pending()
+    client = shop.client()
+    for address in (*ADDRESSES.values(), "/queues/queues", "/queues/queues/mail"):
+        assert "flask queues work" in client.get(address).text
+    heartbeat(shop, queues=("images",))
+    assert "1 job waits in mail, and no worker listens." in client.get("/queues/failed").text
+    heartbeat(shop, queues=())
+    assert "q-is-warning" not in client.get("/queues/failed").text
+
+
+def heartbeat(shop: Shop, **about: Any) -> None:
+    """Let a worker be heard of."""
+    now = datetime.now(timezone.utc)
+    child = ChildRecord(name="host:42:1", pid=42, memory=43.0)
+    shop.manager.heartbeat(
+        WorkerRecord(name="host:1:1", host="host", pid=1, started=now, heartbeat=now, children=(child,), **about)
+    )
+
+
+def test_queues_and_workers_are_told(shop: Shop) -> None:
+    """Counts by queue, and who serves it."""
+    running = shop.running()
+    shop.pending()
+    heartbeat(shop, queues=("mail",))
+    client = shop.client()
+
+    assert re.search(r'href="/queues/jobs\?queue=mail">1<', client.get("/queues/queues").text)
+    assert "1 worker listens to this queue." in client.get("/queues/queues/mail").text
+    text = client.get("/queues/workers").text
+    assert f"/queues/jobs/{running}" in text
+    assert "Working" in text
+    assert client.get("/queues/api/queues/mail").get_json()["workers"] == 1
+
+
+def test_the_json_tells_what_the_page_shows(shop: Shop) -> None:
+    """The same jobs in the same order; the status of all is what the command line prints."""
+    jobs = shop.one_of_each()
+    client = shop.client()
+    for status, address in ADDRESSES.items():
+        told = client.get(address.replace("/queues", "/queues/api", 1)).get_json()
+        assert sorted(job["id"] for job in told["jobs"]) == sorted(rows(client.get(address).text))
+        assert {job["status"] for job in told["jobs"]} == {status.value}
+    job = client.get(f"/queues/api/jobs/{jobs[Status.RUNNING]}").get_json()
+    assert job["progress"] == {"percent": 40, "message": "half of it"}
+    assert [line["message"] for line in job["log"]] == ["Connecting"]
+    runner = shop.flask.test_cli_runner()
+    told = client.get("/queues/api/status").get_json()
+    printed = json.loads(runner.invoke(args=["queues", "status", "--json"]).output)
+    assert {key: told[key] for key in ("statuses", "queues")} == {key: printed[key] for key in ("statuses", "queues")}
+    assert client.get("/queues/api/jobs/none").status_code == 404
+
+
+def test_the_live_regions_are_sent_alone_and_only_when_something_changed(shop: Shop) -> None:
+    """304 otherwise; rows that have left are named with what became of them."""
+    failed = shop.failed()
+    client = shop.client()
+    live = {"X-Queues-Live": "1", "X-Queues-Rows": f"{failed},gone"}
+    first = client.get("/queues/completed", headers=live)
+
+    assert "q-menu-button" not in first.text
+    assert f'data-row="{failed}"' in first.text
+    assert 'data-row="gone"' in first.text
+    assert first.headers["X-Queues-Clock"]
+    again = client.get("/queues/completed", headers={**live, "If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
+    shop.completed()
+    assert client.get("/queues/completed", headers={**live, "If-None-Match": first.headers["ETag"]}).status_code == 200
+
+
+def test_a_storage_that_cannot_be_reached_is_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """503, without the storage's own words: they may name a server."""
+    client = shop.client()
+
+    def broken() -> None:
+        raise StorageUnavailable("redis://user:pass@cache is down")
+
+    monkeypatch.setattr(shop.manager, "counts", broken)
+    for address in ("/queues/jobs", "/queues/queues", "/queues/api/queues"):
+        answer = client.get(address)
+        assert answer.status_code == 503
+        assert "storage cannot be reached" in answer.text
+        assert "cache" not in answer.text
+    assert client.get("/queues/jobs", headers={"X-Queues-Live": "1"}).status_code == 503
+
+
+def test_the_panel_lives_below_a_script_root(shop: Shop) -> None:
+    """Behind a proxy that mounts the application at /shop: links, forms and the way back stay below it."""
+    shop.failed()
+    client = shop.client()
+    base = "http://localhost/shop"
+    text = client.get("/queues/failed", base_url=base).text
+    assert set(re.findall(r'(?:href|action)="(/[a-z]*)', text)) == {"/shop"}
+    answer = client.post(
+        "/queues/preferences",
+        base_url=base,
+        data={"csrf_token": token_of(client), "theme": "dark", "back": "/shop/queues/failed?tag=a"},
+    )
+    assert answer.location == "/shop/queues/failed?tag=a"
+    assert "Path=/shop/queues" in answer.headers["Set-Cookie"]

@@ -1,0 +1,100 @@
+"""One job's page: the verdict, the error with the application's own code first, the attempts, the log."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+
+from flask_queues import Status, transitions
+from flask_queues.panel.trace import blocks
+from flask_queues.record import LogLine
+
+from .conftest import Shop
+
+
+def plain(text: str) -> str:
+    """A page's text without its tags."""
+    main = text[text.index("<main") :]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", main)).replace("\u00a0", " ").replace("&#39;", "'")
+
+
+def test_each_status_says_what_happens_next(shop: Shop) -> None:
+    """In one sentence."""
+    jobs = shop.one_of_each()
+    client = shop.client()
+    sentences = {
+        Status.PENDING: "no worker runs.",
+        Status.RUNNING: "on host (process 42); is stopped after 1 min. Attempt 1 of 3.",
+        Status.SCHEDULED: "Runs in 50 minutes: delayed when it was pushed.",
+        Status.COMPLETED: "Is deleted in 24 hours.",
+        Status.FAILED: "after 1 of 3 attempts. Nothing more happens by itself; is deleted in 7 days.",
+        Status.CANCELLED: "Cancelled by anna",
+    }
+    for status, sentence in sentences.items():
+        assert sentence in plain(client.get(f"/queues/jobs/{jobs[status]}").text), status
+
+
+def test_the_page_shows_attempts_payload_result_and_log(shop: Shop) -> None:
+    """All that is kept of it."""
+    line = LogLine(datetime.now(timezone.utc), "warning", "slow server", {"seconds": 3}, 1)
+    failed = shop.failed(logs=(line,))
+    done = shop.completed()
+    client = shop.client()
+    text = plain(client.get(f"/queues/jobs/{failed}").text)
+
+    assert "ValueError: the mail server said no" in text
+    assert "1 · Failed ValueError" in text
+    assert "warning slow server seconds=3" in text
+    assert "&#34;to&#34;: &#34;ada@example.org&#34;" in client.get(f"/queues/jobs/{failed}").text
+    assert "Result" in plain(client.get(f"/queues/jobs/{done}").text)
+
+
+def test_a_trace_is_read_with_own_code_first() -> None:
+    """Frames of libraries are folded, the innermost stands on top, a cause is a block of its own."""
+    text = ""
+    try:
+        try:
+            json.loads("{")
+        except ValueError as cause:
+            raise RuntimeError("two\nlines") from cause
+    except RuntimeError as error:
+        text = json.loads(transitions.describe_exception(error))[2]
+    outer, inner = blocks(text, str(Path(__file__).parent))
+
+    assert outer.last == "RuntimeError: two\nlines"
+    assert [(run.own, run.frames[0].file) for run in outer.runs] == [(True, "test_one_job.py")]
+    assert "raise RuntimeError" in outer.runs[0].frames[0].source
+    assert inner.link.startswith("The above exception")
+    assert [run.own for run in inner.runs] == [False, True]
+    assert inner.runs[0].packages == ("json",)
+    assert len(inner.runs[0].frames) >= 3
+
+
+def test_what_is_no_trace_is_shown_as_it_is(shop: Shop) -> None:
+    """Such as that of an exception group, or of a process that died."""
+    group = getattr(builtins, "ExceptionGroup", None)
+    error = group("several", [ValueError("one")]) if group else ValueError("one")
+    text = json.loads(transitions.describe_exception(error))[2]
+    assert blocks("", "/") == []
+    assert blocks("Segmentation fault", "/") == []
+    assert "one" in text
+    assert "one" in shop.client().get(f"/queues/jobs/{shop.failed(error)}").text
+
+
+def test_a_job_that_is_gone_says_how_long_jobs_are_kept(shop: Shop) -> None:
+    """404, with the two spans."""
+    answer = shop.client().get("/queues/jobs/06h11fsrfpop75mm1f82tprv9g")
+
+    assert answer.status_code == 404
+    assert "Completed jobs are kept for 1 d, failed ones for 7 d." in plain(answer.text)
+
+
+def test_a_long_payload_is_folded(shop: Shop) -> None:
+    """Over 4 kB."""
+    text = shop.client().get(f"/queues/jobs/{shop.pending(to='x' * 5000)}").text
+    payload = text[text.index('id="q-payload"') :]
+
+    assert "<details>" in payload[: payload.index("</section>")]
