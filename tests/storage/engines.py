@@ -97,7 +97,7 @@ class RedisEngine(OnRedis):
     name = kind = "redis"
 
 
-class ValkeyEngine(ServedEngine):
+class ValkeyEngine(OnRedis):
     """A prefix on one Valkey."""
 
     name = kind = "valkey"
