@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 
 import pytest
 
 from ....record import JobRecord, Outcome, Status
 from ....storage import Storage
-from ....storage.base import Claim, Query
+from ....storage.base import Claim, Query, Severity
 from ..engine import Clock, Engine
 from ..fixtures import OpenedTwice
 from ..processes import running
@@ -231,6 +232,15 @@ class ReadContract(OpenedTwice):
     def test_a_storage_says_in_one_line_where_the_jobs_are(self, storage: Storage) -> None:
         """A line for a person."""
         assert len(storage.describe().splitlines()) == 1
+
+    def test_an_examination_says_what_is_promised_and_how_to_mend_the_rest(self, storage: Storage) -> None:
+        """Each finding has a code of its own, and each that is more than a note a way out."""
+        fill(storage, "a")
+        found = storage.examine()
+        assert found
+        assert all(re.fullmatch(r"[a-z]+(-[a-z]+)+", one.code) and one.problem for one in found)
+        assert all(one.fix for one in found if one.severity > Severity.NOTE)
+        assert len({one.code for one in found}) == len(found)
 
     def test_worker_processes_see_the_same_jobs(self, engine: Engine, storage: Storage) -> None:
         """What says that it is shared is seen by another process, and the other way round."""
