@@ -45,7 +45,7 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "tries": manager.tries_of(record),
         "timeout": manager.timeout_of(record),
         "worker": record.worker,
-        "progress": record.progress._asdict() if record.progress else None,
+        "progress": progress_fields(record, secrets),
         "payload": masked(record.payload, hidden),
         "result": masked(record.result, hidden),
         "error": error_fields(record.error, secrets),
@@ -53,6 +53,13 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "held": record.held,
         "history": [attempt_fields(attempt, secrets) for attempt in record.history],
     }
+
+
+def progress_fields(record: JobRecord, secrets: set[str]) -> dict[str, Any] | None:
+    """How far a job says it is, for programs."""
+    if record.progress is None:
+        return None
+    return {"percent": record.progress.percent, "message": masked_text(record.progress.message, secrets)}
 
 
 def attempt_fields(attempt: Attempt, secrets: set[str]) -> dict[str, Any]:

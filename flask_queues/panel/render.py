@@ -259,6 +259,11 @@ class Helpers:
         return words.verdict(current_queues, record)
 
     @staticmethod
+    def progress_message(record: JobRecord) -> str:
+        """What it says of how far it is."""
+        return words.progress_message(current_queues, record)
+
+    @staticmethod
     def deleted_at(record: JobRecord) -> Any:
         """When it is deleted."""
         return words.deleted_at(current_queues, record)

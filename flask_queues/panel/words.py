@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 from ..manager import Manager
+from ..masking import masked_text
 from ..record import Attempt, JobRecord, Outcome, Status
 from ..shapes import masked_error, secrets_of
 from .formats import ago, duration, now, number
@@ -177,11 +178,16 @@ def process_of(worker: str | None) -> tuple[str, str]:
 def verdict(manager: Manager, record: JobRecord) -> str:
     """The reason of a job's status in one line; empty where the status says it all."""
     if record.status is Status.CANCELLED:
-        return label(reason_text(record.reason or ""))
+        return label(masked_text(reason_text(record.reason or ""), secrets_of(manager, record)))
     if record.error and record.status in (Status.FAILED, Status.SCHEDULED, Status.PENDING):
         error = masked_error(record.error, secrets_of(manager, record))
         return str(error._replace(message=reason_text(error.message)))
     return ""
+
+
+def progress_message(manager: Manager, record: JobRecord) -> str:
+    """What a job says of how far it is, without the secrets that it repeats."""
+    return masked_text(record.progress.message, secrets_of(manager, record)) if record.progress else ""
 
 
 def what_next(manager: Manager, record: JobRecord, fleet: Fleet) -> str:
