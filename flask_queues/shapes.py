@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
+from .errors import JobNotFound
 from .manager import Manager
 from .masking import masked, masked_text, secrets_in
 from .record import Attempt, JobError, JobRecord, LogLine, WorkerRecord
+from .scheduler import OccurrenceRecord, ScheduleRecord
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -43,7 +45,7 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "tries": manager.tries_of(record),
         "timeout": manager.timeout_of(record),
         "worker": record.worker,
-        "progress": record.progress._asdict() if record.progress else None,
+        "progress": progress_fields(record, secrets),
         "payload": masked(record.payload, hidden),
         "result": masked(record.result, hidden),
         "error": error_fields(record.error, secrets),
@@ -51,6 +53,13 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "held": record.held,
         "history": [attempt_fields(attempt, secrets) for attempt in record.history],
     }
+
+
+def progress_fields(record: JobRecord, secrets: set[str]) -> dict[str, Any] | None:
+    """How far a job says it is, for programs."""
+    if record.progress is None:
+        return None
+    return {"percent": record.progress.percent, "message": masked_text(record.progress.message, secrets)}
 
 
 def attempt_fields(attempt: Attempt, secrets: set[str]) -> dict[str, Any]:
@@ -111,3 +120,44 @@ def state(manager: Manager, worker: WorkerRecord, now: datetime) -> str:
     if silence > max(5.0, manager.config.lease / 3):
         return "silent"
     return "working" if any(child.jobs for child in worker.children) else "idle"
+
+
+def schedule_result(manager: Manager, record: ScheduleRecord) -> str | None:
+    """What became of the last occurrence: its job's status, or why there is none."""
+    if record.outcome is None or record.outcome.startswith("left out") or record.job is None:
+        return record.outcome
+    try:
+        return manager.find(record.job).status.value
+    except JobNotFound:
+        return record.outcome
+
+
+def schedule_fields(manager: Manager, record: ScheduleRecord, language: str) -> dict[str, Any]:
+    """A schedule for programs."""
+    return {
+        "name": record.name,
+        "when": record.when,
+        "words": record.words(language),
+        "timezone": record.timezone,
+        "type": record.type,
+        "queue": record.queue,
+        "payload": masked(record.payload, manager.sensitive(record.type)),
+        "overlap": record.overlap,
+        "catch_up": record.catch_up,
+        "starts": iso(record.starts),
+        "ends": iso(record.ends),
+        "left": record.left,
+        "paused": record.paused,
+        "defined_in_code": record.defined_in_code,
+        "stored": record.stored,
+        "next": iso(record.next),
+        "last": iso(record.last),
+        "outcome": record.outcome,
+        "job": record.job,
+        "result": schedule_result(manager, record),
+    }
+
+
+def occurrence_fields(line: OccurrenceRecord) -> dict[str, Any]:
+    """What became of an occurrence, for programs."""
+    return {**line._asdict(), "due": iso(line.due), "decided": iso(line.decided)}

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import socket
 from datetime import datetime, timezone
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import click
 from flask.cli import with_appcontext
 
-from ..errors import JobNotFound, OptionError
+from ..errors import OptionError
 from ..manager import Manager
-from ..masking import masked
 from ..record import Status
 from ..scheduler import ScheduleRecord
-from ..shapes import iso
+from ..shapes import occurrence_fields, schedule_fields, schedule_result
 from .jobs import this_manager
 from .text import coloured, dump, local, printable, table
 
@@ -34,7 +32,7 @@ def schedule(ctx: click.Context, as_json: bool) -> None:
     manager = this_manager()
     records = manager.scheduler.all()
     if as_json:
-        click.echo(dump([fields(manager, record) for record in records]))
+        click.echo(dump([schedule_fields(manager, record, language()) for record in records]))
     elif records:
         rows = [row(manager, record) for record in records]
         click.echo(table(["Schedule", "When", "Zone", "Next", "Last", "Result"], rows))
@@ -73,8 +71,7 @@ def history(name: str, limit: int, as_json: bool) -> None:
     """Show what became of a schedule's last occurrences."""
     lines = this_manager().scheduler.history(name, limit)
     if as_json:
-        told = [{**line._asdict(), "due": iso(line.due), "decided": iso(line.decided)} for line in lines]
-        click.echo(dump(told))
+        click.echo(dump([occurrence_fields(line) for line in lines]))
     elif lines:
         rows = [[local(line.due), line.outcome, f"{line.late:.1f} s", line.job or ""] for line in lines]
         click.echo(table(["Due", "Outcome", "Late", "Job"], rows, right=(2,)))
@@ -146,19 +143,9 @@ def language() -> str:
     return next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "en")
 
 
-def result(manager: Manager, record: ScheduleRecord) -> str | None:
-    """What became of the last occurrence: its job's status, or why there is none."""
-    if record.outcome is None or record.outcome.startswith("left out") or record.job is None:
-        return record.outcome
-    try:
-        return manager.find(record.job).status.value
-    except JobNotFound:
-        return record.outcome
-
-
 def row(manager: Manager, record: ScheduleRecord) -> list[str]:
     """A schedule's line."""
-    became = result(manager, record)
+    became = schedule_result(manager, record)
     if record.paused is not None:
         upcoming = click.style(printable(f"paused: {record.paused}" if record.paused else "paused"), fg="yellow")
     else:
@@ -179,29 +166,3 @@ def coloured_result(became: str | None) -> str:
         return coloured(Status(became)) if became else ""
     except ValueError:
         return became or ""
-
-
-def fields(manager: Manager, record: ScheduleRecord) -> dict[str, Any]:
-    """A schedule for programs."""
-    return {
-        "name": record.name,
-        "when": record.when,
-        "words": record.words(language()),
-        "timezone": record.timezone,
-        "type": record.type,
-        "queue": record.queue,
-        "payload": masked(record.payload, manager.sensitive(record.type)),
-        "overlap": record.overlap,
-        "catch_up": record.catch_up,
-        "starts": iso(record.starts),
-        "ends": iso(record.ends),
-        "left": record.left,
-        "paused": record.paused,
-        "defined_in_code": record.defined_in_code,
-        "stored": record.stored,
-        "next": iso(record.next),
-        "last": iso(record.last),
-        "outcome": record.outcome,
-        "job": record.job,
-        "result": result(manager, record),
-    }

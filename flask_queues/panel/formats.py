@@ -102,9 +102,10 @@ def clock(moment: datetime) -> str:
     return f"{moment.astimezone(zone()):%H:%M:%S}"
 
 
-def exact(moment: datetime) -> str:
-    """Date and time, with seconds."""
-    return f"{day(moment.astimezone(zone()).date(), str(locale()))}, {clock(moment)}"
+def exact(moment: datetime, where: tzinfo | None = None) -> str:
+    """Date and time, with seconds, in the reader's zone or in another."""
+    here = moment.astimezone(where or zone())
+    return f"{day(here.date(), str(locale()))}, {here:%H:%M:%S}"
 
 
 @lru_cache(512)

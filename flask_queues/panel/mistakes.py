@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import escape
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
-from ..errors import JobNotFound, OptionError, StorageError
+from ..errors import JobNotFound, OptionError, ScheduleNotFound, StorageError
 from .asked import asked_for_json, asked_for_page
 from .language import gettext as _
 
@@ -32,6 +32,7 @@ def add_to(blueprint: Blueprint) -> None:
     for code in (400, 401, 403, 404, 405, 413):
         blueprint.register_error_handler(code, refuse)
     blueprint.register_error_handler(JobNotFound, no_such_job)
+    blueprint.register_error_handler(ScheduleNotFound, no_such_schedule)
     blueprint.register_error_handler(OptionError, bad_option)
     blueprint.register_error_handler(StorageError, no_storage)
 
@@ -85,6 +86,11 @@ def no_such_job(_error: JobNotFound) -> ResponseReturnValue:
         "failed": duration(config.retention_failed * 3600),
     }
     return answer(404, _("No such job"), kept % spans)
+
+
+def no_such_schedule(_error: ScheduleNotFound) -> ResponseReturnValue:
+    """It may have been removed from the code."""
+    return answer(404, _("No such schedule"), _("It was removed, or never defined."))
 
 
 def bad_option(error: OptionError) -> ResponseReturnValue:

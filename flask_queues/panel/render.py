@@ -19,6 +19,7 @@ from ..errors import QueuesError
 from ..manager import current_queues
 from ..masking import masked
 from ..record import JobRecord, Status
+from ..scheduler import ScheduleRecord
 from . import access, csrf, flashes, formats, preferences, words
 from .address import here
 from .asked import asked_for_live
@@ -140,6 +141,9 @@ class Helpers:
     ran_for = staticmethod(words.ran_for)
     ended = staticmethod(words.ended)
     label = staticmethod(words.label)
+    occurrence_text = staticmethod(words.occurrence_text)
+    catch_up_text = staticmethod(words.catch_up_text)
+    pause_text = staticmethod(words.pause_text)
     here = staticmethod(here)
     take_flashes = staticmethod(flashes.take)
     csrf_token = staticmethod(csrf.token)
@@ -255,12 +259,17 @@ class Helpers:
         return words.verdict(current_queues, record)
 
     @staticmethod
+    def progress_message(record: JobRecord) -> str:
+        """What it says of how far it is."""
+        return words.progress_message(current_queues, record)
+
+    @staticmethod
     def deleted_at(record: JobRecord) -> Any:
         """When it is deleted."""
         return words.deleted_at(current_queues, record)
 
     @staticmethod
-    def summary(record: JobRecord) -> str:
+    def summary(record: JobRecord | ScheduleRecord) -> str:
         """The payload in one line, its secrets hidden."""
         parts, length = [], 0
         for name, value in masked(record.payload, current_queues.sensitive(record.type)).items():

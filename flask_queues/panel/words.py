@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 from ..manager import Manager
+from ..masking import masked_text
 from ..record import Attempt, JobRecord, Outcome, Status
 from ..shapes import masked_error, secrets_of
 from .formats import ago, duration, now, number
@@ -32,6 +33,19 @@ OUTCOMES = {
     Outcome.DISCARDED: _l("discarded"),
     Outcome.CANCELLED: _l("cancelled"),
 }
+OCCURRENCES = {
+    "fired": _l("fired"),
+    "caught up": _l("caught up"),
+    "run by hand": _l("run by hand"),
+    "left out: still running": _l("left out: still running"),
+    "left out: paused": _l("left out: paused"),
+    "left out: missed": _l("left out: missed"),
+}
+CATCH_UPS = {
+    "none": _l("are not caught up"),
+    "one": _l("the last is caught up"),
+    "all": _l("all are caught up"),
+}
 STATES = {
     "working": _l("working"),
     "idle": _l("idle"),
@@ -53,6 +67,7 @@ WRITTEN = (
     _l("cancelled by the application"),
     _l("discarded by the job"),
 )
+PAUSED_BY = re.compile(r"paused by (.+) in the panel")
 BY_PERSON = re.compile(r"cancelled by (.+) in the panel")
 
 
@@ -86,6 +101,25 @@ def reason_text(reason: str) -> str:
     if match := BY_PERSON.fullmatch(reason):
         return _("cancelled by %(name)s", name=match[1])
     return _(reason) if reason in WRITTEN else reason
+
+
+def occurrence_text(outcome: str) -> str:
+    """What became of an occurrence of a schedule."""
+    return label(_(OCCURRENCES[outcome])) if outcome in OCCURRENCES else outcome
+
+
+def catch_up_text(catch_up: str | int) -> str:
+    """What happens to occurrences that nobody was there for."""
+    if isinstance(catch_up, str) and catch_up in CATCH_UPS:
+        return _(CATCH_UPS[catch_up])
+    return _("up to %(n)s are caught up", n=number(int(catch_up)))
+
+
+def pause_text(reason: str) -> str:
+    """Why a schedule is paused, translated where we have written it ourselves."""
+    if match := PAUSED_BY.fullmatch(reason):
+        return _("Paused by %(name)s.", name=match[1])
+    return reason
 
 
 def attempt_text(manager: Manager, record: JobRecord) -> str:
@@ -144,11 +178,16 @@ def process_of(worker: str | None) -> tuple[str, str]:
 def verdict(manager: Manager, record: JobRecord) -> str:
     """The reason of a job's status in one line; empty where the status says it all."""
     if record.status is Status.CANCELLED:
-        return label(reason_text(record.reason or ""))
+        return label(masked_text(reason_text(record.reason or ""), secrets_of(manager, record)))
     if record.error and record.status in (Status.FAILED, Status.SCHEDULED, Status.PENDING):
         error = masked_error(record.error, secrets_of(manager, record))
         return str(error._replace(message=reason_text(error.message)))
     return ""
+
+
+def progress_message(manager: Manager, record: JobRecord) -> str:
+    """What a job says of how far it is, without the secrets that it repeats."""
+    return masked_text(record.progress.message, secrets_of(manager, record)) if record.progress else ""
 
 
 def what_next(manager: Manager, record: JobRecord, fleet: Fleet) -> str:

@@ -148,6 +148,12 @@ class Shop:
             Status.PENDING: self.pending(),
         }
 
+    def schedule(self, name: str = "bericht") -> str:
+        """A schedule that a worker has seen and somebody has run."""
+        self.manager.scheduler.add("30 2 * * 1", "shop:mail", {"to": "ada@example.org"}, name=name)
+        self.manager.scheduler.run(name)
+        return name
+
     def backing_off_or_delayed(self) -> str:
         self.backing_off()
         return self.scheduled()

@@ -26,7 +26,7 @@ AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 #: A list of everything but who has what name and colour would be found by other tests as well.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 LISTS = ("/jobs", "/running", "/scheduled", "/failed", "/completed", "/cancelled")
-PAGES = (*LISTS, "/queues", "/queues/mail", "/workers")
+PAGES = (*LISTS, "/queues", "/queues/mail", "/workers", "/schedules")
 
 
 @pytest.fixture(scope="module")
@@ -282,8 +282,9 @@ def test_no_card_is_wider_than_its_column_at_any_width(
     """From a phone to a wall; long names, messages and right-to-left text break nothing."""
     shop.one_of_each()
     shop.failed(ValueError("a-word-without-an-end-" * 60), to="شركة " * 60)
+    shop.schedule()
     anna = visit(locale=language)
-    for path in (*PAGES, f"/jobs/{shop.failed()}"):
+    for path in (*PAGES, "/schedules/bericht", f"/jobs/{shop.failed()}"):
         page = anna.go(path)
         for width in (320, 360, 640, 768, 900, 1024, 1100, 1280, 1920, 2560):
             page.set_viewport_size({"width": width, "height": 800})
@@ -319,6 +320,7 @@ def test_pages_fit_the_screen_and_axe_finds_nothing(
     shop.failed(ValueError("a-word-without-an-end-" * 60), to="x" * 300)
     anna = visit(color_scheme=scheme, viewport={"width": width, "height": 900}, locale=language)
     pages = [*PAGES, *(f"/jobs/{job_id}" for job_id in jobs.values()), "/nothing"]
+    pages.append(f"/schedules/{shop.schedule()}")
     pages.append(f"/actions/delete/confirm?id={jobs[Status.FAILED]}")
     source = AXE.read_text("utf-8")
     for path in pages:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "flask_queues" / "panel" / "templates" / "flask_queues"
 METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
 LISTS = ("/jobs", "/running", "/scheduled", "/failed", "/completed", "/cancelled")
-PAGES = (*LISTS, "/queues", "/queues/mail", "/workers")
+PAGES = (*LISTS, "/queues", "/queues/mail", "/workers", "/schedules")
 #: English words that would stand on a German page if a message had been forgotten. Job and Worker are German words.
 ENGLISH = re.compile(
     r"\b(the|and|of|is|are|were|no|not|all|any|with|for|from|when|after|before|now|first|next|newest|latest|waits?|"
@@ -95,10 +95,12 @@ def test_german_pages_hold_no_english_word(shop: Shop) -> None:
     """Every page, in every state, but for names and what programs wrote."""
     jobs = shop.one_of_each()
     shop.backing_off()
+    shop.schedule()
     client = shop.client()
     post(client, "/queues/preferences", language="de")
     post(client, "/queues/actions/retry", id=shop.failed())
     pages = [*PAGES, *(f"/jobs/{one}" for one in jobs.values()), "/jobs/none", "/nothing", "/queues/none"]
+    pages += ["/schedules/bericht", "/schedules/none"]
     pages += [
         f"/actions/{name}/confirm?id={jobs[Status.FAILED]}" for name in ("delete", "cancel", "run", "push", "retry")
     ]

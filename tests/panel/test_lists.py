@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flask_queues import Status, StorageUnavailable
-from flask_queues.record import ChildRecord, LogLine, WorkerRecord
+from flask_queues.record import ChildRecord, LogLine, Progress, WorkerRecord
 
 from .conftest import Shop, token_of
 
@@ -140,8 +140,18 @@ def test_secrets_are_hidden_everywhere(shop: Shop) -> None:
     line = LogLine(datetime.now(timezone.utc), "info", f"sending with {secret}", {"password": secret}, 1)
     failed = shop.failed(ValueError(f"login failed for {secret}"), logs=(line,), password=secret)
     completed = shop.completed(result=f'{{"token": "{secret}"}}', password=secret)
+    cancelled = shop.pending(password=secret)
+    shop.manager.cancel(cancelled, f"nobody may read {secret}")
+    running = shop.running(password=secret)
+    shop.manager.note(shop.manager.storage.claims_of("host:42:1")[0], Progress(50, f"at {secret}"), [])
     client = shop.client()
     for address in (
+        "/queues/running",
+        "/queues/cancelled",
+        f"/queues/jobs/{running}",
+        f"/queues/jobs/{cancelled}",
+        f"/queues/api/jobs/{running}",
+        f"/queues/api/jobs/{cancelled}",
         "/queues/failed",
         "/queues/completed",
         f"/queues/jobs/{failed}",

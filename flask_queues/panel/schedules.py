@@ -1,0 +1,105 @@
+"""The schedules: when each is due, what became of its occurrences; run now, pause, resume."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, jsonify, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
+
+from ..errors import QueuesError
+from ..manager import current_queues
+from ..record import Status
+from ..scheduler import OccurrenceRecord, ScheduleRecord
+from ..shapes import occurrence_fields, schedule_fields, schedule_result
+from . import access, flashes
+from .address import way_back
+from .formats import exact
+from .language import gettext as _
+from .language import locale
+from .render import page
+
+#: Coming and past occurrences that are shown.
+COMING = 10
+PAST = 30
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Add the routes."""
+    blueprint.add_url_rule("/schedules", "schedules", schedules)
+    blueprint.add_url_rule("/schedules/<path:schedule>", "schedule", one_schedule)
+    blueprint.add_url_rule("/actions/schedule/<what>", "act_on_schedule", act, methods=["POST"])
+    blueprint.add_url_rule("/api/schedules", "api_schedules", api_schedules)
+    blueprint.add_url_rule("/api/schedules/<path:schedule>", "api_schedule", api_schedule)
+
+
+def schedules() -> ResponseReturnValue:
+    """All of them, the next first."""
+    records = sorted(current_queues.scheduler.all(), key=lambda one: (one.next is None, one.next or 0, one.name))
+    return page("schedules.html", rows=[row(record) for record in records])
+
+
+def row(record: ScheduleRecord) -> dict[str, Any]:
+    """A schedule with its words and what became of its last occurrence."""
+    became = schedule_result(current_queues, record)
+    status = next((one for one in Status if one.value == became), None)
+    return {"record": record, "words": record.words(str(locale())), "became": became, "ended": status}
+
+
+def one_schedule(schedule: str) -> ResponseReturnValue:
+    """One schedule: what comes and what was."""
+    scheduler = current_queues.scheduler
+    record = scheduler.find(schedule)
+    coming = [] if record.paused is not None or not record.stored else scheduler.next(schedule, count=COMING)
+    return page(
+        "schedule.html",
+        **row(record),
+        coming=[(moment, in_its_zone(record, moment), record.timing.stands_in(moment)) for moment in coming],
+        past=[(line, status_of(line)) for line in (scheduler.history(schedule, PAST) if record.stored else [])],
+    )
+
+
+def in_its_zone(record: ScheduleRecord, moment: Any) -> str:
+    """A moment by the clock that the schedule goes by."""
+    return exact(moment, ZoneInfo(record.timezone))
+
+
+def status_of(line: OccurrenceRecord) -> Status | None:
+    """How the job of an occurrence ended, as long as it is kept."""
+    try:
+        return current_queues.find(line.job).status if line.job else None
+    except QueuesError:
+        return None
+
+
+def act(what: str) -> ResponseReturnValue:
+    """Run it now, pause it or let it go on; and go back to where that was asked for."""
+    name = request.values.get("schedule", "")
+    scheduler = current_queues.scheduler
+    if what == "run":
+        flashes.add(_("%(name)s runs now.", name=name), job=scheduler.run(name))
+    elif what == "pause":
+        scheduler.pause(name, f"paused by {access.name_of_person()} in the panel")
+        flashes.add(_("%(name)s is paused: its occurrences are left out.", name=name))
+    elif what == "resume":
+        scheduler.resume(name)
+        flashes.add(_("%(name)s goes on.", name=name))
+    else:
+        raise NotFound
+    return redirect(way_back(url_for("queues.schedules")), 303)
+
+
+def api_schedules() -> ResponseReturnValue:
+    """All schedules as JSON."""
+    found = current_queues.scheduler.all()
+    return jsonify(schedules=[schedule_fields(current_queues, record, str(locale())) for record in found])
+
+
+def api_schedule(schedule: str) -> ResponseReturnValue:
+    """One schedule with its history, as JSON."""
+    record = current_queues.scheduler.find(schedule)
+    lines = current_queues.scheduler.history(schedule, PAST) if record.stored else []
+    fields = schedule_fields(current_queues, record, str(locale()))
+    return jsonify(**fields, history=[occurrence_fields(line) for line in lines])

@@ -1,0 +1,109 @@
+"""The schedules' pages: what is due, what became of it; run now, pause, resume."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from flask_queues import Status
+
+from .conftest import Shop, post
+
+XSS = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def scheduled(shop: Shop) -> Shop:
+    """A shop with two schedules, one of them defined in its code, that a worker has seen."""
+    scheduler = shop.manager.scheduler
+    shop.queues.schedule("30 2 * * *", "shop:mail", {"to": "a@b.example", "password": "hunter2"}, name="nightly")
+    scheduler.publish("host:1:1")
+    scheduler.add(timedelta(hours=1), "shop:resize", name=f"often {XSS}")
+    return shop
+
+
+def plain(text: str) -> str:
+    """A page's text without its tags."""
+    main = text[text.index("<main") :]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", main)).replace("\u00a0", " ")
+
+
+def test_the_list_tells_when_each_is_due_in_words(scheduled: Shop) -> None:
+    """In the reader's language, with the expression and its zone below; names are text."""
+    client = scheduled.client()
+    english = client.get("/queues/schedules", headers={"Accept-Language": "en"}).text
+    german = plain(client.get("/queues/schedules", headers={"Accept-Language": "de"}).text)
+
+    assert "At 02:30" in english
+    assert "30 2 * * * UTC" in english
+    assert "Um 02:30" in german
+    assert XSS not in english
+    assert "often &lt;script&gt;" in english
+
+
+def test_one_schedule_shows_what_comes_and_what_was(scheduled: Shop) -> None:
+    """The next ten, with a note where the clocks skip its time; each past occurrence with its job's status."""
+    client = scheduled.client()
+    assert "Has not been due yet." in client.get("/queues/schedules/nightly").text
+    post(client, "/queues/actions/schedule/run", schedule="nightly")
+    page = client.get("/queues/schedules/nightly").text
+    text = plain(page)
+
+    assert page.count("<li><time") == 10
+    assert "Run by hand" in text
+    assert "Pending" in text
+    assert "hunter2" not in page
+    assert "in code" in text
+
+
+def test_a_schedule_is_paused_and_goes_on(scheduled: Shop) -> None:
+    """Its page says who paused it."""
+    client = scheduled.client()
+    answer = post(client, "/queues/actions/schedule/pause", schedule="nightly", back="/queues/schedules")
+    assert answer.location == "/queues/schedules"
+    assert "Paused" in plain(client.get("/queues/schedules").text)
+    assert "Paused by anna." in plain(client.get("/queues/schedules/nightly").text)
+    assert scheduled.manager.scheduler.find("nightly").next is None
+    post(client, "/queues/actions/schedule/resume", schedule="nightly")
+    assert scheduled.manager.scheduler.find("nightly").next is not None
+    assert post(client, "/queues/actions/schedule/explode", schedule="nightly").status_code == 404
+
+
+def test_an_occurrence_that_was_left_out_says_why(scheduled: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paused, while it was due."""
+    scheduler = scheduled.manager.scheduler
+    scheduler.add(timedelta(seconds=2), "shop:resize", name="brisk", starts=datetime(2026, 1, 1, tzinfo=timezone.utc))
+    scheduler.pause("brisk")
+    now = scheduled.manager.storage.now()
+    monkeypatch.setattr(scheduled.manager.storage, "now", lambda: now + 60_000)
+    scheduler.run_due()
+
+    assert "Left out: paused" in plain(scheduled.client().get("/queues/schedules/brisk").text)
+
+
+def test_there_may_be_none_or_no_such(shop: Shop) -> None:
+    """Each in words."""
+    client = shop.client()
+    assert "No schedules." in client.get("/queues/schedules").text
+    assert "No such schedule" in client.get("/queues/schedules/none").text
+    assert client.get("/queues/schedules/none").status_code == 404
+    assert client.get("/queues/api/schedules/none").status_code == 404
+    assert post(client, "/queues/actions/schedule/run", schedule="none").status_code == 404
+
+
+def test_the_json_is_that_of_the_command_line(scheduled: Shop) -> None:
+    """With the history, on one schedule's own address."""
+    client = scheduled.client()
+    told: Any = client.get("/queues/api/schedules").get_json()
+    printed = scheduled.flask.test_cli_runner().invoke(args=["queues", "schedule", "--json"]).output
+    post(client, "/queues/actions/schedule/run", schedule="nightly")
+    one: Any = client.get("/queues/api/schedules/nightly").get_json()
+
+    assert [row["name"] for row in told["schedules"]] == ["nightly", f"often {XSS}"]
+    assert f'"name": "{told["schedules"][0]["name"]}"' in printed
+    assert one["history"][0]["outcome"] == "run by hand"
+    assert one["payload"]["password"] != "hunter2"
+    assert scheduled.status(one["history"][0]["job"]) is Status.PENDING
