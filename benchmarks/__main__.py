@@ -33,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--jobs", type=int, help="jobs that are pushed and drained in a round")
     made.add_argument("--rounds", type=int, help="how often each contender has its turn")
+    made.add_argument("--stored", type=int, help="jobs that are stored where the cost of a large store is measured")
     made.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON, too")
     made.add_argument("--picture", type=Path, metavar="FILE", help="draw it, as SVG or PNG")
     made.add_argument(
@@ -72,7 +73,7 @@ def settings_of(options: argparse.Namespace, folder: Path) -> Settings:
     return Settings(
         jobs=options.jobs or (2_000 if quick else 10_000),
         rounds=options.rounds or (2 if quick else 5),
-        stored=50_000 if quick else 1_000_000,
+        stored=options.stored or (50_000 if quick else 1_000_000),
         pushes=30 if quick else 200,
         seed=options.seed,
         folder=folder,

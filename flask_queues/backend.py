@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -31,6 +32,8 @@ def build_backend(app: Flask, settings: dict[str, Any]) -> Any:
     """
     bare = Flask(app.import_name, instance_path=app.instance_path)
     bare.config.clear()
+    if str(settings.get("CACHE_TYPE")).endswith("FileSystemCache"):
+        bare.config["CACHE_DIR"] = str(Path(app.instance_path) / "queues")
     bare.config |= {
         "CACHE_TYPE": DEFAULT_TYPE,
         "CACHE_DEFAULT_TIMEOUT": 0,

@@ -135,6 +135,11 @@ class Manager:
         return self._storage
 
     @property
+    def shares_cache(self) -> bool:
+        """Whether the jobs are in a cache that the application has made, and may use and clear itself."""
+        return self._cache is not None
+
+    @property
     def engine(self) -> str:
         """What kind of storage holds the jobs, for people; never where it is."""
         return type(self.storage).__name__.removesuffix("Storage")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from ..errors import ConfigError, StorageError
 from ..manager import Manager
-from ..storage import Storage
+from ..storage import CacheStorage, Storage
 from ..storage.base import Finding, Severity
 from ..worker import version_here
 from ..worker.process import own_memory
@@ -47,7 +47,13 @@ def at_start(manager: Manager) -> list[Finding]:
 def of_storage(manager: Manager) -> list[Finding]:
     """Let the engine examine itself, and compare its clock with ours."""
     storage = manager.storage
-    found = [*storage.examine(), private(storage), interrupted_move(storage), of_clock(storage, manager.config.lease)]
+    found = [
+        *storage.examine(),
+        private(storage),
+        clearable(manager),
+        interrupted_move(storage),
+        of_clock(storage, manager.config.lease),
+    ]
     return [finding for finding in found if finding is not None]
 
 
@@ -75,6 +81,18 @@ def interrupted_move(storage: Storage) -> Finding | None:
         f"{jobs:,} job{'' if jobs == 1 else 's'} left for another storage and may run in none: flask queues move was "
         "interrupted.",
         "Run it again, with the same settings, to its end.",
+    )
+
+
+def clearable(manager: Manager) -> Finding | None:
+    """A cache that somebody may empty who does not think of jobs; the other engines' jobs survive that."""
+    if not (manager.shares_cache and isinstance(manager.storage, CacheStorage)):
+        return None
+    return Finding(
+        Severity.LOSES,
+        "cache-shared",
+        "The jobs are in a cache that the application has made: `clear()`, called on it anywhere, deletes them all.",
+        "Describe a cache of its own for them with QUEUES_CACHE_*, in another folder or on another server.",
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Any
 
 from flask import current_app, g, request
@@ -20,9 +21,15 @@ RELATIVE = timedelta(days=7)
 
 def number(value: float) -> str:
     """1,204 or 1.204."""
+    return decimal(value, str(locale()))
+
+
+@lru_cache(4096)
+def decimal(value: float, language: str) -> str:
+    """A number in a language; a page writes the same few again and again."""
     from babel.numbers import format_decimal
 
-    return str(format_decimal(value, locale=locale()))
+    return str(format_decimal(value, locale=language))
 
 
 def short_number(value: int) -> str:
@@ -80,11 +87,11 @@ def now() -> datetime:
 
 def ago(moment: datetime) -> str:
     """A time as a person says it: 2 minutes ago, in 3 hours; a date where it is far."""
-    from babel.dates import format_skeleton, format_timedelta
+    from babel.dates import format_timedelta
 
     away = moment - now()
     if abs(away) > RELATIVE:
-        return str(format_skeleton("yMMMd", moment.astimezone(zone()), locale=locale()))
+        return day(moment.astimezone(zone()).date(), str(locale()))
     if abs(away) < timedelta(seconds=1):
         return _("now")
     return str(format_timedelta(away, add_direction=True, threshold=1.5, locale=locale()))
@@ -92,16 +99,20 @@ def ago(moment: datetime) -> str:
 
 def clock(moment: datetime) -> str:
     """The time of day, with seconds."""
-    from babel.dates import format_skeleton
-
-    return str(format_skeleton("Hms", moment.astimezone(zone()), locale=locale()))
+    return f"{moment.astimezone(zone()):%H:%M:%S}"
 
 
 def exact(moment: datetime) -> str:
     """Date and time, with seconds."""
+    return f"{day(moment.astimezone(zone()).date(), str(locale()))}, {clock(moment)}"
+
+
+@lru_cache(512)
+def day(which: date, language: str) -> str:
+    """A date in a language."""
     from babel.dates import format_skeleton
 
-    return f"{format_skeleton('yMMMd', moment.astimezone(zone()), locale=locale())}, {clock(moment)}"
+    return str(format_skeleton("yMMMd", datetime.combine(which, time()), locale=language))
 
 
 def with_zone(moment: datetime) -> str:

@@ -7,9 +7,10 @@ import json
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
-from flask import current_app, render_template, request, url_for
+from flask import current_app, g, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
 from markupsafe import Markup, escape
@@ -24,6 +25,9 @@ from .asked import asked_for_live
 from .language import LANGUAGES, gettext, locale, ngettext
 from .reads import Overview
 from .routes import ADDRESSES
+
+if TYPE_CHECKING:
+    from .actions import Action
 
 STATIC = Path(__file__).parent / "static"
 #: Characters of a payload that stand in a list.
@@ -89,6 +93,14 @@ def say_number(one: str, other: str, number: int, /, **values: Any) -> Markup:
 def version_of(filename: str) -> str:
     """Changes with the file, so that a browser may keep it for ever."""
     return hashlib.sha256((STATIC / filename).read_bytes()).hexdigest()[:12]
+
+
+def base_url(endpoint: str, argument: str) -> str:
+    """What the addresses of a route have in common, up to their last part; asked once a request."""
+    known: dict[str, str] = g.setdefault("queues_urls", {})
+    if endpoint not in known:
+        known[endpoint] = url_for(endpoint, **{argument: "-"}).removesuffix("-")  # type: ignore[arg-type]
+    return known[endpoint]
 
 
 @cache
@@ -185,6 +197,27 @@ class Helpers:
     def asset(filename: str) -> str:
         """The address of a file of ours, new with each of its versions."""
         return url_for("queues.static", filename=filename, v=version_of(filename))
+
+    @staticmethod
+    def verb(action: Action) -> str:
+        """The word on the button of an action."""
+        return gettext(words.VERBS[action.name])
+
+    @staticmethod
+    def job_url(job_id: str) -> str:
+        """The address of a job; a list has many of them, and `url_for` is slow."""
+        return f"{base_url('queues.job', 'job_id')}{quote(job_id)}"
+
+    @staticmethod
+    def queue_url(name: str) -> str:
+        """The address of a queue."""
+        return f"{base_url('queues.queue', 'name')}{quote(name)}"
+
+    @staticmethod
+    def action_url(action: Action, record: JobRecord, back: str) -> str:
+        """Where an action on one job is done, or asked about if it is a danger."""
+        endpoint = f"{base_url('queues.act', 'name')}{action.name}" + ("/confirm" if action.danger else "")
+        return f"{endpoint}?{urlencode({'id': record.id, 'status': record.status.value, 'back': back})}"
 
     @staticmethod
     def list_url(status: Status, **values: Any) -> str:

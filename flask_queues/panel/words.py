@@ -38,6 +38,14 @@ STATES = {
     "silent": _l("silent"),
     "lost": _l("lost"),
 }
+#: What can be done with a job, on a button.
+VERBS = {
+    "retry": _l("Retry"),
+    "run": _l("Run now"),
+    "push": _l("Push again"),
+    "cancel": _l("Cancel"),
+    "delete": _l("Delete"),
+}
 #: What Flask-Queues itself writes into a job, in English; the first line of each is all of it.
 WRITTEN = (
     _l("It did not start before it expired."),

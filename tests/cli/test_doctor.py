@@ -13,7 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from flask import Flask
+from flask_caching import Cache
 
+from flask_queues import Queues
 from flask_queues.cli.doctor import exit_code
 from flask_queues.cli.work import findings_at_start
 from flask_queues.doctor import UNUSABLE, examine
@@ -310,19 +313,45 @@ def test_a_worker_whose_clock_is_ahead(site):
     named(site, "worker-clock", DELAYS, worker.host, "ahead")
 
 
-def test_a_storage_of_one_process(site, monkeypatch):
+# --- Other storages ---------------------------------------------------------------------------------------------------
+
+
+def test_a_storage_of_one_process(make_site):
     """Jobs that no other process sees are lost with theirs."""
-    monkeypatch.setattr(SQLiteStorage, "shared", False)
+    site = make_site(QUEUES_CACHE_TYPE="SimpleCache")
     named(site, "storage-private", LOSES, "private to one process", "Redis")
 
 
-def test_a_move_that_was_interrupted(site):
-    """Jobs that have left for another storage run in none until the move is finished."""
-    site.push("noop")
-    load = site.manager.storage.hand_out("another storage")
-    named(site, "move-interrupted", DELAYS, "1 job left for another storage", "Run it again")
-    site.manager.storage.let_go(load.number)
-    assert "move-interrupted" not in by_code(site)
+def test_a_cache_that_holds_more_than_it_is_made_for(make_site, tmp_path):
+    """A file cache is named beside what suits the load better, which a worker says when it starts."""
+    site = make_site(QUEUES_CACHE_TYPE="FileSystemCache", QUEUES_CACHE_DIR=str(tmp_path / "cache"))
+    named(site, "storage-load", NOTE, "10,000", "SQLiteCache", "Redis")
+    site.manager.push_many([("noop", {})] * 10_001)
+    named(site, "storage-load", DELAYS, "10,001", "SQLiteCache", "Redis")
+    worker = site.start("--once", "--json")
+    assert worker.wait() == 0
+    assert "storage-load" in [line.get("code") for line in worker.lines]
+
+
+@pytest.mark.parametrize(("kind", "lost"), [("FileSystemCache", True), ("flask_queues.SQLiteCache", False)])
+def test_a_cache_that_the_application_may_clear(tmp_path, kind, lost):
+    """Where `clear()` would delete jobs, a cache that was handed in is named; a SQLite file keeps them apart."""
+
+    def another() -> tuple[Queues, Cache]:
+        """The application as another process has it."""
+        app = Flask("shop", instance_path=str(tmp_path))
+        cache = Cache(app, config={"CACHE_TYPE": kind, "CACHE_DIR": str(tmp_path / "cache"), "CACHE_THRESHOLD": 0})
+        queues = Queues(app, cache=cache)
+        queues.job("noop")(lambda: None)
+        return queues, cache
+
+    (queues, cache), (later, _) = another(), another()
+    queues.push("noop")
+    assert ("cache-shared" in [finding.code for finding in examine(queues.manager)]) is lost
+    queues.manager.storage.close()
+    cache.clear()
+    assert later.counts().statuses["pending"] == (0 if lost else 1)
+    later.manager.storage.close()
 
 
 # --- The worker's start -----------------------------------------------------------------------------------------------

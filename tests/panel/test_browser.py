@@ -275,6 +275,32 @@ def test_a_page_costs_three_requests_and_nothing_from_elsewhere(shop: Shop, visi
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("language", ["en-GB", "de-DE"])
+def test_no_card_is_wider_than_its_column_at_any_width(
+    shop: Shop, visit: Callable[..., Visitor], language: str
+) -> None:
+    """From a phone to a wall; long names, messages and right-to-left text break nothing."""
+    shop.one_of_each()
+    shop.failed(ValueError("a-word-without-an-end-" * 60), to="شركة " * 60)
+    anna = visit(locale=language)
+    for path in (*PAGES, f"/jobs/{shop.failed()}"):
+        page = anna.go(path)
+        for width in (320, 360, 640, 768, 900, 1024, 1100, 1280, 1920, 2560):
+            page.set_viewport_size({"width": width, "height": 800})
+            too_wide = page.evaluate(
+                """() => {
+                    const edge = document.querySelector(".q-head").getBoundingClientRect().right + 1;
+                    return [...document.querySelectorAll(".q-card, .q-card .q-button, .q-filter form > *")]
+                        .filter((one) => one.getBoundingClientRect().right > edge)
+                        .map((one) => one.outerHTML.slice(0, 120));
+                }"""
+            )
+            assert too_wide == [], (path, width)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("width", "scheme", "language"),
     [

@@ -25,7 +25,7 @@ from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.storage.sqlite.database import Database
 from flask_queues.testing.storage import Clock, Engine, FrozenClock
-from tests.support.servers.kinds import Running
+from tests.support.servers.kinds import Running, has_valkey
 
 
 class SQLiteEngine(Engine):
@@ -97,6 +97,12 @@ class RedisEngine(OnRedis):
     name = kind = "redis"
 
 
+class ValkeyEngine(OnRedis):
+    """A prefix on one Valkey."""
+
+    name = kind = "valkey"
+
+
 class SentinelEngine(OnRedis):
     """A prefix on a master that Sentinels watch."""
 
@@ -109,8 +115,8 @@ class ClusterEngine(OnRedis):
     name = kind = "cluster"
 
 
-class LogClock(Engine):
-    """The clock of an engine that keeps a log in a cache."""
+class OnCache(Engine):
+    """A log in a cache."""
 
     @contextmanager
     def clock(self) -> Iterator[Clock]:
@@ -120,14 +126,13 @@ class LogClock(Engine):
             yield clock
 
     def become_newer(self) -> None:
-        """The pointer to the log carries its format."""
-        storage = self.open()
-        assert isinstance(storage, CacheStorage)
+        """Raise the format that stands beside the log."""
+        storage: Any = self.open()
         storage._port.put(POINTER, '[99,"newer",0]')
         storage.close()
 
 
-class FilesEngine(LogClock):
+class FilesEngine(OnCache):
     """A folder of files in the test's folder."""
 
     name = "files"
@@ -137,7 +142,7 @@ class FilesEngine(LogClock):
         return CacheStorage(port_for(FileSystemCache(str(self.place / "jobs"), threshold=0)))
 
 
-class MemoryEngine(LogClock):
+class MemoryEngine(OnCache):
     """A dictionary of this process."""
 
     name = "memory"
@@ -149,7 +154,7 @@ class MemoryEngine(LogClock):
         return CacheStorage(port_for(self._caches.setdefault(self.place, SimpleCache())))
 
 
-class MemcachedEngine(LogClock, ServedEngine):
+class MemcachedEngine(OnCache, ServedEngine):
     """A prefix on one Memcached."""
 
     name = kind = "memcached"
@@ -161,6 +166,7 @@ ENGINES: list[type[Engine]] = [
     MemoryEngine,
     MemcachedEngine,
     RedisEngine,
+    *([ValkeyEngine] if has_valkey() else []),
     SentinelEngine,
     ClusterEngine,
 ]

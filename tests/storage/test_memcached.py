@@ -34,7 +34,13 @@ from flask_queues.testing.storage.processes import eventually
 from tests.support.servers.memcached import Memcached
 from tests.support.servers.proxy import Proxy
 
-pytestmark = pytest.mark.servers
+pytestmark = [
+    pytest.mark.servers,
+    # python-memcached leaves sockets that cannot connect to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+OPENED: list[CacheStorage] = []
 
 
 @pytest.fixture
@@ -51,9 +57,19 @@ def network(server: Memcached) -> Iterator[Proxy]:
         yield proxy
 
 
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close what a test has opened."""
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 def opened(port: int, prefix: str = "shop:") -> CacheStorage:
     """A storage with a connection and a memory of its own."""
-    return CacheStorage(port_for(MemcachedCache([f"127.0.0.1:{port}"], key_prefix=prefix)))
+    storage = CacheStorage(port_for(MemcachedCache([f"127.0.0.1:{port}"], key_prefix=prefix)))
+    OPENED.append(storage)
+    return storage
 
 
 def backend_of(storage: CacheStorage) -> Any:

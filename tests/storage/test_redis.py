@@ -22,6 +22,7 @@ from flask_queues.errors import (
     StorageUnavailable,
 )
 from flask_queues.ids import new_id
+from flask_queues.moving import move
 from flask_queues.record import Outcome, Status
 from flask_queues.storage import Storage, storage_for
 from flask_queues.storage.base import NewJob, Occurrence, Query, Schedule, Settlement, Wanted
@@ -388,6 +389,19 @@ class TestReplicas:
         with RedisServer(tmp_path, replicaof=f"127.0.0.1 {server.port}") as replica, replica.client() as client:
             eventually(lambda: client.info("replication")["master_link_status"] == "up", "the replica is in step")
             assert storage.push([one, job()]) == [False, True]
+
+    def test_a_move_waits_for_replicas(self, server: RedisServer, tmp_path: Path) -> None:
+        """A load is not let go before they have it; repeated, it waits again and still arrives once."""
+        source = at(server.port, CACHE_KEY_PREFIX="old")
+        target = at(server.port, CACHE_KEY_PREFIX="new", wait=1)
+        source.push([job(), job("r")])
+        with pytest.raises(PushUncertain, match=r"0 of the 1 replicas .* Run the same command again"):
+            list(move(source, target))
+        assert source.on_the_way() == 1
+        with RedisServer(tmp_path, replicaof=f"127.0.0.1 {server.port}") as replica, replica.client() as client:
+            eventually(lambda: client.info("replication")["master_link_status"] == "up", "the replica is in step")
+            assert len(list(move(source, target))) == 2
+        assert target.counts().statuses["pending"] == 2
 
     def test_the_application_s_setting_arrives(self, server: RedisServer) -> None:
         """From the configuration to the push."""

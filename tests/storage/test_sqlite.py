@@ -994,14 +994,14 @@ class TestBesideTheHost:
 
     def test_clearing_a_cache_in_the_same_file_leaves_the_jobs(self, host: Flask, tmp_path: Path) -> None:
         """The application may keep its pages in the file of the jobs and empty them."""
-        host.config |= {"CACHE_TYPE": "flask_queues.SQLiteCache", "CACHE_DIR": str(tmp_path / "instance")}
         for prefix in ("host_", ""):
-            host.config["CACHE_KEY_PREFIX"] = prefix
-            cache = Cache(host)
-            host.extensions.pop("queues", None)
-            storage = Queues(host).manager.storage
+            app = Flask("host", instance_path=host.instance_path)
+            app.config |= {"CACHE_TYPE": "flask_queues.SQLiteCache", "CACHE_DIR": str(tmp_path / "instance")}
+            app.config["CACHE_KEY_PREFIX"] = prefix
+            cache = Cache(app)
+            storage = Queues(app).manager.storage
             fill(storage, prefix or "none", tags=("x",))
-            with host.app_context():
+            with app.app_context():
                 cache.set("page", "text")
                 cache.clear()
                 assert cache.get("page") is None

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 import psutil
 from flask import Flask
 
-from flask_queues import JobRecord, Queues, Status
+from flask_queues import ConfigError, JobRecord, Queues, Status
 from flask_queues.manager import Manager
 
 T = TypeVar("T")
@@ -224,7 +224,8 @@ class Site:
         """End every process that was started for this site."""
         for worker in self.processes:
             worker.kill_all()
-        self.manager.storage.close()
+        with suppress(ConfigError):  # one that cannot be made need not be closed
+            self.manager.storage.close()
 
 
 def sites(folder: Path) -> Iterator[Callable[..., Site]]:

@@ -93,18 +93,25 @@ class Havoc:
         return [job for pusher in (*self.past, *self.pushers) for job in pusher.acknowledged()]
 
 
-SERVERS = ("redis", "sentinel", "cluster", "memcached")
-PLACES = ["file", "files", *(pytest.param(kind, marks=pytest.mark.servers) for kind in SERVERS)]
+#: How many seconds of kills, and on which kind of storage.
+HAVOC = [
+    pytest.param(10, "sqlite", id="sqlite"),
+    pytest.param(10, "files", id="files"),
+    *(
+        pytest.param(10, kind, id=kind, marks=pytest.mark.servers)
+        for kind in ("redis", "sentinel", "cluster", "memcached")
+    ),
+    pytest.param(120, "sqlite", id="sqlite-long", marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+]
 
 
-@pytest.fixture(params=PLACES)
-def place(request, tmp_path: Path) -> dict[str, Any]:
-    """The configuration of an empty place for jobs, on each kind of storage."""
-    if request.param == "file":
+def settings_for(kind: str, request: pytest.FixtureRequest, folder: Path) -> dict[str, Any]:
+    """The configuration of an empty place for jobs on a kind of storage."""
+    if kind == "sqlite":
         return {}
-    if request.param == "files":
-        return {"QUEUES_CACHE_TYPE": "FileSystemCache", "QUEUES_CACHE_DIR": str(tmp_path / "jobs")}
-    settings: dict[str, Any] = request.getfixturevalue("servers").empty(request.param).settings
+    if kind == "files":
+        return {"QUEUES_CACHE_TYPE": "FileSystemCache", "QUEUES_CACHE_DIR": str(folder / "jobs")}
+    settings: dict[str, Any] = request.getfixturevalue("servers").empty(kind).settings
     return settings
 
 
@@ -116,13 +123,10 @@ def seed(capsys) -> int:
     return chosen
 
 
-@pytest.mark.parametrize(
-    "seconds",
-    [pytest.param(10, id="short"), pytest.param(120, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(300)])],
-)
-def test_nothing_is_lost_whatever_is_killed(make_site, seed, place, seconds):
+@pytest.mark.parametrize(("seconds", "kind"), HAVOC)
+def test_nothing_is_lost_whatever_is_killed(make_site, seed, request, tmp_path, seconds, kind):
     """Every acknowledged job ends, what was in hand within the lease + 5 s of the last kill; only that may repeat."""
-    site = make_site(QUEUES_LEASE=LEASE, **place)
+    site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
     site.manager.counts()
     havoc = Havoc(site, seed)
     eventually(lambda: len(site.runs()) > 50)
@@ -143,9 +147,10 @@ def test_nothing_is_lost_whatever_is_killed(make_site, seed, place, seconds):
     assert sum(runs[job] - 1 for job in acknowledged) <= AHEAD * havoc.victims
 
 
-def test_a_killed_child_repeats_no_more_than_it_had_claimed(make_site, seed, place):
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("redis", marks=pytest.mark.servers)])
+def test_a_killed_child_repeats_no_more_than_it_had_claimed(make_site, seed, request, tmp_path, kind):
     """Of a long line of short jobs a killed child repeats 32 at most, and all others run once."""
-    site = make_site(QUEUES_LEASE=LEASE, **place)
+    site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
     jobs = [handle.id for handle in site.manager.push_many([("mark", {})] * 6000)]
     worker = site.work()
     chance = random.Random(seed)

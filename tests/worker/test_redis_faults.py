@@ -16,7 +16,7 @@ from tests.support.servers.proxy import Proxy
 from tests.support.servers.redis_server import RedisServer
 from tests.support.site import Site, Worker, eventually
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(180)]
 
 #: Longer than any fault here, but the one that says otherwise.
 LEASE = 15.0

@@ -180,38 +180,6 @@ def test_a_file_that_is_no_database_is_said_in_a_sentence(make_site):
     assert site.database.read_bytes() == before
 
 
-def test_a_newer_storage_is_left_alone(make_site):
-    """A worker does not touch what a newer version has written; it names the version and ends."""
-    site = make_site()
-    site.push("add", {"a": 1})
-    site.manager.storage.close()
-    change(site, "PRAGMA user_version=99")
-    worker = site.start()
-    assert worker.wait() == 1
-    assert "format 99" in worker.text
-    assert "Traceback" not in worker.text
-
-
-def test_a_storage_that_becomes_newer_ends_the_worker(site):
-    """Replaced under a running worker by a newer version, the storage is not claimed from; no restart loop."""
-    worker = site.work("--processes", "2", "--max-jobs", "1")
-    site.ended(site.push("short"))
-    change(site, "PRAGMA user_version=99")
-    for child in worker.session():
-        if child != worker.pid:
-            os.kill(child, signal.SIGKILL)
-    assert worker.wait() == 1
-    assert "format 99" in worker.text
-    assert worker.text.count("format 99") <= 4
-
-
-def change(site, sql):
-    connection = sqlite3.connect(site.database)
-    connection.execute(sql)
-    connection.commit()
-    connection.close()
-
-
 # --- A storage that goes away and comes back --------------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from ...errors import StorageError
 from ...record import (
-    ChildRecord,
     Counts,
     JobRecord,
     LogLine,
@@ -15,8 +14,6 @@ from ...record import (
     Progress,
     Status,
     WorkerRecord,
-    to_datetime,
-    to_milliseconds,
 )
 from ..base import (
     Claim,
@@ -34,7 +31,7 @@ from ..base import (
     Watcher,
 )
 from ..parcels import Load
-from . import listing, moves, moving
+from . import listing, moves, moving, work
 from .job import (
     CANCELLED,
     COMPLETED,
@@ -44,14 +41,12 @@ from .job import (
     RUNNING,
     SCHEDULED,
     STATUSES,
-    claim_of,
-    line_words,
-    log_line,
-    record_of,
 )
 from .log import Known, Log
 from .port import Port
-from .state import State, Worker
+from .reading import claim_of, claims_in, log_line, record_of, still_held, worker_record
+from .state import State
+from .words import about_words, line_words, push_words, settle_words, wanted_words
 
 FOREVER = 2**62
 #: Held jobs of a type that are let go at a time.
@@ -123,7 +118,7 @@ class CacheStorage(Storage):
         said = [settle_words(one) for one in settled]
 
         def write(state: State, now: int) -> list[Any] | Known:
-            if not said and (wanted is None or not claimable(state, wanted, now)):
+            if not said and (wanted is None or not work.claimable(state, wanted, now)):
                 return Known([[], [], 0])
             return ["step", worker, said] if wanted is None else ["step", worker, said, wanted_words(state, wanted)]
 
@@ -148,7 +143,7 @@ class CacheStorage(Storage):
         said = [list(progress) if progress is not None else None, [line_words(line) for line in logs]]
 
         def write(state: State, _now: int) -> list[Any] | Known:
-            if moves.in_hand(state, job_id, token) is None:
+            if work.in_hand(state, job_id, token) is None:
                 return Known(False)
             return ["note", job_id, token, *said]
 
@@ -217,7 +212,7 @@ class CacheStorage(Storage):
         """Look at the head of each line, and at the first scheduled job of any."""
         with self._log.read() as (state, now):
             due = state.shelves.next_due()
-            return (due is not None and due <= now) or any(has_one(state, queue, types) for queue in queues)
+            return (due is not None and due <= now) or any(work.has_one(state, queue, types) for queue in queues)
 
     def next_due(self) -> int | None:
         """Look at the first scheduled job."""
@@ -415,102 +410,3 @@ def load(n: int) -> Finding:
         return Finding(Severity.NOTE, "storage-load", f"{holds}.", fix)
     fix = "Use flask_queues.SQLiteCache, the default, or Redis; or keep ended jobs for a shorter time."
     return Finding(Severity.DELAYS, "storage-load", f"{holds}, and there are {n:,}.", fix)
-
-
-def push_words(job: NewJob) -> list[Any]:
-    """What an entry says of a new job: what is as always at the end is left out."""
-    return shortened(job, NewJob._field_defaults)
-
-
-def settle_words(one: Settlement) -> list[Any]:
-    """What an entry says of a settlement, likewise."""
-    said = one._replace(
-        status=NUMBERS[one.status],  # type: ignore[arg-type]
-        outcome=one.outcome.value if one.outcome is not None else None,  # type: ignore[arg-type]
-        logs=[line_words(line) for line in one.logs],  # type: ignore[misc]
-        follows=[push_words(job) for job in one.follows],  # type: ignore[misc]
-    )
-    return shortened(said, Settlement._field_defaults)
-
-
-def shortened(said: Any, usual: dict[str, Any]) -> list[Any]:
-    """Leave out what is at the end of a tuple and as always."""
-    words = list(said)
-    for name in reversed(said._fields):
-        if name not in usual or words[-1] not in (usual[name], []):
-            break
-        words.pop()
-    return words
-
-
-def wanted_words(state: State, wanted: Wanted) -> list[Any]:
-    """What an entry says of which jobs a worker would take."""
-    return [
-        list(wanted.queues),
-        state.name_kinds(wanted.types),
-        wanted.lease,
-        wanted.limit,
-        state.name_kinds(wanted.short),
-        wanted.behind,
-    ]
-
-
-def about_words(worker: WorkerRecord) -> dict[str, Any]:
-    """What does not change of a worker."""
-    return {
-        "host": worker.host,
-        "pid": worker.pid,
-        "started": to_milliseconds(worker.started),
-        "queues": list(worker.queues),
-        "version": worker.version,
-        "types": list(worker.types),
-    }
-
-
-def worker_record(state: State, name: str, worker: Worker) -> WorkerRecord:
-    """Read a worker, with the jobs that its children hold."""
-    about = worker.about
-    return WorkerRecord(
-        name=name,
-        host=about["host"],
-        pid=about["pid"],
-        started=to_datetime(about["started"]),
-        heartbeat=to_datetime(worker.heartbeat),
-        queues=tuple(about["queues"]),
-        version=about["version"],
-        types=tuple(about["types"]),
-        children=tuple(
-            ChildRecord(
-                name=child, pid=pid, memory=memory, jobs=tuple(job.id for _, job in state.shelves.hands.get(child, ()))
-            )
-            for child, pid, memory in worker.children
-        ),
-    )
-
-
-def claims_in(state: State, worker: str) -> list[Claim]:
-    """The claims in one child's hands."""
-    return [claim_of(job) for _, job in state.shelves.hands.get(worker, ())]
-
-
-def still_held(state: State, job_id: str, token: int) -> Claim | None:
-    """The claim of an answer, unless it is over already."""
-    job = moves.in_hand(state, job_id, token)
-    return claim_of(job) if job is not None else None
-
-
-def claimable(state: State, wanted: Wanted, now: int) -> bool:
-    """Whether a step that settles nothing would do anything."""
-    due = (state.shelves.waiting.get(queue) for queue in wanted.queues)
-    if any(line and line[0][0] <= now for line in due):
-        return True
-    sets = frozenset(wanted.types), frozenset(wanted.short)
-    want = moves.Wanted(list(wanted.queues), sets[0], wanted.lease, wanted.limit, sets[1], wanted.behind)
-    choice = moves.choose(state, want, now)
-    return bool(choice.jobs or choice.foreign)
-
-
-def has_one(state: State, queue: str, types: Collection[str]) -> bool:
-    """Whether the head of a line holds a job of these types."""
-    line = state.shelves.lines.get(queue, [])
-    return any(place[-1].type in types for place in line[: moves.LOOK_PAST])

@@ -10,7 +10,8 @@ from itertools import islice
 from ...errors import OptionError
 from ...record import Page
 from ..base import Query
-from .job import NUMBERS, STATUSES, Job, record_of
+from .job import NUMBERS, STATUSES, Job
+from .reading import record_of
 from .shelves import Line, Shelves
 
 #: How many jobs a filter that no list serves looks at before it offers to go on.

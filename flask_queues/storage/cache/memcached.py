@@ -54,24 +54,32 @@ class MemcachedPort(Port):
 
     def describe(self) -> str:
         """The servers."""
-        addresses = getattr(self._clients()[0], "addresses", ())
-        return f"memcached {', '.join(map(str, addresses))}".rstrip()
+        return f"memcached {', '.join(addresses(self._clients()[0]))}".rstrip()
 
-    def add(self, key: str, text: str) -> bool:
+    def add(self, key: str, text: str) -> str | None:
         """Add, and find out whether it was done."""
         error: StorageUnavailable | None = None
         for pause in PAUSES:
             time.sleep(pause)
             try:
                 if self._call(self._backend.add, key, text, timeout=0):
-                    return True
+                    return None
                 found = self.get(key)
             except StorageUnavailable as failure:
                 error = failure
             else:
                 if found is not None:
-                    return found == text
-        raise error or self._failed("it stores nothing; its memory may be too small (-m)")
+                    return found if found != text else None
+                self.disconnect()
+        raise error or self._failed("it stores nothing: it is away, or its memory is too small (-m)")
+
+    def prove(self) -> None:
+        """Raise unless the server stores; some clients raise nothing where there is none, and then leave it alone."""
+        try:
+            super().prove()
+        except StorageUnavailable:
+            self.disconnect()
+            raise
 
     def _call(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Call; after a failure, begin with new connections: a client would not ask the server again for a while."""
@@ -87,6 +95,9 @@ class MemcachedPort(Port):
             close = getattr(client, "disconnect_all", None) or getattr(client, "close", None)
             if close is not None:
                 close()
+            forgive = getattr(client, "forget_dead_hosts", None)  # python-memcached, for half a minute
+            if forgive is not None:
+                forgive()
 
     def findings(self) -> list[Finding]:
         """Ask the servers about their memory."""
@@ -129,6 +140,12 @@ class MemcachedPort(Port):
         if not hasattr(client, "get_stats"):
             return {}
         return {text(server): numbers(stats) for server, stats in self._call(client.get_stats)}
+
+
+def addresses(client: Any) -> list[str]:
+    """Where a client's servers are, as pylibmc or python-memcached tells it."""
+    hosts = getattr(client, "servers", ())
+    return list(getattr(client, "addresses", ())) or [":".join(map(str, host.address)) for host in hosts]
 
 
 def text(name: Any) -> str:

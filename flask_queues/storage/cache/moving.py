@@ -8,8 +8,10 @@ from itertools import islice
 from ...record import Outcome, Progress
 from ..base import Occurrence
 from ..parcels import Load, Parcel, Run, SchedulePost
-from .job import NUMBERS, RUNNING, STATUSES, Job, line_words, log_line
+from .job import NUMBERS, RUNNING, STATUSES, Job
+from .reading import log_line
 from .state import State
+from .words import line_words
 
 #: Characters after which a load is full, however few its jobs are.
 FULL = 4_000_000

@@ -51,10 +51,11 @@ local function put(job, seq)
     return 1
 end
 
-if tonumber(call('HGET', p .. 'meta', mark) or 0) >= number then
+local last = tonumber(call('HGET', p .. 'meta', mark) or 0)
+call('HSET', p .. 'meta', mark, digits(math.max(last, number))) -- once more, too: whoever waits for replicas waits for it
+if last >= number then
     return 0
 end
-call('HSET', p .. 'meta', mark, digits(number))
 if near then
     call('SADD', root .. 'queues', queue)
 end

@@ -77,6 +77,8 @@ class Settings:
                 "socket_connect_timeout": CONNECT_TIMEOUT,
             }
         connection = self.kind(**given, socket_timeout=answer_timeout, protocol=2, decode_responses=False)
+        # It would introduce itself in two exchanges, and miss what a server says that turns it away.
+        connection.driver_info = connection.lib_name = connection.lib_version = None
         connection.connect()
         return connection
 

@@ -63,7 +63,7 @@ class RedisStorage(Storage):
         self._steps = Steps(self._calls, self._keys, self._names, self._roster, self._outbox, self._pushes)
         self._jobs = Jobs(self._calls, self._keys, self._names)
         self._schedules = Schedules(self._calls, self._keys, self._names, self._pushes)
-        self._moves = Moves(self._calls, self._keys, self._names, self._pushes, self._schedules, self._outbox)
+        self._moves = Moves(self._calls, self._keys, self._names, self._pushes, self._schedules, self._outbox, wait)
         self._inside = threading.local()
         #: The process in which it was made sure that the keys are ours.
         self._greeted_in = 0

@@ -24,7 +24,9 @@
 local call = redis.call
 local root = ARGV[1]
 local clock = call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- The moment in ms, as text and as a number: Lua writes numbers slowly, so what is known as text stays text.
+local moment = clock[1] .. string.sub('000000' .. clock[2], -6, -4)
+local now = tonumber(moment)
 local cursor = 1
 
 local PENDING, RUNNING, SCHEDULED, COMPLETED, FAILED, CANCELLED = '0', '1', '2', '3', '4', '5'
@@ -40,7 +42,7 @@ end
 -- The answer to a claim that was sent so long ago that nobody waits for it any more: made now, it would be nobody's.
 local function refuse_if_stale(deadline)
     if deadline ~= '' and now > tonumber(deadline) then
-        return redis.error_reply('STALE ' .. string.format('%.0f', now))
+        return redis.error_reply('STALE ' .. moment)
     end
     return nil
 end
@@ -102,9 +104,9 @@ end
 -- Put a pending job into its line.
 local function line_up(p, stem, id, due)
     local member = stem .. '\t' .. id
-    call('ZADD', p .. 'ready', rank_of(stem, due), member)
+    call('ZADD', p .. 'ready', digits(rank_of(stem, due)), member)
     if due ~= now then
-        call('ZADD', p .. 'since', now, member)
+        call('ZADD', p .. 'since', moment, member)
     end
 end
 
@@ -231,7 +233,7 @@ local function store(p, job, seq)
         count(p, stem, nil, PENDING)
     end
     for _, tag in ipairs(job.tags) do
-        call('ZADD', p .. 't:' .. tag, now, stem .. '\t' .. id)
+        call('ZADD', p .. 't:' .. tag, moment, stem .. '\t' .. id)
     end
     return true
 end

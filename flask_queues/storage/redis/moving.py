@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ...errors import StorageError
+from ...errors import PushUncertain, StorageError
 from ...record import Progress, Status
 from ..parcels import Load, Parcel, Run, SchedulePost
 from .calls import Calls, Command
+from .connection import pack
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
 from .outbox import Outbox
-from .pushing import Pushes
+from .pushing import REPLICAS_TIMEOUT, Pushes
 from .records import (
     DIGITS,
     STATUSES,
@@ -49,7 +51,14 @@ class Moves:
     """Hands loads out and takes them in."""
 
     def __init__(
-        self, calls: Calls, keys: Keys, names: QueueNames, pushes: Pushes, schedules: Schedules, outbox: Outbox
+        self,
+        calls: Calls,
+        keys: Keys,
+        names: QueueNames,
+        pushes: Pushes,
+        schedules: Schedules,
+        outbox: Outbox,
+        wait: int,
     ) -> None:
         self._calls = calls
         self._keys = keys
@@ -57,6 +66,7 @@ class Moves:
         self._pushes = pushes
         self._schedules = schedules
         self._outbox = outbox
+        self._wait = wait
 
     def identity(self) -> str:
         """The name of this storage, given now where it has none."""
@@ -119,7 +129,7 @@ class Moves:
         number = self._calls.ask(Command(meta, None, ["HINCRBY", meta, "loads", 1]))
         while rows or posts:
             load = Load(number, tuple(row.parcel for row in rows), tuple(post for _, post in posts))
-            answer = self._calls.ask(self._leaving(queue, f"{number}\t{to}\t{load.dump()}", rows, posts))
+            answer = self._ask_surely(self._leaving(queue, f"{number}\t{to}\t{load.dump()}", rows, posts))
             if not answer or not any(answer):
                 return
             changed, gone = answer
@@ -159,7 +169,20 @@ class Moves:
         commands = [
             self._arriving(queue, source, load.number, jobs.get(queue, []), posts.get(queue, [])) for queue in queues
         ]
-        return sum(self._calls.ask(command) for command in commands)
+        return sum(self._ask_surely(command) for command in commands)
+
+    def _ask_surely(self, command: Command) -> Any:
+        """Run a script, and see to it that as many replicas have its changes as a push waits for."""
+        if not self._wait:
+            return self._calls.ask(command)
+        answer, told = self._calls.ask(replace(command, behind=pack(["WAIT", self._wait, REPLICAS_TIMEOUT])))
+        confirmed = told if isinstance(told, int) else 0
+        if confirmed < self._wait:
+            raise PushUncertain(
+                f"Moved, but confirmed by {confirmed} of the {self._wait} replicas of QUEUES_REDIS_WAIT. Run "
+                "the same command again when they are there."
+            )
+        return answer
 
     def _arriving(
         self, queue: str, source: str, number: int, jobs: Sequence[Parcel], posts: Sequence[SchedulePost]

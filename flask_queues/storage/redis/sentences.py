@@ -84,6 +84,12 @@ def reason_of(text: str) -> str:
 #: What stands in the server's answer, and what it means. The first that fits is told.
 SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
     (
+        ("DENIED", "protected mode"),
+        ConfigError,
+        "{where} is in protected mode: it takes no connections from other hosts. Set a password or an address to "
+        "bind to on the server.",
+    ),
+    (
         ("WRONGPASS", "invalid password", "invalid username-password"),
         ConfigError,
         "{where} refuses the password. Correct QUEUES_CACHE_REDIS_PASSWORD, or the one in QUEUES_CACHE_REDIS_URL.",
@@ -98,12 +104,6 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         ConfigError,
         "{where} has no password, but one is configured. Remove it from QUEUES_CACHE_REDIS_PASSWORD or "
         "QUEUES_CACHE_REDIS_URL, or set one on the server.",
-    ),
-    (
-        ("DENIED", "protected mode"),
-        ConfigError,
-        "{where} is in protected mode: it takes no connections from other hosts. Set a password or an address to "
-        "bind to on the server.",
     ),
     (
         ("DB index is out of range", "invalid DB index", "SELECT is not allowed in cluster mode"),

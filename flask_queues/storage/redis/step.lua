@@ -20,9 +20,10 @@ for n = 1, tonumber(arg()) do
     wanted[n] = arg()
 end
 local lease, limit, behind = tonumber(arg()), math.min(tonumber(arg()), 1000), arg() == '1'
+local last_wanted = tostring(limit - 1)
 local types, short = arg(), arg()
 local worker, nonce = arg(), arg()
-local LOOK_PAST, PROMOTE = 1000, 100
+local LOOK_PAST, PROMOTE = 1000, '100'
 
 local function is_of(list, kind)
     return string.find(list, '\n' .. kind .. '\n', 1, true) ~= nil
@@ -94,7 +95,7 @@ local function settle(one)
     local member = stem .. '\t' .. id
     call('HDEL', p .. 'run', id)
     call('APPEND', p .. 'j:' .. id, table.concat({
-        '\nS', token, status, digits(now), started, by, one.outcome, one.counted, new_due, progress, reason,
+        '\nS', token, status, moment, started, by, one.outcome, one.counted, new_due, progress, reason,
         one.error, one.result,
     }, '\t'))
     if status == PENDING then
@@ -104,7 +105,7 @@ local function settle(one)
         call('ZADD', p .. 'due', now + one.delay, member)
         wake()
     else
-        call('ZADD', p .. LISTS[status], now, member)
+        call('ZADD', p .. LISTS[status], moment, member)
     end
     count(p, stem, RUNNING, status)
     if one.alone == '1' then
@@ -119,7 +120,7 @@ end
 
 -- Make due jobs of a partition pending.
 local function promote(p)
-    for _, member in ipairs(call('ZRANGEBYSCORE', p .. 'due', '-inf', now, 'LIMIT', 0, PROMOTE)) do
+    for _, member in ipairs(call('ZRANGEBYSCORE', p .. 'due', '-inf', moment, 'LIMIT', '0', PROMOTE)) do
         local due = tonumber(call('ZSCORE', p .. 'due', member))
         local stem = stem_of(member)
         call('ZREM', p .. 'due', member)
@@ -132,7 +133,7 @@ end
 local function head(p)
     for _, window in ipairs({limit, LOOK_PAST}) do
         local found, unknown, seen = {}, {}, {}
-        local rows = call('ZRANGE', p .. 'ready', 0, window - 1, 'WITHSCORES')
+        local rows = call('ZRANGE', p .. 'ready', '0', window == limit and last_wanted or '999', 'WITHSCORES')
         for n = 1, #rows, 2 do
             local kind = type_of(rows[n])
             if is_of(types, kind) then
@@ -183,7 +184,7 @@ local function take(p, queue, jobs, ahead, claims)
     call('ZREM', p .. 'ready', unpack(members))
     call('ZREM', p .. 'since', unpack(members))
     local token = tokens(p, #jobs)
-    local moment, valid, along = digits(now), digits(now + lease), ahead and '1' or '0'
+    local valid, along = digits(now + lease), ahead and '1' or '0'
     for n, member in ipairs(members) do
         local stem, id = stem_of(member), id_of(member)
         local record = call('GET', p .. 'j:' .. id)
@@ -220,7 +221,7 @@ end
 
 -- While a slot moves, a record may lie on the other node already: find out before anything is written.
 local function all_here(p)
-    local members = call('ZRANGEBYSCORE', p .. 'due', '-inf', now, 'LIMIT', 0, PROMOTE)
+    local members = call('ZRANGEBYSCORE', p .. 'due', '-inf', moment, 'LIMIT', '0', PROMOTE)
     for _, job in ipairs(head(p)) do
         members[#members + 1] = job[1]
     end

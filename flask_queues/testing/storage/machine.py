@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -458,5 +458,6 @@ def run_model(engine: Engine) -> None:
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
+            phases=set(Phase) - {Phase.explain},  # which traces every line, and has nothing to say of sequences
         ),
     )

@@ -1,0 +1,112 @@
+"""How what a state holds is read by those who asked."""
+
+from __future__ import annotations
+
+import json
+
+from ...record import Attempt, ChildRecord, JobError, JobRecord, LogLine, Outcome, Progress, WorkerRecord, to_datetime
+from ..base import Claim
+from .job import RUNNING, STATUSES, Job
+from .state import State, Worker
+from .work import in_hand
+
+
+def claim_of(job: Job) -> Claim:
+    """The claim in force."""
+    assert job.started is not None
+    assert job.worker is not None
+    return Claim(
+        job.id, job.queue, job.type, job.payload, job.options, job.created, job.expires, job.attempts, job.runs,
+        job.error, job.cancel, job.token, job.started, job.worker, job.ahead,
+    )  # fmt: skip
+
+
+def record_of(job: Job) -> JobRecord:
+    """The job as people read it."""
+    status = STATUSES[job.status]
+    chosen = json.loads(job.options) if job.options else {}
+    past = runs_of(job)
+    return JobRecord(
+        id=job.id,
+        type=job.type,
+        queue=job.queue,
+        status=status,
+        payload=json.loads(job.payload),
+        priority=job.priority,
+        tags=tuple(job.tags),
+        created=to_datetime(job.created),
+        due=to_datetime(job.due),
+        expires=to_datetime(job.expires) if job.expires is not None else None,
+        tries=chosen.get("tries"),
+        timeout=chosen.get("timeout"),
+        backoff=tuple(chosen["backoff"]) if "backoff" in chosen else None,
+        attempts=job.attempts,
+        history=past,
+        worker=job.worker,
+        started=to_datetime(job.started) if job.started is not None else None,
+        finished=to_datetime(job.stamp) if status.final else None,
+        progress=Progress(*job.progress) if job.progress else None,
+        error=next((run.error for run in reversed(past) if run.error), None),
+        result=json.loads(job.result) if job.result is not None else None,
+        reason=job.reason,
+        held=f"No worker that looked at it knows the job type {job.held}." if job.held else None,
+    )
+
+
+def runs_of(job: Job) -> tuple[Attempt, ...]:
+    """Every run, with the one in hand."""
+    runs = list(job.history)
+    if job.status == RUNNING:
+        runs.append([job.runs + 1, job.worker, job.started, None, None, None])
+    elif job.outcome is not None:
+        runs.append([job.runs, job.worker, job.started, job.ended, job.outcome, job.error])
+    return tuple(attempt(*run) for run in runs)
+
+
+def attempt(run: int, worker: str, started: int, ended: int | None, outcome: str | None, error: str | None) -> Attempt:
+    """Read one run."""
+    return Attempt(
+        run=run,
+        worker=worker,
+        started=to_datetime(started),
+        ended=to_datetime(ended) if ended is not None else None,
+        outcome=Outcome(outcome) if outcome is not None else None,
+        error=JobError(*json.loads(error)) if error else None,
+    )
+
+
+def log_line(time: int, level: str, message: str, context: str | None, run: int) -> LogLine:
+    """Read one line of a job's log; the context is JSON text."""
+    return LogLine(to_datetime(time), level, message, json.loads(context) if context else {}, run)
+
+
+def worker_record(state: State, name: str, worker: Worker) -> WorkerRecord:
+    """Read a worker, with the jobs that its children hold."""
+    about = worker.about
+    return WorkerRecord(
+        name=name,
+        host=about["host"],
+        pid=about["pid"],
+        started=to_datetime(about["started"]),
+        heartbeat=to_datetime(worker.heartbeat),
+        queues=tuple(about["queues"]),
+        version=about["version"],
+        types=tuple(about["types"]),
+        children=tuple(
+            ChildRecord(
+                name=child, pid=pid, memory=memory, jobs=tuple(job.id for _, job in state.shelves.hands.get(child, ()))
+            )
+            for child, pid, memory in worker.children
+        ),
+    )
+
+
+def claims_in(state: State, worker: str) -> list[Claim]:
+    """The claims in one child's hands."""
+    return [claim_of(job) for _, job in state.shelves.hands.get(worker, ())]
+
+
+def still_held(state: State, job_id: str, token: int) -> Claim | None:
+    """The claim of an answer, unless it is over already."""
+    job = in_hand(state, job_id, token)
+    return claim_of(job) if job is not None else None

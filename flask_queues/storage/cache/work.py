@@ -1,0 +1,251 @@
+"""What pushing, claiming and settling do to a state."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from .. import base
+from .job import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, Job
+from .shelves import Line
+from .state import State
+
+#: How far a worker looks past jobs of types that it does not know.
+LOOK_PAST = 1000
+
+
+class Wanted(NamedTuple):
+    """Which jobs a worker would take, as the base contract has it."""
+
+    queues: list[str]
+    types: frozenset[str]
+    lease: int
+    limit: int
+    short: frozenset[str]
+    behind: bool
+
+
+class Choice(NamedTuple):
+    """What a worker would get now."""
+
+    jobs: list[Job]
+    #: Whether they are claimed ahead.
+    ahead: bool
+    #: What is to be set aside, since no worker knows its type.
+    foreign: list[Job]
+
+
+def push(state: State, jobs: list[list[Any]]) -> list[bool]:
+    """Store those jobs that are not there yet."""
+    return [push_one(state, *job) for job in jobs]
+
+
+def push_one(
+    state: State,
+    id_: str,
+    queue: str,
+    type_: str,
+    payload: str,
+    priority: int = 0,
+    delay: int = 0,
+    at: int | None = None,
+    expires: int | None = None,
+    tags: Any = (),
+    options: str | None = None,
+) -> bool:
+    """Store one job; False if its id is there already."""
+    if id_ in state.shelves.jobs:
+        return False
+    now = state.time
+    due = at if at is not None else now + delay
+    status, stamp = (SCHEDULED, due) if due > now else (PENDING, now)
+    until = max(due, now) + expires if expires is not None else None
+    state.pushes += 1
+    state.shelves.add(
+        Job(state.pushes, id_, queue, type_, payload, priority, list(tags), options, now, due, until, status, stamp)
+    )
+    return True
+
+
+def step(state: State, worker: str, settled: list[list[Any]], wanted: list[Any] | None = None) -> list[Any]:
+    """Settle, then claim: `[[[id, token], …], [ids of what was lost], how many were set aside]`."""
+    lost = [one[0] for one in settled if not settle(state, *one)]
+    if wanted is None:
+        return [[], lost, 0]
+    want = read_wanted(state, wanted)
+    for queue in want.queues:
+        promote(state, queue)
+    choice = choose(state, want, state.time)
+    for job in choice.foreign:
+        set_aside(state, job)
+    claims = [take(state, job, worker, want.lease, ahead=choice.ahead) for job in choice.jobs]
+    return [claims, lost, len(choice.foreign)]
+
+
+def settle(
+    state: State,
+    id_: str,
+    token: int,
+    status: int,
+    outcome: str | None = None,
+    counted: bool = False,
+    delay: int = 0,
+    error: str | None = None,
+    result: str | None = None,
+    reason: str | None = None,
+    progress: list[Any] | None = None,
+    logs: Any = (),
+    alone: bool = False,
+    follows: Any = (),
+) -> bool:
+    """End one claim; False if it is not in force."""
+    job = in_hand(state, id_, token)
+    if job is None:
+        return False
+    asked_for = status
+    if job.cancel is not None and status in (PENDING, SCHEDULED):
+        status, reason = CANCELLED, None
+    if status == CANCELLED and reason is None:
+        reason = job.cancel
+    again = status in (PENDING, SCHEDULED)
+    state.shelves.take(job)
+    job.status, job.outcome = status, outcome
+    job.stamp = job.ended = state.time
+    if status == SCHEDULED:
+        job.stamp = job.due = state.time + delay
+    if outcome is not None:
+        job.runs += 1
+        job.error, previous = error, job.error
+        if again:
+            job.close_run()
+            job.error = error or previous
+    else:
+        job.error = error or job.error
+    job.attempts += counted
+    job.alone = job.alone or alone
+    job.result, job.reason, job.cancel = result, reason, None
+    job.progress = progress or job.progress
+    job.logs += logs
+    state.shelves.put(job)
+    if status == asked_for:
+        push(state, follows)
+    return True
+
+
+def in_hand(state: State, id_: str, token: int) -> Job | None:
+    """The job, if this is the token of its claim."""
+    job = state.shelves.jobs.get(id_)
+    return job if job is not None and job.status == RUNNING and job.token == token else None
+
+
+def promote(state: State, queue: str) -> None:
+    """Make the due jobs of a queue pending."""
+    while (line := state.shelves.waiting.get(queue)) and line[0][0] <= state.time:
+        job = line[0][-1]
+        state.shelves.take(job)
+        job.status, job.stamp = PENDING, state.time
+        state.shelves.put(job)
+
+
+def read_wanted(state: State, wanted: list[Any]) -> Wanted:
+    """Read what a step says that it wants."""
+    queues, types, lease, limit, short, behind = wanted
+    return Wanted(queues, state.read_kinds(types), lease, limit, state.read_kinds(short), behind)
+
+
+def choose(state: State, wanted: Wanted, now: int) -> Choice:
+    """Find the first jobs of the first line that has one, and what stands in front and is to be set aside."""
+    foreign: list[Job] = []
+    for queue in wanted.queues:
+        line = state.shelves.lines.get(queue, [])
+        jobs = [place[-1] for place in line[: wanted.limit]]
+        if any(job.type not in wanted.types for job in jobs):
+            jobs, unknown = look_past(state, line, wanted, now)
+            foreign += unknown
+        if jobs:
+            return together(jobs, foreign, wanted)
+    return Choice([], False, foreign)
+
+
+def look_past(state: State, line: Line, wanted: Wanted, now: int) -> tuple[list[Job], list[Job]]:
+    """Find what this worker knows behind what it does not, and what no worker knows."""
+    head = [place[-1] for place in line[:LOOK_PAST]]
+    unknown = {job.type for job in head} - wanted.types
+    foreign = {type_ for type_ in unknown if not state.knows(type_, now)}
+    known = [job for job in head if job.type in wanted.types]
+    return known[: wanted.limit], [job for job in head if job.type in foreign]
+
+
+def together(jobs: list[Job], foreign: list[Job], wanted: Wanted) -> Choice:
+    """Cut the head of a line to what may be claimed in one go."""
+    along = list(itertools.takewhile(lambda job: job.type in wanted.short and not job.alone, jobs))
+    if wanted.behind:
+        return Choice(along, True, foreign)
+    return Choice(along or jobs[:1], len(along) > 1, foreign)
+
+
+def set_aside(state: State, job: Job) -> None:
+    """Hold a job, since no worker knows its type."""
+    state.shelves.take(job)
+    job.held = job.type
+    state.shelves.put(job)
+
+
+def take(state: State, job: Job, worker: str, lease: int, *, ahead: bool = False) -> list[Any]:
+    """Claim a job and return its id with the token."""
+    state.shelves.take(job)
+    state.token += 1
+    job.status = RUNNING
+    job.stamp = job.started = state.time
+    job.token, job.worker, job.lease, job.ahead = state.token, worker, state.time + lease, ahead
+    job.held = job.progress = None
+    state.shelves.put(job)
+    return [job.id, job.token]
+
+
+def claim(state: State, worker: str, id_: str, lease: int) -> list[Any] | None:
+    """Claim one job, whatever its place in the line."""
+    job = state.shelves.jobs.get(id_)
+    if job is None or job.status in (RUNNING, COMPLETED):
+        return None
+    if job.status in (FAILED, CANCELLED):
+        renew(state, job)
+    return take(state, job, worker, lease)
+
+
+def renew(state: State, job: Job) -> None:
+    """Make a job pending as if it were new, with its history."""
+    state.shelves.take(job)
+    job.close_run()
+    job.status, job.attempts = PENDING, 0
+    job.stamp = job.due = state.time
+    job.reason = job.cancel = job.held = job.expires = None
+    state.shelves.put(job)
+
+
+def note(state: State, id_: str, token: int, progress: list[Any] | None, logs: list[list[Any]]) -> bool:
+    """Keep what a running job says."""
+    job = in_hand(state, id_, token)
+    if job is None:
+        return False
+    job.progress = progress or job.progress
+    job.logs += logs
+    return True
+
+
+def claimable(state: State, wanted: base.Wanted, now: int) -> bool:
+    """Whether a step that settles nothing would do anything."""
+    due = (state.shelves.waiting.get(queue) for queue in wanted.queues)
+    if any(line and line[0][0] <= now for line in due):
+        return True
+    sets = frozenset(wanted.types), frozenset(wanted.short)
+    want = Wanted(list(wanted.queues), sets[0], wanted.lease, wanted.limit, sets[1], wanted.behind)
+    choice = choose(state, want, now)
+    return bool(choice.jobs or choice.foreign)
+
+
+def has_one(state: State, queue: str, types: Collection[str]) -> bool:
+    """Whether the head of a line holds a job of these types."""
+    line = state.shelves.lines.get(queue, [])
+    return any(place[-1].type in types for place in line[:LOOK_PAST])

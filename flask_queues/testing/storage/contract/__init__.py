@@ -1,0 +1,83 @@
+"""The contract of `flask_queues/storage/base.py`, sentence by sentence, as tests that know no engine.
+
+They use what the abstract class declares and nothing else. Durations are parts of a second, so
+that an engine whose clock cannot be set may really wait. Each class asks for the fixture `engine`.
+"""
+
+from .claim import ClaimContract
+from .follow import FollowContract
+from .held import HeldContract
+from .keeper import KeeperContract
+from .note import NoteContract
+from .operator import OperatorContract
+from .others import claim_by_id, drain, fire_all, move_jobs, push_all, push_slices, push_when_told
+from .push import PushContract
+from .read import ReadContract
+from .schedule import ScheduleContract
+from .settle import SettleContract
+from .words import (
+    LATER,
+    LONG,
+    SHORT,
+    TAGGED,
+    TEXTS,
+    UNINDEXED,
+    UNTAGGED,
+    a_worker,
+    complete,
+    counted,
+    error_text,
+    everything,
+    fail,
+    fill,
+    ids,
+    in_status,
+    line,
+    new,
+    settle,
+    take,
+    take_one,
+    the,
+)
+
+__all__ = [
+    "LATER",
+    "LONG",
+    "SHORT",
+    "TAGGED",
+    "TEXTS",
+    "UNINDEXED",
+    "UNTAGGED",
+    "ClaimContract",
+    "FollowContract",
+    "HeldContract",
+    "KeeperContract",
+    "NoteContract",
+    "OperatorContract",
+    "PushContract",
+    "ReadContract",
+    "ScheduleContract",
+    "SettleContract",
+    "a_worker",
+    "claim_by_id",
+    "complete",
+    "counted",
+    "drain",
+    "error_text",
+    "everything",
+    "fail",
+    "fill",
+    "fire_all",
+    "ids",
+    "in_status",
+    "line",
+    "move_jobs",
+    "new",
+    "push_all",
+    "push_slices",
+    "push_when_told",
+    "settle",
+    "take",
+    "take_one",
+    "the",
+]

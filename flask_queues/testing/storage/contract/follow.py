@@ -1,0 +1,58 @@
+"""The contract: what a job's end causes is stored with it, or not at all."""
+
+from __future__ import annotations
+
+from ....record import Outcome, Status
+from ....storage import Storage
+from ..fixtures import OpenedTwice
+from ..processes import eventually
+from .words import LONG, complete, fail, fill, ids, new, settle, take, take_one, the
+
+
+class FollowContract(OpenedTwice):
+    """What a job's end causes is stored with it, or not at all."""
+
+    def test_what_follows_is_pushed_with_the_end(self, storage: Storage) -> None:
+        """In its own queue and in others, as a push would do it."""
+        fill(storage, "a")
+        claim = take_one(storage)
+        complete(storage, claim, follows=[new("b"), new("c", queue="r", priority=5), new("d", delay=LONG)])
+        eventually(lambda: storage.get("c"), "what follows arrives in another queue")
+        assert the(storage, "b").status is Status.PENDING
+        assert the(storage, "c").priority == 5
+        assert the(storage, "d").status is Status.SCHEDULED
+        assert ids(take(storage, "r")) == ["c"]
+        assert storage.counts().statuses["pending"] == 1
+
+    def test_what_follows_a_failure_is_pushed_too(self, storage: Storage) -> None:
+        """Any end may cause something."""
+        fill(storage, "a")
+        fail(storage, take_one(storage), follows=[new("b")])
+        assert the(storage, "b").status is Status.PENDING
+
+    def test_nothing_follows_a_settlement_that_came_too_late(self, storage: Storage) -> None:
+        """The claim was another's by then."""
+        fill(storage, "a")
+        claim = take_one(storage)
+        assert complete(storage, claim).lost == []
+        assert complete(storage, claim, follows=[new("b"), new("c", queue="r")]).lost == ["a"]
+        assert storage.get("b") is None
+        assert storage.get("c") is None
+
+    def test_nothing_follows_where_the_end_became_another(self, storage: Storage) -> None:
+        """A job that is cancelled instead of waiting does not cause what the wait would have caused."""
+        fill(storage, "a")
+        claim = take_one(storage)
+        storage.cancel("a", "stop")
+        settle(storage, claim, Status.SCHEDULED, Outcome.FAILED, delay=LONG, follows=[new("b")])
+        assert the(storage, "a").status is Status.CANCELLED
+        assert storage.get("b") is None
+
+    def test_what_follows_is_stored_once(self, storage: Storage) -> None:
+        """A job of that id stays as it is."""
+        fill(storage, "a")
+        fill(storage, "b", queue="r", priority=7)
+        complete(storage, take_one(storage), follows=[new("b", queue="r"), new("c", queue="r")])
+        eventually(lambda: storage.get("c"), "what follows arrives in another queue")
+        assert the(storage, "b").priority == 7
+        assert storage.counts().queues["r"]["pending"] == 2

@@ -1,0 +1,252 @@
+"""The contract: what people and the application change."""
+
+from __future__ import annotations
+
+import pytest
+
+from ....record import Outcome, Status, to_datetime
+from ....storage import Storage
+from ..engine import Clock
+from ..fixtures import OpenedTwice
+from .words import (
+    LATER,
+    LONG,
+    SHORT,
+    complete,
+    counted,
+    error_text,
+    everything,
+    fail,
+    fill,
+    ids,
+    in_status,
+    line,
+    new,
+    settle,
+    take,
+    take_one,
+    the,
+)
+
+
+class OperatorContract(OpenedTwice):
+    """What people and the application change."""
+
+    @pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
+    def test_a_waiting_job_is_cancelled_at_once(self, storage: Storage, clock: Clock, status: Status) -> None:
+        """It ends with the reason and is never claimed."""
+        in_status(storage, "a", status)
+        assert storage.cancel("a", "not needed") is status
+        record = the(storage, "a")
+        assert (record.status, record.reason, record.history) == (Status.CANCELLED, "not needed", ())
+        assert record.finished is not None
+        assert record.finished <= to_datetime(clock.now())
+        assert take(storage, "way of a") == []
+        assert storage.next_due() is None
+        assert storage.counts().cells == counted(storage)
+
+    @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.CANCELLED])
+    def test_a_final_status_stays(self, storage: Storage, status: Status) -> None:
+        """Cancelling what has ended changes nothing."""
+        in_status(storage, "a", status)
+        before = the(storage, "a")
+        assert storage.cancel("a", "late") is status
+        assert the(storage, "a") == before
+
+    def test_a_running_job_is_asked_to_end(self, storage: Storage, other: Storage) -> None:
+        """It runs on; the claim carries the word, and its holder may still settle as it likes."""
+        claim = in_status(storage, "a", Status.RUNNING)
+        assert claim is not None
+        assert other.cancel("a", "please") is Status.RUNNING
+        assert the(storage, "a").status is Status.RUNNING
+        assert [one.cancel for one in storage.claims_of("w")] == ["please"]
+        assert complete(storage, claim, result="1").lost == []
+        assert (the(storage, "a").status, the(storage, "a").result) == (Status.COMPLETED, 1)
+
+    @pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
+    def test_a_job_asked_to_end_does_not_run_again(self, storage: Storage, status: Status) -> None:
+        """A settlement that would let it run again ends it as cancelled, with the word of who asked."""
+        claim = in_status(storage, "a", Status.RUNNING)
+        assert claim is not None
+        storage.cancel("a", "please")
+        settle(storage, claim, status, Outcome.FAILED, counted=True, error=error_text("e"), delay=5)
+        record = the(storage, "a")
+        assert (record.status, record.reason) == (Status.CANCELLED, "please")
+        assert [(run.outcome, run.error and run.error.message) for run in record.history] == [(Outcome.FAILED, "e")]
+        assert storage.counts().cells == counted(storage)
+
+    def test_a_job_asked_to_end_may_fail(self, storage: Storage) -> None:
+        """Failed for good is an end: it stays failed."""
+        claim = in_status(storage, "a", Status.RUNNING)
+        assert claim is not None
+        storage.cancel("a", "please")
+        fail(storage, claim, error=error_text("e"))
+        assert the(storage, "a").status is Status.FAILED
+
+    def test_a_job_that_obeys_keeps_the_word_of_who_asked(self, storage: Storage) -> None:
+        """Settled as cancelled without a reason, it has the reason of the request; else its own."""
+        for job_id, reason in (("a", None), ("b", "its own")):
+            claim = in_status(storage, job_id, Status.RUNNING)
+            assert claim is not None
+            storage.cancel(job_id, "please")
+            settle(storage, claim, Status.CANCELLED, Outcome.CANCELLED, reason=reason)
+            assert the(storage, job_id).reason == (reason or "please")
+
+    def test_a_request_to_end_is_for_one_run(self, storage: Storage) -> None:
+        """Once it has ended and is retried, nobody asks any more."""
+        claim = in_status(storage, "a", Status.RUNNING)
+        assert claim is not None
+        storage.cancel("a", "please")
+        fail(storage, claim)
+        storage.retry("a")
+        again = take_one(storage, "way of a")
+        assert again.cancel is None
+        settle(storage, again, Status.PENDING, Outcome.FAILED)
+        assert the(storage, "a").status is Status.PENDING
+        assert the(storage, "a").reason is None
+
+    @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
+    def test_a_retried_job_has_all_its_tries_and_its_history(
+        self, storage: Storage, clock: Clock, status: Status
+    ) -> None:
+        """Pending at once; attempts begin at 0, runs go on, what happened is still told."""
+        fill(storage, "a", expires=SHORT)
+        settle(storage, take_one(storage), Status.PENDING, Outcome.FAILED, counted=True, error=error_text("1"))
+        settle(
+            storage,
+            take_one(storage),
+            status,
+            Outcome.FAILED,
+            counted=True,
+            error=error_text("2"),
+            reason="r",
+        )
+        history = the(storage, "a").history
+        clock.advance(LATER)
+
+        assert storage.retry("a") is status
+
+        record = the(storage, "a")
+        assert (record.status, record.attempts, record.history) == (Status.PENDING, 0, history)
+        assert (record.finished, record.reason) == (None, None)
+        assert storage.counts().cells == counted(storage)
+        claim = take_one(storage)
+        assert (claim.attempts, claim.runs) == (0, 2)
+        complete(storage, claim)
+        record = the(storage, "a")
+        assert record.history[:2] == history
+        assert [run.run for run in record.history] == [1, 2, 3]
+        assert record.attempts == 1
+
+    def test_a_scheduled_job_is_made_due(self, storage: Storage, clock: Clock) -> None:
+        """It waits no longer."""
+        in_status(storage, "a", Status.SCHEDULED)
+        assert storage.retry("a") is Status.SCHEDULED
+        record = the(storage, "a")
+        assert record.status is Status.PENDING
+        assert record.due <= to_datetime(clock.now())
+        assert ids(take(storage, "way of a")) == ["a"]
+        assert storage.counts().cells == counted(storage)
+
+    @pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING, Status.COMPLETED])
+    def test_no_other_job_is_retried(self, storage: Storage, status: Status) -> None:
+        """It stays as it is."""
+        in_status(storage, "a", status)
+        before = the(storage, "a")
+        assert storage.retry("a") is status
+        assert the(storage, "a") == before
+
+    def test_an_unknown_job_is_told(self, storage: Storage) -> None:
+        """None, where there is no such job."""
+        assert storage.cancel("unknown", "why") is None
+        assert storage.retry("unknown") is None
+        assert storage.delete("unknown") is None
+        assert storage.get("unknown") is None
+        assert storage.logs("unknown") == []
+
+    @pytest.mark.parametrize("status", [status for status in Status if status is not Status.RUNNING])
+    def test_a_job_is_deleted_with_its_log_and_tags(self, storage: Storage, status: Status) -> None:
+        """Nothing of it is left, not even for a job that gets its id anew."""
+        claim = in_status(storage, "a", status, tags=("x", "y"))
+        fill(storage, "b", tags=("x",))
+        if claim is not None:
+            storage.retry("a")
+            again = storage.claim("w", "a", LONG)
+            if again is not None:
+                storage.note("a", again.token, logs=[line("said")])
+                settle(storage, again, status, Outcome.FAILED)
+
+        assert storage.delete("a") is status
+
+        assert storage.get("a") is None
+        assert ids(everything(storage, tag="x")) == ["b"]
+        assert everything(storage, tag="y") == []
+        assert storage.counts().cells == counted(storage)
+        assert storage.push([new("a")]) == [True]
+        assert storage.logs("a") == []
+        assert the(storage, "a").history == ()
+
+    def test_a_running_job_is_not_deleted(self, storage: Storage) -> None:
+        """It can be cancelled first."""
+        claim = in_status(storage, "a", Status.RUNNING)
+        assert claim is not None
+        assert storage.delete("a") is Status.RUNNING
+        assert complete(storage, claim).lost == []
+
+    @pytest.mark.parametrize("status", [status for status in Status if status is not Status.RUNNING])
+    def test_a_purge_deletes_jobs_of_the_named_statuses(self, storage: Storage, status: Status) -> None:
+        """Those, with logs and tags, and no others."""
+        for one in Status:
+            in_status(storage, one.value, one, tags=("x",))
+        assert storage.purge([status]) == 1
+        left = {one.value for one in Status} - {status.value}
+        assert set(ids(everything(storage))) == left
+        assert set(ids(everything(storage, tag="x"))) == left
+        assert storage.counts().cells == counted(storage)
+        assert storage.purge([status, status]) == 0
+
+    def test_a_purge_never_deletes_running_jobs(self, storage: Storage) -> None:
+        """Even when asked to."""
+        for one in Status:
+            in_status(storage, one.value, one)
+        assert storage.purge([*Status, *Status]) == len(Status) - 1
+        assert ids(everything(storage)) == ["running"]
+        assert storage.counts().cells == counted(storage)
+
+    @pytest.mark.parametrize("status", [Status.PENDING, Status.COMPLETED, Status.FAILED, Status.CANCELLED])
+    def test_a_purge_spares_what_is_younger(self, storage: Storage, clock: Clock, status: Status) -> None:
+        """Age is the time since the job came into its status."""
+        fill(storage, "ran long")
+        claim = take_one(storage)
+        in_status(storage, "old", status)
+        clock.advance(LATER)
+        in_status(storage, "young", status)
+        settle(storage, claim, status, Outcome.COMPLETED)
+        assert storage.purge([status], older=SHORT) == 1
+        assert sorted(ids(everything(storage))) == ["ran long", "young"]
+        assert storage.purge([status], older=LONG) == 0
+
+    def test_a_purge_of_one_queue_spares_the_others(self, storage: Storage) -> None:
+        """Only jobs of that queue are deleted."""
+        for queue in "qr":
+            for n in range(3):
+                fill(storage, f"{queue}{n}", queue=queue)
+                complete(storage, take_one(storage, queue))
+        fill(storage, "q waits")
+        assert storage.purge([Status.COMPLETED], queue="q") == 3
+        assert sorted(ids(everything(storage))) == ["q waits", "r0", "r1", "r2"]
+        assert storage.purge([Status.COMPLETED], queue="unknown") == 0
+
+    def test_a_purge_deletes_no_more_than_its_slice(self, storage: Storage) -> None:
+        """Slices of at most `limit`, over all statuses, until none is left."""
+        fill(storage, *[f"p{n}" for n in range(10)])
+        storage.push([new(f"s{n}", delay=LONG) for n in range(7)])
+        sizes = [storage.purge([Status.PENDING, Status.SCHEDULED], limit=4) for _ in range(6)]
+        assert sizes == [4, 4, 4, 4, 1, 0]
+        assert storage.counts().cells == {}
+
+    def test_a_purge_deletes_500_where_nobody_says_how_many(self, storage: Storage) -> None:
+        """The default slice."""
+        fill(storage, *[f"{n}" for n in range(510)])
+        assert storage.purge([Status.PENDING]) == 500
+        assert storage.purge([Status.PENDING]) == 10

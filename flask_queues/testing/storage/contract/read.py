@@ -1,0 +1,269 @@
+"""The contract: what can be read."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+
+import pytest
+
+from ....record import JobRecord, Outcome, Status
+from ....storage import Storage
+from ....storage.base import Claim, Query, Severity
+from ..engine import Clock, Engine
+from ..fixtures import OpenedTwice
+from ..processes import running
+from .others import move_jobs, push_when_told
+from .words import (
+    LONG,
+    TAGGED,
+    UNINDEXED,
+    UNTAGGED,
+    complete,
+    counted,
+    everything,
+    fill,
+    ids,
+    new,
+    settle,
+    take,
+    take_one,
+    the,
+)
+
+
+class ReadContract(OpenedTwice):
+    """What can be read."""
+
+    def mixed(self, storage: Storage) -> list[JobRecord]:
+        """Push jobs of every queue, type, tag and status; returns their records."""
+        job_ids = []
+        for n, (queue, type_, tag) in enumerate(itertools.product(("q", "r"), ("t", "u"), ((), ("x",), ("x", "y")))):
+            for m, status in enumerate(Status):
+                job_id = f"{n}-{m}"
+                delay = LONG if status is Status.SCHEDULED else 0
+                storage.push([new(job_id, queue=queue, type=type_, tags=tag, delay=delay)])
+                job_ids.append(job_id)
+                if status not in (Status.PENDING, Status.SCHEDULED):
+                    claim = storage.claim("w", job_id, LONG)
+                    assert claim is not None
+                    if status is not Status.RUNNING:
+                        settle(storage, claim, status, Outcome.FAILED)
+        return [the(storage, job_id) for job_id in job_ids]
+
+    def test_every_combination_of_filters_shows_what_fits_and_nothing_else(self, storage: Storage) -> None:
+        """Queue, type, tag and statuses, alone and together, on pages of any size, each job once."""
+        records = self.mixed(storage)
+        sets: list[tuple[Status, ...]] = [
+            (),
+            *[(one,) for one in Status],
+            (Status.FAILED, Status.PENDING),
+            (Status.RUNNING, Status.SCHEDULED),
+            tuple(Status),
+        ]
+        for queue, type_, tag, statuses in itertools.product(
+            (None, "q", "nowhere"), (None, "u"), (None, "x", "y", "none"), sets
+        ):
+            fitting = {
+                job.id
+                for job in records
+                if queue in (None, job.queue)
+                and type_ in (None, job.type)
+                and (tag is None or tag in job.tags)
+                and (not statuses or job.status in statuses)
+            }
+            for limit in (3, 50):
+                found = everything(storage, limit, queue=queue, type=type_, tag=tag, statuses=statuses)
+                assert sorted(ids(found)) == sorted(fitting), (queue, type_, tag, statuses, limit)
+
+    def test_a_status_that_is_asked_for_twice_is_shown_once(self, storage: Storage) -> None:
+        """Each job is on the list once."""
+        fill(storage, *"abc")
+        assert sorted(ids(everything(storage, 2, statuses=[Status.PENDING] * 3))) == list("abc")
+
+    def test_a_list_shows_whole_records(self, storage: Storage) -> None:
+        """A record on a page is the record that `get` returns."""
+        records = self.mixed(storage)
+        assert {job.id: job for job in everything(storage)} == {job.id: job for job in records}
+
+    @pytest.mark.parametrize("status", [one for one in Status if one is not Status.SCHEDULED])
+    def test_those_come_first_that_came_last_into_their_status(
+        self, storage: Storage, clock: Clock, status: Status
+    ) -> None:
+        """The newest in its status is on top, whenever it was pushed."""
+        names = list("abcdef")
+        fill(storage, *names)
+        order = ["c", "f", "a", "e", "b", "d"]
+        for name in order:
+            clock.advance(2)
+            claim = storage.claim("w", name, LONG)
+            assert claim is not None
+            if status is not Status.RUNNING:
+                settle(storage, claim, status, Outcome.FAILED)
+        for filters in UNTAGGED:
+            for limit in (2, 50):
+                found = everything(storage, limit, statuses=[status], **filters)
+                assert ids(found) == order[::-1], (filters, limit)
+                assert ids(everything(storage, limit, **filters)) == order[::-1], (filters, limit)
+
+    def test_a_scheduled_job_stands_at_the_time_it_is_due(self, storage: Storage) -> None:
+        """Among scheduled jobs the one due last is on top, and all of them above what came before."""
+        for name, delay in (("a", 3000), ("b", 9000), ("c", 0), ("d", 6000)):
+            fill(storage, name, delay=delay)
+        for filters in UNTAGGED:
+            assert ids(everything(storage, 2, **filters)) == ["b", "d", "a", "c"]
+            assert ids(everything(storage, 2, statuses=[Status.SCHEDULED], **filters)) == ["b", "d", "a"]
+
+    def test_with_a_tag_the_last_pushed_come_first(self, storage: Storage, clock: Clock) -> None:
+        """Whatever became of them."""
+        for name in "abcde":
+            fill(storage, name, tags=("x",))
+            clock.advance(1)
+        complete(storage, take_one(storage))
+        storage.cancel("c", "why")
+        for filters in TAGGED:
+            assert ids(everything(storage, 2, **filters)) == list("edcba")
+
+    def test_a_list_ends_with_its_last_job(self, storage: Storage) -> None:
+        """A page that holds the last job says that there is no other, however full it is."""
+        fill(storage, *"abcd")
+        complete(storage, take_one(storage))
+        for filters in (*UNTAGGED[:3], {"statuses": tuple(Status)}):
+            whole = storage.page(Query(**filters, limit=4))
+            assert (len(whole.jobs), whole.after) == (4, None), filters
+            part = storage.page(Query(**filters, limit=3))
+            assert part.after is not None
+            rest = storage.page(Query(**filters, limit=3, after=part.after))
+            assert (len(rest.jobs), rest.after) == (1, None), filters
+        assert storage.page(Query(queue="nowhere")) == ((), None)
+
+    def test_pages_cover_everything_once_while_new_jobs_arrive(self, storage: Storage, clock: Clock) -> None:
+        """Jobs pushed while somebody turns pages neither hide nor repeat those that were there."""
+        for n in range(5):
+            fill(storage, *[f"{n}.{m}" for m in range(8)], tags=("x",))
+            clock.advance(1)
+        there = set(ids(everything(storage)))
+        for filters in (*UNTAGGED, *TAGGED):
+            seen: list[str] = []
+            after: str | None = None
+            while True:
+                page = storage.page(Query(**filters, limit=3, after=after))
+                seen += ids(page.jobs)
+                fill(storage, f"new {len(seen)} {sorted(filters)}", tags=("x",))
+                after = page.after
+                if after is None:
+                    break
+            old = [job_id for job_id in seen if job_id in there]
+            assert sorted(old) == sorted(there), filters
+            assert len(set(seen)) == len(seen)
+            there = set(ids(everything(storage)))
+
+    def test_no_job_is_on_a_page_twice_while_others_move_them(self, engine: Engine, storage: Storage) -> None:
+        """A page shows one moment, in which each job is in exactly one status."""
+        names = {f"{n}" for n in range(30)}
+        fill(storage, *names)
+        with running(move_jobs, engine) as mover:
+            assert mover.hear() == "ready"
+            for n in range(150):
+                page = storage.page(Query(**UNTAGGED[n % 4], limit=100))
+                assert sorted(ids(page.jobs)) == sorted(names)
+
+    def test_a_list_that_no_index_serves_looks_at_a_bounded_number(self, storage: Storage) -> None:
+        """It stops after 10,000 jobs with what it has, and goes on from there to the end."""
+        fill(storage, "needle", type="rare", tags=("x",))
+        hay = [new(f"{n}", tags=("x",)) for n in range(10_100)]
+        for start in range(0, len(hay), 1000):
+            storage.push(hay[start : start + 1000])
+        for filters in UNINDEXED:
+            page = storage.page(Query(**filters))
+            assert page.jobs or page.after, "an empty page that does not tell where to go on"
+            assert ids(everything(storage, **filters)) == ["needle"], filters
+
+    def test_counts_are_kept_through_every_transition(self, storage: Storage, clock: Clock) -> None:
+        """After each step the kept counts are those that a walk through all jobs finds."""
+        assert storage.counts().cells == {}
+        dice = random.Random(20260101)
+        names = [f"{n}" for n in range(24)]
+        claims: dict[str, Claim] = {}
+        for n in range(250):
+            name = dice.choice(names)
+            what = dice.randrange(7)
+            if what == 0:
+                storage.push([new(name, queue=dice.choice("qr"), type=dice.choice("tu"), delay=dice.choice([0, 9]))])
+            elif what in (1, 2):
+                for claim in take(storage, "q", "r", types="t" if n % 2 else "tu", limit=2, short=["t"]):
+                    claims[claim.id] = claim
+            elif what == 3 and claims:
+                claim = claims.pop(dice.choice(sorted(claims)))
+                status = dice.choice([one for one in Status if one is not Status.RUNNING])
+                settle(storage, claim, status, Outcome.FAILED, delay=dice.choice([0, 5]))
+            elif what == 4:
+                storage.cancel(name, "why")
+            elif what == 5:
+                storage.retry(name)
+                storage.release_held(["u"])
+            else:
+                storage.delete(name)
+                storage.purge([dice.choice(list(Status))], limit=1)
+            clock.advance(1)
+            assert storage.counts().cells == counted(storage)
+
+    def test_counts_name_every_status_of_every_queue(self, storage: Storage) -> None:
+        """By status over all, and by queue."""
+        fill(storage, "a", "b")
+        fill(storage, "c", queue="r", delay=LONG)
+        counts = storage.counts()
+        none = dict.fromkeys((status.value for status in Status), 0)
+        assert counts.statuses == {**none, "pending": 2, "scheduled": 1}
+        assert counts.queues == {"q": {**none, "pending": 2}, "r": {**none, "scheduled": 1}}
+
+    def test_queues_are_those_in_which_a_job_waits(self, storage: Storage) -> None:
+        """Pending or scheduled; a queue whose jobs have all ended is not named."""
+        assert storage.queues() == []
+        fill(storage, "a", queue="ended")
+        complete(storage, take_one(storage, "ended"))
+        fill(storage, "b", "b2", queue="pending")
+        fill(storage, "c", queue="scheduled", delay=LONG)
+        fill(storage, "d", queue="running")
+        take(storage, "running")
+        assert sorted(storage.queues()) == ["pending", "scheduled"]
+
+    def test_a_storage_says_in_one_line_where_the_jobs_are(self, storage: Storage) -> None:
+        """A line for a person."""
+        assert len(storage.describe().splitlines()) == 1
+
+    def test_an_examination_says_what_is_promised_and_how_to_mend_the_rest(self, storage: Storage) -> None:
+        """Each finding has a code of its own, and each that is more than a note a way out."""
+        fill(storage, "a")
+        found = storage.examine()
+        assert found
+        assert all(re.fullmatch(r"[a-z]+(-[a-z]+)+", one.code) and one.problem for one in found)
+        assert all(one.fix for one in found if one.severity > Severity.NOTE)
+        assert len({one.code for one in found}) == len(found)
+
+    def test_worker_processes_see_the_same_jobs(self, engine: Engine, storage: Storage) -> None:
+        """What says that it is shared is seen by another process, and the other way round."""
+        assert storage.shared
+        with running(push_when_told, engine) as pusher:
+            assert pusher.hear() == "ready"
+            pusher.tell("theirs")
+            assert pusher.hear() == "pushed"
+            assert the(storage, "theirs").status is Status.PENDING
+            fill(storage, "ours")
+            pusher.tell("ours")
+            assert pusher.hear() == "pushed"
+            pusher.tell(None)
+        assert storage.counts().statuses["pending"] == 2
+
+    def test_a_closed_storage_opens_again_with_the_next_call(self, storage: Storage) -> None:
+        """Letting go of connections loses nothing; nothing is inside a call then."""
+        fill(storage, "a")
+        claim = take_one(storage)
+        storage.close()
+        storage.close()
+        assert not storage.busy
+        assert complete(storage, claim).lost == []
+        storage.close()
+        assert the(storage, "a").status is Status.COMPLETED
+        assert not storage.busy
