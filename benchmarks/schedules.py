@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from flask_queues.manager import Manager
+from flask_queues.scheduler.definition import define
+from flask_queues.scheduler.state import State
 
 from .measures import Settings
 from .ours import FlaskQueues, noop
@@ -29,7 +32,7 @@ PARENT, USER, SYSTEM = 1, 11, 12
 def schedules(settings: Settings) -> Group:
     """Time the tick of an idle worker, its share of a core, and how late an occurrence is fired."""
     figures = {
-        "tick": Figure(f"a tick with {SCHEDULES:,} schedules, at most", "ms", goal=5.0),
+        "tick": Figure(f"a tick with {SCHEDULES:,} schedules, p99", "ms", goal=5.0),
         "read": Figure("the same, when one was changed and all are read", "ms"),
         "share": Figure(f"idle worker, {SCHEDULES:,} schedules: more of a core than with none", "%", goal=1.0),
         "late": Figure("fired after it was due, idle worker, at most", "ms", goal=1000.0),
@@ -55,17 +58,23 @@ def store(manager: Manager) -> None:
     """Make the schedules, in three zones."""
     zones = ("UTC", "Europe/Berlin", "America/New_York")
     for number in range(SCHEDULES):
-        manager.scheduler.add(RARE, noop, {"text": TEXT}, name=f"schedule {number}", timezone=zones[number % 3])
+        zone = zones[number % len(zones)]
+        one = define(manager.jobs, manager.config, RARE, noop, {"text": TEXT}, name=f"schedule {number}", timezone=zone)
+        manager.storage.put_schedule(State.new(one, "", manager.storage.now()).row())
 
 
 def ticks(manager: Manager) -> tuple[float, float]:
-    """Milliseconds of the longest tick where nothing happens, and of one that reads all schedules once more."""
+    """Milliseconds that 99 of 100 ticks take where nothing happens, and of one that reads all schedules once more."""
     ticker = manager.scheduler.ticker()
-    ticker.tick()
-    idle = [timed(ticker.tick) for _ in range(TICKS)]
+
+    def tick_and_look() -> None:
+        ticker._look_at = 0.0
+        ticker.tick()
+
+    tick_and_look()
+    idle = [timed(tick_and_look) for _ in range(TICKS)]
     manager.scheduler.pause("schedule 0")
-    ticker._look_at = 0.0
-    return max(idle), timed(ticker.tick)
+    return statistics.quantiles(idle, n=100)[98], timed(tick_and_look)
 
 
 def timed(act: Callable[[], object]) -> float:
@@ -78,7 +87,7 @@ def timed(act: Callable[[], object]) -> float:
 def share_of_a_core(system: FlaskQueues) -> float:
     """Percent of a core that an idle worker takes with all its processes, once it has begun."""
     with running(system) as worker:
-        time.sleep(4)
+        time.sleep(10)
         before = cpu(worker.pid)
         time.sleep(WATCHED)
         return (cpu(worker.pid) - before) / WATCHED * 100

@@ -99,8 +99,8 @@ class Scheduler:
         """
         definition = define(self._jobs, self._config, when, job, payload, **options)
         state = State.new(definition, "", self._storage().now())
-        taken = definition.name in self._states()
-        revision = 0 if taken else self._storage().put_schedule(state.row())
+        taken = {*self._defined, *(row.name for row in self._storage().schedules())}
+        revision = 0 if definition.name in taken else self._storage().put_schedule(state.row())
         if not revision:
             raise DuplicateSchedule(f"There is a schedule called {definition.name} already.")
         return record_of(replace(state, revision=revision))

@@ -17,7 +17,7 @@ from .state import State, read_state
 logger = logging.getLogger("flask_queues")
 
 #: Seconds between two looks at whether somebody changed a schedule; longer, up to so many, where reading them all
-#: would take more than a hundredth of the time.
+#: would take more than a hundredth of a core.
 LOOK, LONGEST_LOOK = 1.0, 5.0
 #: Seconds of one tick, after which the keeper gets to its other duties.
 SLICE = 0.1
@@ -71,15 +71,15 @@ class Ticker:
 
     def _look(self) -> None:
         """Read the schedules where one has changed."""
-        began = time.monotonic()
-        if began < self._look_at:
+        if time.monotonic() < self._look_at:
             return
+        began = time.thread_time()
         changes = self._storage.schedules_changed()
         if changes != self._changes:
             self._read(self._storage.schedules())
             self._changes = changes
-        now = time.monotonic()
-        self._look_at = now + min(LONGEST_LOOK, max(LOOK, 100 * (now - began)))
+        spent = time.thread_time() - began
+        self._look_at = time.monotonic() + min(LONGEST_LOOK, max(LOOK, 100 * spent))
 
     def _read(self, rows: list[Schedule]) -> None:
         known, self._states = self._states, {}
