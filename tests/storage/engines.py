@@ -25,7 +25,7 @@ from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.storage.sqlite.database import Database
 from flask_queues.testing.storage import Clock, Engine, FrozenClock
-from tests.support.servers.kinds import Running
+from tests.support.servers.kinds import Running, has_valkey
 
 
 class SQLiteEngine(Engine):
@@ -97,6 +97,12 @@ class RedisEngine(OnRedis):
     name = kind = "redis"
 
 
+class ValkeyEngine(OnRedis):
+    """A prefix on one Valkey."""
+
+    name = kind = "valkey"
+
+
 class SentinelEngine(OnRedis):
     """A prefix on a master that Sentinels watch."""
 
@@ -160,6 +166,7 @@ ENGINES: list[type[Engine]] = [
     MemoryEngine,
     MemcachedEngine,
     RedisEngine,
+    *([ValkeyEngine] if has_valkey() else []),
     SentinelEngine,
     ClusterEngine,
 ]

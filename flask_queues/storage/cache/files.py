@@ -111,12 +111,12 @@ class FilePort(Port):
                 )
             time.sleep(0.002)
 
-    def add(self, key: str, text: str) -> bool:
+    def add(self, key: str, text: str) -> str | None:
         """Look and write, while the lock is ours."""
-        if self.get(key) is not None:
-            return False
-        self.put(key, text)
-        return True
+        found = self.get(key)
+        if found is None:
+            self.put(key, text)
+        return found
 
     def put(self, key: str, text: str) -> None:
         """Write a file and make sure of it."""

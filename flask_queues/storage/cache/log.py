@@ -249,12 +249,14 @@ class Log:
                     return heard.answer
                 now = self._clock.now()
                 entry = writer(state, now)
-                if isinstance(entry, Known):
-                    if not blind:
-                        return entry.answer
-                elif (done := self._add(state, now, entry, purpose)) is not None:
-                    return done.answer
-            blind = False
+                if not isinstance(entry, Known):
+                    done = self._add(state, now, entry, purpose)
+                    if done is not None:
+                        return done.answer
+                elif blind:
+                    blind = False
+                else:
+                    return entry.answer
 
     def _hear_late(self, state: State, purpose: Any) -> Known | None:
         """Look for an entry that nobody knew the fate of; returns its answer if it is what is wanted now."""
@@ -273,11 +275,14 @@ class Log:
             self.port.put(place(state), text)
             return self._apply(state, text)
         try:
-            if not self.port.add(place(state), text):
-                return None
+            there = self.port.add(place(state), text)
         except StorageUnavailable:
             self._doubt = (self._count, purpose)
             raise
+        if there is not None:
+            self._apply(state, there)
+            self._apply_more(state)
+            return None
         epoch = state.epoch
         answer = self._apply(state, text)
         self._fresh_at = time.monotonic()

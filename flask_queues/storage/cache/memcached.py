@@ -56,20 +56,20 @@ class MemcachedPort(Port):
         """The servers."""
         return f"memcached {', '.join(addresses(self._clients()[0]))}".rstrip()
 
-    def add(self, key: str, text: str) -> bool:
+    def add(self, key: str, text: str) -> str | None:
         """Add, and find out whether it was done."""
         error: StorageUnavailable | None = None
         for pause in PAUSES:
             time.sleep(pause)
             try:
                 if self._call(self._backend.add, key, text, timeout=0):
-                    return True
+                    return None
                 found = self.get(key)
             except StorageUnavailable as failure:
                 error = failure
             else:
                 if found is not None:
-                    return found == text
+                    return found if found != text else None
                 self.disconnect()
         raise error or self._failed("it stores nothing: it is away, or its memory is too small (-m)")
 

@@ -60,14 +60,14 @@ class Port:
         values = self._call(self._backend.get_many, *keys) if keys else []
         return [value if isinstance(value, str) else None for value in values]
 
-    def add(self, key: str, text: str) -> bool:
-        """Store a text where none is; False where another is. Raises where nobody knows."""
+    def add(self, key: str, text: str) -> str | None:
+        """Store a text where none is; returns the other one where one is. Raises where nobody knows."""
         if self._call(self._backend.add, key, text, timeout=0):
-            return True
+            return None
         found = self.get(key)
         if found is None:
             raise self._failed("it stored nothing")
-        return found == text
+        return found if found != text else None
 
     def put(self, key: str, text: str) -> None:
         """Store a text over any other."""

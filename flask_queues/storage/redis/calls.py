@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis.exceptions import AskError, MovedError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from .connection import ANSWER_TIMEOUT, Node, pack
 from .scripts import Script
@@ -190,15 +190,12 @@ class Attempt:
     def refused(self, error: Exception) -> None:
         """The server answered with an error: get ready for the next try, or raise what it means."""
         text = told(error)
-        if isinstance(error, (NoScriptError, MovedError)) or "READONLY" in text:
+        if isinstance(error, NoScriptError) or text.startswith(("MOVED ", "READONLY")):
             self._servers.settings.breaks += 1
         if isinstance(error, NoScriptError) and self._known:
             self._known = False
-        elif isinstance(error, MovedError) and not self._servers.near:
-            self._servers.learn(error.slot_id, (error.host, int(error.port)))
-            self._wait(error, PATIENCE)
-        elif isinstance(error, AskError) and not self._servers.near:
-            self._asked = self._servers.at((error.host, int(error.port)))
+        elif text.startswith(("MOVED ", "ASK ")) and not self._servers.near:
+            self._redirect(text)
             self._wait(error, PATIENCE)
         elif STALE in text:
             self._wait(error, PATIENCE)
@@ -211,6 +208,16 @@ class Attempt:
             self._wait(error, PATIENCE)
         else:
             raise translate(error, self._servers.describe()) from error
+
+    def _redirect(self, text: str) -> None:
+        """Go where a node says that the slot is; ASK holds for one try only."""
+        code, slot, at = text.split()[:3]
+        host, _, port = at.rpartition(":")
+        address = (host or (self._node.address[0] if self._node is not None else ""), int(port))
+        if code == "MOVED":
+            self._servers.learn(int(slot), address)
+        else:
+            self._asked = self._servers.at(address)
 
     def _is_gone(self) -> bool:
         """Whether a record that is missed is not on its way, but was deleted by somebody else."""

@@ -89,8 +89,10 @@ class Jobs:
         wanted = "".join(DIGITS[status] for status in dict.fromkeys(statuses) if status is not Status.RUNNING)
         if not wanted:
             return 0
+        names = [name for name in self._names.all() if queue in (None, name)]
+        firsts = self._calls.ask_all([self._command(name, OLD, [wanted, older, 1], []) for name in names])
         deleted = 0
-        for name in [name for name in self._names.all() if queue in (None, name)]:
+        for name in [name for name, first in zip(names, firsts, strict=True) if first]:
             if deleted == limit:
                 break
             rows = self._calls.ask(self._command(name, OLD, [wanted, older, limit - deleted], []))

@@ -86,6 +86,7 @@ end
 local function walk_line(name, held, budget)
     local key = p .. name
     local keep = keeper(PENDING, held)
+    local displaced = call('EXISTS', p .. 'since') == 1
     local top = '+inf'
     while true do
         local last = call('ZREVRANGEBYSCORE', key, top, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
@@ -95,7 +96,7 @@ local function walk_line(name, held, budget)
         local base = math.floor(tonumber(last[2]) / SPAN) * SPAN
         local index = index_below(key, base + math.min(before, SPAN - 1), before < SPAN and before_seq or SPAN * 2)
         walk(key, index, base, budget, function(member, moment, seq)
-            return not call('ZSCORE', p .. 'since', member) and keep(member, moment, seq)
+            return not (displaced and call('ZSCORE', p .. 'since', member)) and keep(member, moment, seq)
         end)
         top = '(' .. digits(base)
     end
@@ -160,7 +161,7 @@ for n = 1, math.min(limit + 1, #found) do
     end
     local id = id_of(member)
     answer[n + 1] = {
-        digits(moment), digits(seq), status, held, member, call('HGET', p .. 'run', id) or '',
+        digits(moment), digits(seq), status, held, member, status == RUNNING and call('HGET', p .. 'run', id) or '',
         call('GET', p .. 'j:' .. id) or '',
     }
 end
