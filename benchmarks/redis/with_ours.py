@@ -23,7 +23,7 @@ def create_app(urls: str | None = None) -> Flask:
     if os.environ.get(ONE_BY_ONE):
         pace.AHEAD_CLAIMS = 1
     nodes = (urls or os.environ[URL]).split(",")
-    app = Flask(__name__)
+    app = Flask("benchmarks")  # its name stands in every key
     if len(nodes) > 1:
         app.config["QUEUES_CACHE_TYPE"] = "RedisClusterCache"
         app.config["QUEUES_CACHE_REDIS_CLUSTER"] = ",".join(urlsplit(node).netloc for node in nodes)
