@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from .rounds import Group
 from .schedules import MEASURES as OF_SCHEDULES
 from .table import table
 
-MEASURES = {**ON_SQLITE, **OF_SCHEDULES, **ON_REDIS}
+MEASURES: dict[str, Callable[[Settings], Group | list[Group]]] = {**ON_SQLITE, **OF_SCHEDULES, **ON_REDIS}
 #: Words for several of them.
 WHOLES = {"sqlite": [*ON_SQLITE, *OF_SCHEDULES], "redis": list(ON_REDIS)}
 
@@ -56,10 +57,12 @@ def main(arguments: list[str]) -> int:
         settings = settings_of(options, Path(folder))
         machine = describe(settings.folder)
         print("\n".join(f"{name}: {value}" for name, value in machine.items()))
-        groups = []
+        groups: list[Group] = []
         for name in names:
-            groups.append(MEASURES[name](settings))
-            print(f"\n{table(groups[-1])}", flush=True)
+            made = MEASURES[name](settings)
+            for group in made if isinstance(made, list) else [made]:
+                groups.append(group)
+                print(f"\n{table(group)}", flush=True)
     if options.picture:
         draw(groups, ", ".join(f"{name} {value}" for name, value in machine.items()), options.picture)
     if options.json:

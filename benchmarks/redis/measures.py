@@ -11,9 +11,9 @@ from typing import Any
 from redis import Redis
 
 from ..measures import Make, Settings, compare_sizes, wait_for
-from ..rounds import Contender, Figure, Group, alternate
+from ..rounds import MORE_IS_BETTER, Contender, Figure, Group, Unit, alternate
 from ..stock import Stocked
-from ..system import drain_rate
+from ..system import drain, drain_rate
 from .peer import Peer
 from .server import cluster, server
 from .with_celery import CeleryOnRedis, StrictCelery
@@ -51,8 +51,11 @@ def one_server(settings: Settings) -> Iterator[Callable[[type[Peer]], Peer]]:
         yield make
 
 
-def drain(settings: Settings) -> Group:
-    """How fast one worker process runs no-ops that wait."""
+def run(settings: Settings) -> list[Group]:
+    """How fast one worker process runs no-ops that wait, and at what cost."""
+    goals: dict[type[Peer], float] = {OneByOne: 2.5, Ours: 6.0}
+    kinds: list[type[Peer]] = [*PEERS, SimpleRQ, StrictCelery, OneThread, StrictTaskiq, OneByOne, Ours]
+    costs = {kind: contender_figure(kind, "µs a job") for kind in kinds}
     with one_server(settings) as make:
 
         def rate(kind: type[Peer]) -> float:
@@ -60,15 +63,24 @@ def drain(settings: Settings) -> Group:
             jobs = settings.jobs // PART.get(kind, 1)
             system.fill(jobs)
             try:
-                return drain_rate(system, jobs)
+                done = drain(system, jobs, pid_of(system))
             finally:
                 system.close()
+            costs[kind].values.append(done.cost)
+            return done.rate
 
-        goals: dict[type[Peer], float] = {OneByOne: 2.5, Ours: 6.0}
-        kinds: list[type[Peer]] = [*PEERS, SimpleRQ, StrictCelery, OneThread, StrictTaskiq, OneByOne, Ours]
         figures = alternate([contender(kind, rate, goals.get(kind)) for kind in kinds], settings.rounds, settings.say)
     how = "one worker process with its defaults, its output in a file; from the first job gone to the last"
-    return against_fastest(Group("redis-drain", how, figures))
+    rates = against_fastest(Group("redis-drain", how, figures))
+    how = "processor time of worker and server together in the same runs; it depends less on what else the machine does"
+    return [rates, against_fastest(Group("redis-drain, cost", how, list(costs.values())))]
+
+
+def pid_of(system: Peer) -> int:
+    """The process of the server."""
+    with Redis.from_url(system.url) as client:
+        about: Any = client.info("server")
+        return int(about["process_id"])
 
 
 def push(settings: Settings) -> Group:
@@ -96,13 +108,20 @@ def push(settings: Settings) -> Group:
 
 def contender(kind: type[Peer], rate: Callable[[type[Peer]], float], goal: float | None = None) -> Contender:
     """Give a system its turns; ours is compared with the fastest of the others, which is not known yet."""
-    against = "" if issubclass(kind, Ours) else None
-    return Figure(kind.name, "jobs/s", against=against, goal=goal), partial(rate, kind)
+    figure = contender_figure(kind, "jobs/s")
+    figure.goal = goal
+    return figure, partial(rate, kind)
+
+
+def contender_figure(kind: type[Peer], unit: Unit) -> Figure:
+    """Make a figure, to be compared with others' where it is ours."""
+    return Figure(kind.name, unit, against="" if issubclass(kind, Ours) else None)
 
 
 def against_fastest(group: Group, first: int = len(PEERS)) -> Group:
     """Compare ours with that one of the others, as they are shipped, which was the fastest."""
-    fastest = max(group.figures[:first], key=lambda figure: figure.median)
+    best = max if MORE_IS_BETTER[group.figures[0].unit] else min
+    fastest = best(group.figures[:first], key=lambda figure: figure.median)
     for figure in group.figures:
         if figure.against is not None:
             figure.against = fastest.name
@@ -188,9 +207,9 @@ def spread(settings: Settings) -> Group:
     return Group("redis-cluster", how, figures).compare()
 
 
-MEASURES: dict[str, Callable[[Settings], Group]] = {
+MEASURES: dict[str, Callable[[Settings], Group | list[Group]]] = {
     "redis-push": push,
-    "redis-drain": drain,
+    "redis-drain": run,
     "redis-latency": latency,
     "redis-memory": memory,
     "redis-size": size,

@@ -23,7 +23,7 @@ def create_app(urls: str | None = None) -> Flask:
     if os.environ.get(ONE_BY_ONE):
         pace.AHEAD_CLAIMS = 1
     nodes = (urls or os.environ[URL]).split(",")
-    app = Flask(__name__)
+    app = Flask("benchmarks")  # its name stands in every key
     if len(nodes) > 1:
         app.config["QUEUES_CACHE_TYPE"] = "RedisClusterCache"
         app.config["QUEUES_CACHE_REDIS_CLUSTER"] = ",".join(urlsplit(node).netloc for node in nodes)
@@ -73,10 +73,17 @@ class Ours(Peer):
         processes = ["--processes", str(self.processes)]
         return ["-m", "flask", "--app", "benchmarks.redis.with_ours:create_app", "queues", "work", *processes]
 
-    def waiting(self, client: Redis) -> int:  # noqa: ARG002 - it has a client of its own
-        """Read the kept counts of pending, running and scheduled jobs."""
-        statuses = self.manager.counts().statuses
-        return sum(statuses[name] for name in ("pending", "running", "scheduled"))
+    def waiting(self, client: Redis) -> int:
+        """What waits, what has its time before it and what runs: on a cluster of all queues, as the panel counts."""
+        if "," in self.url:
+            statuses = self.manager.counts().statuses
+            return sum(statuses[name] for name in ("pending", "running", "scheduled"))
+        partition = f"{{queues:{self.app.name}:default:0}}:"
+        pipeline = client.pipeline(transaction=False)
+        pipeline.zcard(f"{partition}ready")
+        pipeline.zcard(f"{partition}due")
+        pipeline.hlen(f"{partition}run")
+        return sum(int(n) for n in pipeline.execute())
 
     def close(self) -> None:
         """Let go of the connections."""
