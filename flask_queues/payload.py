@@ -23,6 +23,9 @@ from .errors import PayloadError
 MAX_DEPTH = 100
 MAX_RESULT = 65_536
 
+#: Made once: `json.dumps` makes one for each call that is not plain.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 _PLACE = re.compile(r" - at `\$\.?(?P<place>[^`]*)`$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
@@ -140,12 +143,7 @@ def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
 def dump_json(what: str, value: Any) -> str:
     """Write a value as JSON text; raises `PayloadError` for what JSON or another reader cannot hold."""
     try:
-        text = json.dumps(
-            msgspec.to_builtins(value, str_keys=True),
-            ensure_ascii=False,
-            allow_nan=False,
-            separators=(",", ":"),
-        )
+        text = _ENCODER.encode(msgspec.to_builtins(value, str_keys=True))
         text.encode()
     except UnicodeEncodeError as error:
         raise PayloadError(f"{what}: a text holds half of a surrogate pair, which is no character.") from error

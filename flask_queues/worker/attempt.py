@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import inspect
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 from .. import transitions
@@ -89,9 +88,15 @@ class Attempt:
     def _call_handle(self) -> Any:
         self.payload = self._type.shape.load(self.claim.payload)
         job = self._new_job()
-        with leaving_forks(), self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
-            result = job.handle(**self.payload)
-            return run_coroutine(result) if inspect.iscoroutine(result) else result
+        process = os.getpid()
+        try:
+            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
+                result = job.handle(**self.payload)
+                return run_coroutine(result) if inspect.iscoroutine(result) else result
+        finally:
+            if os.getpid() != process:
+                # The job has forked and not ended that process: it must not go on as a second worker.
+                leave(sys.exc_info()[1])
 
     def _fail(self, error: BaseException, outcome: Outcome) -> Settlement:
         text = transitions.describe_exception(error)
@@ -142,17 +147,6 @@ def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     import asyncio  # costs memory that most workers never need
 
     return asyncio.run(coroutine)
-
-
-@contextlib.contextmanager
-def leaving_forks() -> Iterator[None]:
-    """End a process that the job has forked and not ended: it must not go on as a second worker."""
-    process = os.getpid()
-    try:
-        yield
-    finally:
-        if os.getpid() != process:
-            leave(sys.exc_info()[1])
 
 
 def leave(error: BaseException | None) -> NoReturn:

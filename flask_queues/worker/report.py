@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -49,7 +50,7 @@ class Report:
     def settled(self, claim: Claim, terms: Terms, done: Settlement, seconds: float, *, lost: bool) -> None:
         """Note the line of a job that this process ran."""
         fields: dict[str, Any] = {
-            "event": event_of(done, lost=lost),
+            "event": "completed" if done.status is Status.COMPLETED and not lost else event_of(done, lost=lost),
             "type": claim.type,
             "job": claim.id,
             "queue": claim.queue,
@@ -59,8 +60,8 @@ class Report:
         }
         if done.status is Status.SCHEDULED:
             fields["again_in"] = done.delay / 1000
-        if (error := read_error(done.error or (claim.error if done.status is Status.FAILED else None))) is not None:
-            fields["error"] = str(error)
+        if error := done.error or (claim.error if done.status is Status.FAILED else None):
+            fields["error"] = str(read_error(error))
         if done.reason:
             fields["reason"] = done.reason
         self._add(fields, job_line)
@@ -98,7 +99,7 @@ class Report:
             now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             text = json.dumps({"time": now, **fields})
         else:
-            text = line(time.strftime("%H:%M:%S"), fields, self._style)
+            text = line(clock(int(time.time())), fields, self._style)
         with self._lock:
             self._lines.append(text + "\n")
 
@@ -117,15 +118,21 @@ def unstyled(text: Any, **_: Any) -> str:
     return str(text)
 
 
+@functools.lru_cache(maxsize=2)
+def clock(second: int) -> str:
+    """The time of day, written once a second."""
+    return time.strftime("%H:%M:%S", time.localtime(second))
+
+
 def job_line(now: str, fields: dict[str, Any], style: Style) -> str:
     """The line of a job for a person."""
     event = fields["event"]
     parts = [
         style(now, dim=True),
-        style(f"{event:{WORD_WIDTH}}", fg=COLOURS.get(event), bold=event == "failed"),
+        style(event.ljust(WORD_WIDTH), fg=COLOURS.get(event), bold=event == "failed"),
         style(fields["job"], dim=True),
-        f"{fields['type']:{TYPE_WIDTH}}",
-        style(f"in {fields['queue']:{QUEUE_WIDTH}}", dim=True),
+        fields["type"].ljust(TYPE_WIDTH),
+        style("in " + fields["queue"].ljust(QUEUE_WIDTH), dim=True),
     ]
     if "seconds" in fields:
         parts.append(f"{duration(fields['seconds']):>{DURATION_WIDTH}}")

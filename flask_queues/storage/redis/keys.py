@@ -18,7 +18,6 @@ STRUCTURES = (
     "meta", "ready", "held", "since", "due", "run", "completed", "failed", "cancelled", "counts", "alone",
     "out", "arrived", "schedules", "leaving",
 )  # fmt: skip
-_BITS = {character: number for number, character in enumerate("0123456789abcdefghijklmnopqrstuv")}
 
 
 class Keys:
@@ -76,7 +75,4 @@ def candidates(job_id: str, queues: Sequence[str]) -> list[str]:
 def bits_of(job_id: str) -> int:
     """The 12 bits of an id that tell its partition."""
     # 128 bits and two zeros are written as 26 digits of 5 bits: these are digits 10 to 12 from the left.
-    number = 0
-    for character in job_id[10:13]:
-        number = number << 5 | _BITS[character]
-    return number >> 1 & 0xFFF
+    return int(job_id[10:13], 32) >> 1 & 0xFFF

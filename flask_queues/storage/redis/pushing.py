@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import PushUncertain
 from ..base import NewJob
 from ..parcels import Parcel
-from .calls import Calls, Command
+from .calls import Calls, Command, Doubt
 from .connection import pack
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
@@ -19,6 +19,11 @@ from .scripts import PUSH
 REPLICAS_TIMEOUT = 1000
 #: Milliseconds: a job as old as this was not stored by a push whose answer was lost just now.
 JUST_NOW = 30_000
+
+
+def strays(jobs: Sequence[NewJob | Parcel]) -> set[int]:
+    """The places of those jobs whose ids say not where they belong."""
+    return {place for place, job in enumerate(jobs) if is_stray(job)}
 
 
 class Pushes:
@@ -32,62 +37,61 @@ class Pushes:
 
     def push(self, jobs: Sequence[NewJob]) -> list[bool]:
         """Store jobs that are not there yet, and tell of each whether it is new."""
-        taken = self.taken(jobs)
-        places = [n for n in range(len(jobs)) if n not in taken]
-        queues = list(dict.fromkeys(jobs[n].queue for n in places))
-        created: dict[int, bool] = {}
-        for some in [queues] if self._calls.servers.near else [[queue] for queue in queues]:
-            theirs = [n for n in places if jobs[n].queue in some]
-            answers = self._send([jobs[n] for n in theirs], some) if theirs else []
-            created |= dict(zip(theirs, answers, strict=True))
-        return [created.get(n, False) for n in range(len(jobs))]
+        stray = strays(jobs)
+        taken = self._taken(jobs, stray)
+        groups: dict[str, list[int]] = {}
+        for place, job in enumerate(jobs):
+            if place not in taken:
+                groups.setdefault(job.queue, []).append(place)
+        created = [False] * len(jobs)
+        if self._calls.servers.near:
+            self._send(jobs, groups, stray, created)
+        else:
+            for queue, places in groups.items():
+                self._names.add([queue])
+                self._send(jobs, {queue: places}, stray, created)
+        return created
 
-    def _send(self, jobs: Sequence[NewJob], queues: list[str]) -> list[bool]:
+    def _send(self, jobs: Sequence[NewJob], groups: dict[str, list[int]], stray: set[int], created: list[bool]) -> None:
+        """Store those jobs whose places are given for each queue; notes in `created` which of them are new."""
+        if not groups:
+            return
         near = self._calls.servers.near
-        if not near:
-            self._names.add(queues)
-        places = [[n for n, job in enumerate(jobs) if job.queue == queue] for queue in queues]
-        was_unsure = False
-
-        def build(unsure: bool) -> Command:
-            nonlocal was_unsure
-            was_unsure = unsure
-            return command
-
-        command = self._command(jobs, queues, places, near=near)
-        rows: Any = self._calls.run(build)
+        doubt = Doubt()
+        command = self._command(jobs, groups, stray)
+        rows: Any = self._calls.run(lambda _: command, doubt)
         confirmed = self._wait
         if self._wait:
             rows, told = rows
             confirmed = told if isinstance(told, int) else 0
-        created = [False] * len(jobs)
-        for row, some in zip(rows, places, strict=True):
-            for place, new in zip(some, row[1:], strict=True):
-                created[place] = new == 1
+        for row, places in zip(rows, groups.values(), strict=True):
+            for place, new in zip(places, row[1:], strict=True):
+                created[place] = new == 1 or (doubt.unsure and self._is_ours(jobs[place]))
         if not near and rows[0][0]:
-            self._names.add(queues, again=True)
-        if was_unsure:
-            created = [new or self._is_ours(job) for new, job in zip(created, jobs, strict=True)]
+            self._names.add(groups, again=True)
         if confirmed < self._wait:
             raise PushUncertain(
                 f"Stored, but confirmed by {confirmed} of the {self._wait} replicas that QUEUES_REDIS_WAIT asks for: a "
                 "failover now could lose it. Pushing again with the same id is safe."
             )
-        return created
 
-    def _command(self, jobs: Sequence[NewJob], queues: list[str], places: list[list[int]], *, near: bool) -> Command:
-        arguments: list[Any] = [self._keys.root, "1" if near else "", len(queues)]
+    def _command(self, jobs: Sequence[NewJob], groups: dict[str, list[int]], stray: set[int]) -> Command:
+        near = self._calls.servers.near
+        arguments: list[Any] = [self._keys.root, "1" if near else "", len(groups)]
         keys: list[str] = []
-        for queue, some in zip(queues, places, strict=True):
+        first = ""
+        for queue, places in groups.items():
             partition = self._keys.partition(queue)
-            arguments += [partition, queue, len(some)]
-            for place in some:
-                job = jobs[place]
-                arguments += push_arguments(job, stray=near and is_stray(job))
-                keys += of_job(partition, job.id, job.tags)
-            keys += structures(partition)
+            first = first or partition
+            arguments += (partition, queue, len(places))
+            for place in places:
+                arguments += push_arguments(jobs[place], stray=near and place in stray)
+            if not near:
+                keys += structures(partition)
+                for place in places:
+                    keys += of_job(partition, jobs[place].id, jobs[place].tags)
         wait = pack(["WAIT", self._wait, REPLICAS_TIMEOUT]) if self._wait else None
-        return Command(self._keys.partition(queues[0]), PUSH, arguments, keys, wait)
+        return Command(first, PUSH, arguments, keys, wait)
 
     def free(self, jobs: Sequence[NewJob]) -> Sequence[NewJob]:
         """The jobs without those whose id another queue holds."""
@@ -99,10 +103,14 @@ class Pushes:
 
         Where one script reaches every queue, it finds out itself what is stored already.
         """
-        stray = [n for n, job in enumerate(jobs) if is_stray(job)]
+        return self._taken(jobs, strays(jobs))
+
+    def _taken(self, jobs: Sequence[NewJob | Parcel], stray: set[int]) -> set[int]:
+        if not stray:
+            return stray
         seen: dict[str, str] = {}
-        taken = {n for n in stray if seen.setdefault(jobs[n].id, jobs[n].queue) != jobs[n].queue}
-        if not stray or self._calls.servers.near:
+        taken = {n for n in sorted(stray) if seen.setdefault(jobs[n].id, jobs[n].queue) != jobs[n].queue}
+        if self._calls.servers.near:
             return taken
         queues = self._names.all()
         questions = [(n, queue) for n in stray for queue in queues if queue != jobs[n].queue]

@@ -27,6 +27,9 @@ STATUSES = {
 DIGITS = {status: digit for digit, status in STATUSES.items()}
 
 
+NOTHING_SAID: dict[str, Any] = {}
+
+
 def dump(value: Any) -> str:
     """Write a value as JSON text in one line, free of tabs."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -149,7 +152,7 @@ def read_story(text: str) -> Story:
     created = int(created_)
     due = int(rest[0]) if rest and rest[0] else created
     expires = int(rest[1]) if len(rest) > 1 else None
-    said = json.loads(head) if head else {}
+    said = json.loads(head) if head else NOTHING_SAID
     runs: list[Run] = []
     attempts, finished = 0, 0
     reason: str | None = None
@@ -220,8 +223,8 @@ def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:
         created=story.created,
         expires=story.expires,
         attempts=story.attempts,
-        runs=sum(run.outcome is not None for run in story.runs),
-        error=last_error(story.runs),
+        runs=sum(run.outcome is not None for run in story.runs) if story.runs else 0,
+        error=last_error(story.runs) if story.runs else None,
         cancel=hand.cancel,
         token=hand.token,
         started=hand.started,
