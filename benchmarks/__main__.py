@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .caches import MEASURES as IN_CACHES
 from .machine import describe
 from .measures import MEASURES as ON_SQLITE
 from .measures import Settings
@@ -19,9 +20,11 @@ from .rounds import Group
 from .schedules import MEASURES as OF_SCHEDULES
 from .table import table
 
-MEASURES: dict[str, Callable[[Settings], Group | list[Group]]] = {**ON_SQLITE, **OF_SCHEDULES, **ON_REDIS}
+MEASURES: dict[str, Callable[[Settings], Group | list[Group]]] = {
+    **ON_SQLITE, **OF_SCHEDULES, **ON_REDIS, **IN_CACHES
+}  # fmt: skip
 #: Words for several of them.
-WHOLES = {"sqlite": [*ON_SQLITE, *OF_SCHEDULES], "redis": list(ON_REDIS)}
+WHOLES = {"sqlite": [*ON_SQLITE, *OF_SCHEDULES], "redis": list(ON_REDIS), "caches": list(IN_CACHES)}
 
 
 def parser() -> argparse.ArgumentParser:

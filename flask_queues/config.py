@@ -78,6 +78,8 @@ class Config:
     retention_completed: float = field(default=24.0, metadata={"range": (0, 24 * 3650)})
     #: Hours that failed jobs are kept.
     retention_failed: float = field(default=168.0, metadata={"range": (0, 24 * 3650)})
+    #: Whether pushes wait for the commit of the database session, where they do not say.
+    after_commit: bool = False
     #: Replicas of Redis that must have a push before it returns; 0 waits for none.
     redis_wait: int = field(default=0, metadata={"range": (0, 100)})
     #: The zone of schedules that name none.
@@ -244,6 +246,7 @@ def _checks() -> dict[str, Any]:
         "names": check_queue_names,
         "timezone": check_zone,
         "overlap": check_flag,
+        "after_commit": check_flag,
         "url_prefix": check_prefix,
         "admin": check_callable,
         "layout": check_template,

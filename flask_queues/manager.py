@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, current_app
 from werkzeug.local import LocalProxy
 
-from . import transitions
+from . import commits, transitions
 from .backend import storage_of
 from .config import Config
 from .errors import (
@@ -28,6 +28,7 @@ from .errors import (
 )
 from .ids import is_id
 from .intake import new_job, spread_over
+from .job import Job
 from .options import Options, Seconds, check_seconds
 from .payload import MAX_RESULT, dump_json
 from .record import (
@@ -151,9 +152,14 @@ class Manager:
 
         `job` is a registered class, an instance, a function job or a type string. Options are those
         of `Options`. Raises `UnknownJobType`, `PayloadError` or `OptionError` and stores nothing then.
+
+        With `after_commit` (or `QUEUES_AFTER_COMMIT`) it is checked now and stored when the transaction
+        of Flask-SQLAlchemy's session has been committed, at once where none is open; until then, and
+        for ever after a rollback, its handle raises `JobNotFound`. What storing raises comes out of the
+        commit.
         """
-        new = self._new_job(job, payload, Options.of(**options))
-        return JobHandle(self, new.id, created=self.storage.push([new])[0])
+        given = Options.of(**options)
+        return self._store([self._new_job(job, payload, given)], after_commit=self._waits(job, given))[0]
 
     def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Push a job that does not start before so many seconds have passed."""
@@ -164,7 +170,7 @@ class Manager:
 
         All are checked before the first is stored. They are stored in slices of 500, each whole or
         not at all, so ten thousand cost twenty round trips. `spread` seconds, if given, distributes
-        their start evenly over that time.
+        their start evenly over that time. With `after_commit` for one of them all wait for the commit.
         """
         spread = check_seconds("spread", options.pop("spread", 0) or 0)
         pairs = [pair if isinstance(pair, tuple) else (pair, None) for pair in jobs]
@@ -173,12 +179,21 @@ class Manager:
             self._new_job(job, payload, spread_over(common, spread, n, len(pairs)))
             for n, (job, payload) in enumerate(pairs)
         ]
-        handles = []
-        for start in range(0, len(new), PUSH_SLICE):
-            part = new[start : start + PUSH_SLICE]
-            created = self.storage.push(part)
-            handles += [JobHandle(self, one.id, created=is_new) for one, is_new in zip(part, created, strict=True)]
-        return handles
+        return self._store(new, after_commit=any(self._waits(job, common) for job, _ in pairs))
+
+    def _waits(self, job: Any, options: Options) -> bool:
+        given = options.over(job.pushed_with) if isinstance(job, Job) else options
+        return self.config.after_commit if given.after_commit is None else given.after_commit
+
+    def _store(self, new: Sequence[NewJob], *, after_commit: bool) -> list[JobHandle]:
+        if after_commit and commits.hold(self.app, new, self._push_slices):
+            return [JobHandle(self, one.id) for one in new]
+        created = self._push_slices(new)
+        return [JobHandle(self, one.id, created=is_new) for one, is_new in zip(new, created, strict=True)]
+
+    def _push_slices(self, new: Sequence[NewJob]) -> list[bool]:
+        slices = (new[start : start + PUSH_SLICE] for start in range(0, len(new), PUSH_SLICE))
+        return [is_new for part in slices for is_new in self.storage.push(part)]
 
     def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
         return new_job(self.jobs, self.config, job, payload, options)
@@ -298,6 +313,7 @@ class Manager:
             tries=old.tries,
             timeout=old.timeout,
             backoff=old.backoff,
+            after_commit=False,
         )
 
     def retry_each(self, **filters: Any) -> Iterator[str]:

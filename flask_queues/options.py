@@ -44,6 +44,8 @@ class Options:
     timeout: float | None = None
     #: Seconds before the next attempt, or one number an attempt; the last one repeats.
     backoff: tuple[float, ...] | None = None
+    #: Whether it waits for the commit of the database session's transaction.
+    after_commit: bool | None = None
 
     @classmethod
     def of(cls, **given: Any) -> Options:
@@ -152,6 +154,13 @@ def check_backoff(name: str, value: Any) -> tuple[float, ...]:
     return tuple(check_seconds(name, wait) for wait in waits)
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """Return True or False."""
+    if not isinstance(value, bool):
+        raise OptionError(f"{name}: {shortened(value)} is not True or False.")
+    return value
+
+
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "queue": check_queue,
     "delay": check_seconds,
@@ -162,4 +171,5 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "tries": check_whole(1, 1000),
     "timeout": check_timeout,
     "backoff": check_backoff,
+    "after_commit": check_flag,
 }

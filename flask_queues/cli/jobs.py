@@ -35,7 +35,7 @@ NOTHING_MATCHED = 3
 def push(type_string: str, payload: str, at: str | None, as_json: bool, **options: Any) -> None:
     """Push a job and print its id."""
     manager = this_manager()
-    handle = manager.push(type_string, read_payload(payload), at=read_time(at), **options)
+    handle = manager.push(type_string, read_payload(payload), at=read_time(at), after_commit=False, **options)
     click.echo(dump(job_fields(manager, handle.record)) if as_json else handle.id)
 
 

@@ -138,6 +138,8 @@ def define(
     new = new_job(jobs, config, job, payload, Options.of(**options))
     if new.delay or new.at is not None:
         raise ScheduleError("A schedule takes no delay and no time (at): it says itself when its jobs are due.")
+    if options.get("after_commit"):
+        raise ScheduleError("A schedule takes no after_commit: its jobs are pushed by a worker.")
     zone = config.timezone if timezone is None else timezone
     begin, end = check_moment("starts", starts), check_moment("ends", ends)
     if begin is not None and end is not None and end < begin:
