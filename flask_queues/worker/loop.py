@@ -5,13 +5,13 @@ from __future__ import annotations
 import enum
 import time
 
-from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
 from ..record import Outcome
-from ..storage.base import Claim, PendingStep, Settlement, Step, Wanted
+from ..storage.base import Claim, PendingStep, Settlement
 from .attempt import Attempt
 from .bell import Bell
 from .board import Slot
+from .exchange import Exchange
 from .hand import Hand
 from .interrupts import Interrupts
 from .pace import Pace
@@ -21,10 +21,6 @@ from .steward import Steward
 
 #: Seconds by which a job may outlive its timeout before its process is killed.
 KILL_AFTER = 5.0
-#: Seconds after which the list of all queues is asked anew.
-QUEUES_AGE = 1.0
-#: Seconds between attempts to reach a storage that failed, at most.
-LONGEST_RETRY = 5.0
 
 #: After such a run the child is replaced, so that what the job has started or left half done goes with it.
 INTERRUPTED = (Outcome.TIMED_OUT, Outcome.CANCELLED)
@@ -57,24 +53,16 @@ class Loop:
         bell: Bell,
     ) -> None:
         self._manager = manager
-        self._name = name
         self._share = share
         self._interrupts = interrupts
         self._slot = slot
-        self._report = report
         self._bell = bell
+        self._exchange = Exchange(manager, name, share, report, interrupts)
         self._hand = Hand(self._settle)
         self._steward = Steward(self._hand.relieve, self._flush_notes)
         self._attempt: Attempt | None = None
-        self._ran: dict[str, tuple[Attempt, float]] = {}
         self._pace = Pace()
         self._left = share.max_jobs
-        #: Whether the last step only set jobs aside, so that the next may find one.
-        self._set_aside = False
-        #: Whether steps are answered so fast that none is sent ahead.
-        self._storage_is_near = False
-        self._queues: list[str] = []
-        self._queues_at = 0.0
 
     def work(self) -> End:
         """Work until there is a reason to end."""
@@ -83,115 +71,53 @@ class Loop:
                 return self._finish(End.STOPPED)
             if self._left <= 0:
                 return self._finish(End.WORN)
-            claims = self._exchange()
+            claims = self._settle_and_claim()
             if claims:
                 self._run_all(claims)
-            elif self._set_aside:
+            elif self._exchange.set_aside:
                 continue
             elif self._share.stop_when_empty:
                 return self._finish(End.EMPTY)
             else:
                 self._sleep()
 
-    def _exchange(self) -> list[Claim]:
+    def _settle_and_claim(self) -> list[Claim]:
         """Settle what is done and claim what is next, in one step."""
-        return self._step(self._hand.take_done(), self._wanted(min(self._left, self._pace.limit()), self._pace.short))
+        wanted = self._exchange.wanted(min(self._left, self._pace.limit()), self._pace.short)
+        return self._exchange.step(self._hand.take_done(), wanted)
 
     def _exchange_behind(self, claim: Claim) -> None:
         """Send the next exchange on its way while a job that will not take long runs, where that gains anything.
 
         What was claimed together is half run by then: the other half is run while the answer comes.
         """
-        if self._storage_is_near or claim.type not in self._pace.brisk or self._hand.expecting:
+        if self._exchange.storage_is_near or claim.type not in self._pace.brisk or self._hand.expecting:
             return
         half = max(1, self._pace.limit() // 2)
         spare = self._left - 1 - self._hand.waiting
         if spare <= 0 or self._hand.waiting >= half:
             return
         if claim.type in self._pace.short:
-            wanted = self._wanted(min(spare, half), self._pace.short, behind=True)
+            wanted = self._exchange.wanted(min(spare, half), self._pace.short, behind=True)
         else:
-            wanted = self._wanted(1, self._pace.brisk, behind=True)
+            wanted = self._exchange.wanted(1, self._pace.brisk, behind=True)
         settled = self._hand.take_done()
-        pending = self._begin(settled, wanted)
+        pending = self._exchange.begin(settled, wanted)
         if pending is None:
             self._hand.done(*settled)
         else:
             self._hand.expect(lambda: self._fetch(pending, settled))
             self._steward.stir()
 
-    def _begin(self, settled: list[Settlement], wanted: Wanted) -> PendingStep | None:
-        try:
-            pending = self._manager.begin_step(self._name, settled, wanted)
-        except StorageError:  # the exchange after the job says so, and waits
-            return None
-        self._storage_is_near = pending is None
-        return pending
-
     def _fetch(self, pending: PendingStep, settled: list[Settlement]) -> list[Claim]:
-        try:
-            step = pending.answer()
-        except StorageError:  # as above
+        claims = self._exchange.fetch(pending, settled)
+        if claims is None:
             self._hand.done(*settled)
             return []
-        return self._take_in(settled, step)
-
-    def _wanted(self, limit: int, short: set[str], *, behind: bool = False) -> Wanted:
-        return Wanted(
-            queues=self._serve(),
-            types=self._manager.jobs.keys(),
-            lease=self._manager.lease,
-            limit=limit,
-            short=short,
-            behind=behind,
-        )
+        return claims
 
     def _settle(self, settled: list[Settlement]) -> None:
-        self._step(settled, None)
-
-    def _step(self, settled: list[Settlement], wanted: Wanted | None) -> list[Claim]:
-        pause = 0.1
-        while True:
-            try:
-                step = self._manager.step(self._name, settled, wanted)
-            except StorageFormatError:
-                raise
-            except StorageError as error:
-                self._report.problem(str(error))
-                if self._interrupts.stopping and pause >= LONGEST_RETRY:
-                    return []
-                time.sleep(pause)
-                pause = min(pause * 2, LONGEST_RETRY)
-            else:
-                self._report.solved()
-                return self._take_in(settled, step)
-
-    def _take_in(self, settled: list[Settlement], step: Step) -> list[Claim]:
-        self._tell(settled, step.lost)
-        self._set_aside = step.held > 0
-        return step.claims
-
-    def _tell(self, settled: list[Settlement], lost: list[str]) -> None:
-        for settlement in settled:
-            ran = self._ran.pop(settlement.id, None)
-            if ran is not None:
-                attempt, seconds = ran
-                self._report.settled(attempt.claim, attempt.terms, settlement, seconds, lost=settlement.id in lost)
-        self._report.flush()
-
-    def _serve(self) -> list[str]:
-        if not self._queues or (not self._share.queues and time.monotonic() - self._queues_at > QUEUES_AGE):
-            self._queues = self._known_queues()
-            self._queues_at = time.monotonic()
-        return self._queues
-
-    def _known_queues(self) -> list[str]:
-        try:
-            return self._manager.queue_order(self._share.queues)
-        except StorageFormatError:
-            raise
-        except StorageError:  # the step that follows says so, and waits
-            return self._queues or self._manager.config.ordered_names([])
+        self._exchange.step(settled, None)
 
     def _run_all(self, claims: list[Claim]) -> None:
         self._hand.fill(claims)
@@ -215,7 +141,7 @@ class Loop:
         seconds = time.perf_counter() - began
         self._attempt = None
         self._pace.ran(claim.type, seconds)
-        self._ran[claim.id] = (attempt, seconds)
+        self._exchange.ran(attempt, seconds)
         self._left = 0 if settlement.outcome in INTERRUPTED else self._left - 1
         return settlement
 
@@ -228,7 +154,7 @@ class Loop:
         self._slot.idle = True
         self._bell.wait(self._manager.config.sleep)
         self._slot.idle = False
-        self._queues_at = 0.0
+        self._exchange.forget_queues()
 
     def _finish(self, end: End) -> End:
         self._hand.give_back()

@@ -1,0 +1,126 @@
+"""How a child settles what it ran and claims what is next, whatever becomes of the storage meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..errors import StorageError, StorageFormatError
+from ..manager import Manager
+from ..storage.base import Claim, PendingStep, Settlement, Step, Wanted
+from .attempt import Attempt
+from .plan import Share
+from .report import Report
+
+#: Seconds after which the list of all queues is asked anew.
+QUEUES_AGE = 1.0
+#: Seconds between attempts to reach a storage that failed, at most.
+LONGEST_RETRY = 5.0
+
+
+class Stops(Protocol):
+    """Whoever knows that the worker was asked to stop."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was."""
+
+
+class Exchange:
+    """One child's side of the steps; says what became of each job that it ran."""
+
+    def __init__(self, manager: Manager, name: str, share: Share, report: Report, stops: Stops) -> None:
+        self._manager = manager
+        self._name = name
+        self._share = share
+        self._report = report
+        self._stops = stops
+        self._ran: dict[str, tuple[Attempt, float]] = {}
+        self._queues: list[str] = []
+        self._queues_at = 0.0
+        #: Whether the last step only set jobs aside, so that the next may find one.
+        self.set_aside = False
+        #: Whether steps are answered so fast that none is sent ahead.
+        self.storage_is_near = False
+
+    def wanted(self, limit: int, short: set[str], *, behind: bool = False) -> Wanted:
+        """What to claim: of the queues to serve, as many, and which types may be claimed together."""
+        return Wanted(
+            queues=self._serve(),
+            types=self._manager.jobs.keys(),
+            lease=self._manager.lease,
+            limit=limit,
+            short=short,
+            behind=behind,
+        )
+
+    def step(self, settled: Sequence[Settlement], wanted: Wanted | None) -> list[Claim]:
+        """Settle and claim, again and again while the storage fails; with nothing once the worker is to stop."""
+        pause = 0.1
+        while True:
+            try:
+                step = self._manager.step(self._name, settled, wanted)
+            except StorageFormatError:
+                raise
+            except StorageError as error:
+                self._report.problem(str(error))
+                if self._stops.stopping and pause >= LONGEST_RETRY:
+                    return []
+                time.sleep(pause)
+                pause = min(pause * 2, LONGEST_RETRY)
+            else:
+                self._report.solved()
+                return self._take_in(settled, step)
+
+    def begin(self, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:
+        """Send a step whose answer is fetched later; None where that gains nothing, or fails."""
+        try:
+            pending = self._manager.begin_step(self._name, settled, wanted)
+        except StorageError:  # the exchange after the job says so, and waits
+            return None
+        self.storage_is_near = pending is None
+        return pending
+
+    def fetch(self, pending: PendingStep, settled: Sequence[Settlement]) -> list[Claim] | None:
+        """Wait for the answer to a step that was sent; None where none came: its settlements are to be sent again."""
+        try:
+            step = pending.answer()
+        except StorageError:  # as above
+            return None
+        return self._take_in(settled, step)
+
+    def ran(self, attempt: Attempt, seconds: float) -> None:
+        """Remember a run, to say what became of it once that is settled."""
+        self._ran[attempt.claim.id] = (attempt, seconds)
+
+    def forget_queues(self) -> None:
+        """Ask anew, before the next claim, which queues there are."""
+        self._queues_at = 0.0
+
+    def _take_in(self, settled: Sequence[Settlement], step: Step) -> list[Claim]:
+        self._tell(settled, step.lost)
+        self.set_aside = step.held > 0
+        return step.claims
+
+    def _tell(self, settled: Sequence[Settlement], lost: list[str]) -> None:
+        for settlement in settled:
+            ran = self._ran.pop(settlement.id, None)
+            if ran is not None:
+                attempt, seconds = ran
+                self._report.settled(attempt.claim, attempt.terms, settlement, seconds, lost=settlement.id in lost)
+        self._report.flush()
+
+    def _serve(self) -> list[str]:
+        if not self._queues or (not self._share.queues and time.monotonic() - self._queues_at > QUEUES_AGE):
+            self._queues = self._known_queues()
+            self._queues_at = time.monotonic()
+        return self._queues
+
+    def _known_queues(self) -> list[str]:
+        try:
+            return self._manager.queue_order(self._share.queues)
+        except StorageFormatError:
+            raise
+        except StorageError:  # the step that follows says so, and waits
+            return self._queues or self._manager.config.ordered_names([])
