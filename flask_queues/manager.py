@@ -445,13 +445,13 @@ class Manager:
         """Milliseconds until the next scheduled job is due; None where none waits."""
         return self.storage.next_due()
 
-    def bury(self, child: str, outcome: Outcome, error: JobError, mark: int) -> list[Claim]:
+    def bury(self, child: str, outcome: Outcome, error: JobError, mark: int | None) -> list[Claim]:
         """Settle what a dead child held; returns the claim of the job that it ran, if it ran one.
 
-        `mark` is the token of the last claim that it began, negative if that had ended.
+        `mark` is the token of the last claim that it began, negative if that had ended; None where it ran all it held.
         """
         settled = self._settle_dead(self.storage.claims_of(child), outcome, error, mark)
-        return [claim for claim in settled if claim.token == abs(mark)]
+        return [claim for claim in settled if mark is None or claim.token == abs(mark)]
 
     def give_back(self, child: str) -> list[Claim]:
         """Return what a child held when it was stopped; no try is lost."""
