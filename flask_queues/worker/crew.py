@@ -121,7 +121,7 @@ class Crew:
                 if claims:
                     self._start(claims[0])
                     continue
-                if self._exchange.set_aside:
+                if self._exchange.look_again:
                     continue
                 if self._share.stop_when_empty and not self._members:
                     return End.EMPTY
@@ -201,7 +201,7 @@ class Crew:
         self._slot.idle = idle
         self._bell.wait(max(0.0, min(seconds, default=0.0)))
         if idle and not self._slot.idle:  # the keeper has rung
-            self._exchange.forget_queues()
+            self._exchange.trust_queues()
         self._slot.idle = False
 
     def _flush_notes(self) -> bool:
