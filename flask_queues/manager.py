@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import commits, transitions
+from . import commits, permission, transitions
 from .backend import storage_of
 from .config import Config
 from .errors import (
@@ -290,13 +290,19 @@ class Manager:
     def retry(self, job_id: str) -> None:
         """Give a failed or cancelled job all its tries again, or start a scheduled one now.
 
-        Raises `JobNotFound`, or `TransitionError` in any other status.
+        Raises `JobNotFound`, `TransitionError` in any other status, or `NotAllowed`.
         """
+        if has_request_context():
+            self._check_permission(self.find(job_id))
         status = self.storage.retry(checked_id(job_id))
         if status is None:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
+
+    def _check_permission(self, record: JobRecord) -> None:
+        if record.type in self.jobs:
+            permission.check(self.jobs[record.type], record.payload)
 
     def push_again(self, job_id: str) -> JobHandle:
         """Push a new job like an ended one: its type, queue, payload, priority, tags and terms; the old one stays.
@@ -319,6 +325,7 @@ class Manager:
     def retry_each(self, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending."""
         for record in self.every(statuses=[Status.FAILED], **filters):
+            self._check_permission(record)
             if self.storage.retry(record.id) is Status.FAILED:
                 yield record.id
 
