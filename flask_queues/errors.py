@@ -122,6 +122,21 @@ class Retry(Exception):
         self.delay = float(seconds)
 
 
+class RateLimited(Exception):
+    """Raise it in a job that was told to come back later, as by a 429: its whole queue is held until then.
+
+    `after` is in seconds from now, or a timedelta. The job keeps its place and loses no try.
+    """
+
+    def __init__(self, after: float | timedelta) -> None:
+        seconds: Any = after.total_seconds() if isinstance(after, timedelta) else after
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
+            raise OptionError(f"RateLimited(after={after!r}): it takes 0 seconds or more.")
+        super().__init__(f"held for {seconds:g} s")
+        #: In seconds.
+        self.after = float(seconds)
+
+
 class Discard(Exception):
     """Raise it in a job to end the job as cancelled, never to run again.
 

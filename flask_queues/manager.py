@@ -30,6 +30,7 @@ from .ids import is_id
 from .intake import new_job, spread_over
 from .job import Job
 from .options import Options, Seconds, check_seconds
+from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
 from .record import (
     Counts,
@@ -357,6 +358,43 @@ class Manager:
     def flush(self, queue: str | None = None) -> int:
         """Delete every job that is not running, of one queue or of all; returns how many."""
         return self.clear(0, [status for status in Status if status is not Status.RUNNING], queue)
+
+    # Pauses
+
+    def pause(
+        self,
+        queue: str | None = None,
+        *,
+        type: str | None = None,  # noqa: A002
+        seconds: Seconds | None = None,
+        reason: str = "",
+        by: str = "",
+    ) -> None:
+        """Let nothing more of a queue, or of a job type, be claimed until `resume`, or for so long.
+
+        What runs goes on to its end, pushes and schedules go on pushing. A job type is paused in every
+        queue that is known now. Pausing again replaces the time, the reason and who said so.
+        """
+        one_of(queue, type)
+        pause(self.storage, self._queues_of(queue, type), type, seconds, reason, by)
+
+    def resume(self, queue: str | None = None, *, type: str | None = None) -> bool:  # noqa: A002
+        """Let a queue or a job type go on; False where it was not paused."""
+        one_of(queue, type)
+        return resume(self.storage, self._queues_of(queue, type), type)
+
+    def pauses(self) -> list[Pause]:
+        """What is paused now, by a person or by a job that raised `RateLimited`."""
+        return pauses(self.storage.stops())
+
+    def _queues_of(self, queue: str | None, job_type: str | None) -> list[str]:
+        if queue is not None or job_type is None:
+            return [queue or self.config.default]
+        own = self.jobs[job_type].options.queue if job_type in self.jobs else None
+        stopped = {stop.queue for stop in self.storage.stops()}
+        return sorted(
+            {*self.config.names, *self.counts().queues, self.config.default, *stopped, *([own] if own else [])}
+        )
 
     # What workers do
 

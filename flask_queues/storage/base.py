@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
 from .parcels import Load
+from .stops import Stopping
 
 
 class NewJob(NamedTuple):
@@ -105,6 +106,8 @@ class Settlement(NamedTuple):
     #: What this end causes, if it makes the job's status the one above: pushed in the same step. Where
     #: another queue is out of that step's reach, the push is noted in it and made moments later, once.
     follows: Sequence[NewJob] = ()
+    #: For so long nothing more of its queue is claimed; a stop that lasts longer stays.
+    stop: int = 0
 
 
 class Step(NamedTuple):
@@ -215,7 +218,7 @@ class Watcher(ABC):
         """Stop watching."""
 
 
-class Storage(ABC):
+class Storage(Stopping, ABC):
     """What holds the jobs.
 
     Safe to use from several threads and processes. No call leaves a job in two statuses or in none,

@@ -13,6 +13,7 @@ from flask_queues.testing.storage.contract import (
     ReadContract,
     ScheduleContract,
     SettleContract,
+    StopContract,
 )
 from flask_queues.testing.storage.formats import FormatContract
 from flask_queues.testing.storage.moving import MoveContract
@@ -36,6 +37,10 @@ class TestSettle(SettleContract):
 
 class TestFollow(FollowContract):
     """What a job's end causes."""
+
+
+class TestStop(StopContract):
+    """A queue, or one job type of it, that is stopped for a while."""
 
 
 class TestSchedule(ScheduleContract):

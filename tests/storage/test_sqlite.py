@@ -37,7 +37,7 @@ from flask_queues.storage.base import Occurrence, Query, Schedule, Settlement, W
 from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
 from flask_queues.storage.sqlite import listing, moving, steps
-from flask_queues.storage.sqlite.database import APPLICATION_ID, Database
+from flask_queues.storage.sqlite.database import APPLICATION_ID, FORMAT, Database
 from flask_queues.testing.storage.contract import (
     LONG,
     a_worker,
@@ -548,10 +548,10 @@ class TestRefusals:
         fill(storage, "a")
         storage.close()
         with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA user_version=3")
+            connection.execute(f"PRAGMA user_version={FORMAT + 1}")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         content = path.read_bytes()
-        refused(path, StorageFormatError, "format 3", "reads up to 2", "Install the newer version")
+        refused(path, StorageFormatError, f"format {FORMAT + 1}", f"reads up to {FORMAT}", "Install the newer version")
         assert path.read_bytes() == content
 
     def test_a_file_of_the_version_before_is_brought_up_to_date(self, path: Path) -> None:

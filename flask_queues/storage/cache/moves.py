@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import moving
+from . import moving, stops
 from .job import CANCELLED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .state import State, Worker
 from .work import claim, note, push, renew, step
@@ -60,12 +60,16 @@ def forget(state: State, name: str) -> None:
 
 def release(state: State, types: list[str], limit: int) -> int:
     """Put a slice of the held jobs of each type back into their lines."""
-    jobs = [place[-1] for type_ in types for place in state.shelves.held.get(type_, [])[:limit]]
+    jobs = [job for type_ in types for job in awake(state, type_, state.time)[:limit]]
     for job in jobs:
-        state.shelves.take(job)
-        job.held = None
-        state.shelves.put(job)
+        stops.let_go(state, job)
     return len(jobs)
+
+
+def awake(state: State, type_: str, now: int) -> list[Job]:
+    """The held jobs of a type in queues where it is not stopped."""
+    jobs = [place[-1] for place in state.shelves.held.get(type_, [])]
+    return [job for job in jobs if not stops.is_stopped(state, job.queue, type_, now)]
 
 
 # The operator
@@ -181,5 +185,7 @@ MOVES: dict[str, Callable[..., Any]] = {
     "depart": moving.depart,
     "arrive": moving.arrive,
     "let go": moving.let_go,
+    "stop": stops.stop,
+    "go on": stops.go_on,
     "close": close,
 }

@@ -51,6 +51,8 @@ class State:
         self.workers: dict[str, Worker] = {}
         #: By name: queue, text, revision and occurrences.
         self.schedules: dict[str, tuple[str, str, int, list[list[Any]]]] = {}
+        #: By queue, then by type (empty for all): until when or None, why, who and since when.
+        self.stops: dict[str, dict[str, list[Any]]] = {}
         #: Counts jobs, claims, and changes of schedules.
         self.pushes = 0
         self.token = 0
@@ -108,12 +110,13 @@ class State:
             self.lengths,
             [self.loads, self.leaving, self.arrived],
             [job.row() for job in self.shelves.jobs.values()],
+            self.stops,
         ]
 
     @classmethod
     def load(cls, dumped: list[Any]) -> State:
         """Read a snapshot."""
-        numbers, workers, schedules, authors, parts, lengths, moved, jobs = dumped
+        numbers, workers, schedules, authors, parts, lengths, moved, jobs, *later = dumped
         state = cls()
         (
             state.lineage, state.epoch, state.n, state.last, state.time, state.pushes, state.token, state.changes,
@@ -126,6 +129,7 @@ class State:
         state.loads, leaving, state.arrived = moved
         state.leaving = tuple(leaving) if leaving else None
         state.shelves = Shelves(Job(*row) for row in jobs)
+        state.stops = later[0] if later else {}
         return state
 
 

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from .. import base
+from ..stops import raised
+from . import stops
 from .job import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .shelves import Line
 from .state import State
@@ -98,6 +100,7 @@ def settle(
     logs: Any = (),
     alone: bool = False,
     follows: Any = (),
+    stop: int = 0,
 ) -> bool:
     """End one claim; False if it is not in force."""
     job = in_hand(state, id_, token)
@@ -128,6 +131,8 @@ def settle(
     job.progress = progress or job.progress
     job.logs += logs
     state.shelves.put(job)
+    if stop:
+        stops.extend(state, job.queue, stop, raised(id_))
     if status == asked_for:
         push(state, follows)
     return True
@@ -158,22 +163,27 @@ def choose(state: State, wanted: Wanted, now: int) -> Choice:
     """Find the first jobs of the first line that has one, and what stands in front and is to be set aside."""
     foreign: list[Job] = []
     for queue in wanted.queues:
+        if stops.is_stopped(state, queue, "", now):
+            continue
+        asleep = stops.asleep(state, queue, now)
         line = state.shelves.lines.get(queue, [])
         jobs = [place[-1] for place in line[: wanted.limit]]
-        if any(job.type not in wanted.types for job in jobs):
-            jobs, unknown = look_past(state, line, wanted, now)
+        if any(job.type not in wanted.types or job.type in asleep for job in jobs):
+            jobs, unknown = look_past(state, line, wanted, now, asleep)
             foreign += unknown
         if jobs:
             return together(jobs, foreign, wanted)
     return Choice([], False, foreign)
 
 
-def look_past(state: State, line: Line, wanted: Wanted, now: int) -> tuple[list[Job], list[Job]]:
-    """Find what this worker knows behind what it does not, and what no worker knows."""
+def look_past(
+    state: State, line: Line, wanted: Wanted, now: int, asleep: frozenset[str]
+) -> tuple[list[Job], list[Job]]:
+    """Find what this worker may claim behind what it may not, and what no worker knows or is `asleep`."""
     head = [place[-1] for place in line[:LOOK_PAST]]
-    unknown = {job.type for job in head} - wanted.types
-    foreign = {type_ for type_ in unknown if not state.knows(type_, now)}
-    known = [job for job in head if job.type in wanted.types]
+    unknown = {job.type for job in head} - wanted.types - asleep
+    foreign = asleep | {type_ for type_ in unknown if not state.knows(type_, now)}
+    known = [job for job in head if job.type in wanted.types and job.type not in asleep]
     return known[: wanted.limit], [job for job in head if job.type in foreign]
 
 
@@ -245,7 +255,10 @@ def claimable(state: State, wanted: base.Wanted, now: int) -> bool:
     return bool(choice.jobs or choice.foreign)
 
 
-def has_one(state: State, queue: str, types: Collection[str]) -> bool:
-    """Whether the head of a line holds a job of these types."""
+def has_one(state: State, queue: str, types: Collection[str], now: int) -> bool:
+    """Whether the head of a line holds a job of these types, none of which is stopped."""
+    if stops.is_stopped(state, queue, "", now):
+        return False
+    types = set(types) - stops.asleep(state, queue, now)
     line = state.shelves.lines.get(queue, [])
     return any(place[-1].type in types for place in line[:LOOK_PAST])

@@ -26,6 +26,7 @@ from ..base import (
     Watcher,
 )
 from ..parcels import Load
+from ..stops import Stop
 from . import listing
 from .calls import Calls, Command
 from .examination import examine
@@ -35,10 +36,10 @@ from .moving import Moves
 from .names import QueueNames
 from .outbox import Outbox
 from .pushing import Pushes
-from .records import STATUSES, claim_of, dump, log_text, quoted, read_in_hand
+from .records import STATUSES, claim_of, dump, log_text, quoted, read_in_hand, unquoted
 from .roster import Roster, time_of, worker_record
 from .schedules import Schedules
-from .scripts import BEAT, CLAIM, CLAIMS, LETGO, LOOK, NOTE, RELEASE, Script
+from .scripts import BEAT, CLAIM, CLAIMS, LETGO, LOOK, NOTE, RELEASE, STOP, Script
 from .servers import servers_of
 from .steps import Steps, in_lines
 from .watcher import Channel
@@ -219,10 +220,42 @@ class RedisStorage(Storage):
             return bool(self._steps.filled(queues, types))
 
     def next_due(self) -> int | None:
-        """Look at the first scheduled job of each queue."""
+        """Look at the first scheduled job of each queue, and at what is stopped for a time."""
         with self._call():
             left = [answer[1] for _, answer in self._everywhere(LOOK, [""])]
             return min((one for one in left if one >= 0), default=None)
+
+    def stop(
+        self, queue: str, job_type: str | None = None, *, lasts: int | None = None, reason: str = "", by: str = ""
+    ) -> None:
+        """Write the stop into the queue's partition."""
+        with self._call():
+            self._stop(queue, job_type, "stop", "" if lasts is None else lasts, quoted(by), quoted(reason))
+
+    def go_on(self, queue: str, job_type: str | None = None) -> bool:
+        """Delete the stop and let the first of its jobs go; the keeper does so with the others."""
+        with self._call():
+            return bool(self._stop(queue, job_type, "go", "", "", ""))
+
+    def _stop(self, queue: str, kind: str | None, *said: Any) -> Any:
+        near = self._servers.near
+        if not near:
+            self._names.add([queue])
+        return self._calls.ask(self._on(queue, STOP, [queue, "1" if near else "", kind or "", *said]))
+
+    def stops(self) -> list[Stop]:
+        """Read the stops of every queue."""
+        with self._call():
+            found = [
+                read_stop(queue, kind.decode(), text.decode())
+                for queue, rows in self._read_everywhere("HGETALL", "stops")
+                for kind, text in zip(rows[::2], rows[1::2], strict=True)
+            ]
+            now = time_of(self._calls, self._keys.root) if found else 0
+        return sorted(
+            (stop for stop in found if stop.until is None or stop.until > now),
+            key=lambda stop: (stop.queue, stop.type or ""),
+        )
 
     # The operator's side
 
@@ -370,6 +403,14 @@ class RedisStorage(Storage):
         keys = [self._keys.partition(queue) + structure for queue in queues]
         answers = self._calls.ask_all([Command(key, None, [command, key]) for key in keys])
         return list(zip(queues, answers, strict=True))
+
+
+def read_stop(queue: str, kind: str, text: str) -> Stop:
+    """Read a stop as `lib.lua` writes it."""
+    until, since, by, reason = text.split("\t", 3)
+    return Stop(
+        queue, kind or None, int(until) if until else None, unquoted(reason) or "", unquoted(by) or "", int(since)
+    )
 
 
 class Answering(PendingStep):

@@ -16,7 +16,7 @@ from ..parcels import Parcel
 #: The structures of a partition, as `lib.lua` explains them.
 STRUCTURES = (
     "meta", "ready", "held", "since", "due", "run", "completed", "failed", "cancelled", "counts", "alone",
-    "out", "arrived", "schedules", "leaving",
+    "out", "arrived", "schedules", "leaving", "stops",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@
 --   p..arrived    zset    ms: ids that came out of another partition's `out` (cluster)
 --   p..leaving    string  number, tab, destination, tab, text: the load that has left and may not have arrived
 --   p..schedules  hash    name: revision, the one before, text;  p..h:<name> list: its history
+--   p..stops      hash    type, or nothing for all of them: until when or nothing, since when, who and why
 --   p..j:<id>     string  the record;  p..l:<id> list: its log;  p..t:<tag> zset: ms of the push
 -- A member is a stem, a tab and an id. A stem is 11 hex digits of the push's number, 2 of 100 - priority, and the type.
 -- A record is a line of stem, created, due, expires; a line of what else the push said; the payload; a line an event.
@@ -108,6 +109,55 @@ local function line_up(p, stem, id, due)
     if due ~= now then
         call('ZADD', p .. 'since', moment, member)
     end
+end
+
+-- Whether a stop, as it is kept, is in force.
+local function is_stopped(stop)
+    local til = stop and string.match(stop, '^%d*')
+    return til ~= nil and til ~= false and (til == '' or tonumber(til) > now)
+end
+
+local function write_stop(til, since, by, reason)
+    return table.concat({til, since, by, reason}, '\t')
+end
+
+-- What may not be claimed of a partition now: whether nothing may be, and a set of types, nil where there are none.
+local function read_stops(p)
+    local rows = call('HGETALL', p .. 'stops')
+    local all, kinds = false, nil
+    for n = 1, #rows, 2 do
+        if is_stopped(rows[n + 1]) then
+            if rows[n] == '' then
+                all = true
+            else
+                kinds = kinds or {}
+                kinds[rows[n]] = true
+            end
+        end
+    end
+    return all, kinds
+end
+
+-- Put the held jobs of types, within line ends, back into their line where these are not stopped: 500 at most.
+local function release(p, types)
+    local _, asleep = read_stops(p)
+    local released = 0
+    for start = 0, 9000, 1000 do
+        local members = call('ZRANGE', p .. 'held', start - released, start - released + 999)
+        for _, member in ipairs(members) do
+            local kind = type_of(member)
+            if released < 500 and string.find(types, '\n' .. kind .. '\n', 1, true) and not (asleep and asleep[kind]) then
+                local rank = call('ZSCORE', p .. 'held', member)
+                call('ZREM', p .. 'held', member)
+                call('ZADD', p .. 'ready', rank, member)
+                released = released + 1
+            end
+        end
+        if #members < 1000 or released == 500 then
+            break
+        end
+    end
+    return released
 end
 
 -- Append lines to a job's log.

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ...record import Attempt, JobError, JobRecord, LogLine, Outcome, Progress, Status, to_datetime, to_milliseconds
 from ..base import Claim, NewJob
 from ..parcels import Parcel
+from ..stops import held_back
 
 #: Statuses by the digit that stands for each.
 STATUSES = {
@@ -275,7 +276,7 @@ def record_of(queue: str, job_id: str, digit: str, held: str, claim: str, text: 
         error=next((run.error for run in reversed(history) if run.error), None),
         result=json.loads(last.result) if last and last.result and status is Status.COMPLETED else None,
         reason=story.reason,
-        held=f"No worker that looked at it knows the job type {story.type}." if held else None,
+        held=held_back(story.type) if held else None,
     )
 
 

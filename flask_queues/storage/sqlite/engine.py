@@ -22,7 +22,8 @@ from ..base import (
     Watcher,
 )
 from ..parcels import Load
-from . import findings, listing, moving, schedules
+from ..stops import Stop
+from . import findings, listing, moving, schedules, stops
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -73,7 +74,7 @@ RELEASE_SLICE = 500
 CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
-RELEASE = "UPDATE jobs SET held=NULL WHERE seq IN (SELECT seq FROM jobs WHERE held=? LIMIT ?)"
+HELD = "SELECT DISTINCT queue, held FROM jobs WHERE held IS NOT NULL"
 
 
 class SQLiteStorage(Storage):
@@ -216,13 +217,20 @@ class SQLiteStorage(Storage):
 
     def release_held(self, types: Collection[str]) -> int:
         """Put a slice of the held jobs of these types back into their lines."""
+        now = wall()
         with self._database.read() as db:
-            held = {row[0] for row in db.execute("SELECT DISTINCT held FROM jobs WHERE held IS NOT NULL")}
-        known = held.intersection(types)
+            held = set(db.execute(HELD).fetchall())
+            stopped = stops.stopped(db, now).types
+        known = [(queue, type_) for queue, type_ in held if type_ in types and type_ not in stopped.get(queue, ())]
         if not known:
             return 0
         with self._database.write() as db:
-            return sum(db.execute(RELEASE, (type_, RELEASE_SLICE)).rowcount for type_ in known)
+            stopped = stops.stopped(db, now).types
+            return sum(
+                db.execute(stops.LET_GO, (type_, queue, RELEASE_SLICE)).rowcount
+                for queue, type_ in known
+                if type_ not in stopped.get(queue, ())
+            )
 
     def maintain(self) -> None:
         """Checkpoint the WAL and give free pages back to the disk."""
@@ -240,17 +248,42 @@ class SQLiteStorage(Storage):
 
     def pending(self, queues: Sequence[str], types: Collection[str]) -> bool:
         """Look at the head of each line, and at the first scheduled job of any."""
+        now = wall()
         with self._database.read() as db:
-            if any(has_one(db, queue, types) for queue in queues):
-                return True
+            stopped = stops.stopped(db, now)
+            for queue in queues:
+                asleep = stopped.types.get(queue)
+                awake = types if not asleep else set(types) - asleep
+                if queue not in stopped.queues and has_one(db, queue, awake):
+                    return True
             first = db.execute(NEXT_DUE).fetchone()
-        return first is not None and first[0] <= wall()
+        return first is not None and first[0] <= now
 
     def next_due(self) -> int | None:
-        """Look at the first scheduled job."""
+        """Look at the first scheduled job, and at what is stopped for a time."""
+        now = wall()
         with self._database.read() as db:
             row = db.execute(NEXT_DUE).fetchone()
-        return max(0, row[0] - wall()) if row else None
+            ends = [stop.until for stop in stops.in_force(db, now) if stop.until is not None]
+        return min((max(0, moment - now) for moment in [*ends, *(row or ())]), default=None)
+
+    def stop(
+        self, queue: str, job_type: str | None = None, *, lasts: int | None = None, reason: str = "", by: str = ""
+    ) -> None:
+        """Write the stop, on the disk when this returns."""
+        now = wall()
+        with self._database.write(durable=True) as db:
+            stops.put(db, Stop(queue, job_type, None if lasts is None else now + lasts, reason, by, now))
+
+    def go_on(self, queue: str, job_type: str | None = None) -> bool:
+        """Delete the stop and let the first of its jobs go; the keeper does so with the others."""
+        with self._database.write(durable=True) as db:
+            return stops.end(db, queue, job_type, wall(), RELEASE_SLICE)
+
+    def stops(self) -> list[Stop]:
+        """Read the stops."""
+        with self._database.read() as db:
+            return stops.in_force(db, wall())
 
     # The operator's side
 

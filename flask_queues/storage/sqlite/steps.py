@@ -11,7 +11,8 @@ from typing import Any
 
 from ...record import LogLine, Status, to_milliseconds
 from ..base import Claim, NewJob, Settlement, Wanted
-from . import listing
+from ..stops import raised
+from . import listing, stops
 from .rows import (
     CANCELLED,
     COMPLETED,
@@ -76,6 +77,8 @@ TOKENS = "UPDATE meta SET value=value+? WHERE name='token' RETURNING value"
 COUNT = """
 INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
 """
+#: The types that are stopped in most queues.
+NONE: frozenset[str] = frozenset()
 Deltas = defaultdict[tuple[str, str, int], int]
 Row = tuple[Any, ...]
 #: Rows to claim, and whether they are claimed ahead.
@@ -106,7 +109,7 @@ def insert_all(db: sqlite3.Connection, jobs: Sequence[NewJob], now: int, deltas:
 
 def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> bool:
     """End one claim; False if it is not in force."""
-    if one.status is Status.COMPLETED:
+    if one.status is Status.COMPLETED and not one.stop:
         done = complete(db, one, now, deltas)
         if done and one.follows:
             insert_all(db, one.follows, now, deltas)
@@ -145,6 +148,8 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
             "alone": int(one.alone),
         },
     )
+    if one.stop:
+        stops.extend(db, queue, now + one.stop, raised(one.id), now)
     add_words(db, seq, one)
     count_move(deltas, queue, type_, RUNNING, status)
     if status == NUMBERS[one.status]:
@@ -199,24 +204,33 @@ def claim_next(
 ) -> tuple[list[Claim], int]:
     """Take the first jobs of the first line that has one, and tell how many were set aside before."""
     held = 0
+    stopped = stops.stopped(db, now)
     for queue in wanted.queues:
+        if queue in stopped.queues:
+            continue
+        asleep = stopped.types.get(queue, NONE)
         rows: list[Row] = db.execute(NEXT, (queue, wanted.limit)).fetchall()
-        if any(row[3] not in wanted.types for row in rows):
-            rows, unknown = look_past(db, queue, wanted, now)
+        if any(row[3] not in wanted.types or row[3] in asleep for row in rows):
+            rows, unknown = look_past(db, queue, wanted, now, asleep)
             held += unknown
         if rows:
             return take(db, worker, together(rows, wanted), until, now, deltas), held
     return [], held
 
 
-def look_past(db: sqlite3.Connection, queue: str, wanted: Wanted, now: int) -> tuple[list[Row], int]:
-    """Find what this worker knows behind what it does not, and set aside what no worker knows."""
+def look_past(
+    db: sqlite3.Connection, queue: str, wanted: Wanted, now: int, asleep: Collection[str]
+) -> tuple[list[Row], int]:
+    """Find what this worker may claim behind what it may not; set aside what no worker knows, or is `asleep`."""
     head: list[tuple[int, str]] = db.execute(HEAD, (queue, LOOK_PAST)).fetchall()
-    unknown = {type_ for _, type_ in head} - set(wanted.types)
-    foreign = {type_ for type_ in unknown if not db.execute(KNOWN, (now - SILENCE, type_)).fetchone()}
+    types = {type_ for _, type_ in head}
+    unknown = types - set(wanted.types) - set(asleep)
+    foreign = types.intersection(asleep) | {
+        type_ for type_ in unknown if not db.execute(KNOWN, (now - SILENCE, type_)).fetchone()
+    }
     held = [(type_, seq) for seq, type_ in head if type_ in foreign]
     db.executemany("UPDATE jobs SET held=? WHERE seq=?", held)
-    known = [seq for seq, type_ in head if type_ in wanted.types]
+    known = [seq for seq, type_ in head if type_ in wanted.types and type_ not in asleep]
     return [db.execute(NEXT_AT, (seq,)).fetchone() for seq in known[: wanted.limit]], len(held)
 
 

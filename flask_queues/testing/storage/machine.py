@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 
 from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
 from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
+from ...storage.stops import Stop
 from .engine import Engine
 from .model import WAITING, Model
 from .moving import neighbour
@@ -72,6 +73,7 @@ ENDS = st.fixed_dictionaries(
         "logs": LOGS,
         "alone": st.booleans(),
         "follows": st.lists(NEW, max_size=2),
+        "stop": st.sampled_from([0, 0, 0, HOUR // 2, 2 * HOUR]),
     }
 )
 SCHEDULES = {"nightly": "q", "hourly": "r", "wörd": "q"}
@@ -171,7 +173,8 @@ class StorageMachine(RuleBasedStateMachine):
         """Only a job of a type that was not wanted may have been set aside."""
         for key, job in self.model.jobs.items():
             if not job.held and self.storage.get(key).held is not None:
-                assert job.pushed.type not in wanted.types
+                now = self.clock.now()
+                assert job.pushed.type not in wanted.types or self.model.stopped(job.pushed.queue, job.pushed.type, now)
                 assert job.pushed.queue in wanted.queues
                 job.held = True
 
@@ -320,10 +323,33 @@ class StorageMachine(RuleBasedStateMachine):
     @rule(types=st.sets(TYPES))
     def release_held(self, types: set[str]) -> None:
         """Put held jobs back."""
-        held = [job for job in self.model.jobs.values() if job.held and job.pushed.type in types]
+        now = self.clock.now()
+        held = [
+            job
+            for job in self.model.jobs.values()
+            if job.held and job.pushed.type in types and not self.model.stopped(job.pushed.queue, job.pushed.type, now)
+        ]
         assert self.storage.release_held(types) == len(held)
         for job in held:
             job.held = False
+
+    @rule(queue=QUEUES, type_=st.none() | TYPES, lasts=st.sampled_from([None, HOUR // 2, 2 * HOUR]), reason=WORDS)
+    def stop(self, queue: str, type_: str | None, lasts: int | None, reason: str | None) -> None:
+        """Stop a queue or a type of it."""
+        now = self.clock.now()
+        self.storage.stop(queue, type_, lasts=lasts, reason=reason or "", by="somebody")
+        until = None if lasts is None else now + lasts
+        self.model.stops[queue, type_] = Stop(queue, type_, until, reason or "", "somebody", now)
+
+    @rule(queue=QUEUES, type_=st.none() | TYPES)
+    def go_on(self, queue: str, type_: str | None) -> None:
+        """End a stop, if there is one."""
+        ends = self.model.stopped(queue, type_, self.clock.now())
+        assert self.storage.go_on(queue, type_) is ends
+        if self.model.stops.pop((queue, type_), None) is not None:
+            for job in self.model.jobs.values():
+                if job.pushed.queue == queue and job.pushed.type == type_:
+                    job.held = False
 
     @rule(children=st.sets(WORKERS))
     def heartbeat(self, children: set[str]) -> None:
@@ -420,6 +446,19 @@ class StorageMachine(RuleBasedStateMachine):
                 assert past == schedule.occurrences
 
     @invariant()
+    def stops_agree(self) -> None:
+        """Every stop is as the model has it."""
+        now = self.clock.now()
+        told = {stop[:2]: stop for stop in self.storage.stops()}
+        ours = {key: stop for key, stop in self.model.stops.items() if self.model.stopped(*key, now)}
+        assert told.keys() == ours.keys()
+        for key, stop in ours.items():
+            if stop.by:
+                assert told[key][3:5] == stop[3:5]
+            if self.clock.frozen:
+                assert (told[key].until, told[key].since) == (stop.until, stop.since)
+
+    @invariant()
     def waiting_jobs_are_announced(self) -> None:
         """`pending` misses no job that could be claimed; `next_due` names the first."""
         storage = self.storage
@@ -429,6 +468,9 @@ class StorageMachine(RuleBasedStateMachine):
                 assert storage.pending([queue], ["t", "u", "short"])
         due = [job.due for job in self.model.jobs.values() if job.status is Status.SCHEDULED]
         if self.clock.frozen:
+            due += [
+                stop.until for key, stop in self.model.stops.items() if stop.until and self.model.stopped(*key, now)
+            ]
             assert storage.next_due() == (max(0, min(due) - now) if due else None)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...record import JobRecord, LogLine, Outcome, Progress, Status
 from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
+from ...storage.stops import Stop
 
 WAITING = (Status.PENDING, Status.SCHEDULED)
 
@@ -80,6 +81,8 @@ class Model:
         self.schedules: dict[str, ModelSchedule] = {}
         #: Every revision that a schedule of this name ever had.
         self.revisions: defaultdict[str, list[int]] = defaultdict(lambda: [0])
+        #: By queue and type, None for all: those in force, and others.
+        self.stops: dict[tuple[str, str | None], Stop] = {}
         self.last_token = 0
         self._pushes = 0
 
@@ -134,10 +137,23 @@ class Model:
         job.logs += one.logs
         job.reason, job.cancel = reason, None
         job.enter(status, now)
+        if one.stop:
+            self.stop_for(job.pushed.queue, one.stop, now)
         if status is one.status:
             for follower in one.follows:
                 self.push(follower, now)
         return True
+
+    def stop_for(self, queue: str, lasts: int, now: int) -> None:
+        """A job has stopped its queue."""
+        there = self.stops.get((queue, None))
+        if there is None or not in_force(there, now) or (there.until is not None and there.until < now + lasts):
+            self.stops[queue, None] = Stop(queue, None, now + lasts, "", "", now)
+
+    def stopped(self, queue: str, type_: str | None, now: int) -> bool:
+        """Whether a queue, or one type in it, is stopped."""
+        there = self.stops.get((queue, type_))
+        return there is not None and in_force(there, now)
 
     def claimed(self, claim: Claim, lease: int, now: int) -> None:
         """A job has been claimed: check the claim and note it."""
@@ -189,6 +205,8 @@ class Model:
             if job.pushed.queue == queue
             and not job.held
             and job.pushed.type in types
+            and not self.stopped(queue, None, now)
+            and not self.stopped(queue, job.pushed.type, now)
             and (job.status is Status.PENDING or (job.status is Status.SCHEDULED and job.due <= now))
         ]
         return sorted(jobs, key=lambda job: job.rank)
@@ -245,3 +263,8 @@ class Model:
         assert record.reason == job.reason
         assert (record.held is not None) is job.held
         assert (record.finished is not None) is job.status.final
+
+
+def in_force(stop: Stop, now: int) -> bool:
+    """Whether a stop is not over."""
+    return stop.until is None or stop.until > now

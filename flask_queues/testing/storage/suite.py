@@ -13,6 +13,7 @@ from .contract import (
     ReadContract,
     ScheduleContract,
     SettleContract,
+    StopContract,
 )
 from .engine import Engine
 from .formats import FormatContract
@@ -36,6 +37,7 @@ class StorageContract(
     SettleContract,
     FollowContract,
     ScheduleContract,
+    StopContract,
     NoteContract,
     KeeperContract,
     OperatorContract,

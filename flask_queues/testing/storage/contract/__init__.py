@@ -15,6 +15,7 @@ from .push import PushContract
 from .read import ReadContract
 from .schedule import ScheduleContract
 from .settle import SettleContract
+from .stop import StopContract
 from .words import (
     LATER,
     LONG,
@@ -58,6 +59,7 @@ __all__ = [
     "ReadContract",
     "ScheduleContract",
     "SettleContract",
+    "StopContract",
     "a_worker",
     "claim_by_id",
     "complete",

@@ -43,8 +43,9 @@ from flask_queues.storage.base import (
     Watcher,
 )
 from flask_queues.storage.parcels import Load, SchedulePost
+from flask_queues.storage.stops import Stop
 
-from .state import FORMAT, WAITING, State, StoredJob, StoredSchedule
+from .state import FORMAT, WAITING, State, StoredJob, StoredSchedule, in_force
 
 #: Occurrences that a schedule's history keeps.
 KEPT = 100
@@ -190,7 +191,12 @@ class OneFileStorage(Storage):
     def release_held(self, types: Collection[str]) -> int:
         """Put the held jobs of these types back into their lines."""
         with self.change() as state:
-            held = [job for job in state.jobs.values() if job.held and job.type in types]
+            now = self.clock()
+            held = [
+                job
+                for job in state.jobs.values()
+                if job.held and job.type in types and not state.stopped(job.queue, job.type, now)
+            ]
             for job in held:
                 job.held = False
             return len(held)
@@ -205,13 +211,44 @@ class OneFileStorage(Storage):
     def pending(self, queues: Sequence[str], types: Collection[str]) -> bool:
         """Whether one of the lines holds such a job, or another is due."""
         state = self.read()
-        waits = any(job.type in types for queue in queues for job in state.line(queue))
-        return waits or self.next_due() == 0
+        now = self.clock()
+        waits = any(
+            job.type in types and not state.stopped(queue, job.type, now)
+            for queue in queues
+            if not state.stopped(queue, None, now)
+            for job in state.line(queue)
+        )
+        return waits or any(job.status is Status.SCHEDULED and job.due <= now for job in state.jobs.values())
 
     def next_due(self) -> int | None:
-        """How long until the first scheduled job is due."""
-        due = [job.due for job in self.read().jobs.values() if job.status is Status.SCHEDULED]
+        """How long until the first scheduled job is due, or the first stop ends."""
+        state = self.read()
+        due = [job.due for job in state.jobs.values() if job.status is Status.SCHEDULED]
+        due += [stop.until for stop in self.stops() if stop.until is not None]
         return max(0, min(due) - self.clock()) if due else None
+
+    def stop(
+        self, queue: str, job_type: str | None = None, *, lasts: int | None = None, reason: str = "", by: str = ""
+    ) -> None:
+        """Keep the stop."""
+        with self.change() as state:
+            now = self.clock()
+            state.put_stop(Stop(queue, job_type, None if lasts is None else now + lasts, reason, by, now))
+
+    def go_on(self, queue: str, job_type: str | None = None) -> bool:
+        """Drop the stop and let its jobs go."""
+        with self.change() as state:
+            found = [one for one in state.stops if one[:2] == (queue, job_type)]
+            for one in found:
+                state.stops.remove(one)
+                for job in state.jobs.values():
+                    job.held = job.held and (job.queue, job.type) != (queue, job_type)
+            return any(in_force(one, self.clock()) for one in found)
+
+    def stops(self) -> list[Stop]:
+        """Those that are not over."""
+        now = self.clock()
+        return [one for one in self.read().stops if in_force(one, now)]
 
     # The operator's side
 

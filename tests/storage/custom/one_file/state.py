@@ -11,6 +11,7 @@ import msgspec
 from flask_queues.record import Attempt, JobError, JobRecord, LogLine, Progress, Status, WorkerRecord, to_datetime
 from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wanted
 from flask_queues.storage.parcels import Parcel, Run
+from flask_queues.storage.stops import Stop, held_back, raised
 
 #: The form of the file. A file of a higher one was written by a newer version of this module.
 FORMAT = 1
@@ -104,7 +105,7 @@ class StoredJob:
             error=errors[-1] if errors else None,
             result=msgspec.json.decode(self.result) if self.result else None,
             reason=self.reason,
-            held=f"No worker that looked at it knows the job type {self.type}." if self.held else None,
+            held=held_back(self.type) if self.held else None,
         )
 
 
@@ -129,6 +130,7 @@ class State:
     jobs: dict[str, StoredJob] = field(default_factory=dict)
     workers: dict[str, WorkerRecord] = field(default_factory=dict)
     schedules: dict[str, StoredSchedule] = field(default_factory=dict)
+    stops: list[Stop] = field(default_factory=list)
     #: Numbers that were given out last.
     pushes: int = 0
     tokens: int = 0
@@ -180,10 +182,28 @@ class State:
         job.logs += tuple(one.logs)
         job.cancel = None
         job.enter(status, job.due if status is Status.SCHEDULED else now)
+        if one.stop:
+            self.stop_for(job, now + one.stop, now)
         if status is one.status:
             for follower in one.follows:
                 self.push(follower, now)
         return True
+
+    def stopped(self, queue: str, type_: str | None, now: int) -> Stop | None:
+        """The stop of a queue, or of one type in it, that is in force."""
+        return next((one for one in self.stops if one[:2] == (queue, type_) and in_force(one, now)), None)
+
+    def stop_for(self, job: StoredJob, until: int, now: int) -> None:
+        """Stop a job's queue, unless it is stopped for longer."""
+        there = self.stopped(job.queue, None, now)
+        if there is None or (there.until is not None and there.until < until):
+            self.put_stop(Stop(job.queue, None, until, raised(job.id), "", now))
+
+    def put_stop(self, stop: Stop) -> None:
+        """Keep a stop in the place of an earlier one."""
+        self.stops = sorted(
+            [*(one for one in self.stops if one[:2] != stop[:2]), stop], key=lambda one: (one.queue, one.type or "")
+        )
 
     def promote(self, now: int) -> None:
         """Make due jobs pending."""
@@ -210,6 +230,12 @@ class State:
         """Claim the first jobs of the first line that has one; tells too how many were set aside before."""
         aside = 0
         for queue in wanted.queues:
+            if self.stopped(queue, None, now):
+                continue
+            asleep = [job for job in self.line(queue) if self.stopped(queue, job.type, now)]
+            for job in asleep:
+                job.held = True
+            aside += len(asleep)
             line = self.line(queue)
             strange = list(takewhile(lambda job: job.type not in wanted.types, line))
             aside += self.set_aside(strange, now)
@@ -233,6 +259,11 @@ class State:
     def in_hands(self, child: str) -> list[StoredJob]:
         """The jobs that a child holds."""
         return [job for job in self.jobs.values() if job.status is Status.RUNNING and job.worker == child]
+
+
+def in_force(stop: Stop, now: int) -> bool:
+    """Whether it is not over."""
+    return stop.until is None or stop.until > now
 
 
 def attempt(run: Run) -> Attempt:

@@ -1,0 +1,7 @@
+-- From format 2 to 3: what stops a queue, or one job type of it (an empty type means all).
+CREATE TABLE stops (
+    queue TEXT, type TEXT,
+    until INTEGER,                  -- NULL where somebody has to end it
+    reason TEXT NOT NULL, author TEXT NOT NULL, since INTEGER NOT NULL,
+    PRIMARY KEY (queue, type)
+) WITHOUT ROWID;
