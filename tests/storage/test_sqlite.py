@@ -370,6 +370,8 @@ def do_everything(storage: Storage, clock: Any) -> None:
         from flask_queues.testing.storage.contract import line
 
         storage.note(job.id, claim.token, Progress(1), [line("x")])
+        storage.keep(job.id, claim.token, "x")
+        assert storage.kept(job.id) == "x"
         storage.cancel(job.id, "why")
         storage.logs(job.id)
         storage.get(job.id)
@@ -432,7 +434,8 @@ class TestStatements:
                 plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
                 small = any(re.search(r"jobs_running|jobs_held|SCAN counts|schedules", step) for step in plan)
                 for column in re.findall(r"\b(id|queue|type|tag|worker|held|job)=\?", sql.partition("WHERE")[2]):
-                    assert small or any(f"{column}=?" in step for step in plan), (sql, plan)
+                    found = any(f"{column}=?" in step or "INTEGER PRIMARY KEY (rowid=?)" in step for step in plan)
+                    assert small or found, (sql, plan)
                 first = sql.endswith("LIMIT 1") and plan == ["SCAN jobs USING INDEX jobs_due"]
                 for step in plan:
                     assert small or first or not re.match(r"SCAN (jobs|logs|tags)\b", step), (sql, plan)

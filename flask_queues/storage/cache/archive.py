@@ -77,6 +77,13 @@ class Archive:
         """Leave a log that cannot be read any more."""
         self._port.put(POINTER, encode([FORMAT, new_lineage(), 0]))
 
+    def raise_format(self, old: Pointer) -> None:
+        """Say that entries of this version's format follow, which older code reads no more."""
+        with self._port.gate():
+            pointer = self.pointer()
+            if pointer is not None and pointer.lineage == old.lineage and pointer.format < FORMAT:
+                self._port.put(POINTER, encode([FORMAT, pointer.lineage, pointer.epoch]))
+
     # Entries
 
     def pack(self, name: str, entry: list[Any]) -> list[Any]:

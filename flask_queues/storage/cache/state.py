@@ -109,14 +109,15 @@ class State:
             self.parts,
             self.lengths,
             [self.loads, self.leaving, self.arrived],
-            [job.row() for job in self.shelves.jobs.values()],
             self.stops,
+            [job.row() for job in self.shelves.jobs.values()],
         ]
 
     @classmethod
     def load(cls, dumped: list[Any]) -> State:
         """Read a snapshot."""
-        numbers, workers, schedules, authors, parts, lengths, moved, jobs, *later = dumped
+        *dumped, jobs = dumped
+        numbers, workers, schedules, authors, parts, lengths, moved, *later = dumped
         state = cls()
         (
             state.lineage, state.epoch, state.n, state.last, state.time, state.pushes, state.token, state.changes,

@@ -5,3 +5,5 @@ CREATE TABLE stops (
     reason TEXT NOT NULL, author TEXT NOT NULL, since INTEGER NOT NULL,
     PRIMARY KEY (queue, type)
 ) WITHOUT ROWID;
+-- From format 2 to 3: what jobs keep for their next run.
+CREATE TABLE kept (job INTEGER PRIMARY KEY, text TEXT NOT NULL);
