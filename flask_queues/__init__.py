@@ -24,6 +24,7 @@ from .errors import (
     StorageFull,
     StorageUnavailable,
     TransitionError,
+    UniqueTaken,
     UnknownJobType,
     WorkerLost,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "StorageFull",
     "StorageUnavailable",
     "TransitionError",
+    "UniqueTaken",
     "UnknownJobType",
     "WorkerLost",
     "WorkerRecord",

@@ -76,6 +76,10 @@ class TransitionError(QueuesError):
     """A job cannot make this change in the status it is in."""
 
 
+class UniqueTaken(TransitionError):
+    """An ended job cannot go back into its line: another job holds its unique key now."""
+
+
 class StorageError(QueuesError):
     """Base of everything that goes wrong in the storage."""
 

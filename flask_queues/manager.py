@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +27,7 @@ from .errors import (
     PayloadError,
     ResultNotReady,
     TransitionError,
+    UniqueTaken,
 )
 from .ids import is_id
 from .intake import new_job, spread_over
@@ -65,7 +68,7 @@ class JobHandle:
     def __init__(self, manager: Manager, job_id: str, *, created: bool = True) -> None:
         self._manager = manager
         self.id = job_id
-        #: False where this id was stored already and the push changed nothing.
+        #: False where the push changed nothing: this id was stored already, or this job held its unique key.
         self.created = created
 
     @property
@@ -189,12 +192,20 @@ class Manager:
     def _store(self, new: Sequence[NewJob], *, after_commit: bool) -> list[JobHandle]:
         if after_commit and commits.hold(self.app, new, self._push_slices):
             return [JobHandle(self, one.id) for one in new]
-        created = self._push_slices(new)
-        return [JobHandle(self, one.id, created=is_new) for one, is_new in zip(new, created, strict=True)]
+        return [JobHandle(self, holder, created=is_new) for holder, is_new in self._push_slices(new)]
 
-    def _push_slices(self, new: Sequence[NewJob]) -> list[bool]:
-        slices = (new[start : start + PUSH_SLICE] for start in range(0, len(new), PUSH_SLICE))
-        return [is_new for part in slices for is_new in self.storage.push(part)]
+    def _push_slices(self, new: Sequence[NewJob]) -> list[tuple[str, bool]]:
+        """Store jobs, unique ones one by one; tells which job each push led to, and whether it is new."""
+        placed: list[tuple[str, bool]] = []
+        for unique, run in itertools.groupby(new, lambda one: one.unique is not None):
+            jobs = list(run)
+            if unique:
+                placed += [(holder, holder == one.id) for one in jobs for holder in [self.storage.push_unique(one)]]
+                continue
+            for start in range(0, len(jobs), PUSH_SLICE):
+                part = jobs[start : start + PUSH_SLICE]
+                placed += zip([one.id for one in part], self.storage.push(part), strict=True)
+        return placed
 
     def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
         return new_job(self.jobs, self.config, job, payload, options)
@@ -327,8 +338,9 @@ class Manager:
         """Retry all failed jobs that match, yielding each id once it is pending."""
         for record in self.every(statuses=[Status.FAILED], **filters):
             self._check_permission(record)
-            if self.storage.retry(record.id) is Status.FAILED:
-                yield record.id
+            with suppress(UniqueTaken):
+                if self.storage.retry(record.id) is Status.FAILED:
+                    yield record.id
 
     def retry_all(self, **filters: Any) -> int:
         """Retry all failed jobs that match `queue`, `type` and `tag`; returns how many."""

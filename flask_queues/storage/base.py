@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
 from .parcels import Load
 from .stops import Stopping
+from .unique import Unique
 
 
 class NewJob(NamedTuple):
@@ -35,6 +36,8 @@ class NewJob(NamedTuple):
     tags: tuple[str, ...] = ()
     #: JSON text of what the push set over its job type, or None.
     options: str | None = None
+    #: Stored only where no other job of its queue holds this key.
+    unique: Unique | None = None
 
 
 class Claim(NamedTuple):
@@ -269,8 +272,13 @@ class Storage(Stopping, ABC):
         """Store the jobs, all or none, and tell of each whether it is new.
 
         A job whose id is already stored is left as it is, so a push may be repeated. Once this
-        returns, the jobs survive the death of any of our processes.
+        returns, the jobs survive the death of any of our processes. One whose unique key another
+        job of its queue holds is not stored.
         """
+
+    @abstractmethod
+    def push_unique(self, job: NewJob) -> str:
+        """Push one job, and return the id of the job that holds its unique key now: its own where it is stored."""
 
     # The worker's side
 
@@ -367,7 +375,8 @@ class Storage(Stopping, ABC):
     def retry(self, job_id: str) -> Status | None:
         """Make a failed, cancelled or scheduled job pending, with all its tries before it and no expiry.
 
-        Returns the status it had, None where there is no such job. Any other status stays.
+        Returns the status it had, None where there is no such job. Any other status stays. Raises
+        `UniqueTaken` where another job holds its unique key by now.
         """
 
     @abstractmethod

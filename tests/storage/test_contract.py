@@ -14,6 +14,7 @@ from flask_queues.testing.storage.contract import (
     ScheduleContract,
     SettleContract,
     StopContract,
+    UniqueContract,
 )
 from flask_queues.testing.storage.formats import FormatContract
 from flask_queues.testing.storage.moving import MoveContract
@@ -41,6 +42,10 @@ class TestFollow(FollowContract):
 
 class TestStop(StopContract):
     """A queue, or one job type of it, that is stopped for a while."""
+
+
+class TestUnique(UniqueContract):
+    """A job that is the only one of its kind in its queue."""
 
 
 class TestSchedule(ScheduleContract):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from ...errors import StorageError
+from ...errors import StorageError, UniqueTaken
 from ...record import (
     Counts,
     JobRecord,
@@ -32,6 +32,7 @@ from ..base import (
 )
 from ..parcels import Load
 from ..stops import Stop
+from ..unique import taken
 from . import listing, moves, moving, stops, work
 from .job import (
     CANCELLED,
@@ -112,6 +113,12 @@ class CacheStorage(Storage):
             created: list[bool] = answer
         return created
 
+    def push_unique(self, job: NewJob) -> str:
+        """Store the job with one entry, or read who holds its key."""
+        said = push_words(job)
+        with self._log.change(lambda *_: ["push unique", said], ("push unique", said)) as (answer, _):
+            return str(answer)
+
     # The worker's side
 
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
@@ -137,6 +144,8 @@ class CacheStorage(Storage):
             return ["claim", worker, job_id, lease]
 
         with self._log.change(write, ("claim", worker, job_id)) as (answer, state):
+            if isinstance(answer, str):
+                raise UniqueTaken(taken(job_id, answer))
             return still_held(state, *answer) if answer else None
 
     def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
@@ -284,6 +293,8 @@ class CacheStorage(Storage):
             return entry
 
         with self._log.change(write, entry) as (answer, _):
+            if isinstance(answer, str):
+                raise UniqueTaken(taken(job_id, answer))
             return None if answer is None else STATUSES[answer]
 
     def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import moving, stops
+from . import moving, stops, uniques
 from .job import CANCELLED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .state import State, Worker
-from .work import claim, keep, note, push, renew, step
+from .work import claim, keep, note, push, push_unique, renew, step
 
 #: Occurrences that a schedule's history keeps.
 OCCURRENCES = 100
@@ -84,18 +84,18 @@ def cancel(state: State, id_: str, reason: str) -> int | None:
     if status == RUNNING:
         job.cancel = reason
     elif status in (PENDING, SCHEDULED):
-        state.shelves.take(job)
-        job.status, job.stamp, job.reason, job.held = CANCELLED, state.time, reason, None
-        state.shelves.put(job)
+        uniques.end(state, job, reason)
     return status
 
 
-def retry(state: State, id_: str) -> int | None:
-    """Make a job pending again; answers the status it had."""
+def retry(state: State, id_: str) -> int | str | None:
+    """Make a job pending again; answers the status it had, or the id of another job that holds its key."""
     job = state.shelves.jobs.get(id_)
     if job is None:
         return None
     status = job.status
+    if status in (FAILED, CANCELLED) and (other := uniques.taken_by(state, job, state.time)):
+        return other
     if status in (FAILED, CANCELLED, SCHEDULED):
         renew(state, job)
     return status
@@ -107,6 +107,7 @@ def delete(state: State, id_: str) -> int | None:
     if job is None:
         return None
     if job.status != RUNNING:
+        uniques.free(state, job, "gone")
         state.shelves.remove(job)
     return job.status
 
@@ -115,6 +116,7 @@ def purge(state: State, numbers: list[int], until: int, queue: str | None, limit
     """Delete a slice of the jobs that have been in these statuses since before a moment."""
     jobs = old_ones(state, numbers, until, queue, limit)
     for job in jobs:
+        uniques.free(state, job, "gone")
         state.shelves.remove(job)
     return len(jobs)
 
@@ -170,6 +172,7 @@ def close(state: State) -> bool:
 
 MOVES: dict[str, Callable[..., Any]] = {
     "push": push,
+    "push unique": push_unique,
     "step": step,
     "claim": claim,
     "note": note,

@@ -53,6 +53,8 @@ class State:
         self.schedules: dict[str, tuple[str, str, int, list[list[Any]]]] = {}
         #: By queue, then by type (empty for all): until when or None, why, who and since when.
         self.stops: dict[str, dict[str, list[Any]]] = {}
+        #: By queue and key: the id of the job that holds it, and until when, None where its own way ends it.
+        self.uniques: dict[str, dict[str, list[Any]]] = {}
         #: Counts jobs, claims, and changes of schedules.
         self.pushes = 0
         self.token = 0
@@ -110,6 +112,7 @@ class State:
             self.lengths,
             [self.loads, self.leaving, self.arrived],
             self.stops,
+            self.uniques,
             [job.row() for job in self.shelves.jobs.values()],
         ]
 
@@ -130,7 +133,7 @@ class State:
         state.loads, leaving, state.arrived = moved
         state.leaving = tuple(leaving) if leaving else None
         state.shelves = Shelves(Job(*row) for row in jobs)
-        state.stops = later[0] if later else {}
+        state.stops, state.uniques = later or ({}, {})
         return state
 
 

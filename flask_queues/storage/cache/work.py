@@ -8,11 +8,14 @@ from typing import Any, NamedTuple
 
 from .. import base
 from ..stops import raised
-from . import stops
+from ..unique import END, START, Unique
+from . import stops, uniques
 from .job import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .shelves import Line
 from .state import State
 
+#: Where an entry says what makes a job unique.
+UNIQUE = base.NewJob._fields.index("unique")
 #: How far a worker looks past jobs of types that it does not know.
 LOOK_PAST = 1000
 
@@ -55,18 +58,24 @@ def push_one(
     expires: int | None = None,
     tags: Any = (),
     options: str | None = None,
+    unique: list[Any] | None = None,
 ) -> bool:
     """Store one job; False if its id is there already."""
     if id_ in state.shelves.jobs:
+        return False
+    if unique and not uniques.make_room(state, queue, Unique(*unique), id_):
         return False
     now = state.time
     due = at if at is not None else now + delay
     status, stamp = (SCHEDULED, due) if due > now else (PENDING, now)
     until = max(due, now) + expires if expires is not None else None
     state.pushes += 1
-    state.shelves.add(
-        Job(state.pushes, id_, queue, type_, payload, priority, list(tags), options, now, due, until, status, stamp)
-    )
+    if unique:
+        uniques.hold(state, queue, Unique(*unique), id_, now)
+    place = (status, stamp)
+    job = Job(state.pushes, id_, queue, type_, payload, priority, list(tags), options, now, due, until, *place)
+    job.unique = unique
+    state.shelves.add(job)
     return True
 
 
@@ -131,6 +140,8 @@ def settle(
     job.progress = progress or job.progress
     job.logs += logs
     state.shelves.put(job)
+    if job.unique and not again:
+        uniques.free(state, job, END)
     if stop:
         stops.extend(state, job.queue, stop, raised(id_))
     if status == asked_for:
@@ -211,14 +222,25 @@ def take(state: State, job: Job, worker: str, lease: int, *, ahead: bool = False
     job.token, job.worker, job.lease, job.ahead = state.token, worker, state.time + lease, ahead
     job.held = job.progress = None
     state.shelves.put(job)
+    if job.unique:
+        uniques.free(state, job, START)
     return [job.id, job.token]
 
 
-def claim(state: State, worker: str, id_: str, lease: int) -> list[Any] | None:
-    """Claim one job, whatever its place in the line."""
+def push_unique(state: State, job: list[Any]) -> str:
+    """Store one job, and answer who holds its key: itself where it is stored."""
+    stored = push_one(state, *job) or job[0] in state.shelves.jobs
+    other = None if stored else uniques.holder(state, job[1], job[UNIQUE][0], state.time)
+    return str(other or job[0])
+
+
+def claim(state: State, worker: str, id_: str, lease: int) -> list[Any] | str | None:
+    """Claim one job, whatever its place in the line; answers the id of another that holds its key."""
     job = state.shelves.jobs.get(id_)
     if job is None or job.status in (RUNNING, COMPLETED):
         return None
+    if job.status in (FAILED, CANCELLED) and (other := uniques.taken_by(state, job, state.time)):
+        return other
     if job.status in (FAILED, CANCELLED):
         renew(state, job)
     return take(state, job, worker, lease)
@@ -226,6 +248,8 @@ def claim(state: State, worker: str, id_: str, lease: int) -> list[Any] | None:
 
 def renew(state: State, job: Job) -> None:
     """Make a job pending as if it were new, with its history."""
+    if job.unique:
+        uniques.hold(state, job.queue, Unique(*job.unique), job.id, state.time)
     state.shelves.take(job)
     job.close_run()
     job.status, job.attempts = PENDING, 0

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ...errors import UniqueTaken
 from ...record import Counts, JobRecord, LogLine, Page, Progress, Status, WorkerRecord
 from ..base import (
     Claim,
@@ -27,6 +28,7 @@ from ..base import (
 )
 from ..parcels import Load
 from ..stops import Stop
+from ..unique import taken
 from . import listing
 from .calls import Calls, Command
 from .examination import examine
@@ -112,6 +114,11 @@ class RedisStorage(Storage):
         with self._call():
             return self._pushes.push(jobs)
 
+    def push_unique(self, job: NewJob) -> str:
+        """Store the job, or read who holds its key, in one script."""
+        with self._call():
+            return self._pushes.push_unique(job)
+
     # The worker's side
 
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
@@ -139,6 +146,8 @@ class RedisStorage(Storage):
             answer = self._calls.run(build)
             if not answer:
                 return None
+            if len(answer) == 1:
+                raise UniqueTaken(taken(job_id, answer[0].decode()))
             claim = claim_of(queue, job_id, answer[0].decode(), answer[1].decode())
             self._steps.remember([claim])
             return claim

@@ -16,7 +16,7 @@ from ..parcels import Parcel
 #: The structures of a partition, as `lib.lua` explains them.
 STRUCTURES = (
     "meta", "ready", "held", "since", "due", "run", "completed", "failed", "cancelled", "counts", "alone",
-    "out", "arrived", "schedules", "leaving", "stops",
+    "out", "arrived", "schedules", "leaving", "stops", "keys", "unique",
 )  # fmt: skip
 
 

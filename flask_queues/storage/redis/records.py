@@ -15,6 +15,7 @@ from ...record import Attempt, JobError, JobRecord, LogLine, Outcome, Progress, 
 from ..base import Claim, NewJob
 from ..parcels import Parcel
 from ..stops import held_back
+from ..unique import Unique
 
 #: Statuses by the digit that stands for each.
 STATUSES = {
@@ -82,9 +83,26 @@ def push_arguments(job: NewJob, *, stray: bool) -> list[Any]:
         "" if job.at is None else job.at,
         "" if job.expires is None else job.expires,
         "1" if stray else "",
+        unique_text(job.unique),
         len(job.tags),
         *job.tags,
     ]
+
+
+def unique_text(unique: tuple[Any, ...] | None) -> str:
+    """How a job is unique, as `read_unique` of `lib.lua` reads it."""
+    if unique is None:
+        return ""
+    key, until, lasts, replace = Unique(*unique)
+    return f"{until}\t{lasts}\t{int(replace)}\t{quoted(key)}"
+
+
+def read_unique(text: str) -> Unique | None:
+    """Read what `unique_text` wrote."""
+    if not text:
+        return None
+    until, lasts, replace, key = text.split("\t")
+    return Unique(unquoted(key) or "", until, int(lasts), replace == "1")
 
 
 # Reading

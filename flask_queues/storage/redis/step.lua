@@ -74,6 +74,15 @@ local function follow(one)
     return waits
 end
 
+-- Whether a partition has unique jobs.
+local known_keys = {}
+local function keyed(p)
+    if known_keys[p] == nil then
+        known_keys[p] = call('EXISTS', p .. 'keys') == 1
+    end
+    return known_keys[p]
+end
+
 -- Let nothing of a partition be claimed until a moment, unless that is so for longer already.
 local function stop(p, til, reason)
     local there = call('HGET', p .. 'stops', '')
@@ -118,6 +127,9 @@ local function settle(one)
         call('ZADD', p .. LISTS[status], moment, member)
     end
     count(p, stem, RUNNING, status)
+    if status ~= PENDING and status ~= SCHEDULED and keyed(p) then
+        free(p, id, 'end')
+    end
     if one.alone == '1' then
         call('SADD', p .. 'alone', id)
     end
@@ -224,6 +236,9 @@ local function take(p, queue, jobs, ahead, claims)
             end
         end
         count(p, stem, PENDING, record and RUNNING or nil)
+        if keyed(p) then
+            free(p, id, 'start')
+        end
     end
     if #held > 0 then
         call('HSET', p .. 'run', unpack(held))

@@ -23,7 +23,8 @@ from ..base import (
 )
 from ..parcels import Load
 from ..stops import Stop
-from . import findings, listing, moving, schedules, stops
+from ..unique import END, START
+from . import findings, listing, moving, schedules, stops, uniques
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -42,6 +43,7 @@ from .rows import (
     worker_record,
 )
 from .steps import (
+    CANCEL,
     CLAIM,
     IN_HAND,
     KEEP,
@@ -54,6 +56,8 @@ from .steps import (
     count_move,
     delete_one,
     has_one,
+    hold_again,
+    insert,
     insert_all,
     next_tokens,
     old_ones,
@@ -75,6 +79,7 @@ FOREVER = 2**62
 RELEASE_SLICE = 500
 CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
+WHERE = "SELECT seq, queue, type, status, uniq FROM jobs WHERE id=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
 HELD = "SELECT DISTINCT queue, held FROM jobs WHERE held IS NOT NULL"
 
@@ -131,6 +136,17 @@ class SQLiteStorage(Storage):
             write_counts(db, deltas)
         return created
 
+    def push_unique(self, job: NewJob) -> str:
+        """Store the job, or read who holds its key, in one transaction that is on the disk when this returns."""
+        now = wall()
+        deltas: Deltas = defaultdict(int)
+        with self._database.write(durable=True) as db:
+            new = insert(db, job, now, deltas)
+            write_counts(db, deltas)
+            if new or job.unique is None or db.execute(WHERE, (job.id,)).fetchone():
+                return job.id
+            return uniques.holder(db, job.queue, job.unique.key, now) or job.id
+
     # The worker's side
 
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
@@ -152,12 +168,14 @@ class SQLiteStorage(Storage):
         now = wall()
         deltas: Deltas = defaultdict(int)
         with self._database.write() as db:
-            row = db.execute("SELECT seq, queue, type, status FROM jobs WHERE id=?", (job_id,)).fetchone()
+            row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None or row[3] in (RUNNING, COMPLETED):
                 return None
-            seq, queue, type_, status = row
+            seq, queue, type_, status, uniq = row
             if status in (FAILED, CANCELLED):
+                hold_again(db, queue, uniq, job_id, now)
                 retry_one(db, seq, now)
+            uniques.free(db, queue, uniq, job_id, START)
             token = next_tokens(db, 1)
             db.execute(TAKE, (now, token, worker, steady() + lease, 0, now, seq))
             db.execute("UPDATE jobs SET held=NULL WHERE seq=?", (seq,))
@@ -308,14 +326,15 @@ class SQLiteStorage(Storage):
         now = wall()
         deltas: Deltas = defaultdict(int)
         with self._database.write(durable=True) as db:
-            row = db.execute("SELECT seq, queue, type, status FROM jobs WHERE id=?", (job_id,)).fetchone()
+            row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None:
                 return None
-            seq, queue, type_, status = row
+            seq, queue, type_, status, uniq = row
             if status == RUNNING:
                 db.execute("UPDATE jobs SET cancel=? WHERE seq=?", (reason, seq))
             elif status in (PENDING, SCHEDULED):
-                db.execute("UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?", (now, reason, seq))
+                db.execute(CANCEL, (now, reason, seq))
+                uniques.free(db, queue, uniq, job_id, END)
                 count_move(deltas, queue, type_, status, CANCELLED)
             write_counts(db, deltas)
         return STATUSES[status]
@@ -325,10 +344,12 @@ class SQLiteStorage(Storage):
         now = wall()
         deltas: Deltas = defaultdict(int)
         with self._database.write(durable=True) as db:
-            row = db.execute("SELECT seq, queue, type, status FROM jobs WHERE id=?", (job_id,)).fetchone()
+            row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None:
                 return None
-            seq, queue, type_, status = row
+            seq, queue, type_, status, uniq = row
+            if status in (FAILED, CANCELLED):
+                hold_again(db, queue, uniq, job_id, now)
             if status in (FAILED, CANCELLED, SCHEDULED):
                 retry_one(db, seq, now)
                 count_move(deltas, queue, type_, status, PENDING)
@@ -420,7 +441,7 @@ class SQLiteStorage(Storage):
         """Put a load in, in one transaction that is on the disk when this returns."""
         deltas: Deltas = defaultdict(int)
         with self._database.write(durable=True) as db:
-            new = moving.unload(db, source, load, deltas)
+            new = moving.unload(db, source, load, deltas, wall())
             write_counts(db, deltas)
         return new
 

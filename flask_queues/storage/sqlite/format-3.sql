@@ -7,3 +7,10 @@ CREATE TABLE stops (
 ) WITHOUT ROWID;
 -- From format 2 to 3: what jobs keep for their next run.
 CREATE TABLE kept (job INTEGER PRIMARY KEY, text TEXT NOT NULL);
+-- From format 2 to 3: unique jobs. In `jobs`, JSON of what makes one unique; here, who holds each key.
+ALTER TABLE jobs ADD COLUMN uniq TEXT;
+CREATE TABLE uniques (
+    queue TEXT, key TEXT, job TEXT NOT NULL,
+    expires INTEGER,                -- NULL where the job's own way ends it
+    PRIMARY KEY (queue, key)
+) WITHOUT ROWID;

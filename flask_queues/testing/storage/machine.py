@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -23,9 +24,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from ...errors import UniqueTaken
 from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
 from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from ...storage.stops import Stop
+from ...storage.unique import START, TIME, Unique
 from .engine import Engine
 from .model import WAITING, Model
 from .moving import neighbour
@@ -46,6 +49,7 @@ WORKERS = st.sampled_from(["w0", "w1", "w2"])
 WORDS = st.none() | st.sampled_from(["wörd", "זה", "nul\x00", "sep\u2028\x85"])
 PROGRESS = st.none() | st.builds(Progress, st.sampled_from([0.0, 12.5, 100.0]), WORDS.map(lambda word: word or ""))
 LOGS = st.lists(WORDS.map(lambda word: LogLine(MOMENT, "info", word or "", {"w": word}, 1)), max_size=3)
+UNIQUE = [Unique("k"), Unique("k", START), Unique("k", TIME, HOUR), Unique("k", START, 0, True), Unique("wörd\t")]
 NEW = st.builds(
     lambda n, queue, **said: NewJob(id=f"{queue}{n}", queue=queue, **said),
     n=st.integers(0, 5),
@@ -58,6 +62,7 @@ NEW = st.builds(
     expires=st.sampled_from([None, HOUR]),
     tags=st.sampled_from([(), ("x",), ("x", "nul\x00"), ("nul", "nul\x00")]),
     options=st.sampled_from([None, '{"tries":3}']),
+    unique=st.sampled_from([None, None, None, *UNIQUE]),
 )
 PUSHED = NEW | NEW.map(lambda job: job._replace(id=f"j{job.id[1:]}"))
 ENDS = st.fixed_dictionaries(
@@ -137,6 +142,16 @@ class StorageMachine(RuleBasedStateMachine):
         now = self.clock.now()
         assert self.storage.push(jobs) == [self.model.push(job, now) for job in jobs]
 
+    @rule(job=NEW)
+    def push_unique(self, job: NewJob) -> None:
+        """Push a job and hear who holds its key."""
+        now = self.clock.now()
+        told = self.storage.push_unique(job)
+        self.model.push(job, now)
+        stored = job.id in self.model.jobs
+        holder = self.model.holder(job.queue, job.unique.key, now) if job.unique and not stored else None
+        assert told == (holder or job.id)
+
     @rule(
         worker=WORKERS,
         which=st.lists(st.tuples(st.integers(0, 7), ENDS), max_size=3),
@@ -182,15 +197,19 @@ class StorageMachine(RuleBasedStateMachine):
     def claim(self, worker: str, job_id: str) -> None:
         """Claim one job."""
         now = self.clock.now()
-        claim = self.storage.claim(worker, job_id, LEASE)
         job = self.model.jobs.get(job_id)
+        if job is not None and self.model.taken(job, now):
+            with pytest.raises(UniqueTaken):
+                self.storage.claim(worker, job_id, LEASE)
+            return
+        claim = self.storage.claim(worker, job_id, LEASE)
         if job is None or job.status in (Status.RUNNING, Status.COMPLETED):
             assert claim is None
             return
         assert claim is not None
         assert not claim.ahead
         if job.status.final:
-            job.renew(now)
+            self.model.renew(job, now)
         self.model.claimed(claim, LEASE, now)
         self.claims.append(claim)
 
@@ -232,14 +251,19 @@ class StorageMachine(RuleBasedStateMachine):
         elif job is not None and job.status in WAITING:
             job.enter(Status.CANCELLED, self.clock.now())
             job.reason, job.held = reason, False
+            self.model.free(job, "end")
 
     @rule(job_id=IDS)
     def retry(self, job_id: str) -> None:
         """Retry a job."""
         job = self.model.jobs.get(job_id)
+        if job is not None and self.model.taken(job, self.clock.now()):
+            with pytest.raises(UniqueTaken):
+                self.storage.retry(job_id)
+            return
         assert self.storage.retry(job_id) == (job and job.status)
         if job is not None and job.status in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
-            job.renew(self.clock.now())
+            self.model.renew(job, self.clock.now())
 
     @rule(job_id=IDS)
     def delete(self, job_id: str) -> None:
@@ -247,7 +271,7 @@ class StorageMachine(RuleBasedStateMachine):
         job = self.model.jobs.get(job_id)
         assert self.storage.delete(job_id) == (job and job.status)
         if job is not None and job.status is not Status.RUNNING:
-            del self.model.jobs[job_id]
+            self.model.delete(job_id)
 
     @rule(
         statuses=st.lists(st.sampled_from(Status), max_size=3),
@@ -271,7 +295,7 @@ class StorageMachine(RuleBasedStateMachine):
         gone = {key for key in self.model.jobs if self.storage.get(key) is None}
         assert gone <= old
         for key in gone:
-            del self.model.jobs[key]
+            self.model.delete(key)
 
     @rule(end=ENDS)
     def rescue(self, end: dict[str, Any]) -> None:
@@ -331,6 +355,7 @@ class StorageMachine(RuleBasedStateMachine):
                 assert source.let_go(load.number)
         for job in self.model.jobs.values():
             job.held = False
+        self.model.moved(self.clock.now())
         for one in self.storage.schedules():
             assert one.revision not in self.model.revisions[one.name]
             self.model.revisions[one.name].append(one.revision)

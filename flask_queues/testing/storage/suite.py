@@ -14,6 +14,7 @@ from .contract import (
     ScheduleContract,
     SettleContract,
     StopContract,
+    UniqueContract,
 )
 from .engine import Engine
 from .formats import FormatContract
@@ -38,6 +39,7 @@ class StorageContract(
     FollowContract,
     ScheduleContract,
     StopContract,
+    UniqueContract,
     NoteContract,
     KeeperContract,
     OperatorContract,

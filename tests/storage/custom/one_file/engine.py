@@ -44,6 +44,7 @@ from flask_queues.storage.base import (
 )
 from flask_queues.storage.parcels import Load, SchedulePost
 from flask_queues.storage.stops import Stop
+from flask_queues.storage.unique import END
 
 from .state import FORMAT, WAITING, State, StoredJob, StoredSchedule, in_force
 
@@ -126,6 +127,13 @@ class OneFileStorage(Storage):
             now = self.clock()
             return [state.push(new, now) for new in jobs]
 
+    def push_unique(self, job: NewJob) -> str:
+        """Push it, and tell who holds its key."""
+        with self.change() as state:
+            now = self.clock()
+            state.push(job, now)
+            return job.id if job.id in state.jobs else state.holder(job, now) or job.id
+
     # The worker's side
 
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
@@ -146,6 +154,7 @@ class OneFileStorage(Storage):
             if job is None or job.status in (Status.RUNNING, Status.COMPLETED):
                 return None
             if job.status.final:
+                state.hold_again(job, now)
                 job.renew(now)
             return state.take(job, worker, lease, now)
 
@@ -277,6 +286,7 @@ class OneFileStorage(Storage):
             elif before in WAITING:
                 job.enter(Status.CANCELLED, self.clock())
                 job.reason, job.held = reason, False
+                state.free(job, END)
             return before
 
     def retry(self, job_id: str) -> Status | None:
@@ -286,6 +296,8 @@ class OneFileStorage(Storage):
             if job is None:
                 return None
             before = job.status
+            if before in (Status.FAILED, Status.CANCELLED):
+                state.hold_again(job, self.clock())
             if before in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
                 job.renew(self.clock())
             return before
@@ -295,7 +307,7 @@ class OneFileStorage(Storage):
         with self.change() as state:
             job = state.jobs.get(job_id)
             if job is not None and job.status is not Status.RUNNING:
-                del state.jobs[job_id]
+                state.remove(job)
             return job.status if job is not None else None
 
     def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
@@ -311,7 +323,7 @@ class OneFileStorage(Storage):
                 and (not older or job.since <= until)
             ][:limit]
             for job in old:
-                del state.jobs[job.id]
+                state.remove(job)
             return len(old)
 
     # The scheduler's side
@@ -380,7 +392,7 @@ class OneFileStorage(Storage):
             if not jobs and not posts:
                 return None
             for job in jobs:
-                del state.jobs[job.id]
+                state.remove(job)
             state.changes += len(posts)
             state.schedules.clear()
             state.loads += 1
@@ -399,7 +411,8 @@ class OneFileStorage(Storage):
                     state.changes += 1
                     past = [Occurrence(*one) for one in post.occurrences]
                     state.schedules[post.name] = StoredSchedule(post.queue, post.about, state.changes, past)
-            return sum(state.add(StoredJob(**parcel._asdict())) for parcel in load.jobs)
+            now = self.clock()
+            return sum(state.arrive(StoredJob(**parcel._asdict()), now) for parcel in load.jobs)
 
     def let_go(self, number: int) -> bool:
         """Delete the load."""

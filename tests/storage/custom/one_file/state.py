@@ -8,10 +8,12 @@ from itertools import takewhile
 
 import msgspec
 
+from flask_queues.errors import UniqueTaken
 from flask_queues.record import Attempt, JobError, JobRecord, LogLine, Progress, Status, WorkerRecord, to_datetime
 from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wanted
 from flask_queues.storage.parcels import Parcel, Run
 from flask_queues.storage.stops import Stop, held_back, raised
+from flask_queues.storage.unique import END, START, TIME, Unique, holds, replaced, taken
 
 #: The form of the file. A file of a higher one was written by a newer version of this module.
 FORMAT = 1
@@ -31,6 +33,7 @@ class StoredJob:
     options: str | None = None
     priority: int = 0
     tags: tuple[str, ...] = ()
+    unique: tuple[str, str, int, bool] | None = None
     status: Status
     since: int
     created: int
@@ -132,6 +135,8 @@ class State:
     workers: dict[str, WorkerRecord] = field(default_factory=dict)
     schedules: dict[str, StoredSchedule] = field(default_factory=dict)
     stops: list[Stop] = field(default_factory=list)
+    #: By queue and key, with a tab between: the id of the job that holds it, and until when.
+    keys: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     #: Numbers that were given out last.
     pushes: int = 0
     tokens: int = 0
@@ -156,8 +161,67 @@ class State:
         due = new.at if new.at is not None else now + new.delay
         status, since = (Status.SCHEDULED, due) if due > now else (Status.PENDING, now)
         expires = None if new.expires is None else max(due, now) + new.expires
-        given = {name: getattr(new, name) for name in ("id", "queue", "type", "payload", "options", "priority", "tags")}
+        given = {
+            name: getattr(new, name)
+            for name in ("id", "queue", "type", "payload", "options", "priority", "tags", "unique")
+        }
+        if new.id in self.jobs or not self.make_room(new, now):
+            return False
+        self.hold(new, now)
         return self.add(StoredJob(**given, status=status, since=since, created=now, due=due, expires=expires))
+
+    def make_room(self, new: NewJob, now: int) -> bool:
+        """Whether the key of a job is free, or becomes so since it takes another's place."""
+        other = self.jobs.get(self.holder(new, now) or "")
+        if new.unique is None or other is None:
+            return True
+        if not new.unique.replace or other.status not in WAITING:
+            return False
+        other.enter(Status.CANCELLED, now)
+        other.reason, other.held = replaced(new.id), False
+        return True
+
+    def holder(self, job: NewJob | StoredJob, now: int) -> str | None:
+        """Who holds a job's key."""
+        if job.unique is None:
+            return None
+        job_id, expires = self.keys.get(f"{job.queue}\t{job.unique[0]}", (None, None))
+        return job_id if expires is None or expires > now else None
+
+    def hold(self, job: NewJob | StoredJob, now: int) -> None:
+        """Let a job hold its key."""
+        if job.unique is not None:
+            key, until, lasts, _ = job.unique
+            self.keys[f"{job.queue}\t{key}"] = (job.id, now + lasts if until == TIME else None)
+
+    def hold_again(self, job: StoredJob, now: int) -> None:
+        """Give an ended job its key again; raises `UniqueTaken` where another holds it."""
+        other = self.holder(job, now)
+        if other not in (None, job.id):
+            raise UniqueTaken(taken(job.id, other))
+        self.hold(job, now)
+
+    def arrive(self, job: StoredJob, now: int) -> bool:
+        """Put a job in that comes from elsewhere; it holds its key if it still does and nobody else has it."""
+        if not self.add(job):
+            return False
+        if job.unique is not None and self.holder(job, now) is None:
+            started, final = job.started is not None, job.status.final
+            if holds(Unique(*job.unique), final=final, started=started, created=job.created, now=now):
+                self.hold(job, job.created)
+        return True
+
+    def free(self, job: StoredJob, at: str) -> None:
+        """A job has started, ended or is gone."""
+        if job.unique is not None and Unique(*job.unique).released(at):
+            place = f"{job.queue}\t{job.unique[0]}"
+            if self.keys.get(place, ("", None))[0] == job.id:
+                del self.keys[place]
+
+    def remove(self, job: StoredJob) -> None:
+        """Take a job out for good."""
+        self.free(job, "gone")
+        del self.jobs[job.id]
 
     def in_force(self, job_id: str, token: int) -> StoredJob | None:
         """The job, if this is the token of its claim."""
@@ -183,6 +247,8 @@ class State:
         job.logs += tuple(one.logs)
         job.cancel = None
         job.enter(status, job.due if status is Status.SCHEDULED else now)
+        if status.final:
+            self.free(job, END)
         if one.stop:
             self.stop_for(job, now + one.stop, now)
         if status is one.status:
@@ -225,6 +291,7 @@ class State:
         job.token, job.worker, job.started, job.lease = self.tokens, worker, now, now + lease
         job.ahead, job.held, job.progress = ahead, False, None
         job.enter(Status.RUNNING, now)
+        self.free(job, START)
         return job.claim()
 
     def claim_next(self, worker: str, wanted: Wanted, now: int) -> tuple[list[Claim], int]:
