@@ -9,6 +9,7 @@ from .errors import (
     JobFailed,
     JobNotFound,
     JobTimeout,
+    NotAllowed,
     OptionError,
     PayloadError,
     PushUncertain,
@@ -28,6 +29,7 @@ from .errors import (
 from .extension import Queues
 from .job import FunctionJob, Job, current_job
 from .manager import JobHandle, current_queues
+from .payload import Secret
 from .record import Attempt, Counts, JobError, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
 from .storage import SQLiteCache
 
@@ -50,6 +52,7 @@ __all__ = [
     "JobRecord",
     "JobTimeout",
     "LogLine",
+    "NotAllowed",
     "OptionError",
     "Outcome",
     "Page",
@@ -63,6 +66,7 @@ __all__ = [
     "SQLiteCache",
     "ScheduleError",
     "ScheduleNotFound",
+    "Secret",
     "Status",
     "StorageError",
     "StorageFormatError",

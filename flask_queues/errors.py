@@ -6,6 +6,8 @@ import math
 from datetime import timedelta
 from typing import Any
 
+from werkzeug.exceptions import Forbidden
+
 
 class QueuesError(Exception):
     """Base of everything that Flask-Queues raises on purpose."""
@@ -41,6 +43,17 @@ class UnknownJobType(QueuesError):
 
 class DuplicateJobType(QueuesError):
     """Another job type is already registered under this type string."""
+
+
+class NotAllowed(QueuesError, Forbidden):
+    """The user of a request may not push this; where nobody catches it, the answer is 403."""
+
+    def __init__(self, text: str) -> None:
+        Forbidden.__init__(self, text)
+        self.args = (text,)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class JobNotFound(QueuesError):

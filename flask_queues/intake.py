@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import permission
 from .config import Config
 from .errors import PayloadError
 from .ids import new_id
@@ -17,7 +18,7 @@ from .storage.base import NewJob
 def new_job(jobs: Registry, config: Config, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
     """Make a job of a registered class, an instance, a function job or a type string.
 
-    Raises `UnknownJobType`, `PayloadError` or `OptionError`.
+    Raises `UnknownJobType`, `PayloadError`, `OptionError` or `NotAllowed`.
     """
     job_type = jobs.find(job)
     if isinstance(job, Job):
@@ -26,6 +27,7 @@ def new_job(jobs: Registry, config: Config, job: Any, payload: dict[str, Any] | 
     if payload is not None and not isinstance(payload, dict):
         raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
     text = job_type.shape.dump(payload or {}, config.max_payload)
+    permission.check(job_type, payload or {})
     whole = options.over(job_type.options)
     queue = whole.queue or config.default
     return NewJob(

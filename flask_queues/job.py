@@ -73,6 +73,9 @@ class Job:
     sensitive: ClassVar[Iterable[str]] = ()
 
     handle: Callable[..., Any]
+    #: A static or class method `authorize(user, payload)` that says whether a user may push this, or retry it from
+    #: the panel. Asked in requests only, with Flask-Login's user, or None where there is no login manager.
+    authorize: ClassVar[Callable[..., bool] | None] = None
 
     _run: Run | None = None
     _pushed: Options | None = None
@@ -214,7 +217,20 @@ class BoundFunctionJob(Generic[H_co]):
 
 #: What `@queues.job` takes beside the type string: the attributes of a job type.
 FUNCTION_OPTIONS = frozenset(
-    {"name", "queue", "timeout", "tries", "backoff", "jitter", "priority", "tags", "expires", "sensitive", "failed"}
+    {
+        "name",
+        "queue",
+        "timeout",
+        "tries",
+        "backoff",
+        "jitter",
+        "priority",
+        "tags",
+        "expires",
+        "sensitive",
+        "failed",
+        "authorize",
+    }
 )
 
 
@@ -232,7 +248,7 @@ def job_type_of(function: Callable[..., Any], type_string: str, options: dict[st
         "__qualname__": function.__qualname__,
         "__doc__": function.__doc__,
     }
-    for option in ("backoff", "failed"):
+    for option in ("backoff", "failed", "authorize"):
         if callable(members.get(option)):
             members[option] = staticmethod(members[option])
     return cast("builtins.type[Job]", builtins.type(function.__name__, (Job,), members))

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import commits, transitions
+from . import commits, permission, transitions
 from .backend import storage_of
 from .config import Config
 from .errors import (
@@ -290,13 +290,19 @@ class Manager:
     def retry(self, job_id: str) -> None:
         """Give a failed or cancelled job all its tries again, or start a scheduled one now.
 
-        Raises `JobNotFound`, or `TransitionError` in any other status.
+        Raises `JobNotFound`, `TransitionError` in any other status, or `NotAllowed`.
         """
+        if has_request_context():
+            self._check_permission(self.find(job_id))
         status = self.storage.retry(checked_id(job_id))
         if status is None:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
+
+    def _check_permission(self, record: JobRecord) -> None:
+        if record.type in self.jobs:
+            permission.check(self.jobs[record.type], record.payload)
 
     def push_again(self, job_id: str) -> JobHandle:
         """Push a new job like an ended one: its type, queue, payload, priority, tags and terms; the old one stays.
@@ -319,6 +325,7 @@ class Manager:
     def retry_each(self, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending."""
         for record in self.every(statuses=[Status.FAILED], **filters):
+            self._check_permission(record)
             if self.storage.retry(record.id) is Status.FAILED:
                 yield record.id
 
@@ -445,13 +452,13 @@ class Manager:
         """Milliseconds until the next scheduled job is due; None where none waits."""
         return self.storage.next_due()
 
-    def bury(self, child: str, outcome: Outcome, error: JobError, mark: int) -> list[Claim]:
+    def bury(self, child: str, outcome: Outcome, error: JobError, mark: int | None) -> list[Claim]:
         """Settle what a dead child held; returns the claim of the job that it ran, if it ran one.
 
-        `mark` is the token of the last claim that it began, negative if that had ended.
+        `mark` is the token of the last claim that it began, negative if that had ended; None where it ran all it held.
         """
         settled = self._settle_dead(self.storage.claims_of(child), outcome, error, mark)
-        return [claim for claim in settled if claim.token == abs(mark)]
+        return [claim for claim in settled if mark is None or claim.token == abs(mark)]
 
     def give_back(self, child: str) -> list[Claim]:
         """Return what a child held when it was stopped; no try is lost."""

@@ -12,7 +12,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -31,6 +31,10 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
 
 
+class Secret:
+    """Marks a field of a payload that no person may read: `card: Annotated[str, Secret]`."""
+
+
 class Shape:
     """The shape of one job type's payload, read from the signature of its function."""
 
@@ -42,6 +46,8 @@ class Shape:
         self._refuse_positional(named)
         self.names = tuple(parameter.name for parameter in named)
         hints = annotations_of(function)
+        #: Names of fields, at whatever depth, that are annotated as secret.
+        self.secrets = frozenset(secret_names(hints))
         for name in self.names:
             refuse_foreign(type_string, name, hints.get(name, Any))
         try:
@@ -128,7 +134,28 @@ def schema_of_object(kind: type) -> dict[str, Any]:
     raise NotImplementedError
 
 
-def annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
+def secret_names(hints: dict[str, Any]) -> Iterator[str]:
+    """Tell the names marked with `Secret` in a signature, and in the classes that it names."""
+    seen: set[Any] = set()
+    waiting = [hints]
+    while waiting:
+        for name, hint in waiting.pop().items():
+            for part in parts_of(hint):
+                if Secret in getattr(part, "__metadata__", ()):
+                    yield name
+                if isinstance(part, type) and part not in seen and hasattr(part, "__annotations__"):
+                    seen.add(part)
+                    waiting.append(annotations_of(part))
+
+
+def parts_of(hint: Any) -> Iterator[Any]:
+    """Tell an annotation and everything that it is made of."""
+    yield hint
+    for part in typing.get_args(hint):
+        yield from parts_of(part)
+
+
+def annotations_of(function: Callable[..., Any] | type) -> dict[str, Any]:
     """Read the annotations; one that cannot be resolved here, as under `TYPE_CHECKING`, counts as none."""
     found: dict[str, Any] = {}
     for name, hint in inspect.get_annotations(function).items():

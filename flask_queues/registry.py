@@ -6,7 +6,7 @@ import builtins
 import inspect
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .config import shortened
@@ -31,7 +31,8 @@ class JobType:
             raise ConfigError(f"{self.type}: handle is a generator; nothing would go through it. Write a loop.")
         bound = isinstance(inspect.getattr_static(job_class, "handle"), (staticmethod, classmethod))
         self.shape = Shape(self.type, handle, method=not bound)
-        self.sensitive = frozenset(check_names(self.type, "sensitive", job_class.sensitive))
+        self.sensitive = frozenset(check_names(self.type, "sensitive", job_class.sensitive)) | self.shape.secrets
+        self.authorize = check_authorize(self.type, job_class)
         check_jitter(self.type, job_class.jitter)
         self.options = self._class_options()
 
@@ -145,6 +146,14 @@ def check_jitter(type_string: str, jitter: Any) -> None:
     """Refuse a jitter that is no share of the backoff."""
     if isinstance(jitter, bool) or not isinstance(jitter, (int, float)) or not 0 <= jitter <= 1:
         raise ConfigError(f"{type_string}: jitter = {shortened(jitter)} is not a number from 0 to 1.")
+
+
+def check_authorize(type_string: str, job_class: builtins.type[Job]) -> Callable[..., bool] | None:
+    """Return what is asked whether a user may push; refuse a method, since nothing is running then."""
+    found = inspect.getattr_static(job_class, "authorize")
+    if found is not None and not isinstance(found, (staticmethod, classmethod)):
+        raise ConfigError(f"{type_string}: authorize must be a static or class method authorize(user, payload).")
+    return job_class.authorize
 
 
 def path_of(job_class: builtins.type[Job]) -> str:

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_queues.errors import PayloadError
-from flask_queues.payload import Shape, depth
+from flask_queues.payload import Secret, Shape, depth
 
 LIMIT = 10_000
 
@@ -190,3 +191,44 @@ def test_every_json_value_comes_back_as_it_was(value: Any) -> None:
     one = shape(handle)
 
     assert one.load(one.dump({"value": value}, 10_000_000)) == {"value": value}
+
+
+def narrow(
+    name: Annotated[str, msgspec.Meta(max_length=5, pattern="^[a-z]+$")],
+    share: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0,
+    tags: Annotated[list[str], msgspec.Meta(max_length=2)] = [],  # noqa: B006 - a payload is made anew for each run
+) -> None:
+    """A signature with rules."""
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ({"name": "sixsix"}, "argument 'name': expected str of length <= 5"),
+        ({"name": "Ada"}, "argument 'name': expected str matching regex"),
+        ({"name": "ada", "share": 101}, "argument 'share': expected int <= 100"),
+        ({"name": "ada", "tags": ["a", "b", "c"]}, "argument 'tags': expected array of length <= 2"),
+    ],
+)
+def test_rules_of_an_annotation_hold_at_the_push(payload: dict[str, Any], message: str) -> None:
+    """Sizes, ranges and patterns as msgspec writes them; the message names the argument."""
+    shape = Shape("t:narrow", narrow, method=False)
+    assert shape.dump({"name": "ada", "share": 100, "tags": ["a", "b"]}, LIMIT)
+    with pytest.raises(PayloadError, match=message):
+        shape.dump(payload, LIMIT)
+
+
+@dataclass
+class Account:
+    owner: str
+    iban: Annotated[str, Secret]
+    parents: list[Account] | None = None
+
+
+def pay(account: Account, others: dict[str, list[Account]], pin: Annotated[int, Secret], note: str = "") -> None:
+    """A signature with secrets, one of them in a class that names itself."""
+
+
+def test_fields_are_secret_by_annotation() -> None:
+    """In the signature, and in the classes that it names however deep; a class may name itself."""
+    assert Shape("t:pay", pay, method=False).secrets == {"iban", "pin"}

@@ -25,7 +25,14 @@ logger = logging.getLogger("flask_queues")
 
 @click.command()
 @click.option("--queue", "queues", multiple=True, help="Queues to serve, strictly in this order: a,b. Default: all.")
-@click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Jobs run at a time.")
+@click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes for jobs.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Jobs that each process runs at a time; for jobs that wait most of their time.",
+)
 @click.option("--timeout", type=float, help="Seconds a job may run where its type does not say.")
 @click.option("--memory", type=float, help="Megabytes above which a child is replaced after its job.")
 @click.option("--sleep", type=float, help="Seconds after which an idle child looks for work by itself.")
@@ -68,6 +75,7 @@ def plan_of(manager: Manager, queues: tuple[str, ...], given: dict[str, Any]) ->
     share = Share(
         queues=check_queue_names("--queue", ",".join(queues)) if queues else (),
         max_jobs=1 if once else manager.config.max_jobs,
+        threads=1 if once else given["threads"],
         stop_when_empty=once or given["stop_when_empty"],
         once=once,
     )
@@ -86,6 +94,8 @@ def start(manager: Manager, plan: Plan, report: Report) -> int:
         report.says("warning", "No job type is registered; jobs of any type will stay pending.")
     queues = ", ".join(manager.queue_order(plan.share.queues)) + ("" if plan.share.queues else " and any other")
     processes = f"{plan.processes} process{'es' if plan.processes > 1 else ''}"
+    if plan.share.threads > 1:
+        processes += f" of {plan.share.threads} threads"
     worker = make_worker(manager, plan, report, version_here())
     start_schedules(manager, worker.name, plan)
     findings = findings_at_start(manager)

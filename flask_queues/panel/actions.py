@@ -10,7 +10,7 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from ..errors import JobNotFound, PayloadError, QueuesError, StorageError, TransitionError, UnknownJobType
+from ..errors import JobNotFound, NotAllowed, PayloadError, QueuesError, StorageError, TransitionError, UnknownJobType
 from ..manager import Manager, current_queues
 from ..record import Status
 from . import access, flashes, reads
@@ -213,6 +213,8 @@ def explain(problem: QueuesError) -> str:
     """Why a job could not be changed."""
     if isinstance(problem, JobNotFound):
         return _("The job is no longer there.")
+    if isinstance(problem, NotAllowed):
+        return _("The job's type does not allow this to the person who asked.")
     if isinstance(problem, UnknownJobType):
         return _("The job cannot be pushed: its job type is not known to this application.")
     if isinstance(problem, PayloadError):

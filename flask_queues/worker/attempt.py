@@ -9,7 +9,8 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from contextlib import AbstractContextManager
+from typing import Any, NoReturn, Protocol
 
 from .. import transitions
 from ..errors import Discard, JobTimeout, Retry, WorkerLost
@@ -18,16 +19,33 @@ from ..manager import Manager
 from ..record import JobError, JobRecord, Outcome, Progress, Status
 from ..registry import JobType
 from ..storage.base import Claim, Settlement
-from .interrupts import CancelNow, Interrupt, Interrupts, StopNow
+from .interrupts import CancelNow, Interrupt, StopNow
 from .notes import Notes
 
 logger = logging.getLogger("flask_queues")
 
 
+class Limits(Protocol):
+    """What an attempt needs of the interrupts that may end it."""
+
+    #: What was thrown into this run, whether or not the job let it through.
+    thrown: type[Interrupt] | None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was asked to stop."""
+
+    def forget(self) -> None:
+        """Forget what was thrown into the run before."""
+
+    def armed(self, seconds: float) -> AbstractContextManager[None]:
+        """Let interrupts through; the first comes after so many seconds."""
+
+
 class Attempt:
     """One claimed job in this process; the `Run` that the job's methods talk to."""
 
-    def __init__(self, manager: Manager, claim: Claim, interrupts: Interrupts, stir: Callable[[], None]) -> None:
+    def __init__(self, manager: Manager, claim: Claim, interrupts: Limits, stir: Callable[[], None]) -> None:
         self.claim = claim
         self.terms = manager.terms(claim)
         self.attempt = claim.attempts + 1
@@ -40,7 +58,9 @@ class Attempt:
 
     def run(self) -> Settlement:
         """Run the job and return what becomes of it; no exception of the job leaves this."""
-        settlement = contextvars.copy_context().run(self._decide)
+        return self._with_notes(contextvars.copy_context().run(self._decide))
+
+    def _with_notes(self, settlement: Settlement) -> Settlement:
         progress, lines = self.notes.finish()
         if progress is None and not lines:
             return settlement
@@ -97,6 +117,14 @@ class Attempt:
             if os.getpid() != process:
                 # The job has forked and not ended that process: it must not go on as a second worker.
                 leave(sys.exc_info()[1])
+
+    def end(self, error: Exception, outcome: Outcome) -> Settlement:
+        """Say what becomes of a job whose code goes on in a thread that nobody can stop."""
+        return self._with_notes(contextvars.copy_context().run(self._fail, error, outcome))
+
+    def end_without_words(self, error: Exception, outcome: Outcome) -> Settlement:
+        """The same for one whose `failed` does not end either."""
+        return transitions.failed(self.claim, self.terms, transitions.describe_exception(error), outcome)
 
     def _fail(self, error: BaseException, outcome: Outcome) -> Settlement:
         text = transitions.describe_exception(error)

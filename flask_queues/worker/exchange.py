@@ -39,8 +39,10 @@ class Exchange:
         self._ran: dict[str, tuple[Attempt, float]] = {}
         self._queues: list[str] = []
         self._queues_at = 0.0
-        #: Whether the last step only set jobs aside, so that the next may find one.
-        self.set_aside = False
+        #: Whether the list of queues is taken for current although it may not be.
+        self._trusting = False
+        #: Whether the last step found nothing, but the next may: it set jobs aside, or there may be other queues now.
+        self.look_again = False
         #: Whether steps are answered so fast that none is sent ahead.
         self.storage_is_near = False
 
@@ -98,9 +100,17 @@ class Exchange:
         """Ask anew, before the next claim, which queues there are."""
         self._queues_at = 0.0
 
+    def trust_queues(self) -> None:
+        """Claim at once from the queues known here, as when the keeper rang; only if they hold nothing ask anew."""
+        self._queues_at = time.monotonic()
+        self._trusting = True
+
     def _take_in(self, settled: Sequence[Settlement], step: Step) -> list[Claim]:
         self._tell(settled, step.lost)
-        self.set_aside = step.held > 0
+        self.look_again = step.held > 0 or (self._trusting and not step.claims)
+        if self.look_again:
+            self.forget_queues()
+        self._trusting = False
         return step.claims
 
     def _tell(self, settled: Sequence[Settlement], lost: list[str]) -> None:

@@ -147,6 +147,8 @@ class Keeper:
             self._stale = True
             self._changed_at = time.monotonic()
             self._due_at = None
+            self._ring_idle()  # most likely a push: whether one more child is wanted is asked while this one looks
+            return
         if self._due_at is not None and time.monotonic() >= self._due_at:
             self._stale = True
             self._due_at = None
@@ -158,16 +160,22 @@ class Keeper:
         return None if left is None else time.monotonic() + left / 1000
 
     def _wake_one(self) -> None:
-        idle = next((n for n, slot in enumerate(self._board.slots) if slot.idle), None)
-        if idle is None:
+        if not any(slot.idle for slot in self._board.slots):
             return
         if not self._manager.pending(self._worker.queues):
             self._stale = False
             if self._due_at is None:
                 self._due_at = self._ask_due()
             return
-        self._board.slots[idle].idle = False
-        self._bells[idle].ring()
+        self._ring_idle()
+
+    def _ring_idle(self) -> None:
+        """Wake one child that has nothing to do, if there is one."""
+        for slot, bell in zip(self._board.slots, self._bells, strict=True):
+            if slot.idle:
+                slot.idle = False
+                bell.ring()
+                return
 
     # Schedules
 

@@ -9,6 +9,7 @@ from ..manager import Manager
 from ..record import WorkerRecord
 from .bell import Bell
 from .board import Board, Slot
+from .crew import Crew, Signals
 from .interrupts import Interrupts
 from .keeper import Keeper
 from .loop import KILL_AFTER, End, Loop
@@ -21,7 +22,8 @@ from .report import Report
 
 def child_life(manager: Manager, name: str, share: Share, *, slot: Slot, bell: Bell, report: Report) -> int:
     """Run jobs; returns the exit code."""
-    interrupts = Interrupts(lambda: manager.storage.busy)
+    threaded = share.threads > 1
+    interrupts = (Signals if threaded else Interrupts)(lambda: manager.storage.busy)
     interrupts.install(bell, lambda: slot.cancel == slot.token != 0, lambda seconds: slot.limit(seconds + KILL_AFTER))
     bell.silence()
     hear_stop()
@@ -29,6 +31,9 @@ def child_life(manager: Manager, name: str, share: Share, *, slot: Slot, bell: B
         manager.storage.maintained = True
         JobLogHandler.install(manager.app)
         slot.base = own_memory()
+        if isinstance(interrupts, Signals):
+            crew = Crew(manager, name, share, signals=interrupts, slot=slot, report=report, bell=bell)
+            return int(crew.work())
         loop = Loop(manager, name, share, interrupts=interrupts, slot=slot, report=report, bell=bell)
         return int(loop.work())
     except QueuesError as error:

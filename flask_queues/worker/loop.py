@@ -74,7 +74,7 @@ class Loop:
             claims = self._settle_and_claim()
             if claims:
                 self._run_all(claims)
-            elif self._exchange.set_aside:
+            elif self._exchange.look_again:
                 continue
             elif self._share.stop_when_empty:
                 return self._finish(End.EMPTY)
@@ -152,9 +152,12 @@ class Loop:
     def _sleep(self) -> None:
         """Wait to be woken by the keeper; look all the same after `QUEUES_SLEEP` seconds."""
         self._slot.idle = True
-        self._bell.wait(self._manager.config.sleep)
+        rang = self._bell.wait(self._manager.config.sleep)
         self._slot.idle = False
-        self._exchange.forget_queues()
+        if rang:
+            self._exchange.trust_queues()
+        else:
+            self._exchange.forget_queues()
 
     def _finish(self, end: End) -> End:
         self._hand.give_back()

@@ -24,6 +24,8 @@ class Share:
     queues: tuple[str, ...]
     #: Jobs after which the child ends.
     max_jobs: int
+    #: Jobs that it runs at a time.
+    threads: int = 1
     stop_when_empty: bool = False
     #: Whether the worker ends with this child.
     once: bool = False

@@ -267,9 +267,9 @@ class Supervisor:
             self._tell_death({"stopped": child.name})
             return
         outcome, kind, reason = cause_of_death(child, code)
-        mark = self._board.slots[child.index].mark
+        mark = self._board.slots[child.index].mark if self._plan.share.threads == 1 else None
         self._tell_death({"died": child.name, "outcome": outcome.value, "error": [kind, reason, ""], "mark": mark})
-        if code != End.UNABLE and mark <= 0:
+        if code != End.UNABLE and (mark or 0) <= 0:
             self._report.says("child died", f"Child {child.pid} died: {reason}", pid=child.pid)
         self._delay(child.index, child.started)
 
