@@ -384,6 +384,14 @@ class Manager:
         """Keep what a running job says; False where the claim is no longer in force."""
         return self.storage.note(claim.id, claim.token, progress, logs)
 
+    def keep(self, claim: Claim, text: str) -> bool:
+        """Keep a text with a running job for its next run; False where the claim is no longer in force."""
+        return self.storage.keep(claim.id, claim.token, text)
+
+    def kept(self, claim: Claim) -> str | None:
+        """What the job has kept last; None on its first run, which can have kept nothing before."""
+        return self.storage.kept(claim.id)
+
     def terms(self, claim: Claim) -> Terms:
         """On which terms a claimed job runs: the push's word, then the type's, then the configuration's."""
         job_type = self.jobs.get(claim.type)
