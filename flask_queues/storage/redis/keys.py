@@ -17,6 +17,7 @@ from ..parcels import Parcel
 STRUCTURES = (
     "meta", "ready", "held", "since", "due", "run", "completed", "failed", "cancelled", "counts", "alone",
     "out", "arrived", "schedules", "leaving", "stops", "keys", "unique",
+    "limits", "gates", "opens", "gated", "gatedby",
 )  # fmt: skip
 
 
