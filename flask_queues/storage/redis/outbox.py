@@ -61,8 +61,5 @@ def outward_text(job: NewJob) -> str:
 def read_outward(text: str) -> NewJob:
     """Read what `outward_text` wrote."""
     job = NewJob(*json.loads(text))
-    return job._replace(
-        tags=tuple(job.tags),
-        unique=Unique(*job.unique) if job.unique else None,
-        limits=tuple(Limit(*one) for one in job.limits),
-    )
+    unique = Unique(*job.unique) if job.unique else None
+    return job._replace(tags=tuple(job.tags), unique=unique, limits=tuple(Limit(*one) for one in job.limits))
