@@ -28,6 +28,7 @@ from ..base import (
 from ..parcels import Load
 from . import listing
 from .calls import Calls, Command
+from .claiming import Claims
 from .examination import examine
 from .jobs import Jobs
 from .keys import Keys, of_job, structures
@@ -38,7 +39,7 @@ from .pushing import Pushes
 from .records import STATUSES, claim_of, dump, log_text, quoted, read_in_hand
 from .roster import Roster, time_of, worker_record
 from .schedules import Schedules
-from .scripts import BEAT, CLAIM, CLAIMS, LETGO, LOOK, NOTE, RELEASE, Script
+from .scripts import BEAT, CLAIM, LETGO, LOOK, NOTE, RELEASE, Script
 from .servers import servers_of
 from .steps import Steps, in_lines
 from .watcher import Channel
@@ -60,7 +61,10 @@ class RedisStorage(Storage):
         self._roster = Roster(self._calls, self._keys, owner)
         self._outbox = Outbox(self._calls, self._keys, self._names)
         self._pushes = Pushes(self._calls, self._keys, self._names, wait)
-        self._steps = Steps(self._calls, self._keys, self._names, self._roster, self._outbox, self._pushes)
+        self._claims = Claims(self._calls, self._keys, self._names)
+        self._steps = Steps(
+            self._calls, self._keys, self._names, self._roster, self._outbox, self._pushes, self._claims
+        )
         self._jobs = Jobs(self._calls, self._keys, self._names)
         self._schedules = Schedules(self._calls, self._keys, self._names, self._pushes)
         self._moves = Moves(self._calls, self._keys, self._names, self._pushes, self._schedules, self._outbox, wait)
@@ -138,9 +142,7 @@ class RedisStorage(Storage):
             answer = self._calls.run(build)
             if not answer:
                 return None
-            claim = claim_of(queue, job_id, answer[0].decode(), answer[1].decode())
-            self._steps.remember([claim])
-            return claim
+            return self._remembered([claim_of(queue, job_id, answer[0].decode(), answer[1].decode())])[0]
 
     def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
         """Keep progress and log lines while the claim is in force."""
@@ -177,19 +179,14 @@ class RedisStorage(Storage):
     def claims_of(self, worker: str) -> list[Claim]:
         """Look through the running jobs of every queue, which are few."""
         with self._call():
-            return self._claims(quoted(worker))
+            return self._remembered([claim for claim, _ in self._claims.of(worker)])
 
     def stalled(self) -> list[Claim]:
         """Look through the running jobs of every queue."""
         with self._call():
-            return self._claims("")
+            return self._remembered(self._claims.stalled())
 
-    def _claims(self, worker: str) -> list[Claim]:
-        claims = [
-            claim_of(queue, job_id.decode(), claim.decode(), record.decode())
-            for queue, rows in self._everywhere(CLAIMS, [worker])
-            for job_id, claim, record in rows
-        ]
+    def _remembered(self, claims: list[Claim]) -> list[Claim]:
         self._steps.remember(claims)
         return claims
 

@@ -129,6 +129,19 @@ local function write_claim(...)
     return table.concat({...}, '\t')
 end
 
+-- What a script says that misses a record which may be on its way to another node; said before anything is written.
+local function not_here()
+    return redis.error_reply('TRYAGAIN a record of this queue is not here')
+end
+
+-- Forget a claim whose record somebody has deleted or the server has evicted: there is nothing left to run or to show.
+local function drop_claim(p, id)
+    local _, _, _, _, _, stem = read_claim(call('HGET', p .. 'run', id))
+    call('HDEL', p .. 'run', id)
+    call('DEL', p .. 'l:' .. id)
+    count(p, stem, RUNNING, nil)
+end
+
 -- Read the first line of a record: stem, created, due.
 local function read_place(p, id)
     local head = call('GETRANGE', p .. 'j:' .. id, 0, 255)
