@@ -164,6 +164,11 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         f"{{where}} is busy with a script of somebody else's; {UNCHANGED}.",
     ),
     (
+        ("No Sentinel answers",),
+        StorageUnavailable,
+        "{where}: {text}. Are they running, is QUEUES_CACHE_REDIS_SENTINELS right?",
+    ),
+    (
         ("No master found",),
         StorageUnavailable,
         "{where}: no Sentinel names a master. Are the Sentinels running, and is QUEUES_CACHE_REDIS_SENTINEL_MASTER "
