@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ...errors import ConfigError, StorageUnavailable
 from ...record import Counts, JobRecord, LogLine, Page, Progress, Status, WorkerRecord
 from ..base import (
     Claim,
@@ -85,6 +86,11 @@ class RedisStorage(Storage):
                 self._roster.greet()
                 self._greeted_in = os.getpid()
             yield
+        except ConfigError as error:
+            if not self._greeted_in:
+                raise
+            # It let us in before, perhaps the process that we were forked from: passwords and users are being changed.
+            raise StorageUnavailable(str(error)) from error
         finally:
             self._inside.depth -= 1
 

@@ -39,11 +39,14 @@ if forbidden then
     return forbidden
 end
 
-if call('HSETNX', meta, 'format', format) == 1 then
-    call('HSETNX', meta, 'owner', owner)
-end
 local stored = call('HMGET', meta, 'format', 'owner')
+if not stored[1] then
+    call('HSETNX', meta, 'format', format)
+    call('HSETNX', meta, 'owner', owner)
+    stored = call('HMGET', meta, 'format', 'owner')
+end
 if stored[1] == format and stored[2] == owner and worker ~= '' then
+    call('HDEL', root .. 'workers', worker) -- of a script, a full server refuses only a first write that needs memory
     call('HSET', root .. 'workers', worker, digits(now) .. '\t' .. about)
 end
 return {stored[1], stored[2], digits(now), redis.REDIS_VERSION or ''}
