@@ -36,7 +36,7 @@ class Claims:
         return self._read(quoted(worker))
 
     def _read(self, worker: str) -> list[Found]:
-        queues = self._names.all()
+        queues = self._names.with_any("run")
         reach = "all" if self._calls.servers.near else "queue"
         commands = [self._command(queue, reach, worker) for queue in queues]
         found: list[Found] = []

@@ -6,24 +6,25 @@
 
 local p, reach, worker = arg(), arg(), arg()
 
-local answer, gone = {}, {}
+local answer, gone, stems = {}, {}, {}
 local run = call('HGETALL', p .. 'run')
 for n = 1, #run, 2 do
     local id, claim = run[n], run[n + 1]
-    local _, _, lease, _, _, _, by = read_claim(claim)
+    local _, _, lease, _, _, stem, by = read_claim(claim)
     if by == worker or (worker == '' and tonumber(lease) < now) then
         local record = call('GET', p .. 'j:' .. id)
         if record then
             answer[#answer + 1] = {id, claim, record}
         else
             gone[#gone + 1] = id
+            stems[#gone] = stem
         end
     end
 end
 if #gone > 0 and reach == 'queue' then
     return not_here()
 end
-for _, id in ipairs(gone) do
-    drop_claim(p, id)
+for n, id in ipairs(gone) do
+    drop_claim(p, id, stems[n])
 end
 return finish({answer, gone})

@@ -31,6 +31,7 @@ from . import listing
 from .calls import Calls, Command
 from .claiming import Claims
 from .examination import examine
+from .forgetting import Forgetting
 from .jobs import Jobs
 from .keys import Keys, of_job, structures
 from .moving import Moves
@@ -59,6 +60,7 @@ class RedisStorage(Storage):
         self._wait = wait
         self._calls = Calls(self._servers)
         self._names = QueueNames(self._calls, self._keys)
+        self._forgetting = Forgetting(self._calls, self._keys, self._names)
         self._roster = Roster(self._calls, self._keys, owner)
         self._outbox = Outbox(self._calls, self._keys, self._names)
         self._pushes = Pushes(self._calls, self._keys, self._names, wait)
@@ -169,7 +171,7 @@ class RedisStorage(Storage):
             self._roster.greet(worker)
             jobs: dict[str, list[str]] = {name: [] for name in names}
             to_cancel: list[Claim] = []
-            for queue, rows in self._everywhere(BEAT, [lease, len(names), *map(quoted, names)]):
+            for queue, rows in self._where("run", BEAT, [lease, len(names), *map(quoted, names)]):
                 for job_id, claim, *record in rows:
                     jobs[read_in_hand(claim.decode()).worker].append(job_id.decode())
                     if record:
@@ -199,18 +201,14 @@ class RedisStorage(Storage):
     def release_held(self, types: Collection[str]) -> int:
         """Put a slice of the held jobs of these types back into their lines."""
         with self._call():
-            keys = {queue: self._keys.partition(queue) + "held" for queue in self._names.all()}
-            sizes = self._calls.ask_all([Command(key, None, ["EXISTS", key]) for key in keys.values()])
-            holding = [queue for queue, size in zip(keys, sizes, strict=True) if size]
-            commands = [self._on(queue, RELEASE, [in_lines(types)]) for queue in holding]
-            return sum(self._calls.ask_all(commands))
+            return sum(answer for _, answer in self._where("held", RELEASE, [in_lines(types)]))
 
     def maintain(self) -> None:
-        """On a cluster, deliver what whoever settled has left in an outbox."""
-        if self._servers.near:
-            return
+        """Forget empty queues; on a cluster, deliver what whoever settled has left in an outbox."""
         with self._call():
-            self._outbox.deliver_overdue(self.now())
+            self._forgetting.work_if_due()
+            if not self._servers.near:
+                self._outbox.deliver_overdue(self.now())
 
     def watcher(self) -> Watcher:
         """Listen to the channel on which the scripts publish."""
@@ -224,7 +222,7 @@ class RedisStorage(Storage):
     def next_due(self) -> int | None:
         """Look at the first scheduled job of each queue."""
         with self._call():
-            left = [answer[1] for _, answer in self._everywhere(LOOK, [""])]
+            left = [answer[1] for _, answer in self._where("due", LOOK, [""])]
             return min((one for one in left if one >= 0), default=None)
 
     # The operator's side
@@ -298,7 +296,7 @@ class RedisStorage(Storage):
     def let_go(self, number: int) -> bool:
         """Delete the load from the partition that keeps it."""
         with self._call():
-            return any(answer for _, answer in self._everywhere(LETGO, [number]))
+            return any(answer for _, answer in self._where("leaving", LETGO, [number]))
 
     def on_the_way(self) -> int:
         """Read the load that a partition keeps."""
@@ -321,7 +319,7 @@ class RedisStorage(Storage):
         """Read the kept counts of each queue."""
         cells: dict[tuple[str, str, str], int] = {}
         with self._call():
-            for queue, rows in self._read_everywhere("HGETALL", "counts"):
+            for queue, rows in self._read(self._names.all(), "counts"):
                 for field, number in zip(rows[::2], rows[1::2], strict=True):
                     kind, _, digit = field.decode().rpartition("\t")
                     if int(number):
@@ -329,9 +327,9 @@ class RedisStorage(Storage):
         return Counts(cells)
 
     def queues(self) -> list[str]:
-        """Read which queues have pending or scheduled jobs from the kept counts."""
-        waiting = {Status.PENDING.value, Status.SCHEDULED.value}
-        return sorted({queue for queue, _, status in self.counts().cells if status in waiting})
+        """Look which queues have something in a line or wait for its time."""
+        with self._call():
+            return self._names.filled("ready", "held", "due")
 
     def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
         """Read the end of the job's log."""
@@ -342,7 +340,7 @@ class RedisStorage(Storage):
         """Read the workers, with the running jobs of every queue."""
         with self._call():
             jobs: dict[str, list[str]] = {}
-            for _, rows in self._read_everywhere("HGETALL", "run"):
+            for _, rows in self._read(self._names.with_any("run"), "run"):
                 for job_id, claim in zip(rows[::2], rows[1::2], strict=True):
                     jobs.setdefault(read_in_hand(claim.decode()).worker, []).append(job_id.decode())
             return [
@@ -361,17 +359,16 @@ class RedisStorage(Storage):
         deadline = [self._calls.clock.deadline()] if timed else []
         return Command(partition, script, [self._keys.root, *deadline, partition, *arguments], keys)
 
-    def _everywhere(self, script: Script, arguments: Sequence[Any]) -> list[tuple[str, Any]]:
-        """Run a script on every queue; returns what each answered."""
-        queues = self._names.all()
+    def _where(self, structure: str, script: Script, arguments: Sequence[Any]) -> list[tuple[str, Any]]:
+        """Run a script on every queue that has something in a structure; returns what each answered."""
+        queues = self._names.with_any(structure)
         answers = self._calls.ask_all([self._on(queue, script, arguments) for queue in queues])
         return list(zip(queues, answers, strict=True))
 
-    def _read_everywhere(self, command: str, structure: str) -> list[tuple[str, Any]]:
-        """Read one structure of every queue."""
-        queues = self._names.all()
+    def _read(self, queues: Sequence[str], structure: str) -> list[tuple[str, Any]]:
+        """Read a hash of each of these queues."""
         keys = [self._keys.partition(queue) + structure for queue in queues]
-        answers = self._calls.ask_all([Command(key, None, [command, key]) for key in keys])
+        answers = self._calls.ask_all([Command(key, None, ["HGETALL", key]) for key in keys])
         return list(zip(queues, answers, strict=True))
 
 

@@ -99,8 +99,7 @@ local function settle(one)
     }, '\t')
     call('HDEL', p .. 'run', id)
     if call('APPEND', p .. 'j:' .. id, line) == #line then -- the record is gone: there was nothing to append to
-        call('DEL', p .. 'j:' .. id, p .. 'l:' .. id)
-        count(p, stem, RUNNING, nil)
+        drop_claim(p, id, stem)
         return false, false
     end
     if status == PENDING then
@@ -215,7 +214,7 @@ local function claimed_before()
     for queue, p in ipairs(wanted) do
         local run = call('HGETALL', p .. 'run')
         for n = 1, #run, 2 do
-            local _, _, _, _, _, _, by, with = read_claim(run[n + 1])
+            local _, _, _, _, _, stem, by, with = read_claim(run[n + 1])
             if by == worker and string.find(unsure, with, 1, true) then
                 local record = call('GET', p .. 'j:' .. run[n])
                 if record then
@@ -223,7 +222,7 @@ local function claimed_before()
                         claims[#claims + 1] = part
                     end
                 else
-                    gone[#gone + 1] = {p, run[n]}
+                    gone[#gone + 1] = {p, run[n], stem}
                 end
             end
         end
