@@ -14,6 +14,14 @@ from .names import QueueNames
 from .records import DIGITS, STATUSES, log_line, quoted, record_of
 from .scripts import CHANGE, DELETE, OLD, READ
 
+#: The lists of those statuses that have one, as `lib.lua` has them.
+LISTS = {
+    DIGITS[Status.SCHEDULED]: "due",
+    DIGITS[Status.COMPLETED]: "completed",
+    DIGITS[Status.FAILED]: "failed",
+    DIGITS[Status.CANCELLED]: "cancelled",
+}
+
 
 class Jobs:
     """Finds, changes and deletes jobs by their ids."""
@@ -98,7 +106,7 @@ class Jobs:
         wanted = "".join(DIGITS[status] for status in dict.fromkeys(statuses) if status is not Status.RUNNING)
         if not wanted:
             return 0
-        names = [name for name in self._names.all() if queue in (None, name)]
+        names = [name for name in self._holding_old(wanted, older) if queue in (None, name)]
         firsts = self._calls.ask_all([self._command(name, OLD, [wanted, older, 1], []) for name in names])
         deleted = 0
         for name in [name for name, first in zip(names, firsts, strict=True) if first]:
@@ -109,6 +117,12 @@ class Jobs:
             answers = self._delete(name, old) if old else []
             deleted += sum(answer.decode() == one[0] for answer, one in zip(answers, old, strict=True))
         return deleted
+
+    def _holding_old(self, wanted: str, older: int) -> list[str]:
+        """The queues that may hold jobs which have been in these statuses, a digit each, for so long."""
+        if DIGITS[Status.PENDING] in wanted:  # those stand in their line by more than the time
+            return self._names.all()
+        return self._names.with_any(*(LISTS[digit] for digit in wanted), age=older)
 
     def _delete(self, queue: str, jobs: Sequence[tuple[str, str, str]]) -> list[bytes]:
         """Delete jobs given as the status that each must have, its id and the head of its record."""

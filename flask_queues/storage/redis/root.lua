@@ -19,7 +19,8 @@ local function first_forbidden()
         {'SET', key, ''}, {'APPEND', key, ''}, {'GETRANGE', key, 0, 0}, {'STRLEN', key}, {'DEL', key},
         {'ZADD', key, 0, ''}, {'ZSCORE', key, ''}, {'ZCOUNT', key, 0, 0}, {'ZRANGEBYSCORE', key, 0, 0},
         {'ZREVRANGE', key, 0, 0}, {'ZREM', key, ''}, {'HSET', key, '', ''}, {'HINCRBY', key, 'n', 1},
-        {'HGETALL', key}, {'HDEL', key, '', 'n'}, {'SADD', key, ''}, {'SMEMBERS', key}, {'SREM', key, ''},
+        {'HGETALL', key}, {'HKEYS', key}, {'HDEL', key, '', 'n'}, {'SADD', key, ''}, {'SMEMBERS', key},
+        {'SREM', key, ''}, {'EXISTS', key}, {'ZREMRANGEBYSCORE', key, 1, 0},
         {'RPUSH', key, ''}, {'LRANGE', key, 0, 0}, {'LTRIM', key, 1, 0}, {'RENAME', key, key},
         {'PUBLISH', root .. 'wake', ''},
     }) do
@@ -39,11 +40,14 @@ if forbidden then
     return forbidden
 end
 
-if call('HSETNX', meta, 'format', format) == 1 then
-    call('HSETNX', meta, 'owner', owner)
-end
 local stored = call('HMGET', meta, 'format', 'owner')
+if not stored[1] then
+    call('HSETNX', meta, 'format', format)
+    call('HSETNX', meta, 'owner', owner)
+    stored = call('HMGET', meta, 'format', 'owner')
+end
 if stored[1] == format and stored[2] == owner and worker ~= '' then
+    call('HDEL', root .. 'workers', worker) -- of a script, a full server refuses only a first write that needs memory
     call('HSET', root .. 'workers', worker, digits(now) .. '\t' .. about)
 end
 return {stored[1], stored[2], digits(now), redis.REDIS_VERSION or ''}

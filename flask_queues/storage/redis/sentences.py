@@ -95,7 +95,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         "{where} refuses the password. Correct QUEUES_CACHE_REDIS_PASSWORD, or the one in QUEUES_CACHE_REDIS_URL.",
     ),
     (
-        ("NOAUTH", "Authentication required"),
+        ("NOAUTH", "Authentication required", "unauthenticated"),
         ConfigError,
         "{where} asks for a password. Set QUEUES_CACHE_REDIS_PASSWORD, or put it into QUEUES_CACHE_REDIS_URL.",
     ),
@@ -162,6 +162,11 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         ("BUSY Redis",),
         StorageUnavailable,
         f"{{where}} is busy with a script of somebody else's; {UNCHANGED}.",
+    ),
+    (
+        ("No Sentinel answers",),
+        StorageUnavailable,
+        "{where}: {text}. Are they running, is QUEUES_CACHE_REDIS_SENTINELS right?",
     ),
     (
         ("No master found",),
