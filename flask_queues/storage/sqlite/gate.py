@@ -166,6 +166,6 @@ def held_too_long(path: Path, holder: int | None) -> StorageUnavailable:
     who = "another process" if holder is None else f"process {holder}"
     what = "it" if holder is None else f"it (kill {holder})"
     return StorageUnavailable(
-        f"{path} has been held for {PATIENCE:g} s by {who}, which is stopped or hangs in the middle of a write; nothing "
-        f"was changed. Let it go on, or end {what}."
+        f"{path} has been held for {PATIENCE:g} s by {who}, which is stopped or hangs in the middle of a write; "
+        f"nothing was changed. Let it go on, or end {what}."
     )
