@@ -47,6 +47,7 @@ from .registry import JobType, Registry
 from .scheduler import Scheduler
 from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
+from .storage.sealed import unsealed
 from .transitions import Terms
 
 logger = logging.getLogger("flask_queues")
@@ -143,7 +144,7 @@ class Manager:
     @property
     def engine(self) -> str:
         """What kind of storage holds the jobs, for people; never where it is."""
-        return type(self.storage).__name__.removesuffix("Storage")
+        return type(unsealed(self.storage)).__name__.removesuffix("Storage")
 
     # Pushing
 

@@ -12,6 +12,7 @@ from cachelib.redis import RedisCache
 from ..manager import Manager
 from ..storage import CacheStorage
 from ..storage.base import Finding, Severity
+from ..storage.sealed import unsealed
 
 CODE = "cache-shared"
 
@@ -19,7 +20,7 @@ CODE = "cache-shared"
 def clearable(manager: Manager) -> Finding | None:
     """A cache that somebody may empty who does not think of jobs."""
     jobs = manager.storage.backend
-    if manager.shares_cache and isinstance(manager.storage, CacheStorage):
+    if manager.shares_cache and isinstance(unsealed(manager.storage), CacheStorage):
         return Finding(
             Severity.LOSES,
             CODE,
