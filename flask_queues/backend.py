@@ -12,12 +12,19 @@ from .config import Config
 from .errors import ConfigError, QueuesError
 from .storage import Storage, storage_for
 from .storage.custom import custom_storage
+from .storage.sealed import sealed
 
 DEFAULT_TYPE = "flask_queues.SQLiteCache"
 
 
 def storage_of(app: Flask, config: Config, cache: Cache | None = None) -> Storage:
     """Make the storage that an application's configuration names."""
+    storage = open_storage(app, config, cache)
+    return sealed(storage, config.encryption_keys) if config.encryption_keys else storage
+
+
+def open_storage(app: Flask, config: Config, cache: Cache | None) -> Storage:
+    """Make it as it is without encryption."""
     if config.storage is not None:
         return custom_storage(config.storage, app)
     backend = backend_of(app, cache) if cache is not None else build_backend(app, config.cache)

@@ -15,9 +15,10 @@ CACHE_PREFIX = "QUEUES_CACHE_"
 QUEUE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 CLASS_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter or digit"
+FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 #: Keys of promises that a later version keeps: to ignore one would be to lie.
-FOR_LATER = frozenset({"QUEUES_ENCRYPTION_KEYS", "QUEUES_PUSH_LIMIT"})
+FOR_LATER = frozenset({"QUEUES_PUSH_LIMIT"})
 #: What flask-caching itself understands, to name the right key where one is misspelt.
 CACHE_KEYS = frozenset(
     {
@@ -96,6 +97,8 @@ class Config:
     layout: str | None = None
     #: An engine of the application's own, `package.module:Class`; None takes the one for the cache.
     storage: str | None = None
+    #: Keys of Fernet: the first encrypts what jobs are about, each decrypts it; none: nothing is encrypted.
+    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
     #: The keys for flask-caching, without `QUEUES_`.
     cache: dict[str, Any] = field(default_factory=dict)
 
@@ -228,6 +231,21 @@ def check_class_name(key: str, value: Any) -> str | None:
     return value
 
 
+def check_encryption_keys(key: str, value: Any) -> tuple[str, ...]:
+    """Return keys given as a list or as one text with commas; what is wrong with one is told without showing it."""
+    keys = value.split(",") if isinstance(value, str) else value or ()
+    if not isinstance(keys, (list, tuple)):
+        raise ConfigError(f"{key} is not allowed: it takes a list of keys.")
+    texts = [one.decode("ascii", "replace") if isinstance(one, bytes) else str(one) for one in keys]
+    for n, text in enumerate(texts, 1):
+        if not FERNET_KEY.fullmatch(text.strip()):
+            raise ConfigError(
+                f"{key}: key {n} is none of Fernet: 32 bytes as 44 characters of URL-safe base64. Make one with "
+                'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+            )
+    return tuple(text.strip() for text in texts if text.strip())
+
+
 def refuse_for_now(key: str, value: Any) -> None:
     """Refuse to be asked for a promise that this version does not keep."""
     if value:
@@ -251,6 +269,7 @@ def _checks() -> dict[str, Any]:
         "admin": check_callable,
         "layout": check_template,
         "storage": check_class_name,
+        "encryption_keys": check_encryption_keys,
     }
     for one in fields(Config):
         if "range" in one.metadata:

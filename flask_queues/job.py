@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
 from werkzeug.local import LocalProxy
 
 from .errors import ConfigError
+from .loops import Kept
 from .options import Options, Seconds
 from .record import JobRecord, Progress
 
@@ -41,6 +42,10 @@ class Run(Protocol):
 
     def record(self) -> JobRecord:
         """Read the job as it is stored now."""
+
+    @property
+    def state(self) -> Kept:
+        """What the job has come to in this run and earlier ones."""
 
 
 class Job:
@@ -120,6 +125,27 @@ class Job:
     def progress(self, percent: float, message: str = "") -> None:
         """Say how far the job is: 0 to 100, with a short text."""
         self._running.progress(Progress(min(100.0, max(0.0, percent)), str(message)))
+
+    def iterate(self, source: Any, *, key: Any = None, total: int | None = None, name: str = "loop") -> Iterator[Any]:
+        """Walk through something long, in as many runs as it takes.
+
+        `source` is a list, or anything else that gives the same items in the same order each time; a query of
+        SQLAlchemy with a unique column as `key`, which is read in slices; or a function of the last item's cursor
+        (None at first) that returns the items behind it, with `key` telling an item's cursor, which JSON can hold.
+        The cursor is kept once a second, so a kill repeats the last second at most. Where the worker is to stop, or
+        four fifths of the timeout are over, the job is put off and goes on in its next run, which costs no try.
+        `total` makes progress of it. Several loops of a job need a `name` each.
+        """
+        if total is None and isinstance(source, Sized):
+            total = len(source)
+        return self._running.state.iterate(source, key, total, name)
+
+    def step(self, name: str, work: Callable[[], R]) -> R:
+        """Do something that a later run of this job does not repeat; returns what it returned, from JSON.
+
+        A kill while it is done, or before its end is kept, repeats it.
+        """
+        return self._running.state.step(name, work)
 
     def log(self, level: str, message: str, /, **context: Any) -> None:
         """Keep a line with the job: debug, info, warning, error or critical, with values by name."""

@@ -47,6 +47,7 @@ from .registry import JobType, Registry
 from .scheduler import Scheduler
 from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
+from .storage.sealed import unsealed
 from .transitions import Terms
 
 logger = logging.getLogger("flask_queues")
@@ -143,7 +144,7 @@ class Manager:
     @property
     def engine(self) -> str:
         """What kind of storage holds the jobs, for people; never where it is."""
-        return type(self.storage).__name__.removesuffix("Storage")
+        return type(unsealed(self.storage)).__name__.removesuffix("Storage")
 
     # Pushing
 
@@ -383,6 +384,14 @@ class Manager:
     def note(self, claim: Claim, progress: Progress | None, logs: Sequence[LogLine]) -> bool:
         """Keep what a running job says; False where the claim is no longer in force."""
         return self.storage.note(claim.id, claim.token, progress, logs)
+
+    def keep(self, claim: Claim, text: str) -> bool:
+        """Keep a text with a running job for its next run; False where the claim is no longer in force."""
+        return self.storage.keep(claim.id, claim.token, text)
+
+    def kept(self, claim: Claim) -> str | None:
+        """What the job has kept last; None on its first run, which can have kept nothing before."""
+        return self.storage.kept(claim.id)
 
     def terms(self, claim: Claim) -> Terms:
         """On which terms a claimed job runs: the push's word, then the type's, then the configuration's."""

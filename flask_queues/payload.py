@@ -22,6 +22,8 @@ from .errors import PayloadError
 #: A payload nested deeper could be written here and not read in a worker whose stack is fuller.
 MAX_DEPTH = 100
 MAX_RESULT = 65_536
+#: The only name in a payload that is encrypted, or in another JSON text that is.
+MARK = "flask_queues:encrypted"
 
 #: Made once: `json.dumps` makes one for each call that is not plain.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -97,6 +99,8 @@ class Shape:
     def _explain(self, message: str) -> str:
         takes = f"it takes {', '.join(self.names)}" if self.names else "it takes none"
         if found := _UNKNOWN.search(message):
+            if found["name"] == MARK:
+                return "the payload is encrypted with a key that QUEUES_ENCRYPTION_KEYS does not hold."
             if not _PLACE.search(message):
                 return f"there is no argument {found['name']!r}; {takes}."
         elif (found := _MISSING.search(message)) and not _PLACE.search(message):

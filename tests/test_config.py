@@ -51,7 +51,6 @@ def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
         ("QUEUES_ADMIN", "ada", "it takes a function without arguments"),
         ("QUEUES_REFRESH", 0, "QUEUES_REFRESH = 0 is not allowed"),
         ("QUEUES_LAYOUT", "", "it takes the name of a template"),
-        ("QUEUES_ENCRYPTION_KEYS", ["k"], "cannot do what it asks for yet"),
         ("QUEUES_REDIS_WAIT", -1, "a whole number from 0 to 100"),
     ],
 )

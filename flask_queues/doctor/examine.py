@@ -9,6 +9,7 @@ from ..errors import ConfigError, StorageError
 from ..manager import Manager
 from ..storage import CacheStorage, Storage
 from ..storage.base import Finding, Severity
+from ..storage.sealed import unsealed
 from ..worker import version_here
 from ..worker.process import own_memory
 from .settings import of_settings
@@ -86,7 +87,7 @@ def interrupted_move(storage: Storage) -> Finding | None:
 
 def clearable(manager: Manager) -> Finding | None:
     """A cache that somebody may empty who does not think of jobs; the other engines' jobs survive that."""
-    if not (manager.shares_cache and isinstance(manager.storage, CacheStorage)):
+    if not (manager.shares_cache and isinstance(unsealed(manager.storage), CacheStorage)):
         return None
     return Finding(
         Severity.LOSES,

@@ -302,6 +302,17 @@ class Storage(ABC):
     def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
         """Keep progress and log lines of a claimed job; False where the claim is not in force."""
 
+    @abstractmethod
+    def keep(self, job_id: str, token: int, text: str) -> bool:
+        """Keep a text with a claimed job, over the one before, for this run and the next ones.
+
+        It goes with the job. False where the claim is not in force.
+        """
+
+    @abstractmethod
+    def kept(self, job_id: str) -> str | None:
+        """The text that a job has kept last; None where it has kept none, or is not there."""
+
     # The keeper's side
 
     @abstractmethod

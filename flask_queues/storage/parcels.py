@@ -64,6 +64,8 @@ class Parcel(NamedTuple):
     alone: bool
     #: All its lines, the first one first.
     logs: tuple[LogLine, ...]
+    #: What it has kept for its next run.
+    kept: str | None = None
 
     @property
     def last_error(self) -> str | None:

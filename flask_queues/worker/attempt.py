@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import inspect
 import logging
 import os
@@ -15,6 +16,7 @@ from typing import Any, NoReturn, Protocol
 from .. import transitions
 from ..errors import Discard, JobTimeout, Retry, WorkerLost
 from ..job import Job, running_job
+from ..loops import Kept
 from ..manager import Manager
 from ..record import JobError, JobRecord, Outcome, Progress, Status
 from ..registry import JobType
@@ -164,6 +166,29 @@ class Attempt:
     def log(self, level: str, message: str, context: dict[str, Any]) -> None:
         """Keep a line with the job."""
         self.notes.log(level, message, context)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that the run may take."""
+        return self.terms.timeout
+
+    @functools.cached_property
+    def state(self) -> Kept:
+        """What the job has come to in this run and earlier ones."""
+        return Kept(self, self.claim.type)
+
+    def keep(self, text: str) -> bool:
+        """Keep a text for this run and the next."""
+        return self._manager.keep(self.claim, text)
+
+    def kept(self) -> str | None:
+        """The text that was kept last."""
+        return self._manager.kept(self.claim)
+
+    def passed(self, count: int, total: int | None) -> None:
+        """Tell people how many items of a loop are done."""
+        percent = min(100.0, 100 * count / total) if total else 0.0
+        self.progress(Progress(percent, f"{count:,} of {total:,}" if total else f"{count:,}"))
 
     def record(self) -> JobRecord:
         """Read the job as it is stored now."""

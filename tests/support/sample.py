@@ -304,6 +304,23 @@ def odd_retry() -> None:
     raise Retry(delay=float("inf"))
 
 
+def take_a_step() -> int:
+    note("step")
+    return 7
+
+
+@queues.job("loop", tries=3, timeout=60, backoff=0)
+def loop(items: int, seconds: float = 0) -> int:
+    """Says each item, and waits at the tenth until the test makes a file."""
+    base = current_job.step("base", take_a_step)
+    for n in current_job.iterate(range(items)):
+        note(f"item:{n}")
+        time.sleep(seconds)
+        if n == 9:
+            wait_for("open")
+    return base
+
+
 @queues.job("result")
 def result(kind: str) -> Any:
     return {"large": "x" * 100_000, "object": object(), "small": {"a": [1, None]}, "nan": float("nan")}[kind]

@@ -24,7 +24,7 @@ from .port import Port
 from .state import State
 
 #: Of everything that is stored, and of what each kind of entry does.
-FORMAT = 1
+FORMAT = 2
 POINTER = "queues-epoch"
 BROKEN = "queues-broken"
 #: Characters of one piece of a snapshot where the backend takes values of any length.
@@ -76,6 +76,13 @@ class Archive:
     def begin_anew(self) -> None:
         """Leave a log that cannot be read any more."""
         self._port.put(POINTER, encode([FORMAT, new_lineage(), 0]))
+
+    def raise_format(self, old: Pointer) -> None:
+        """Say that entries of this version's format follow, which older code reads no more."""
+        with self._port.gate():
+            pointer = self.pointer()
+            if pointer is not None and pointer.lineage == old.lineage and pointer.format < FORMAT:
+                self._port.put(POINTER, encode([FORMAT, pointer.lineage, pointer.epoch]))
 
     # Entries
 

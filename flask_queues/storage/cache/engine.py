@@ -150,6 +150,23 @@ class CacheStorage(Storage):
         with self._log.change(write) as (answer, _):
             return bool(answer)
 
+    def keep(self, job_id: str, token: int, text: str) -> bool:
+        """Keep a text while the claim is in force."""
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            if work.in_hand(state, job_id, token) is None:
+                return Known(False)
+            return ["keep", job_id, token, text]
+
+        with self._log.change(write) as (answer, _):
+            return bool(answer)
+
+    def kept(self, job_id: str) -> str | None:
+        """Read what the job has kept."""
+        with self._log.read() as (state, _):
+            job = state.shelves.jobs.get(job_id)
+            return job.kept if job is not None else None
+
     # The keeper's side
 
     def heartbeat(self, worker: WorkerRecord, lease: int) -> Heartbeat:

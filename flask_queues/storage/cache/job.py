@@ -64,6 +64,8 @@ class Job:
     history: list[list[Any]] = field(default_factory=list)
     #: A list for each line: its time, level, message, context and run.
     logs: list[list[Any]] = field(default_factory=list)
+    #: What it keeps for its next run; in format 1 nobody did.
+    kept: str | None = None
 
     def row(self) -> tuple[Any, ...]:
         """Everything, as `Job` takes it."""

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from ...errors import StorageError, StorageUnavailable
 from . import moves
-from .archive import POINTER, Archive, decode, encode, entry_key, tail_key
+from .archive import FORMAT, POINTER, Archive, decode, encode, entry_key, tail_key
 from .clock import Clock
 from .port import Port
 from .state import State
@@ -202,6 +202,8 @@ class Log:
                 return State()
             state = self._archive.read(pointer) or self._archive.read(pointer.before())
             if state is not None:
+                if pointer.format < FORMAT:
+                    self._archive.raise_format(pointer)
                 self._clock.hear(state.time)
                 self._foreign += 1
                 return state

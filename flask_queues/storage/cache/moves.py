@@ -11,7 +11,7 @@ from typing import Any
 from . import moving
 from .job import CANCELLED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .state import State, Worker
-from .work import claim, note, push, renew, step
+from .work import claim, keep, note, push, renew, step
 
 #: Occurrences that a schedule's history keeps.
 OCCURRENCES = 100
@@ -169,6 +169,7 @@ MOVES: dict[str, Callable[..., Any]] = {
     "step": step,
     "claim": claim,
     "note": note,
+    "keep": keep,
     "beat": heartbeat,
     "forget": forget,
     "release": release,

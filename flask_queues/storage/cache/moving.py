@@ -86,7 +86,7 @@ def parcel_of(job: Job) -> Parcel:
         tags=tuple(job.tags), status=STATUSES[job.status], since=job.stamp, created=job.created, due=job.due,
         expires=job.expires, attempts=job.attempts, runs=tuple(run_of(*run) for run in past), worker=job.worker,
         started=job.started, progress=Progress(*job.progress) if job.progress else None, result=job.result,
-        reason=job.reason, alone=job.alone, logs=tuple(log_line(*line) for line in job.logs),
+        reason=job.reason, alone=job.alone, logs=tuple(log_line(*line) for line in job.logs), kept=job.kept,
     )  # fmt: skip
 
 
@@ -105,5 +105,5 @@ def job_of(seq: int, parcel: Parcel) -> Job:
         started=parcel.started, error=parcel.last_error, reason=parcel.reason,
         progress=list(parcel.progress) if parcel.progress else None, result=parcel.result,
         history=[[*run[:4], run.outcome.value, run.error] for run in parcel.runs],
-        logs=[line_words(line) for line in parcel.logs],
+        logs=[line_words(line) for line in parcel.logs], kept=parcel.kept,
     )  # fmt: skip

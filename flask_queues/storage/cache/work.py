@@ -234,6 +234,14 @@ def note(state: State, id_: str, token: int, progress: list[Any] | None, logs: l
     return True
 
 
+def keep(state: State, id_: str, token: int, text: str) -> bool:
+    """Keep a text of a running job."""
+    job = in_hand(state, id_, token)
+    if job is not None:
+        job.kept = text
+    return job is not None
+
+
 def claimable(state: State, wanted: base.Wanted, now: int) -> bool:
     """Whether a step that settles nothing would do anything."""
     due = (state.shelves.waiting.get(queue) for queue in wanted.queues)

@@ -2,7 +2,7 @@
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; partition; its queue's name; whether names of queues are within reach; what remembers the source; number of
 -- the load; number of jobs; of each id, type, priority, status, since when, created, due, expires, whether it is to be
--- claimed alone, whether another queue may hold it, the record behind its first line, number of tags, tags, number of
+-- claimed alone, whether another queue may hold it, the record behind its first line, what it keeps, number of tags, tags, number of
 -- lines, lines; number of schedules; of each its name, text, number of occurrences, occurrences.
 -- Returns how many jobs were new.
 
@@ -19,7 +19,8 @@ end
 local function read_parcel()
     return {
         id = arg(), type = arg(), priority = arg(), status = arg(), since = tonumber(arg()), created = arg(),
-        due = arg(), expires = arg(), alone = arg(), stray = arg(), text = arg(), tags = read_list(), lines = read_list(),
+        due = arg(), expires = arg(), alone = arg(), stray = arg(), text = arg(), kept = arg(), tags = read_list(),
+        lines = read_list(),
     }
 end
 
@@ -47,6 +48,9 @@ local function put(job, seq)
         call('ZADD', p .. 't:' .. tag, job.created, member)
     end
     add_logs(p, id, job.lines)
+    if job.kept ~= '' then
+        call('SET', p .. 'k:' .. id, job.kept)
+    end
     count(p, stem, nil, job.status)
     return 1
 end

@@ -17,7 +17,7 @@ for n = 1, tonumber(arg()) do
     end
     if list and (wanted == '' or wanted == status) then
         take_out(p, list, stem .. '\t' .. id)
-        call('DEL', p .. 'j:' .. id, p .. 'l:' .. id)
+        call('DEL', p .. 'j:' .. id, p .. 'l:' .. id, p .. 'k:' .. id)
         call('SREM', p .. 'alone', id)
         for _, tag in ipairs(tags) do
             call('ZREM', p .. 't:' .. tag, stem .. '\t' .. id)

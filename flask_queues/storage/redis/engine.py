@@ -41,7 +41,7 @@ from .pushing import Pushes
 from .records import STATUSES, claim_of, dump, log_text, quoted, read_in_hand
 from .roster import Roster, time_of, worker_record
 from .schedules import Schedules
-from .scripts import BEAT, CLAIM, LETGO, LOOK, NOTE, RELEASE, Script
+from .scripts import BEAT, CLAIM, KEEP, LETGO, LOOK, NOTE, RELEASE, Script
 from .servers import servers_of
 from .steps import Steps, in_lines
 from .watcher import Channel
@@ -161,6 +161,19 @@ class RedisStorage(Storage):
             told = dump(progress) if progress is not None else ""
             arguments = [job_id, token, told, len(logs), *map(log_text, logs)]
             return bool(self._calls.ask(self._on(queue, NOTE, arguments, job_id)) == 1)
+
+    def keep(self, job_id: str, token: int, text: str) -> bool:
+        """Keep a text while the claim is in force."""
+        with self._call():
+            queue = self._steps.queue_of(job_id, token)
+            if queue is None:
+                return False
+            return bool(self._calls.ask(self._on(queue, KEEP, [job_id, token, text], job_id)) == 1)
+
+    def kept(self, job_id: str) -> str | None:
+        """Read what the job has kept."""
+        with self._call():
+            return self._jobs.kept(job_id)
 
     # The keeper's side
 

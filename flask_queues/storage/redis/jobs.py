@@ -67,6 +67,15 @@ class Jobs:
         key = f"{self._keys.partition(queue)}l:{job_id}"
         return [log_line(line.decode()) for line in self._calls.ask(Command(key, None, ["LRANGE", key, -limit, -1]))]
 
+    def kept(self, job_id: str) -> str | None:
+        """What the job has kept for its next run."""
+        queue = self.queue_of(job_id)
+        if queue is None:
+            return None
+        key = f"{self._keys.partition(queue)}k:{job_id}"
+        text = self._calls.ask(Command(key, None, ["GET", key]))
+        return text.decode() if text is not None else None
+
     def change(self, job_id: str, what: str, reason: str = "") -> Status | None:
         """Cancel or retry a job; returns the status it had."""
         queue = self.queue_of(job_id)

@@ -54,8 +54,13 @@ def structures(partition: str) -> list[str]:
 
 
 def of_job(partition: str, job_id: str, tags: Iterable[str] = ()) -> list[str]:
-    """The keys of a job's own: its record, its log and the lists of its tags."""
-    return [f"{partition}j:{job_id}", f"{partition}l:{job_id}", *(f"{partition}t:{tag}" for tag in tags)]
+    """The keys of a job's own: its record, its log, what it keeps and the lists of its tags."""
+    return [
+        f"{partition}j:{job_id}",
+        f"{partition}l:{job_id}",
+        f"{partition}k:{job_id}",
+        *(f"{partition}t:{tag}" for tag in tags),
+    ]
 
 
 def belongs(job_id: str, queue: str) -> bool:

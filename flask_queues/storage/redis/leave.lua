@@ -44,7 +44,7 @@ end
 for _, job in ipairs(jobs) do
     local member = job.stem .. '\t' .. job.id
     take_out(p, job.list, member)
-    call('DEL', p .. 'j:' .. job.id, p .. 'l:' .. job.id)
+    call('DEL', p .. 'j:' .. job.id, p .. 'l:' .. job.id, p .. 'k:' .. job.id)
     call('SREM', p .. 'alone', job.id)
     for _, tag in ipairs(job.tags) do
         call('ZREM', p .. 't:' .. tag, member)

@@ -15,7 +15,7 @@
 --   p..arrived    zset    ms: ids that came out of another partition's `out` (cluster)
 --   p..leaving    string  number, tab, destination, tab, text: the load that has left and may not have arrived
 --   p..schedules  hash    name: revision, the one before, text;  p..h:<name> list: its history
---   p..j:<id>     string  the record;  p..l:<id> list: its log;  p..t:<tag> zset: ms of the push
+--   p..j:<id>     string  the record;  p..l:<id> list: its log;  p..k:<id> string: what it keeps;  p..t:<tag> zset: ms of the push
 -- A member is a stem, a tab and an id. A stem is 11 hex digits of the push's number, 2 of 100 - priority, and the type.
 -- A record is a line of stem, created, due, expires; a line of what else the push said; the payload; a line an event.
 -- A claim is token, started, lease, ahead, due, stem, worker, nonce, cancel and progress. Fields are parted by tabs.
@@ -139,7 +139,7 @@ end
 local function drop_claim(p, id, stem)
     call('HDEL', p .. 'run', id)
     call('SREM', p .. 'alone', id)
-    call('DEL', p .. 'j:' .. id, p .. 'l:' .. id)
+    call('DEL', p .. 'j:' .. id, p .. 'l:' .. id, p .. 'k:' .. id)
     count(p, stem, RUNNING, nil)
 end
 

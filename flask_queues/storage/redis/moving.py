@@ -214,7 +214,7 @@ class Moves:
 
 def read_row(queue: str, row: Sequence[Any]) -> Row:
     """Read what `leaving.lua` answers of a job."""
-    status, job_id, since, alone, record, lines = row
+    status, job_id, since, alone, record, lines, kept = row
     text = record.decode()
     story = read_story(text)
     last = story.runs[-1] if story.runs else None
@@ -241,6 +241,7 @@ def read_row(queue: str, row: Sequence[Any]) -> Row:
         reason=story.reason,
         alone=alone == 1,
         logs=tuple(log_line(line.decode()) for line in lines),
+        kept=kept.decode() or None,
     )
     return Row(parcel, text.partition("\t")[0], len(record))
 
@@ -268,6 +269,7 @@ def arriving(parcel: Parcel, *, stray: bool) -> list[Any]:
         "1" if parcel.alone else "",
         "1" if stray else "",
         "\n".join([pushed_text(parcel), *events_of(parcel)]),
+        parcel.kept or "",
         len(parcel.tags),
         *parcel.tags,
         len(parcel.logs),

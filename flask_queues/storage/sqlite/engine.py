@@ -43,6 +43,8 @@ from .rows import (
 from .steps import (
     CLAIM,
     IN_HAND,
+    KEEP,
+    KEPT,
     TAKE,
     Deltas,
     add_logs,
@@ -172,6 +174,20 @@ class SQLiteStorage(Storage):
                 db.execute("UPDATE jobs SET progress=? WHERE seq=?", (dump(progress), row[0]))
             add_logs(db, row[0], logs)
         return True
+
+    def keep(self, job_id: str, token: int, text: str) -> bool:
+        """Keep a text while the claim is in force."""
+        with self._database.write() as db:
+            row = db.execute(IN_HAND, (job_id, token)).fetchone()
+            if row is not None:
+                db.execute(KEEP, (row[0], text))
+        return row is not None
+
+    def kept(self, job_id: str) -> str | None:
+        """Read what the job has kept."""
+        with self._database.read() as db:
+            row = db.execute(KEPT, (job_id,)).fetchone()
+        return row[0] if row is not None else None
 
     # The keeper's side
 

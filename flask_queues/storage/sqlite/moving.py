@@ -14,7 +14,7 @@ from ..base import Occurrence, Schedule
 from ..parcels import Load, Parcel, Run, SchedulePost
 from . import schedules
 from .rows import NUMBERS, STATUSES, dump, log_line
-from .steps import Deltas, add_logs, delete_one
+from .steps import KEEP, Deltas, add_logs, delete_one
 
 #: Characters of JSON after which a load is full, however few its jobs are.
 FULL = 4_000_000
@@ -32,6 +32,7 @@ INSERT INTO jobs (id, queue, type, payload, options, priority, tags, status, sta
     runs, history, worker, started, error, progress, result, reason, alone)
 VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
 """
+KEPT_BY = "SELECT text FROM kept WHERE job=?"
 LINES = "SELECT time, level, message, context, run FROM logs WHERE job=? ORDER BY n"
 
 
@@ -82,7 +83,9 @@ def take_out(db: sqlite3.Connection, limit: int, deltas: Deltas) -> Iterator[Par
     """Delete up to `limit` jobs, or as many as make a load full, and hand them over."""
     size = 0
     for row in db.execute(LEAVING, (-1, limit)).fetchall():
+        kept = db.execute(KEPT_BY, row[:1]).fetchone()
         parcel = parcel_of(row[1:], [log_line(one) for one in db.execute(LINES, row[:1]).fetchall()])
+        parcel = parcel._replace(kept=kept[0] if kept else None)
         delete_one(db, row[0], deltas)
         yield parcel
         size += len(parcel.payload) + sum(len(line.message) for line in parcel.logs)
@@ -143,6 +146,8 @@ def put_in(db: sqlite3.Connection, parcel: Parcel, deltas: Deltas) -> bool:
         return False
     db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", [(tag, seq) for tag in parcel.tags])
     add_logs(db, seq, parcel.logs)
+    if parcel.kept is not None:
+        db.execute(KEEP, (seq, parcel.kept))
     deltas[parcel.queue, parcel.type, status] += 1
     return True
 

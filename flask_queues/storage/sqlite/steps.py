@@ -307,7 +307,12 @@ def delete_one(db: sqlite3.Connection, seq: int, deltas: Deltas) -> None:
     if tags:
         db.executemany("DELETE FROM tags WHERE tag=? AND job=?", [(tag, seq) for tag in json.loads(tags)])
     db.execute("DELETE FROM logs WHERE job=?", (seq,))
+    db.execute("DELETE FROM kept WHERE job=?", (seq,))
     deltas[queue, type_, status] -= 1
+
+
+KEEP = "INSERT INTO kept VALUES (?,?) ON CONFLICT (job) DO UPDATE SET text=excluded.text"
+KEPT = "SELECT text FROM jobs JOIN kept ON kept.job = jobs.seq WHERE id=?"
 
 
 def add_logs(db: sqlite3.Connection, seq: int, logs: Sequence[LogLine]) -> None:

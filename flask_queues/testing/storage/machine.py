@@ -202,6 +202,22 @@ class StorageMachine(RuleBasedStateMachine):
             job.progress = progress or job.progress
             job.logs += logs
 
+    @precondition(lambda self: self.claims)
+    @rule(n=st.integers(0, 30), text=WORDS)
+    def keep(self, n: int, text: str | None) -> None:
+        """Keep a text with a claim, in force or not."""
+        claim = self.claims[-1 - n % len(self.claims)]
+        job = self.model.in_force(claim.id, claim.token)
+        assert self.storage.keep(claim.id, claim.token, text or "") is (job is not None)
+        if job is not None:
+            job.kept = text or ""
+
+    @rule(job_id=IDS)
+    def read_what_is_kept(self, job_id: str) -> None:
+        """It goes with the job."""
+        job = self.model.jobs.get(job_id)
+        assert self.storage.kept(job_id) == (job.kept if job is not None else None)
+
     @rule(job_id=IDS, reason=WORDS)
     def cancel(self, job_id: str, reason: str | None) -> None:
         """Cancel a job."""

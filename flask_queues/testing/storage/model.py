@@ -39,6 +39,7 @@ class ModelJob:
     result: str | None = None
     progress: Progress | None = None
     logs: list[LogLine] = field(default_factory=list)
+    kept: str | None = None
 
     @property
     def rank(self) -> tuple[int, int]:

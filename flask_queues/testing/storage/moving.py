@@ -58,7 +58,8 @@ def move_all(source: Storage, target: Storage, size: int = 3) -> int:
 
 def history_of(storage: Storage) -> dict[str, Any]:
     """Everything that can be read of every job, but why it is held."""
-    return {job.id: (replace(job, held=None), storage.logs(job.id, 10_000)) for job in everything(storage)}
+    jobs = everything(storage)
+    return {job.id: (replace(job, held=None), storage.logs(job.id, 10_000), storage.kept(job.id)) for job in jobs}
 
 
 def eventful(storage: Storage, clock: Clock, job_id: str, status: Status) -> None:
@@ -72,6 +73,7 @@ def eventful(storage: Storage, clock: Clock, job_id: str, status: Status) -> Non
         clock.advance(1)
         claim = take_one(storage, queue)
         assert storage.note(job_id, claim.token, Progress(n, text), [line(text, n + 1, context={text: [n]})])
+        assert storage.keep(job_id, claim.token, text)
         put_off = {"counted": n == 0, "error": error_text(text, trace=text), "alone": True}
         settle(storage, claim, Status.PENDING, Outcome.FAILED, **put_off)
     clock.advance(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ....record import Outcome, Progress, Status
 from ....storage import Storage
 from ..fixtures import OpenedTwice
-from .words import complete, fill, line, settle, take_one, the
+from .words import LONG, TEXTS, complete, fill, line, settle, take_one, the
 
 
 class NoteContract(OpenedTwice):
@@ -58,3 +58,41 @@ class NoteContract(OpenedTwice):
         storage.note("a", take_one(storage).token, logs=[line(f"{n}") for n in range(501)])
         assert [one.message for one in storage.logs("a")] == [f"{n}" for n in range(1, 501)]
         assert len(storage.logs("a", 1000)) == 501
+
+    def test_what_a_job_keeps_is_there_for_its_next_run(self, storage: Storage, other: Storage) -> None:
+        """Over what it kept before, whatever became of the run; each job has its own."""
+        fill(storage, "a", "b")
+        assert storage.kept("a") is None
+        claim = take_one(storage)
+        for text in ("x", *TEXTS):
+            assert storage.keep("a", claim.token, text) is True
+            assert other.kept("a") == text
+        settle(storage, claim, Status.PENDING, Outcome.FAILED)
+        assert (other.kept("a"), other.kept("b")) == (TEXTS[-1], None)
+        again = storage.claim("w", "a", LONG)
+        assert again is not None
+        complete(storage, again)
+        assert other.kept("a") == TEXTS[-1]
+
+    def test_nothing_is_kept_without_the_claim_in_force(self, storage: Storage) -> None:
+        """Wrong token, ended job, unknown job."""
+        fill(storage, "a", "b")
+        claim = take_one(storage)
+        assert storage.keep("a", claim.token, "mine") is True
+        assert storage.keep("a", claim.token + 1, "x") is False
+        assert storage.keep("b", claim.token, "x") is False
+        assert storage.keep("unknown", claim.token, "x") is False
+        complete(storage, claim)
+        assert storage.keep("a", claim.token, "x") is False
+        assert (storage.kept("a"), storage.kept("b"), storage.kept("unknown")) == ("mine", None, None)
+
+    def test_what_a_job_keeps_goes_with_it(self, storage: Storage) -> None:
+        """One that gets its id later finds nothing."""
+        fill(storage, "a")
+        claim = take_one(storage)
+        storage.keep("a", claim.token, "x")
+        complete(storage, claim)
+        assert storage.delete("a") is Status.COMPLETED
+        assert storage.kept("a") is None
+        fill(storage, "a")
+        assert storage.kept("a") is None

@@ -158,6 +158,19 @@ class OneFileStorage(Storage):
             job.logs += tuple(logs)
             return True
 
+    def keep(self, job_id: str, token: int, text: str) -> bool:
+        """Keep a text for the next run."""
+        with self.change() as state:
+            job = state.in_force(job_id, token)
+            if job is not None:
+                job.kept = text
+            return job is not None
+
+    def kept(self, job_id: str) -> str | None:
+        """What the job has kept."""
+        job = self.read().jobs.get(job_id)
+        return job.kept if job is not None else None
+
     # The keeper's side
 
     def heartbeat(self, worker: WorkerRecord, lease: int) -> Heartbeat:

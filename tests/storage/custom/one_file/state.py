@@ -44,6 +44,7 @@ class StoredJob:
     reason: str | None = None
     alone: bool = False
     logs: tuple[LogLine, ...] = ()
+    kept: str | None = None
     #: The order of pushes.
     order: int = 0
     token: int = 0

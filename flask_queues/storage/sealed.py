@@ -1,0 +1,265 @@
+"""A storage in which nobody can read what jobs are about: encrypted on the way in, decrypted on the way out.
+
+Encrypted are payloads, results, messages and tracebacks of errors, log lines, messages of progress, what jobs keep for
+their next run, and schedules. Not encrypted, since the storage works with them: ids, queues, types, tags, priorities,
+times, the classes of exceptions, and reasons of cancellations. Fernet is authenticated: what was changed is not
+decrypted either.
+
+An encrypted text is a JSON object with the one name `MARK`, so that it is told from one stored before there were keys.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import ConfigError
+from ..payload import MARK
+from ..record import JobError, JobRecord, LogLine, Page, Progress
+from .base import Claim, Heartbeat, NewJob, Occurrence, PendingStep, Query, Schedule, Settlement, Step, Storage, Wanted
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
+
+#: What a person reads in place of a text that no key opens.
+CLOSED = "(encrypted with a key that QUEUES_ENCRYPTION_KEYS does not hold)"
+
+
+def sealed(storage: Storage, keys: Sequence[str]) -> Storage:
+    """Put a storage behind encryption; the first key encrypts, each decrypts.
+
+    Raises `ConfigError` where cryptography is not installed.
+    """
+    try:
+        from cryptography.fernet import Fernet, MultiFernet
+    except ImportError as error:
+        raise ConfigError(
+            'QUEUES_ENCRYPTION_KEYS needs cryptography: pip install "flask-queues-panel[encryption]"'
+        ) from error
+    return cast("Storage", Sealed(storage, Cipher(MultiFernet([Fernet(key) for key in keys]))))
+
+
+def unsealed(storage: Storage) -> Storage:
+    """The storage itself, whether or not it is behind encryption."""
+    return storage.inner if isinstance(storage, Sealed) else storage
+
+
+class Cipher:
+    """Encrypts and decrypts texts, and what is made of them."""
+
+    def __init__(self, fernet: MultiFernet) -> None:
+        self._fernet = fernet
+
+    def shut(self, text: str | None) -> str | None:
+        """Encrypt JSON text."""
+        return None if text is None else json.dumps({MARK: self._fernet.encrypt(text.encode()).decode()})
+
+    def open(self, text: str | None) -> str | None:
+        """Decrypt JSON text; what no key opens, and what was never encrypted, stays as it is."""
+        if text is None or MARK not in text:
+            return text
+        value = json.loads(text)
+        found = self.read(value)
+        return text if found is None else found
+
+    def read(self, value: Any) -> str | None:
+        """Decrypt a value that may be an encrypted text; None where it is none, or no key opens it."""
+        from cryptography.fernet import InvalidToken
+
+        if not isinstance(value, dict) or value.keys() != {MARK}:
+            return None
+        try:
+            return self._fernet.decrypt(value[MARK]).decode()
+        except (InvalidToken, TypeError):
+            return None
+
+    def open_value(self, value: Any) -> Any:
+        """Decrypt a value that was read from JSON text."""
+        found = self.read(value)
+        return value if found is None else json.loads(found)
+
+    def shut_words(self, words: str) -> str:
+        """Encrypt a text for people."""
+        return self.shut(json.dumps(words)) or "" if words else words
+
+    def open_words(self, words: str) -> str:
+        """Decrypt a text for people."""
+        if not words.startswith(f'{{"{MARK}'):
+            return words
+        found = self.read(json.loads(words))
+        return CLOSED if found is None else json.loads(found)
+
+    def shut_error(self, text: str | None) -> str | None:
+        """Encrypt message and traceback of an error."""
+        if text is None:
+            return None
+        kind, message, trace = json.loads(text)
+        return json.dumps([kind, self.shut_words(message), self.shut_words(trace)])
+
+    def open_error(self, text: str | None) -> str | None:
+        """Decrypt them."""
+        if text is None or MARK not in text:
+            return text
+        kind, message, trace = json.loads(text)
+        return json.dumps([kind, self.open_words(message), self.open_words(trace)])
+
+    def shut_line(self, line: LogLine) -> LogLine:
+        """Encrypt a line of the log."""
+        return line._replace(message=self.shut_words(json.dumps([line.message, line.context])), context={})
+
+    def open_line(self, line: LogLine) -> LogLine:
+        """Decrypt it."""
+        if MARK not in line.message:
+            return line
+        words = self.open_words(line.message)
+        message, context = (words, {}) if words == CLOSED else json.loads(words)
+        return line._replace(message=message, context=context)
+
+
+class Sealed:
+    """What of a storage carries texts, with encryption; everything else is the storage's own."""
+
+    def __init__(self, inner: Storage, cipher: Cipher) -> None:
+        object.__setattr__(self, "inner", inner)
+        object.__setattr__(self, "_cipher", cipher)
+
+    inner: Storage
+    _cipher: Cipher
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.inner, name, value)
+
+    # On the way in
+
+    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+        """Encrypt payloads."""
+        return self.inner.push([self._shut_job(job) for job in jobs])
+
+    def put_schedule(
+        self, schedule: Schedule, jobs: Sequence[NewJob] = (), occurrences: Sequence[Occurrence] = ()
+    ) -> int:
+        """Encrypt what a schedule says, and the payloads of its jobs."""
+        shut = schedule._replace(about=self._cipher.shut(schedule.about) or "")
+        return self.inner.put_schedule(shut, [self._shut_job(job) for job in jobs], occurrences)
+
+    def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
+        """Encrypt what a running job says."""
+        lines = [self._cipher.shut_line(line) for line in logs]
+        return self.inner.note(job_id, token, self._shut_progress(progress), lines)
+
+    def keep(self, job_id: str, token: int, text: str) -> bool:
+        """Encrypt what it keeps."""
+        return self.inner.keep(job_id, token, self._cipher.shut_words(text))
+
+    # In and out
+
+    def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
+        """Encrypt what has become of jobs, decrypt the next ones."""
+        return self._open_step(self.inner.step(worker, [self._shut_end(one) for one in settled], wanted))
+
+    def begin_step(self, worker: str, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:
+        """The same, with the answer later."""
+        pending = self.inner.begin_step(worker, [self._shut_end(one) for one in settled], wanted)
+        return None if pending is None else Opening(self, pending)
+
+    # On the way out
+
+    def claim(self, worker: str, job_id: str, lease: int) -> Claim | None:
+        """Decrypt a claim."""
+        claim = self.inner.claim(worker, job_id, lease)
+        return None if claim is None else self._open_claim(claim)
+
+    def claims_of(self, worker: str) -> list[Claim]:
+        """Decrypt claims."""
+        return [self._open_claim(claim) for claim in self.inner.claims_of(worker)]
+
+    def stalled(self) -> list[Claim]:
+        """Decrypt claims."""
+        return [self._open_claim(claim) for claim in self.inner.stalled()]
+
+    def heartbeat(self, worker: Any, lease: int) -> Heartbeat:
+        """Decrypt the claims that are to be cancelled."""
+        heartbeat = self.inner.heartbeat(worker, lease)
+        return heartbeat._replace(to_cancel=[self._open_claim(claim) for claim in heartbeat.to_cancel])
+
+    def kept(self, job_id: str) -> str | None:
+        """Decrypt what a job has kept; None where no key opens it."""
+        text = self.inner.kept(job_id)
+        words = None if text is None else self._cipher.open_words(text)
+        return None if words == CLOSED else words
+
+    def get(self, job_id: str) -> JobRecord | None:
+        """Decrypt a record."""
+        record = self.inner.get(job_id)
+        return None if record is None else self._open_record(record)
+
+    def page(self, query: Query) -> Page:
+        """Decrypt records."""
+        page = self.inner.page(query)
+        return page._replace(jobs=tuple(self._open_record(record) for record in page.jobs))
+
+    def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
+        """Decrypt lines."""
+        return [self._cipher.open_line(line) for line in self.inner.logs(job_id, limit)]
+
+    def schedules(self) -> list[Schedule]:
+        """Decrypt what schedules say."""
+        return [one._replace(about=self._cipher.open(one.about) or "") for one in self.inner.schedules()]
+
+    # Parts
+
+    def _shut_job(self, job: NewJob) -> NewJob:
+        return job._replace(payload=self._cipher.shut(job.payload) or "")
+
+    def _shut_progress(self, progress: Progress | None) -> Progress | None:
+        return None if progress is None else progress._replace(message=self._cipher.shut_words(progress.message))
+
+    def _shut_end(self, one: Settlement) -> Settlement:
+        return one._replace(
+            error=self._cipher.shut_error(one.error),
+            result=self._cipher.shut(one.result),
+            progress=self._shut_progress(one.progress),
+            logs=tuple(self._cipher.shut_line(line) for line in one.logs),
+            follows=tuple(self._shut_job(job) for job in one.follows),
+        )
+
+    def _open_step(self, step: Step) -> Step:
+        return step._replace(claims=[self._open_claim(claim) for claim in step.claims])
+
+    def _open_claim(self, claim: Claim) -> Claim:
+        payload = self._cipher.open(claim.payload) or ""
+        return claim._replace(payload=payload, error=self._cipher.open_error(claim.error))
+
+    def _open_record(self, record: JobRecord) -> JobRecord:
+        progress = record.progress
+        return replace(
+            record,
+            payload=self._cipher.open_value(record.payload),
+            result=self._cipher.open_value(record.result),
+            error=self._open_error(record.error),
+            progress=progress and progress._replace(message=self._cipher.open_words(progress.message)),
+            history=tuple(replace(run, error=self._open_error(run.error)) for run in record.history),
+        )
+
+    def _open_error(self, error: JobError | None) -> JobError | None:
+        if error is None:
+            return None
+        opened = self._cipher.open_words
+        return error._replace(message=opened(error.message), traceback=opened(error.traceback))
+
+
+class Opening:
+    """A step on its way whose claims are decrypted when they come."""
+
+    def __init__(self, storage: Sealed, pending: PendingStep) -> None:
+        self._storage = storage
+        self._pending = pending
+
+    def answer(self) -> Step:
+        """Wait for the answer."""
+        return self._storage._open_step(self._pending.answer())
