@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from .cachekeys import check_cache_together, check_cache_value
 from .errors import ConfigError
 
 PREFIX = "QUEUES_"
@@ -30,6 +31,7 @@ CACHE_KEYS = frozenset(
         "CACHE_THRESHOLD",
         "CACHE_KEY_PREFIX",
         "CACHE_DIR",
+        "CACHE_FILE_HASH_METHOD",
         "CACHE_NO_NULL_WARNING",
         "CACHE_SOURCE_CHECK",
         "CACHE_UWSGI_NAME",
@@ -43,6 +45,7 @@ CACHE_KEYS = frozenset(
         "CACHE_REDIS_URL",
         "CACHE_REDIS_SENTINELS",
         "CACHE_REDIS_SENTINEL_MASTER",
+        "CACHE_REDIS_SENTINEL_PASSWORD",
         "CACHE_REDIS_CLUSTER",
         "CACHE_SERIALIZER",
     }
@@ -112,7 +115,7 @@ class Config:
         cache: dict[str, Any] = {}
         for key, value in settings.items():
             if key.startswith(CACHE_PREFIX):
-                cache[check_cache_key(key)] = value
+                cache[check_cache_key(key)] = check_cache_value(key, value)
             elif key.startswith(PREFIX):
                 if key in FOR_LATER:
                     refuse_for_now(key, value)
@@ -122,6 +125,7 @@ class Config:
         if values.get("storage") and cache:
             key = min(f"{PREFIX}{name}" for name in cache)
             raise ConfigError(f"QUEUES_STORAGE and {key} are both set, but jobs are kept in one place. Take one out.")
+        check_cache_together(cache)
         return cls(cache=cache, **values)
 
     def ordered_names(self, others: list[str]) -> list[str]:

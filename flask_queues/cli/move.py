@@ -54,6 +54,7 @@ def move(to: tuple[str, ...], from_: tuple[str, ...], while_working: bool) -> No
         refuse_private(manager)
     if not while_working:
         refuse_workers(source)
+    refuse_too_many(source, target)
     source.rescue()
     click.echo(f"From {source.storage.describe()} to {target.storage.describe()}.", err=True)
     moved, schedules = with_bar(source, target)
@@ -113,6 +114,19 @@ def refuse_workers(source: Manager) -> None:
         raise ConfigError(
             f"Workers run on {source.storage.describe()}: {names}. Stop them first, or move --while-working. "
             f"One that was killed counts as stopped after {source.config.lease:g} s."
+        )
+
+
+def refuse_too_many(source: Manager, target: Manager) -> None:
+    """Refuse to fill a storage with more than it is made for, where every process would be slow and large for ever."""
+    limit = target.storage.made_for
+    if limit is None:
+        return
+    total = source.storage.on_the_way() + sum(sum(one.counts().statuses.values()) for one in (source, target))
+    if total > limit:
+        raise ConfigError(
+            f"{target.storage.describe()} is made for up to {limit:,} jobs, and there would be {total:,}. Move to "
+            "SQLite or Redis, or delete ended jobs first: flask queues clear --hours 24"
         )
 
 

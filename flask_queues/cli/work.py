@@ -108,7 +108,7 @@ def start(manager: Manager, plan: Plan, report: Report) -> int:
 
 
 def start_schedules(manager: Manager, worker: str, plan: Plan) -> None:
-    """Store the schedules of the code; a worker that ends when no job waits fires what is due before it looks."""
+    """Store the schedules of the code; a worker that ends when no job waits fires and rescues what it can before."""
     taken = manager.scheduler.publish(worker)
     if taken:
         raise DuplicateSchedule(
@@ -116,6 +116,7 @@ def start_schedules(manager: Manager, worker: str, plan: Plan) -> None:
             "or by another application. Give one of them another name."
         )
     if plan.share.stop_when_empty:
+        manager.rescue()
         manager.scheduler.ticker().drain()
 
 

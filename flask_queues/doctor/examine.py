@@ -7,18 +7,19 @@ from collections.abc import Iterable
 
 from ..errors import ConfigError, StorageError
 from ..manager import Manager
-from ..storage import CacheStorage, Storage
+from ..storage import Storage
 from ..storage.base import Finding, Severity
-from ..storage.sealed import unsealed
 from ..worker import version_here
 from ..worker.process import own_memory
+from .caches import CODE as CLEARABLE
+from .caches import clearable
 from .settings import of_settings
-from .workers import APART, Scene, of_workers, off
+from .workers import APART, SHARED, Scene, of_workers, off, strangers
 
 #: The code of the finding that leaves nothing else to examine.
 UNUSABLE = "storage-unusable"
-#: The code with which an engine says that another suits the load better.
-LOAD = "storage-load"
+#: What a worker says when it starts, whatever else there is; the first: that another engine suits the load better.
+ALWAYS = ("storage-load", SHARED, CLEARABLE)
 
 
 def examine(manager: Manager) -> list[Finding]:
@@ -36,13 +37,15 @@ def examine(manager: Manager) -> list[Finding]:
 
 
 def at_start(manager: Manager) -> list[Finding]:
-    """What a worker that starts here should say: what may cost most, and which engine would suit the load better.
+    """What a worker that starts here should say: what may cost most, who else is here, which engine suits better.
 
-    Nothing about workers and waiting jobs, which it changes. Raises `StorageError` or `ConfigError` where
-    the storage cannot be used.
+    Nothing about waiting jobs and workers of its own application, which it changes. Raises `StorageError` or
+    `ConfigError` where the storage cannot be used.
     """
-    found = worst_first([*of_settings(manager.config, own_memory()), *of_storage(manager)])
-    return [one for n, one in enumerate(found) if one.code == LOAD or (n == 0 and one.severity > Severity.NOTE)]
+    others = strangers(Scene.of(manager, version_here()))
+    found = [*of_settings(manager.config, own_memory()), *of_storage(manager), *([others] if others else [])]
+    found = worst_first(found)
+    return [one for n, one in enumerate(found) if one.code in ALWAYS or (n == 0 and one.severity > Severity.NOTE)]
 
 
 def of_storage(manager: Manager) -> list[Finding]:
@@ -82,18 +85,6 @@ def interrupted_move(storage: Storage) -> Finding | None:
         f"{jobs:,} job{'' if jobs == 1 else 's'} left for another storage and may run in none: flask queues move was "
         "interrupted.",
         "Run it again, with the same settings, to its end.",
-    )
-
-
-def clearable(manager: Manager) -> Finding | None:
-    """A cache that somebody may empty who does not think of jobs; the other engines' jobs survive that."""
-    if not (manager.shares_cache and isinstance(unsealed(manager.storage), CacheStorage)):
-        return None
-    return Finding(
-        Severity.LOSES,
-        "cache-shared",
-        "The jobs are in a cache that the application has made: `clear()`, called on it anywhere, deletes them all.",
-        "Describe a cache of its own for them with QUEUES_CACHE_*, in another folder or on another server.",
     )
 
 

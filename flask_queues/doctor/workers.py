@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,10 @@ SILENT = 0.5
 PATIENCE = 5.0
 #: Seconds by which two clocks may differ.
 APART = 2.0
+#: Part of its job types that one version of an application has in common with another, at least.
+ALIKE = 1 / 3
+#: The code of what a worker says of other workers when it starts.
+SHARED = "storage-shared"
 WAITING = (Status.PENDING.value, Status.SCHEDULED.value)
 
 
@@ -68,7 +72,7 @@ class Scene:
 def of_workers(scene: Scene) -> list[Finding]:
     """Look at the workers and at the jobs that wait for them."""
     found = [no_worker(scene), stalled(scene), unserved(scene), unknown(scene), silent(scene), vanished(scene)]
-    found += [versions(scene), *(ahead(scene, worker) for worker in scene.alive)]
+    found += [strangers(scene), versions(scene), *(ahead(scene, worker) for worker in scene.alive)]
     return [finding for finding in found if finding is not None]
 
 
@@ -176,6 +180,29 @@ def versions(scene: Scene) -> Finding | None:
         "version has changed the format of the storage.",
         "Deploy one version everywhere and restart the workers.",
     )
+
+
+def strangers(scene: Scene) -> Finding | None:
+    """Workers of another application: a deploy changes some of the job types, hardly ever most of them."""
+    others = [worker for worker in scene.alive if are_strangers(scene.types, worker.types)]
+    if not others:
+        return None
+    theirs = {type_ for worker in others for type_ in worker.types}.difference(scene.types)
+    return Finding(
+        Severity.LOSES,
+        SHARED,
+        f"Another application works in the same place: {named(places(others))} knows {named(theirs)}, not what is "
+        "known here. `flush` and `clear` of one delete the jobs of the other, and jobs of a type that both have run "
+        "in either.",
+        "Give each application a place of its own: another QUEUES_CACHE_KEY_PREFIX, QUEUES_CACHE_DIR or database. If "
+        "it is one application, import the modules of all its job types in each worker.",
+    )
+
+
+def are_strangers(ours: Collection[str], theirs: Collection[str]) -> bool:
+    """Whether two sets of job types are hardly of one application, by what the smaller has in common with the other."""
+    smaller = min(len(ours), len(theirs))
+    return len(set(ours).intersection(theirs)) < ALIKE * smaller
 
 
 def ahead(scene: Scene, worker: WorkerRecord) -> Finding | None:

@@ -4,15 +4,16 @@ An edition is the set of schedules that one version of an application's code def
 have a worker which lives, the one that was seen first most recently is right: its schedules are stored, and
 those it does not have are deleted. So new code takes over with its first worker, old workers that are
 restarted meanwhile change nothing, and a rollback takes over like any other deployment, once
-the last worker of that code had gone before. Every worker looks once a minute, so whatever a
-crash or a race leaves behind is put right by the next look.
+the last worker of that code had gone before. A schedule whose job type is unknown here, and known to another
+edition that lives, is left alone as long as that one lives: its code may be another application's. Every
+worker looks once a minute, so whatever a crash or a race leaves behind is put right by the next look.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +38,8 @@ class Publisher:
     #: The application, which may share its storage with others.
     source: str
     definitions: Mapping[str, Definition]
+    #: The job types of this application.
+    types: Collection[str]
     #: Milliseconds without a sign of life after which a worker is gone.
     lease: int
 
@@ -56,7 +59,7 @@ class Publisher:
                 continue
             if max(editions, key=lambda one: editions[one]["seen"]) != self.edition:
                 return []
-            if self._store(rows):
+            if self._store(rows, self._of_others(editions)):
                 return self._clashes(rows)
 
     @property
@@ -78,33 +81,40 @@ class Publisher:
         for edition, about in editions.items():
             workers = {name: at for name, at in about["workers"].items() if name in alive or now - at < ARRIVAL}
             if workers:
-                living[edition] = {"seen": about["seen"], "workers": workers}
+                living[edition] = {**about, "workers": workers}
         latest = max((about["seen"] for about in living.values()), default=0)
         mine = living.get(self.edition, {"seen": max(now, latest + 1), "workers": {}})
-        living[self.edition] = {**mine, "workers": {worker: now, **mine["workers"]}}
+        types = sorted({*self.types, *mine.get("types", ())})
+        living[self.edition] = {**mine, "workers": {worker: now, **mine["workers"]}, "types": types}
         return living
+
+    def _of_others(self, editions: dict[str, Any]) -> set[str]:
+        """The job types that only other editions know."""
+        known = {type_ for about in editions.values() for type_ in about.get("types", ())}
+        return known.difference(self.types)
 
     def _announce(self, row: Schedule, editions: dict[str, Any]) -> bool:
         about = json.dumps({"v": VERSION, "editions": editions}, sort_keys=True)
         return about == row.about or bool(self.storage.put_schedule(row._replace(about=about)))
 
-    def _store(self, rows: Mapping[str, Schedule]) -> bool:
+    def _store(self, rows: Mapping[str, Schedule], of_others: Collection[str]) -> bool:
         """Put, change and delete what must be; False where somebody else did something meanwhile."""
         now = self.storage.now()
-        gone = [row for row in rows.values() if row.name not in self.definitions and self._is_ours(row)]
-        done = [self._put(definition, rows.get(name), now) for name, definition in self.definitions.items()]
-        done += [self.storage.delete_schedule(row) for row in gone]
+        stored = {name: state for name, row in rows.items() if (state := read_state(row)) is not None}
+        ours = {
+            name: state
+            for name, state in stored.items()
+            if state.source == self.source and state.definition.type not in of_others
+        }
+        missing = [definition for name, definition in self.definitions.items() if name not in rows]
+        done = [bool(self.storage.put_schedule(State.new(one, self.source, now).row())) for one in missing]
+        for name, state in ours.items():
+            definition = self.definitions.get(name)
+            done.append(self._put(definition, state, now) if definition else self.storage.delete_schedule(rows[name]))
         return all(done)
 
-    def _is_ours(self, row: Schedule) -> bool:
-        state = read_state(row)
-        return state is not None and state.source == self.source
-
-    def _put(self, definition: Definition, row: Schedule | None, now: int) -> bool:
-        if row is None:
-            return bool(self.storage.put_schedule(State.new(definition, self.source, now).row()))
-        state = read_state(row)
-        if state is None or state.source != self.source or state.definition == definition:
+    def _put(self, definition: Definition, state: State, now: int) -> bool:
+        if state.definition == definition:
             return True
         return put_changed(self.storage, state, state.redefined(definition, self.source, now)) is not None
 

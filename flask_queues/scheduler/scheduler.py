@@ -63,7 +63,8 @@ class Scheduler:
 
     def publish(self, worker: str) -> list[str]:
         """Store the schedules of the code, as `Publisher` says; a worker calls it when it starts and once a minute."""
-        return Publisher(self._storage(), self._source, self._defined, round(self._config.lease * 1000)).publish(worker)
+        lease = round(self._config.lease * 1000)
+        return Publisher(self._storage(), self._source, self._defined, self._jobs.keys(), lease).publish(worker)
 
     def ticker(self) -> Ticker:
         """Return what fires the schedules; a worker's keeper has one."""

@@ -223,6 +223,12 @@ class Storage(ABC):
     be used now, `StorageFull` where there is no room, and has changed nothing then.
     """
 
+    #: The flask-caching backend that it stands on, where there is one.
+    backend: Any = None
+
+    #: How many stored jobs it is made for; None where that is no matter.
+    made_for: int | None = None
+
     #: Whether worker processes beside this one see the same jobs.
     shared: bool = True
 

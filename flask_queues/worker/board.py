@@ -7,6 +7,7 @@ import time
 
 FIELDS = 6
 IDLE, TOKEN, DEADLINE, CANCEL, DONE, BASE = range(FIELDS)
+PULSE = 2
 
 
 class Slot:
@@ -84,9 +85,35 @@ class Slot:
         return (time.monotonic_ns() - deadline) / 1e9 if deadline else -1.0
 
 
+class Pulse:
+    """What the keeper shows the supervisor, and the keeper that may come after it."""
+
+    def __init__(self, numbers: memoryview) -> None:
+        self._numbers = numbers
+
+    @property
+    def passes(self) -> int:
+        """Another number whenever the keeper has got on with its work, if only to find that the storage is away."""
+        return int(self._numbers[0])
+
+    def passed(self) -> None:
+        """Show that it gets on."""
+        self._numbers[0] += 1
+
+    @property
+    def beat(self) -> int:
+        """When the last sign of life of this worker arrived, by the storage's clock; 0 before the first."""
+        return int(self._numbers[1])
+
+    @beat.setter
+    def beat(self, moment: int) -> None:
+        self._numbers[1] = moment
+
+
 class Board:
-    """The slots of all children, in anonymous shared memory."""
+    """The slots of all children and the keeper's pulse, in anonymous shared memory."""
 
     def __init__(self, slots: int) -> None:
-        self._numbers = memoryview(mmap.mmap(-1, max(slots, 1) * FIELDS * 8)).cast("q")
-        self.slots = [Slot(self._numbers, index) for index in range(slots)]
+        numbers = memoryview(mmap.mmap(-1, (slots * FIELDS + PULSE) * 8)).cast("q")
+        self.slots = [Slot(numbers, index) for index in range(slots)]
+        self.pulse = Pulse(numbers[slots * FIELDS :])

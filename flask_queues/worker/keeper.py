@@ -14,13 +14,14 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from ..errors import StorageError, StorageFormatError
+from ..errors import StorageError, StorageFormatError, StorageFull
 from ..manager import Manager
 from ..record import ChildRecord, JobError, Outcome, WorkerRecord
 from ..storage.base import Claim
 from .bell import Bell
 from .board import Board
 from .notices import Listener, Notice
+from .patience import Patience
 from .process import kill_group
 from .report import Report
 
@@ -60,6 +61,9 @@ class Keeper:
         self._heard: list[Notice] = []
         self._watcher = manager.watcher()
         self._beat = min(HEARTBEAT, manager.config.lease / 3)
+        self._patience_with_others = Patience(manager.config.lease, self._beat, board.pulse)
+        #: Whether there was a problem since the last beat in which all went well.
+        self._troubled = False
         self._next_beat = 0.0
         self._next_roll_call = 0.0
         self._ticker = manager.scheduler.ticker()
@@ -73,24 +77,36 @@ class Keeper:
         """Keep the worker until the supervisor says that it is over."""
         while not self._over:
             try:
-                self._listen()
-                self._wake_children()
-                self._tick_if_due()
-                self._beat_if_due()
-                self._report.solved()
+                self._each(self._listen, self._wake_children, self._tick_if_due, self._beat_if_due)
             except StorageFormatError:
                 raise
             except StorageError as error:
+                self._troubled = True
                 self._report.problem(str(error))
-                self._next_beat = time.monotonic() + self._beat
                 time.sleep(0.2)
         self._manager.forget_worker(self._worker.name)
+
+    def _each(self, *duties: Callable[[], object]) -> None:
+        """Do every one, also where there is no room for what another would write; the first failure is raised then.
+
+        A storage that cannot be reached is not asked for the next.
+        """
+        full: StorageFull | None = None
+        for duty in duties:
+            self._board.pulse.passed()
+            try:
+                duty()
+            except StorageFull as error:
+                full = full or error
+        if full is not None:
+            raise full
 
     # What the supervisor says
 
     def _listen(self) -> None:
         self._heard += self._notices.hear(0 if self._heard else self._patience(), self._watcher.fileno())
         while self._heard:
+            self._board.pulse.passed()
             self._heed(self._heard[0])
             self._heard.pop(0)
 
@@ -168,6 +184,7 @@ class Keeper:
         if time.monotonic() < self._next_tick:
             return
         pushed = self._ticker.pushed
+        self._next_tick = time.monotonic() + self._beat  # where it fails
         self._next_tick = time.monotonic() + self._ticker.tick()
         if self._ticker.pushed > pushed:
             self._stale = True
@@ -180,19 +197,46 @@ class Keeper:
         if now < self._next_beat:
             return
         self._next_beat = now + self._beat
+        try:
+            self._each(
+                self._show_life,
+                self._rescue,
+                self._release_held,
+                self._call_the_roll,
+                lambda: in_slices(self._manager.retain),
+                self._manager.maintain,
+            )
+        except StorageError:
+            self._next_beat = time.monotonic() + self._beat
+            raise
+        if not self._troubled:
+            self._report.solved()
+        self._troubled = False
+
+    def _show_life(self) -> None:
+        self._patience_with_others.cut_off()
         heartbeat = self._manager.heartbeat(self._worker)
+        self._patience_with_others.beaten(self._manager.storage.now())
         self._cancel(heartbeat.to_cancel)
+
+    def _rescue(self) -> None:
+        if not self._patience_with_others.over:
+            return
         for claim in self._manager.rescue():
             self._report.died(claim, "rescued", "Its worker vanished and the lease ran out.")
             self._stale = True
+
+    def _release_held(self) -> None:
         if in_slices(self._manager.release_held):
             self._stale = True
-        if now >= self._next_roll_call:
-            self._next_roll_call = now + ROLL_CALL
-            self._manager.forget_vanished()
-            self._manager.scheduler.publish(self._worker.name)
-        in_slices(self._manager.retain)
-        self._manager.maintain()
+
+    def _call_the_roll(self) -> None:
+        now = time.monotonic()
+        if now < self._next_roll_call:
+            return
+        self._next_roll_call = now + ROLL_CALL
+        self._manager.forget_vanished()
+        self._manager.scheduler.publish(self._worker.name)
 
     def _cancel(self, claims: list[Claim]) -> None:
         """Throw the cancellation into the job; kill its process where that does not help in time."""

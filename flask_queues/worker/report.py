@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -45,7 +46,8 @@ class Report:
         self._style: Style = click.style if colour else unstyled
         self._lines: list[str] = []
         self._lock = threading.Lock()
-        self._problem = ""
+        #: Those not solved yet, which may take turns.
+        self._problems: deque[str] = deque(maxlen=20)
 
     def settled(self, claim: Claim, terms: Terms, done: Settlement, seconds: float, *, lost: bool) -> None:
         """Note the line of a job that this process ran."""
@@ -78,14 +80,14 @@ class Report:
         self.flush()
 
     def problem(self, text: str) -> None:
-        """Write a line about something that keeps the worker from its work; once, until it changes."""
-        if text != self._problem:
-            self._problem = text
+        """Write a line about something that keeps the worker from its work; once, until all are solved."""
+        if text not in self._problems:
+            self._problems.append(text)
             self.says("problem", text)
 
     def solved(self) -> None:
-        """Say the same problem again when it comes again."""
-        self._problem = ""
+        """Say the same problems again when they come again."""
+        self._problems.clear()
 
     def flush(self) -> None:
         """Write the lines that were noted."""

@@ -33,6 +33,9 @@ TOO_SOON = 1.0
 LONGEST_WAIT = 5.0
 #: Seconds that stopping takes beyond the grace before everything left is killed.
 STOP_AFTER = 5.0
+#: Seconds without getting on, after which the keeper is replaced: more than any call takes while the storage is
+#: away, and so much less than the usual lease that the next one still keeps it.
+HUNG = 25.0
 KEEPER = -1
 
 
@@ -75,6 +78,10 @@ class Supervisor:
         self._ending = False
         self._started = time.monotonic()
         self._memory_at = 0.0
+        #: How often the keeper had got on, when we looked, and for how long it has not since.
+        self._keeper_passes = 0
+        self._keeper_rest = 0.0
+        self._looked_at = time.monotonic()
         self._said_small = False
         self._take_signals()
 
@@ -88,10 +95,12 @@ class Supervisor:
         self._manager.storage.close()
         share_memory()
         while not self._done():
+            self._keep_keeper()
             self._start_missing()
             self._wait()
             self._reap()
             self._kill_late()
+            self._watch_keeper()
             self._watch_memory()
             self._mouth.send()
         self._stop_children()
@@ -106,12 +115,14 @@ class Supervisor:
 
     def _start_missing(self) -> None:
         now = time.monotonic()
-        if self._keeper is None and now >= self._not_before.get(KEEPER, 0):
-            self._start_keeper()
         running = {child.index for child in self._children.values()}
         for index in range(self._plan.processes):
             if index not in running and index not in self._finished and now >= self._not_before.get(index, 0):
                 self._start_child(index)
+
+    def _keep_keeper(self) -> None:
+        if self._keeper is None and not self._unable and time.monotonic() >= self._not_before.get(KEEPER, 0):
+            self._start_keeper()
 
     def _wait(self) -> None:
         """Sleep until a signal comes, a child ends, or it is time to look at deadlines."""
@@ -133,6 +144,20 @@ class Supervisor:
             if child.doomed != "timeout" and self._board.slots[child.index].late() > 0:
                 child.doomed = "timeout"
                 kill_group(child.pid)
+
+    def _watch_keeper(self) -> None:
+        """Replace a keeper that hangs; while this process does not get on itself, as when all sleep, no time passes."""
+        now, before = time.monotonic(), self._looked_at
+        self._looked_at = now
+        self._keeper_rest += min(now - before, 2 * LOOK)
+        passes = self._board.pulse.passes
+        if self._keeper is None or passes != self._keeper_passes:
+            self._keeper_passes = passes
+            self._keeper_rest = 0.0
+        elif self._keeper_rest > HUNG and self._keeper.doomed is None:
+            self._keeper.doomed = "hung"
+            self._report.says("keeper hung", f"The keeper has hung for {HUNG:g} s and is replaced.")
+            kill_group(self._keeper.pid)
 
     def _watch_memory(self) -> None:
         if time.monotonic() - self._memory_at < MEMORY_LOOK:
@@ -252,8 +277,9 @@ class Supervisor:
         assert self._keeper is not None
         self._unable = self._unable or code == End.UNABLE
         self._delay(KEEPER, self._keeper.started)
+        hung = self._keeper.doomed is not None
         self._keeper = None
-        if code and not self._unable and not self._ending:
+        if code and not self._unable and not self._ending and not hung:
             self._report.says("keeper died", f"The keeper died ({describe_exit(code)}) and is replaced.")
 
     def _delay(self, index: int, started: float) -> None:
@@ -306,9 +332,11 @@ class Supervisor:
         self._signal_children(signal.SIGTERM)
         hurried = False
         while self._children:
+            self._keep_keeper()
             self._wait()
             self._reap()
             self._kill_late()
+            self._watch_keeper()
             if not hurried and (time.monotonic() > grace_over or self._stops > 1):
                 hurried = True
                 grace_over = time.monotonic()

@@ -16,10 +16,11 @@ import pytest
 from flask import Flask
 from flask_caching import Cache
 
-from flask_queues import Queues
+from flask_queues import ConfigError, Queues
 from flask_queues.cli.doctor import exit_code
 from flask_queues.cli.work import findings_at_start
 from flask_queues.doctor import UNUSABLE, examine
+from flask_queues.doctor.caches import clearable
 from flask_queues.record import to_datetime
 from flask_queues.storage import SQLiteStorage
 from flask_queues.storage.base import Finding, Schedule, Severity
@@ -27,6 +28,7 @@ from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.worker import version_here
 from flask_queues.worker.plan import this_worker
 from tests.storage.test_sqlite_findings import MACHINE
+from tests.support.servers.memcached import Memcached
 from tests.support.site import Site, Worker, eventually
 
 NOTE, DELAYS, DOUBLES, LOSES = Severity
@@ -352,6 +354,71 @@ def test_a_cache_that_the_application_may_clear(tmp_path, kind, lost):
     cache.clear()
     assert later.counts().statuses["pending"] == (0 if lost else 1)
     later.manager.storage.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "pages", "jobs", "lost"),
+    [
+        ("RedisCache", {"KEY_PREFIX": ""}, {"REDIS_HOST": "127.0.0.1"}, True),
+        ("RedisCache", {"KEY_PREFIX": "pages:"}, {}, False),
+        ("RedisCache", {"KEY_PREFIX": "", "REDIS_DB": 1}, {}, False),
+        ("MemcachedCache", {}, {}, True),
+        ("MemcachedCache", {}, {"MEMCACHED_SERVERS": ["127.0.0.1:2"]}, False),
+        ("FileSystemCache", {}, {}, True),
+        ("FileSystemCache", {}, {"DIR": "elsewhere"}, False),
+    ],
+)
+def test_a_page_cache_in_the_same_place(tmp_path, kind, pages, jobs, lost):
+    """One whose `clear()` would delete the jobs is named, without asking any server."""
+    folder = str(tmp_path / "cache")
+    place = {"TYPE": kind, "DIR": folder, "REDIS_PORT": 1, "MEMCACHED_SERVERS": ["127.0.0.1:1"]}
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.config.update({f"CACHE_{key}": value for key, value in {**place, **pages}.items()})
+    jobs = {key: str(tmp_path / value) if key == "DIR" else value for key, value in jobs.items()}
+    app.config.update({f"QUEUES_CACHE_{key}": value for key, value in {**place, **jobs}.items()})
+    Cache(app)
+    finding = clearable(Queues(app).manager)
+    assert (finding is not None) is lost
+    if finding is not None:
+        assert (finding.severity, finding.code) == (LOSES, "cache-shared")
+
+
+@pytest.mark.parametrize("prefix", ["", "pages:"])
+def test_a_cache_that_empties_its_whole_redis(tmp_path, prefix):
+    """Handed in without a prefix it is refused; with one it serves, since `clear()` keeps to its own keys."""
+    app = Flask("shop", instance_path=str(tmp_path))
+    cache = Cache(app, config={"CACHE_TYPE": "RedisCache", "CACHE_REDIS_PORT": 1, "CACHE_KEY_PREFIX": prefix})
+    queues = Queues(app, cache=cache)
+    if prefix:
+        assert "prefix pages" in queues.manager.storage.describe()
+    else:
+        with pytest.raises(ConfigError, match=r"has no CACHE_KEY_PREFIX.*Set CACHE_KEY_PREFIX"):
+            queues.manager.storage.describe()
+
+
+@pytest.mark.servers
+def test_memcached_keeps_nothing_for_sure(make_site, tmp_path):
+    """That jobs may be lost there is what it says first, and what a worker says when it starts."""
+    with Memcached(tmp_path / "memcached") as server:
+        site = make_site(**server.settings)
+        named(site, "cache-promise", LOSES, "loses everything with its server", "SQLiteCache")
+        assert site.run("doctor").returncode == 2
+        worker = site.start("--stop-when-empty", "--json")
+        assert worker.wait() == 0
+        assert "cache-promise" in [line.get("code") for line in worker.lines]
+
+
+@pytest.mark.parametrize("kind", ["flask_queues.SQLiteCache", "FileSystemCache"])
+def test_another_application_in_the_same_place(make_site, tmp_path, kind):
+    """Where living workers know hardly any of the job types here, doctor and a worker that starts say so."""
+    site = make_site(QUEUES_CACHE_TYPE=kind, QUEUES_CACHE_DIR=str(tmp_path / "cache"))
+    own = list(site.manager.jobs)
+    site.manager.heartbeat(replace(this_worker((), own[: len(own) // 2], version_here()), name="deployed"))
+    assert "storage-shared" not in by_code(site)
+    stranger = replace(this_worker((), ["of-theirs"], version_here()), name="stranger")
+    site.manager.heartbeat(stranger)
+    named(site, "storage-shared", LOSES, "Another application", "of-theirs", "QUEUES_CACHE_KEY_PREFIX")
+    assert "storage-shared" in [finding.code for finding in findings_at_start(site.manager)]
 
 
 # --- The worker's start -----------------------------------------------------------------------------------------------

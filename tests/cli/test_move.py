@@ -241,3 +241,14 @@ def went_on(site: Site, arrived: int, mover: subprocess.Popen[bytes]) -> bool:
 def ids_in(site: Site) -> list[str]:
     """The ids of all jobs."""
     return [job.id for job in site.queues.every()]
+
+
+def test_a_storage_is_not_filled_beyond_what_it_is_made_for(site: Site, tmp_path: Path) -> None:
+    """A cache backend that promises 10,000 jobs is refused more, and nothing moves."""
+    site.manager.push_many([("noop", {})] * 10_001)
+    place = ["--to", "QUEUES_CACHE_TYPE=FileSystemCache", "--to", f"QUEUES_CACHE_DIR={tmp_path / 'files'}"]
+    answer = site.run("move", *place)
+    assert answer.returncode == 1
+    assert "is made for up to 10,000 jobs, and there would be 10,001" in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+    assert site.manager.counts().statuses["pending"] == 10_001

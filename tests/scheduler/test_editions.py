@@ -6,9 +6,10 @@ from collections.abc import Callable
 from datetime import timezone
 
 import pytest
+from flask import Flask
 
-from flask_queues import ScheduleError
-from flask_queues.manager import Manager
+from flask_queues import Job, Queues, ScheduleError
+from flask_queues.manager import Manager, manager_of
 from flask_queues.worker.plan import this_worker
 
 from .conftest import Clock, Report
@@ -18,12 +19,12 @@ class Worker:
     """A worker of an application with these schedules; it gives a sign of life whenever it looks."""
 
     def __init__(
-        self, make: Callable[..., Manager], name: str, *schedules: str, app: str = "shop", when="@daily"
+        self, make: Callable[..., Manager], name: str, *schedules: str, app: str = "shop", when="@daily", job=Report
     ) -> None:
         self.manager = make(app)
         self.name = name
         for schedule in schedules:
-            self.manager.scheduler.define(when, Report, name=schedule)
+            self.manager.scheduler.define(when, job, name=schedule)
 
     def look(self) -> list[str]:
         """What its keeper does once a minute."""
@@ -205,3 +206,42 @@ def test_a_schedule_can_be_taken_back_before_a_worker_starts(worker):
     one.manager.scheduler.forget("a")
     one.look()
     assert one.stored() == ["b"]
+
+
+class Mail(Job):
+    """What another application pushes."""
+
+    type = "mail"
+
+    def handle(self) -> None: ...
+
+
+@pytest.fixture
+def strange(tmp_path) -> Callable[..., Worker]:
+    """Make a worker of another application of the same name in the same place."""
+
+    def make(name: str, *schedules: str) -> Worker:
+        def manager(app: str) -> Manager:
+            queues = Queues()
+            queues.register(Mail)
+            flask = Flask(app, instance_path=str(tmp_path))
+            queues.init_app(flask)
+            return manager_of(flask)
+
+        return Worker(manager, name, *schedules, job=Mail)
+
+    return make
+
+
+def test_applications_of_one_name_keep_their_schedules(worker, strange, clock: Clock):
+    """What pushes a type that only another living worker knows is neither deleted nor replaced; later, it is."""
+    first, second = worker("w1", "a", "both"), strange("w2", "b", "both")
+    for one in (first, second, first):
+        one.look()
+    assert second.stored() == ["a", "b", "both"]
+    assert second.manager.scheduler.find("both").type == "report"
+    first.stop()
+    clock.advance(minutes=2)
+    second.look()
+    assert second.stored() == ["b", "both"]
+    assert second.manager.scheduler.find("both").type == "mail"

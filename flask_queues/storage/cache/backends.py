@@ -53,8 +53,8 @@ def port_for(backend: Any) -> Port:
     """Return the port for a backend; raises `ConfigError` for one in which jobs would be lost."""
     if type(backend).__name__ == "NullCache":  # flask-caching's is not cachelib's
         raise ConfigError(
-            "QUEUES_CACHE_TYPE: jobs cannot be kept in NullCache, which stores nothing. "
-            "Use flask_queues.SQLiteCache, the default."
+            "The jobs cannot be kept in NullCache, which stores nothing. Name another backend in QUEUES_CACHE_TYPE; "
+            "flask_queues.SQLiteCache is the default."
         )
     if isinstance(backend, FileSystemCache):
         return FilePort(backend)

@@ -62,6 +62,8 @@ class CacheStorage(Storage):
     10,000 jobs, kept ones too. Its time is the highest that any process has seen.
     """
 
+    made_for = PROMISED
+
     def __init__(self, port: Port) -> None:
         self._port = port
         self._log = Log(port)
@@ -98,7 +100,7 @@ class CacheStorage(Storage):
         """Say what the backend promises, and for how many jobs this engine is made."""
         with self._log.read() as (state, _):
             n = len(state.shelves.jobs)
-        return [Finding(Severity.NOTE, "cache-promise", self._port.promise), load(n), *self._port.findings()]
+        return [promise(self._port), load(n), *self._port.findings()]
 
     # The pusher's side
 
@@ -417,6 +419,12 @@ def read_load(kept: tuple[int, str, str], to: str) -> Load:
             "Run that one again to its end first."
         )
     return Load.parse(text)
+
+
+def promise(port: Port) -> Finding:
+    """Say what the backend promises; of one that promises nothing, what to take instead."""
+    fix = "Use flask_queues.SQLiteCache, the default, or Redis." if port.severity > Severity.NOTE else ""
+    return Finding(port.severity, "cache-promise", port.promise, fix)
 
 
 def load(n: int) -> Finding:

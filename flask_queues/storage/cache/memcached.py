@@ -13,6 +13,8 @@ from .port import Port
 
 #: What memcached takes for a key; ours have up to 60 characters behind the prefix.
 PREFIX = re.compile(rb"[^\x00-\x20\x7f]{0,180}\Z").match
+#: What pylibmc says of a failure.
+LIBRARY_WORDS = re.compile(r"error \d+ from memcached_\w+(?:\(.*?\))?: ([^:]+)")
 #: Waits (s) between tries to learn whether an entry was stored.
 PAUSES = (0.0, 0.05, 0.3, 1.0)
 #: Of pylibmc; times in milliseconds, but that for which a server that failed is not asked: seconds.
@@ -28,6 +30,7 @@ class MemcachedPort(Port):
     so what was added is read back, and what is missing must be proved.
     """
 
+    severity = Severity.LOSES
     promise = "Memcached loses everything with its server, and whatever it likes when its memory is full."
 
     def __init__(self, backend: Any) -> None:
@@ -80,6 +83,15 @@ class MemcachedPort(Port):
         except StorageUnavailable:
             self.disconnect()
             raise
+
+    def _failed(self, why: str) -> StorageUnavailable:
+        """Say in our words what libmemcached says."""
+        said = LIBRARY_WORDS.match(why)
+        if said is None:
+            return super()._failed(why)
+        return StorageUnavailable(
+            f"The {self.describe()} cannot be reached: {said[1].lower()}. Is it running, is the address right?"
+        )
 
     def _call(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Call; after a failure, begin with new connections: a client would not ask the server again for a while."""

@@ -32,7 +32,8 @@ class Port:
     slice = 64
     #: How often (s) to look for news.
     interval = 0.02
-    #: What it promises, for an operator.
+    #: What its promise, for an operator, may cost; and the promise.
+    severity = Severity.NOTE
     promise = "What this backend loses, and when, is known to its own documentation alone."
 
     def __init__(self, backend: Any) -> None:
