@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 
 from flask_queues.backend import build_backend
-from flask_queues.errors import StorageUnavailable
+from flask_queues.errors import ConfigError, StorageUnavailable
 from flask_queues.ids import new_id
 from flask_queues.record import Outcome, Status
 from flask_queues.storage import Storage, storage_for
@@ -224,6 +224,15 @@ class TestCluster:
             watcher.close()
             gone.restart()
             eventually(cluster.whole, "the cluster is whole again")
+
+    @pytest.mark.parametrize("replica", [False, True])
+    def test_a_node_of_it_as_the_only_server(self, cluster: Cluster, replica: bool) -> None:
+        """Whether it has a part of the keys or none that may be changed: the right backend is named."""
+        node = next(node for node in cluster.nodes if node.is_replica() is replica)
+        url = f"redis://127.0.0.1:{node.port}/0"
+        storage = opened({"QUEUES_CACHE_TYPE": "RedisCache", "QUEUES_CACHE_REDIS_URL": url})
+        with pytest.raises(ConfigError, match=r"belongs to a cluster.*RedisClusterCache"):
+            storage.counts()
 
     def test_an_unreachable_cluster_is_told_in_a_sentence(self) -> None:
         """Also where flask-caching connects at once."""

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import ConfigError, StorageFormatError
 from ...record import ChildRecord, WorkerRecord, to_datetime, to_milliseconds
 from .calls import Calls, Command
+from .examination import read_info
 from .keys import Keys
 from .records import dump
 from .scripts import ROOT
@@ -39,6 +40,8 @@ class Roster:
 
         Raises `StorageFormatError` where they are not.
         """
+        if worker is None:
+            self._refuse_cluster()
         said = ("", "") if worker is None else (worker.name, worker_about(worker))
         arguments = [self._keys.root, FORMAT, self._owner, *said]
         stored, owner, now, version = self._calls.ask(Command(self._keys.root, ROOT, arguments, self._keys.of_root))
@@ -58,14 +61,28 @@ class Roster:
                 "the other."
             )
 
+    def _refuse_cluster(self) -> None:
+        """Refuse a node of a cluster as the only server: it has a part of the keys, or none that may be changed."""
+        if not self._calls.servers.near or self._said("INFO", "cluster").get("cluster_enabled") != "1":
+            return
+        if int(self._said("CLUSTER", "INFO").get("cluster_size", 0)) > 1:
+            raise ConfigError(
+                f"{self._calls.servers.describe()} belongs to a cluster. Set QUEUES_CACHE_TYPE to RedisClusterCache, "
+                "and QUEUES_CACHE_REDIS_CLUSTER to its nodes."
+            )
+
+    def _said(self, *command: str) -> dict[str, str]:
+        """What the server says of itself; nothing where nobody may ask."""
+        try:
+            text = self._calls.ask(Command(self._key, None, command)).decode()
+        except ConfigError:
+            return {}
+        return dict(read_info(text))
+
     def _refuse_old(self, where: str) -> None:
         """Refuse a server on which the scripts were never tried."""
-        try:
-            info = self._calls.ask(Command(self._key, None, ["INFO", "server"])).decode()
-        except ConfigError:  # nobody may ask, so nobody knows
-            return
-        version = info.partition("redis_version:")[2].split()[0]
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        version = self._said("INFO", "server").get("redis_version")
+        if version and tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
             raise too_old(where, version)
 
     def forget(self, name: str) -> None:
