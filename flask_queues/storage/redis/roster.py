@@ -32,19 +32,22 @@ class Roster:
         self._keys = keys
         self._owner = owner
         self._key = keys.root + "workers"
+        #: Since when the keys have been ours, as the server tells it; nothing where that is not known.
+        self._since = b""
         self._types: set[str] = set()
         self._types_until = 0.0
 
-    def greet(self, worker: WorkerRecord | None = None) -> None:
+    def greet(self, worker: WorkerRecord | None = None) -> bool:
         """Make sure that the keys are ours and of a format that this version knows; note what a worker says.
 
-        Raises `StorageFormatError` where they are not.
+        Tells whether all were deleted since the last time. Raises `StorageFormatError` where they are not ours.
         """
         if worker is None:
             self._refuse_cluster()
         said = ("", "") if worker is None else (worker.name, worker_about(worker))
         arguments = [self._keys.root, FORMAT, self._owner, *said]
-        stored, owner, now, version = self._calls.ask(Command(self._keys.root, ROOT, arguments, self._keys.of_root))
+        command = Command(self._keys.root, ROOT, arguments, self._keys.of_root)
+        stored, owner, now, version, since = self._calls.ask(command)
         self._calls.clock.learn(int(now))
         where = self._calls.servers.describe()
         if not version and worker is None:
@@ -60,6 +63,9 @@ class Roster:
                 f"is {self._owner!r}. Set QUEUES_CACHE_KEY_PREFIX to another prefix, so that neither runs the jobs of "
                 "the other."
             )
+        emptied = self._since not in (b"", since)
+        self._since = since
+        return emptied
 
     def _refuse_cluster(self) -> None:
         """Refuse a node of a cluster as the only server: it has a part of the keys, or none that may be changed."""
