@@ -113,3 +113,25 @@ def test_a_wrong_password_at_the_start_is_told_and_ends_it(make_site, server):
     assert done.returncode != 0
     assert "asks for a password" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_emptied_server_is_told_and_gets_the_schedules_of_the_code_again(make_site, server):
+    """Each worker says once that all jobs are gone; what the code defines is stored again soon."""
+    site = make_site(**server.settings)
+    (site.folder / "sample.py").write_text(
+        (site.folder / "sample.py").read_text() + '\nqueues.schedule("* * * * *", "noop", name="minutely")\n'
+    )
+    workers = [site.work("--processes", "1") for _ in range(2)]
+    site.ended(site.push("noop"))
+    beaten = site.manager.now()
+    eventually(
+        lambda: [one.heartbeat > beaten for one in site.manager.workers()] == [True, True], what="A heartbeat of each"
+    )
+    before = [one.name for one in site.manager.storage.schedules()]
+    assert "minutely" in before
+    server.empty()
+    eventually(lambda: all("was emptied" in worker.text for worker in workers), what="The word of it")
+    eventually(lambda: [one.name for one in site.manager.storage.schedules()] == before, 10, "The schedules")
+    assert site.ended(site.push("noop")).status is Status.COMPLETED
+    assert [worker.text.count("was emptied") for worker in workers] == [1, 1]
+    assert "Traceback" not in "".join(worker.text for worker in workers)

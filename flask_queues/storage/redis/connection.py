@@ -15,7 +15,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ConnectionError as Broken
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as TimedOut
 
 #: Seconds that a connection may take to be made.
 CONNECT_TIMEOUT = 3.0
@@ -32,6 +34,10 @@ KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 
 Address = tuple[Any, ...]
 _nodes: weakref.WeakSet[Node] = weakref.WeakSet()
+
+
+class NoTLS(Broken):
+    """The server was reached, or may have been, and did not agree on TLS."""
 
 
 class Settings:
@@ -80,7 +86,12 @@ class Settings:
         connection = self.kind(**given, socket_timeout=self._answer_timeout, protocol=2, decode_responses=False)
         # It would introduce itself in two exchanges, and miss what a server says that turns it away.
         connection.driver_info = connection.lib_name = connection.lib_version = None
-        connection.connect()
+        try:
+            connection.connect()
+        except (TimedOut, Broken) as error:
+            if self.kind is SSLConnection and (isinstance(error, TimedOut) or "SSL" in str(error)):
+                raise NoTLS(f"no TLS: {error}") from error
+            raise
         return connection
 
 

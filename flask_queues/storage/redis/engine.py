@@ -181,7 +181,7 @@ class RedisStorage(Storage):
         """Extend the claims of the worker's children; make sure again that the keys are ours."""
         names = [child.name for child in worker.children]
         with self._call():
-            self._roster.greet(worker)
+            emptied = self._roster.greet(worker)
             jobs: dict[str, list[str]] = {name: [] for name in names}
             to_cancel: list[Claim] = []
             for queue, rows in self._where("run", BEAT, [lease, len(names), *map(quoted, names)]):
@@ -190,7 +190,7 @@ class RedisStorage(Storage):
                     if record:
                         to_cancel.append(claim_of(queue, job_id.decode(), claim.decode(), record[0].decode()))
             self._steps.remember(to_cancel)
-            return Heartbeat(to_cancel, jobs)
+            return Heartbeat(to_cancel, jobs, emptied)
 
     def forget_worker(self, name: str) -> None:
         """Delete what the worker said of itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ class Jobs:
         self._calls = calls
         self._keys = keys
         self._names = names
+        #: Until when (s) nothing can have grown much older, by statuses and age (ms), where nothing was found.
+        self._too_young: dict[tuple[str, int], float] = {}
 
     def find(self, job_id: str) -> tuple[str, Sequence[bytes]] | None:
         """The queue of a job, and what is stored of it."""
@@ -122,7 +125,16 @@ class Jobs:
         """The queues that may hold jobs which have been in these statuses, a digit each, for so long."""
         if DIGITS[Status.PENDING] in wanted:  # those stand in their line by more than the time
             return self._names.all()
-        return self._names.with_any(*(LISTS[digit] for digit in wanted), age=older)
+        now = time.monotonic()
+        if now < self._too_young.get((wanted, older), 0.0):
+            return []
+        found = self._names.with_any(*(LISTS[digit] for digit in wanted), age=older)
+        if not found:  # a thousandth of the age is soon enough to look again
+            self._too_young = {(wanted, older): now + older / 1_000_000, **self._still_young(now)}
+        return found
+
+    def _still_young(self, now: float) -> dict[tuple[str, int], float]:
+        return {asked: until for asked, until in self._too_young.items() if until > now}
 
     def _delete(self, queue: str, jobs: Sequence[tuple[str, str, str]]) -> list[bytes]:
         """Delete jobs given as the status that each must have, its id and the head of its record."""

@@ -139,7 +139,7 @@ end
 local function drop_claim(p, id, stem)
     call('HDEL', p .. 'run', id)
     call('SREM', p .. 'alone', id)
-    call('DEL', p .. 'j:' .. id, p .. 'l:' .. id)
+    call('DEL', p .. 'j:' .. id, p .. 'l:' .. id, p .. 'k:' .. id)
     count(p, stem, RUNNING, nil)
 end
 

@@ -93,6 +93,18 @@ def reason_of(text: str) -> str:
 #: What stands in the server's answer, and what it means. The first that fits is told.
 SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
     (
+        ("CERTIFICATE_VERIFY_FAILED",),
+        StorageUnavailable,
+        "{where} shows a certificate that is not trusted here ({text}). Name its authority in the URL, as "
+        "?ssl_ca_certs=/path/to/ca.pem, or the host by the name that stands in the certificate.",
+    ),
+    (
+        ("no TLS: ",),
+        StorageUnavailable,
+        "{where} does not answer over TLS. If it has none on this port, QUEUES_CACHE_REDIS_URL begins with redis:// "
+        "instead of rediss://; else look whether it is running there.",
+    ),
+    (
         ("DENIED", "protected mode"),
         ConfigError,
         "{where} is in protected mode: it takes no connections from other hosts. Set a password or an address to "

@@ -9,14 +9,16 @@ local until_then = age ~= '' and digits(now - tonumber(age))
 local structures = {unpack(ARGV, cursor + 1)}
 
 local function holds(p)
-    local keys = {}
-    for n, name in ipairs(structures) do
-        keys[n] = p .. name
-        if until_then and #call('ZRANGEBYSCORE', keys[n], '-inf', until_then, 'LIMIT', '0', '1') > 0 then
+    for _, name in ipairs(structures) do
+        if until_then then
+            if #call('ZRANGEBYSCORE', p .. name, '-inf', until_then, 'LIMIT', '0', '1') > 0 then
+                return true
+            end
+        elseif call('EXISTS', p .. name) == 1 then
             return true
         end
     end
-    return not until_then and call('EXISTS', unpack(keys)) > 0
+    return false
 end
 
 local answer = {}
