@@ -76,6 +76,10 @@ class TransitionError(QueuesError):
     """A job cannot make this change in the status it is in."""
 
 
+class UniqueTaken(TransitionError):
+    """An ended job cannot go back into its line: another job holds its unique key now."""
+
+
 class StorageError(QueuesError):
     """Base of everything that goes wrong in the storage."""
 
@@ -120,6 +124,21 @@ class Retry(Exception):
         super().__init__(f"put off for {seconds:g} s")
         #: In seconds.
         self.delay = float(seconds)
+
+
+class RateLimited(Exception):
+    """Raise it in a job that was told to come back later, as by a 429: its whole queue is held until then.
+
+    `after` is in seconds from now, or a timedelta. The job keeps its place and loses no try.
+    """
+
+    def __init__(self, after: float | timedelta) -> None:
+        seconds: Any = after.total_seconds() if isinstance(after, timedelta) else after
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
+            raise OptionError(f"RateLimited(after={after!r}): it takes 0 seconds or more.")
+        super().__init__(f"held for {seconds:g} s")
+        #: In seconds.
+        self.after = float(seconds)
 
 
 class Discard(Exception):

@@ -13,6 +13,7 @@ from .options import LONGEST, Options
 from .record import to_milliseconds
 from .registry import Registry
 from .storage.base import NewJob
+from .uniqueness import unique_of
 
 
 def new_job(jobs: Registry, config: Config, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
@@ -30,17 +31,19 @@ def new_job(jobs: Registry, config: Config, job: Any, payload: dict[str, Any] | 
     permission.check(job_type, payload or {})
     whole = options.over(job_type.options)
     queue = whole.queue or config.default
+    delay = whole.delay if whole.debounce is None or whole.unique is False else whole.debounce
     return NewJob(
         id=new_id(f"{queue}:0"),
         queue=queue,
         type=job_type.type,
         payload=text,
         priority=whole.priority or 0,
-        delay=milliseconds(whole.delay) or 0,
+        delay=milliseconds(delay) or 0,
         at=to_milliseconds(whole.at) if whole.at else None,
         expires=milliseconds(whole.expires),
         tags=tuple(dict.fromkeys((*job_type.options.tags, *options.tags))),
         options=options.kept(),
+        unique=unique_of(job_type, whole, payload or {}, text),
     )
 
 

@@ -74,6 +74,13 @@ class Job:
     tags: ClassVar[Iterable[str]] = ()
     #: Seconds after its time within which a job must have begun; later it is cancelled.
     expires: ClassVar[float | None] = None
+    #: Whether one of its kind is enough: True for one with the same payload, a text for one at all, or a static
+    #: method `unique(payload)` that returns a key. `unique_until` and the others are as a push has them.
+    unique: Any = None
+    unique_until: ClassVar[str | None] = None
+    replace: ClassVar[bool | None] = None
+    debounce: ClassVar[float | None] = None
+    throttle: ClassVar[float | None] = None
     #: Names of payload fields that are hidden wherever a person reads a job.
     sensitive: ClassVar[Iterable[str]] = ()
 
@@ -253,6 +260,11 @@ FUNCTION_OPTIONS = frozenset(
         "priority",
         "tags",
         "expires",
+        "unique",
+        "unique_until",
+        "replace",
+        "debounce",
+        "throttle",
         "sensitive",
         "failed",
         "authorize",
@@ -274,7 +286,7 @@ def job_type_of(function: Callable[..., Any], type_string: str, options: dict[st
         "__qualname__": function.__qualname__,
         "__doc__": function.__doc__,
     }
-    for option in ("backoff", "failed", "authorize"):
+    for option in ("backoff", "failed", "authorize", "unique"):
         if callable(members.get(option)):
             members[option] = staticmethod(members[option])
     return cast("builtins.type[Job]", builtins.type(function.__name__, (Job,), members))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,11 +27,13 @@ from .errors import (
     PayloadError,
     ResultNotReady,
     TransitionError,
+    UniqueTaken,
 )
 from .ids import is_id
 from .intake import new_job, spread_over
 from .job import Job
 from .options import Options, Seconds, check_seconds
+from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
 from .record import (
     Counts,
@@ -65,7 +69,7 @@ class JobHandle:
     def __init__(self, manager: Manager, job_id: str, *, created: bool = True) -> None:
         self._manager = manager
         self.id = job_id
-        #: False where this id was stored already and the push changed nothing.
+        #: False where the push changed nothing: this id was stored already, or this job held its unique key.
         self.created = created
 
     @property
@@ -189,12 +193,20 @@ class Manager:
     def _store(self, new: Sequence[NewJob], *, after_commit: bool) -> list[JobHandle]:
         if after_commit and commits.hold(self.app, new, self._push_slices):
             return [JobHandle(self, one.id) for one in new]
-        created = self._push_slices(new)
-        return [JobHandle(self, one.id, created=is_new) for one, is_new in zip(new, created, strict=True)]
+        return [JobHandle(self, holder, created=is_new) for holder, is_new in self._push_slices(new)]
 
-    def _push_slices(self, new: Sequence[NewJob]) -> list[bool]:
-        slices = (new[start : start + PUSH_SLICE] for start in range(0, len(new), PUSH_SLICE))
-        return [is_new for part in slices for is_new in self.storage.push(part)]
+    def _push_slices(self, new: Sequence[NewJob]) -> list[tuple[str, bool]]:
+        """Store jobs, unique ones one by one; tells which job each push led to, and whether it is new."""
+        placed: list[tuple[str, bool]] = []
+        for unique, run in itertools.groupby(new, lambda one: one.unique is not None):
+            jobs = list(run)
+            if unique:
+                placed += [(holder, holder == one.id) for one in jobs for holder in [self.storage.push_unique(one)]]
+                continue
+            for start in range(0, len(jobs), PUSH_SLICE):
+                part = jobs[start : start + PUSH_SLICE]
+                placed += zip([one.id for one in part], self.storage.push(part), strict=True)
+        return placed
 
     def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
         return new_job(self.jobs, self.config, job, payload, options)
@@ -327,8 +339,9 @@ class Manager:
         """Retry all failed jobs that match, yielding each id once it is pending."""
         for record in self.every(statuses=[Status.FAILED], **filters):
             self._check_permission(record)
-            if self.storage.retry(record.id) is Status.FAILED:
-                yield record.id
+            with suppress(UniqueTaken):
+                if self.storage.retry(record.id) is Status.FAILED:
+                    yield record.id
 
     def retry_all(self, **filters: Any) -> int:
         """Retry all failed jobs that match `queue`, `type` and `tag`; returns how many."""
@@ -358,6 +371,43 @@ class Manager:
     def flush(self, queue: str | None = None) -> int:
         """Delete every job that is not running, of one queue or of all; returns how many."""
         return self.clear(0, [status for status in Status if status is not Status.RUNNING], queue)
+
+    # Pauses
+
+    def pause(
+        self,
+        queue: str | None = None,
+        *,
+        type: str | None = None,  # noqa: A002
+        seconds: Seconds | None = None,
+        reason: str = "",
+        by: str = "",
+    ) -> None:
+        """Let nothing more of a queue, or of a job type, be claimed until `resume`, or for so long.
+
+        What runs goes on to its end, pushes and schedules go on pushing. A job type is paused in every
+        queue that is known now. Pausing again replaces the time, the reason and who said so.
+        """
+        one_of(queue, type)
+        pause(self.storage, self._queues_of(queue, type), type, seconds, reason, by)
+
+    def resume(self, queue: str | None = None, *, type: str | None = None) -> bool:  # noqa: A002
+        """Let a queue or a job type go on; False where it was not paused."""
+        one_of(queue, type)
+        return resume(self.storage, self._queues_of(queue, type), type)
+
+    def pauses(self) -> list[Pause]:
+        """What is paused now, by a person or by a job that raised `RateLimited`."""
+        return pauses(self.storage.stops())
+
+    def _queues_of(self, queue: str | None, job_type: str | None) -> list[str]:
+        if queue is not None or job_type is None:
+            return [queue or self.config.default]
+        own = self.jobs[job_type].options.queue if job_type in self.jobs else None
+        stopped = {stop.queue for stop in self.storage.stops()}
+        return sorted(
+            {*self.config.names, *self.counts().queues, self.config.default, *stopped, *([own] if own else [])}
+        )
 
     # What workers do
 

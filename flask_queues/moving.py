@@ -17,11 +17,15 @@ def move(source: Storage, target: Storage, size: int = LOAD_SIZE) -> Iterator[Lo
 
     A job is in the lines of one storage at most, whenever this dies: a load leaves the source before
     it arrives, and the target knows which ones it has. The same call goes on where the last one ended.
+    What is paused in the source is paused in the target before any of its jobs is there.
     Raises `ConfigError` where both are the same storage.
     """
     here, there = source.identity(), target.identity()
     if here == there:
         raise ConfigError(f"{target.describe()} is where the jobs are already.")
+    for stop in source.stops():
+        left = None if stop.until is None else max(1, stop.until - source.now())
+        target.stop(stop.queue, stop.type, lasts=left, reason=stop.reason, by=stop.by)
     while (load := source.hand_out(there, size)) is not None:
         target.take_in(here, load)
         source.let_go(load.number)

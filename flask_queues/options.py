@@ -44,6 +44,16 @@ class Options:
     timeout: float | None = None
     #: Seconds before the next attempt, or one number an attempt; the last one repeats.
     backoff: tuple[float, ...] | None = None
+    #: Whether only one of its kind may be in its queue: True for one with this payload, a text for one with this key.
+    unique: bool | str | None = None
+    #: How long that holds: `end` (a final status, the default) or `start` (the first claim).
+    unique_until: str | None = None
+    #: Whether it takes the place of the one that waits, instead of being left out.
+    replace: bool | None = None
+    #: Starts so many seconds after the last push of its kind, once, with the last payload.
+    debounce: float | None = None
+    #: Of those pushed within so many seconds only the first is stored.
+    throttle: float | None = None
     #: Whether it waits for the commit of the database session's transaction.
     after_commit: bool | None = None
 
@@ -60,7 +70,18 @@ class Options:
         options = cls(**checked)
         if options.at is not None and options.delay is not None:
             raise OptionError("A push takes a delay or a time (at), not both.")
+        options.check_unique()
         return options
+
+    def check_unique(self) -> None:
+        """Raise `OptionError` where what is said of being unique contradicts itself."""
+        if self.debounce is not None and self.throttle is not None:
+            raise OptionError("A push takes debounce (the last one counts) or throttle (the first one does), not both.")
+        spans = self.debounce is not None or self.throttle is not None
+        if spans and (self.unique is False or self.unique_until is not None or self.replace is not None):
+            raise OptionError("debounce and throttle say themselves how long a job is unique; leave out the rest.")
+        if self.debounce is not None and (self.at is not None or self.delay is not None):
+            raise OptionError("debounce is a delay itself: leave out delay and at.")
 
     def over(self, other: Options) -> Options:
         """Return the other's options with those of this one on top."""
@@ -161,6 +182,20 @@ def check_flag(name: str, value: Any) -> bool:
     return value
 
 
+def check_unique_key(name: str, value: Any) -> bool | str:
+    """Return True, False or a key."""
+    if isinstance(value, bool) or (isinstance(value, str) and 0 < len(value) <= 250):
+        return value
+    raise OptionError(f"{name}: {shortened(value)} is not True, False or a text of 1 to 250 characters.")
+
+
+def check_until(name: str, value: Any) -> str:
+    """Return `start` or `end`."""
+    if value not in ("start", "end"):
+        raise OptionError(f"{name}: {shortened(value)} is not 'start' or 'end'.")
+    return str(value)
+
+
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "queue": check_queue,
     "delay": check_seconds,
@@ -171,5 +206,10 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "tries": check_whole(1, 1000),
     "timeout": check_timeout,
     "backoff": check_backoff,
+    "unique": check_unique_key,
+    "unique_until": check_until,
+    "replace": check_flag,
+    "debounce": check_timeout,
+    "throttle": check_timeout,
     "after_commit": check_flag,
 }

@@ -34,6 +34,8 @@ class JobType:
         self.sensitive = frozenset(check_names(self.type, "sensitive", job_class.sensitive)) | self.shape.secrets
         self.authorize = check_authorize(self.type, job_class)
         check_jitter(self.type, job_class.jitter)
+        #: Returns the key of a payload where the class has a method for that.
+        self.unique_key: Callable[..., Any] | None = check_unique(self.type, job_class)
         self.options = self._class_options()
 
     def _class_options(self) -> Options:
@@ -48,6 +50,11 @@ class JobType:
                 tries=cls.tries,
                 timeout=cls.timeout,
                 backoff=backoff,
+                unique=None if self.unique_key else cls.unique,
+                unique_until=cls.unique_until,
+                replace=cls.replace,
+                debounce=cls.debounce,
+                throttle=cls.throttle,
             )
         except OptionError as error:
             raise ConfigError(f"{self.type}: {error}") from error
@@ -154,6 +161,17 @@ def check_authorize(type_string: str, job_class: builtins.type[Job]) -> Callable
     if found is not None and not isinstance(found, (staticmethod, classmethod)):
         raise ConfigError(f"{type_string}: authorize must be a static or class method authorize(user, payload).")
     return job_class.authorize
+
+
+def check_unique(type_string: str, job_class: builtins.type[Job]) -> Callable[..., Any] | None:
+    """Return what makes the key of a payload, if there is one; refuse a method, since nothing is running then."""
+    found = inspect.getattr_static(job_class, "unique")
+    if isinstance(found, (staticmethod, classmethod)):
+        method: Callable[..., Any] = job_class.unique
+        return method
+    if callable(found):
+        raise ConfigError(f"{type_string}: unique must be a static or class method unique(payload).")
+    return None
 
 
 def path_of(job_class: builtins.type[Job]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from .errors import JobNotFound
 from .manager import Manager
 from .masking import masked, masked_text, secrets_in
+from .pausing import Pause
 from .record import Attempt, JobError, JobRecord, LogLine, WorkerRecord
 from .scheduler import OccurrenceRecord, ScheduleRecord
 
@@ -120,6 +121,18 @@ def state(manager: Manager, worker: WorkerRecord, now: datetime) -> str:
     if silence > max(5.0, manager.config.lease / 3):
         return "silent"
     return "working" if any(child.jobs for child in worker.children) else "idle"
+
+
+def pause_fields(pause: Pause) -> dict[str, Any]:
+    """A pause for programs."""
+    return {
+        "queue": pause.queue,
+        "type": pause.type,
+        "until": iso(pause.until),
+        "reason": pause.reason,
+        "by": pause.by,
+        "since": iso(pause.since),
+    }
 
 
 def schedule_result(manager: Manager, record: ScheduleRecord) -> str | None:

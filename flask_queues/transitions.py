@@ -57,6 +57,12 @@ def put_off(claim: Claim, delay: float) -> Settlement:
     return Settlement(claim.id, claim.token, Status.SCHEDULED, Outcome.PUT_OFF, delay=round(min(delay, LONGEST) * 1000))
 
 
+def rate_limited(claim: Claim, after: float) -> Settlement:
+    """It raised `RateLimited`: its queue waits, it keeps its place, and no try is lost."""
+    stop = max(1, round(min(after, LONGEST) * 1000))
+    return Settlement(claim.id, claim.token, Status.PENDING, Outcome.PUT_OFF, stop=stop)
+
+
 def discarded(claim: Claim, reason: str) -> Settlement:
     """It raised `Discard`: never again."""
     return Settlement(

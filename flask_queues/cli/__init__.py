@@ -14,6 +14,7 @@ from ..errors import QueuesError
 from .doctor import doctor
 from .jobs import cancel, push, retry, run, show
 from .move import move
+from .pausing import pause, resume
 from .schedule import schedule
 from .status import status
 from .tidy import clear, flush
@@ -32,5 +33,5 @@ class QueuesGroup(AppGroup):
 
 
 queues_group = QueuesGroup("queues", help="Background jobs: run them, look at them, repair them.")
-for command in (work, status, push, show, run, retry, cancel, clear, flush, schedule, move, doctor):
+for command in (work, status, push, show, run, retry, cancel, clear, flush, pause, resume, schedule, move, doctor):
     queues_group.add_command(command)

@@ -11,7 +11,8 @@ from flask.cli import with_appcontext
 
 from ..manager import Manager, current_queues
 from ..record import Status, WorkerRecord
-from ..shapes import state, worker_fields
+from ..shapes import pause_fields, state, worker_fields
+from .pausing import described
 from .text import dump, table
 
 
@@ -44,6 +45,7 @@ def print_json(manager: Manager) -> None:
             {
                 "statuses": counts.statuses,
                 "queues": counts.queues,
+                "paused": [pause_fields(one) for one in manager.pauses()],
                 "workers": [worker_fields(manager, worker, now) for worker in manager.workers()],
             }
         )
@@ -61,6 +63,8 @@ def print_text(manager: Manager) -> None:
         click.echo(table(["Queue", *(word.capitalize() for word in words)], rows, right=range(1, 7)))
     else:
         click.echo("No queue holds a job yet.")
+    for pause in manager.pauses():
+        click.echo(click.style(f"{described(pause)}.", fg="yellow"))
     click.echo()
     print_workers(manager, counts.statuses["pending"])
 

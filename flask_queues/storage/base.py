@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
 from .parcels import Load
+from .stops import Stopping
+from .unique import Unique
 
 
 class NewJob(NamedTuple):
@@ -34,6 +36,8 @@ class NewJob(NamedTuple):
     tags: tuple[str, ...] = ()
     #: JSON text of what the push set over its job type, or None.
     options: str | None = None
+    #: Stored only where no other job of its queue holds this key.
+    unique: Unique | None = None
 
 
 class Claim(NamedTuple):
@@ -105,6 +109,8 @@ class Settlement(NamedTuple):
     #: What this end causes, if it makes the job's status the one above: pushed in the same step. Where
     #: another queue is out of that step's reach, the push is noted in it and made moments later, once.
     follows: Sequence[NewJob] = ()
+    #: For so long nothing more of its queue is claimed; a stop that lasts longer stays.
+    stop: int = 0
 
 
 class Step(NamedTuple):
@@ -217,7 +223,7 @@ class Watcher(ABC):
         """Stop watching."""
 
 
-class Storage(ABC):
+class Storage(Stopping, ABC):
     """What holds the jobs.
 
     Safe to use from several threads and processes. No call leaves a job in two statuses or in none,
@@ -274,8 +280,13 @@ class Storage(ABC):
         """Store the jobs, all or none, and tell of each whether it is new.
 
         A job whose id is already stored is left as it is, so a push may be repeated. Once this
-        returns, the jobs survive the death of any of our processes.
+        returns, the jobs survive the death of any of our processes. One whose unique key another
+        job of its queue holds is not stored.
         """
+
+    @abstractmethod
+    def push_unique(self, job: NewJob) -> str:
+        """Push one job, and return the id of the job that holds its unique key now: its own where it is stored."""
 
     # The worker's side
 
@@ -372,7 +383,8 @@ class Storage(ABC):
     def retry(self, job_id: str) -> Status | None:
         """Make a failed, cancelled or scheduled job pending, with all its tries before it and no expiry.
 
-        Returns the status it had, None where there is no such job. Any other status stays.
+        Returns the status it had, None where there is no such job. Any other status stays. Raises
+        `UniqueTaken` where another job holds its unique key by now.
         """
 
     @abstractmethod

@@ -66,6 +66,8 @@ class Parcel(NamedTuple):
     logs: tuple[LogLine, ...]
     #: What it has kept for its next run.
     kept: str | None = None
+    #: Key, how long it is held, and the time and replacement that go with it; None where it is not unique.
+    unique: tuple[Any, ...] | None = None
 
     @property
     def last_error(self) -> str | None:
@@ -120,6 +122,7 @@ def parse_parcel(*values: Any) -> Parcel:
     raw = Parcel(*values)
     return raw._replace(
         tags=tuple(raw.tags),
+        unique=tuple(raw.unique) if raw.unique else None,
         status=Status(raw.status),
         runs=tuple(parse_run(*run) for run in raw.runs),
         progress=Progress(*raw.progress) if raw.progress else None,

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NoReturn, Protocol
 
 from .. import transitions
-from ..errors import Discard, JobTimeout, Retry, WorkerLost
+from ..errors import Discard, JobTimeout, RateLimited, Retry, WorkerLost
 from ..job import Job, running_job
 from ..loops import Kept
 from ..manager import Manager
@@ -92,6 +92,8 @@ class Attempt:
         """The job raised: a word of ours, or whatever went wrong; `sys.exit()` is no exception."""
         if isinstance(error, Retry):
             return transitions.put_off(self.claim, error.delay)
+        if isinstance(error, RateLimited):
+            return transitions.rate_limited(self.claim, error.after)
         if isinstance(error, Discard):
             return transitions.discarded(self.claim, error.reason)
         return self._fail(error, Outcome.FAILED)

@@ -13,6 +13,8 @@ from flask_queues.testing.storage.contract import (
     ReadContract,
     ScheduleContract,
     SettleContract,
+    StopContract,
+    UniqueContract,
 )
 from flask_queues.testing.storage.formats import FormatContract
 from flask_queues.testing.storage.moving import MoveContract
@@ -36,6 +38,14 @@ class TestSettle(SettleContract):
 
 class TestFollow(FollowContract):
     """What a job's end causes."""
+
+
+class TestStop(StopContract):
+    """A queue, or one job type of it, that is stopped for a while."""
+
+
+class TestUnique(UniqueContract):
+    """A job that is the only one of its kind in its queue."""
 
 
 class TestSchedule(ScheduleContract):

@@ -21,7 +21,7 @@ from typing import Any
 
 from flask import Flask, current_app, g, request
 
-from flask_queues import Discard, Job, Queues, Retry, StorageError, current_job
+from flask_queues import Discard, Job, Queues, RateLimited, Retry, StorageError, current_job
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = HERE / "settings.json"
@@ -225,6 +225,14 @@ def later(delay: float = 0.1) -> None:
     note("ran")
     if not (HERE / "open").exists():
         raise Retry(delay=delay)
+
+
+@queues.job("limited", tries=1)
+def limited(after: float = 0.1) -> None:
+    """Is told to come back later, the first time."""
+    note("ran")
+    if len(list(current_job.job.history)) == 1:
+        raise RateLimited(after=after)
 
 
 @queues.job("discard")

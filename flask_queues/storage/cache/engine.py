@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from ...errors import StorageError
+from ...errors import StorageError, UniqueTaken
 from ...record import (
     Counts,
     JobRecord,
@@ -31,7 +31,9 @@ from ..base import (
     Watcher,
 )
 from ..parcels import Load
-from . import listing, moves, moving, work
+from ..stops import Stop
+from ..unique import taken
+from . import listing, moves, moving, stops, work
 from .job import (
     CANCELLED,
     COMPLETED,
@@ -113,6 +115,12 @@ class CacheStorage(Storage):
             created: list[bool] = answer
         return created
 
+    def push_unique(self, job: NewJob) -> str:
+        """Store the job with one entry, or read who holds its key."""
+        said = push_words(job)
+        with self._log.change(lambda *_: ["push unique", said], ("push unique", said)) as (answer, _):
+            return str(answer)
+
     # The worker's side
 
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
@@ -138,6 +146,8 @@ class CacheStorage(Storage):
             return ["claim", worker, job_id, lease]
 
         with self._log.change(write, ("claim", worker, job_id)) as (answer, state):
+            if isinstance(answer, str):
+                raise UniqueTaken(taken(job_id, answer))
             return still_held(state, *answer) if answer else None
 
     def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
@@ -212,8 +222,9 @@ class CacheStorage(Storage):
     def release_held(self, types: Collection[str]) -> int:
         """Put a slice of the held jobs of these types back into their lines."""
 
-        def write(state: State, _now: int) -> list[Any] | Known:
-            known = sorted(set(state.shelves.held).intersection(types))
+        def write(state: State, now: int) -> list[Any] | Known:
+            both = sorted(set(state.shelves.held).intersection(types))
+            known = [type_ for type_ in both if moves.awake(state, type_, now)]
             return ["release", known, RELEASE_SLICE] if known else Known(0)
 
         with self._log.change(write) as (answer, _):
@@ -231,13 +242,36 @@ class CacheStorage(Storage):
         """Look at the head of each line, and at the first scheduled job of any."""
         with self._log.read() as (state, now):
             due = state.shelves.next_due()
-            return (due is not None and due <= now) or any(work.has_one(state, queue, types) for queue in queues)
+            return (due is not None and due <= now) or any(work.has_one(state, queue, types, now) for queue in queues)
 
     def next_due(self) -> int | None:
-        """Look at the first scheduled job."""
+        """Look at the first scheduled job, and at what is stopped for a time."""
         with self._log.read() as (state, now):
-            due = state.shelves.next_due()
-        return None if due is None else max(0, due - now)
+            ends = [stop.until for stop in stops.in_force(state, now)] if state.stops else []
+            moments = [state.shelves.next_due(), *ends]
+        return min((max(0, moment - now) for moment in moments if moment is not None), default=None)
+
+    def stop(
+        self, queue: str, job_type: str | None = None, *, lasts: int | None = None, reason: str = "", by: str = ""
+    ) -> None:
+        """Stop it with one entry."""
+        with self._log.change(lambda *_: ["stop", queue, job_type or "", lasts, reason, by]):
+            pass
+
+    def go_on(self, queue: str, job_type: str | None = None) -> bool:
+        """End the stop with one entry, which lets the first of its jobs go; the keeper does so with the others."""
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            there = (job_type or "") in state.stops.get(queue, {})
+            return ["go on", queue, job_type or "", RELEASE_SLICE] if there else Known(False)
+
+        with self._log.change(write, ("go on", queue, job_type)) as (answer, _):
+            return bool(answer)
+
+    def stops(self) -> list[Stop]:
+        """Read the stops."""
+        with self._log.read() as (state, now):
+            return stops.in_force(state, now)
 
     # The operator's side
 
@@ -261,6 +295,8 @@ class CacheStorage(Storage):
             return entry
 
         with self._log.change(write, entry) as (answer, _):
+            if isinstance(answer, str):
+                raise UniqueTaken(taken(job_id, answer))
             return None if answer is None else STATUSES[answer]
 
     def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:

@@ -66,6 +66,8 @@ class Job:
     logs: list[list[Any]] = field(default_factory=list)
     #: What it keeps for its next run; in format 1 nobody did.
     kept: str | None = None
+    #: What makes it unique in its queue.
+    unique: list[Any] | None = None
 
     def row(self) -> tuple[Any, ...]:
         """Everything, as `Job` takes it."""

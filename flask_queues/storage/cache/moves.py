@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import moving
+from . import moving, stops, uniques
 from .job import CANCELLED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .state import State, Worker
-from .work import claim, keep, note, push, renew, step
+from .work import claim, keep, note, push, push_unique, renew, step
 
 #: Occurrences that a schedule's history keeps.
 OCCURRENCES = 100
@@ -60,12 +60,16 @@ def forget(state: State, name: str) -> None:
 
 def release(state: State, types: list[str], limit: int) -> int:
     """Put a slice of the held jobs of each type back into their lines."""
-    jobs = [place[-1] for type_ in types for place in state.shelves.held.get(type_, [])[:limit]]
+    jobs = [job for type_ in types for job in awake(state, type_, state.time)[:limit]]
     for job in jobs:
-        state.shelves.take(job)
-        job.held = None
-        state.shelves.put(job)
+        stops.let_go(state, job)
     return len(jobs)
+
+
+def awake(state: State, type_: str, now: int) -> list[Job]:
+    """The held jobs of a type in queues where it is not stopped."""
+    jobs = [place[-1] for place in state.shelves.held.get(type_, [])]
+    return [job for job in jobs if not stops.is_stopped(state, job.queue, type_, now)]
 
 
 # The operator
@@ -80,18 +84,18 @@ def cancel(state: State, id_: str, reason: str) -> int | None:
     if status == RUNNING:
         job.cancel = reason
     elif status in (PENDING, SCHEDULED):
-        state.shelves.take(job)
-        job.status, job.stamp, job.reason, job.held = CANCELLED, state.time, reason, None
-        state.shelves.put(job)
+        uniques.end(state, job, reason)
     return status
 
 
-def retry(state: State, id_: str) -> int | None:
-    """Make a job pending again; answers the status it had."""
+def retry(state: State, id_: str) -> int | str | None:
+    """Make a job pending again; answers the status it had, or the id of another job that holds its key."""
     job = state.shelves.jobs.get(id_)
     if job is None:
         return None
     status = job.status
+    if status in (FAILED, CANCELLED) and (other := uniques.taken_by(state, job, state.time)):
+        return other
     if status in (FAILED, CANCELLED, SCHEDULED):
         renew(state, job)
     return status
@@ -103,6 +107,7 @@ def delete(state: State, id_: str) -> int | None:
     if job is None:
         return None
     if job.status != RUNNING:
+        uniques.free(state, job, "gone")
         state.shelves.remove(job)
     return job.status
 
@@ -111,6 +116,7 @@ def purge(state: State, numbers: list[int], until: int, queue: str | None, limit
     """Delete a slice of the jobs that have been in these statuses since before a moment."""
     jobs = old_ones(state, numbers, until, queue, limit)
     for job in jobs:
+        uniques.free(state, job, "gone")
         state.shelves.remove(job)
     return len(jobs)
 
@@ -166,6 +172,7 @@ def close(state: State) -> bool:
 
 MOVES: dict[str, Callable[..., Any]] = {
     "push": push,
+    "push unique": push_unique,
     "step": step,
     "claim": claim,
     "note": note,
@@ -182,5 +189,7 @@ MOVES: dict[str, Callable[..., Any]] = {
     "depart": moving.depart,
     "arrive": moving.arrive,
     "let go": moving.let_go,
+    "stop": stops.stop,
+    "go on": stops.go_on,
     "close": close,
 }

@@ -8,6 +8,8 @@ from itertools import islice
 from ...record import Outcome, Progress
 from ..base import Occurrence
 from ..parcels import Load, Parcel, Run, SchedulePost
+from ..unique import Unique, holds
+from . import uniques
 from .job import NUMBERS, RUNNING, STATUSES, Job
 from .reading import log_line
 from .state import State
@@ -27,6 +29,7 @@ def depart(state: State, to: str, limit: int) -> int:
     if state.leaving is None:
         jobs = list(first_ones(state, limit))
         for job in jobs:
+            uniques.free(state, job, "gone")
             state.shelves.remove(job)
         posts = [
             SchedulePost(name, queue, about, tuple(Occurrence(*one) for one in past))
@@ -65,7 +68,18 @@ def arrive(state: State, source: str, text: str) -> int:
     for parcel in new:
         state.pushes += 1
         state.shelves.add(job_of(state.pushes, parcel))
+        if parcel.unique:
+            take_key(state, parcel, Unique(*parcel.unique))
     return len(new)
+
+
+def take_key(state: State, parcel: Parcel, unique: Unique) -> None:
+    """Let a unique job hold its key here, if it still does and nobody else has it."""
+    still = holds(
+        unique, final=parcel.status.final, started=parcel.started is not None, created=parcel.created, now=state.time
+    )
+    if still and uniques.holder(state, parcel.queue, unique.key, state.time) is None:
+        uniques.hold(state, parcel.queue, unique, parcel.id, parcel.created)
 
 
 def let_go(state: State, number: int) -> bool:
@@ -87,6 +101,7 @@ def parcel_of(job: Job) -> Parcel:
         expires=job.expires, attempts=job.attempts, runs=tuple(run_of(*run) for run in past), worker=job.worker,
         started=job.started, progress=Progress(*job.progress) if job.progress else None, result=job.result,
         reason=job.reason, alone=job.alone, logs=tuple(log_line(*line) for line in job.logs), kept=job.kept,
+        unique=tuple(job.unique) if job.unique else None,
     )  # fmt: skip
 
 
@@ -106,4 +121,5 @@ def job_of(seq: int, parcel: Parcel) -> Job:
         progress=list(parcel.progress) if parcel.progress else None, result=parcel.result,
         history=[[*run[:4], run.outcome.value, run.error] for run in parcel.runs],
         logs=[line_words(line) for line in parcel.logs], kept=parcel.kept,
+        unique=list(parcel.unique) if parcel.unique else None,
     )  # fmt: skip

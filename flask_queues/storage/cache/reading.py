@@ -6,6 +6,7 @@ import json
 
 from ...record import Attempt, ChildRecord, JobError, JobRecord, LogLine, Outcome, Progress, WorkerRecord, to_datetime
 from ..base import Claim
+from ..stops import held_back
 from .job import RUNNING, STATUSES, Job
 from .state import State, Worker
 from .work import in_hand
@@ -49,7 +50,7 @@ def record_of(job: Job) -> JobRecord:
         error=next((run.error for run in reversed(past) if run.error), None),
         result=json.loads(job.result) if job.result is not None else None,
         reason=job.reason,
-        held=f"No worker that looked at it knows the job type {job.held}." if job.held else None,
+        held=held_back(job.held) if job.held else None,
     )
 
 

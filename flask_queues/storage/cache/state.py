@@ -51,6 +51,10 @@ class State:
         self.workers: dict[str, Worker] = {}
         #: By name: queue, text, revision and occurrences.
         self.schedules: dict[str, tuple[str, str, int, list[list[Any]]]] = {}
+        #: By queue, then by type (empty for all): until when or None, why, who and since when.
+        self.stops: dict[str, dict[str, list[Any]]] = {}
+        #: By queue and key: the id of the job that holds it, and until when, None where its own way ends it.
+        self.uniques: dict[str, dict[str, list[Any]]] = {}
         #: Counts jobs, claims, and changes of schedules.
         self.pushes = 0
         self.token = 0
@@ -107,13 +111,16 @@ class State:
             self.parts,
             self.lengths,
             [self.loads, self.leaving, self.arrived],
+            self.stops,
+            self.uniques,
             [job.row() for job in self.shelves.jobs.values()],
         ]
 
     @classmethod
     def load(cls, dumped: list[Any]) -> State:
         """Read a snapshot."""
-        numbers, workers, schedules, authors, parts, lengths, moved, jobs = dumped
+        *dumped, jobs = dumped
+        numbers, workers, schedules, authors, parts, lengths, moved, *later = dumped
         state = cls()
         (
             state.lineage, state.epoch, state.n, state.last, state.time, state.pushes, state.token, state.changes,
@@ -126,6 +133,7 @@ class State:
         state.loads, leaving, state.arrived = moved
         state.leaving = tuple(leaving) if leaving else None
         state.shelves = Shelves(Job(*row) for row in jobs)
+        state.stops, state.uniques = later or ({}, {})
         return state
 
 

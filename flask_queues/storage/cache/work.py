@@ -7,10 +7,15 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from .. import base
+from ..stops import raised
+from ..unique import END, START, Unique
+from . import stops, uniques
 from .job import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .shelves import Line
 from .state import State
 
+#: Where an entry says what makes a job unique.
+UNIQUE = base.NewJob._fields.index("unique")
 #: How far a worker looks past jobs of types that it does not know.
 LOOK_PAST = 1000
 
@@ -53,18 +58,24 @@ def push_one(
     expires: int | None = None,
     tags: Any = (),
     options: str | None = None,
+    unique: list[Any] | None = None,
 ) -> bool:
     """Store one job; False if its id is there already."""
     if id_ in state.shelves.jobs:
+        return False
+    if unique and not uniques.make_room(state, queue, Unique(*unique), id_):
         return False
     now = state.time
     due = at if at is not None else now + delay
     status, stamp = (SCHEDULED, due) if due > now else (PENDING, now)
     until = max(due, now) + expires if expires is not None else None
     state.pushes += 1
-    state.shelves.add(
-        Job(state.pushes, id_, queue, type_, payload, priority, list(tags), options, now, due, until, status, stamp)
-    )
+    if unique:
+        uniques.hold(state, queue, Unique(*unique), id_, now)
+    place = (status, stamp)
+    job = Job(state.pushes, id_, queue, type_, payload, priority, list(tags), options, now, due, until, *place)
+    job.unique = unique
+    state.shelves.add(job)
     return True
 
 
@@ -98,6 +109,7 @@ def settle(
     logs: Any = (),
     alone: bool = False,
     follows: Any = (),
+    stop: int = 0,
 ) -> bool:
     """End one claim; False if it is not in force."""
     job = in_hand(state, id_, token)
@@ -128,6 +140,10 @@ def settle(
     job.progress = progress or job.progress
     job.logs += logs
     state.shelves.put(job)
+    if job.unique and not again:
+        uniques.free(state, job, END)
+    if stop:
+        stops.extend(state, job.queue, stop, raised(id_))
     if status == asked_for:
         push(state, follows)
     return True
@@ -158,22 +174,27 @@ def choose(state: State, wanted: Wanted, now: int) -> Choice:
     """Find the first jobs of the first line that has one, and what stands in front and is to be set aside."""
     foreign: list[Job] = []
     for queue in wanted.queues:
+        if stops.is_stopped(state, queue, "", now):
+            continue
+        asleep = stops.asleep(state, queue, now)
         line = state.shelves.lines.get(queue, [])
         jobs = [place[-1] for place in line[: wanted.limit]]
-        if any(job.type not in wanted.types for job in jobs):
-            jobs, unknown = look_past(state, line, wanted, now)
+        if any(job.type not in wanted.types or job.type in asleep for job in jobs):
+            jobs, unknown = look_past(state, line, wanted, now, asleep)
             foreign += unknown
         if jobs:
             return together(jobs, foreign, wanted)
     return Choice([], False, foreign)
 
 
-def look_past(state: State, line: Line, wanted: Wanted, now: int) -> tuple[list[Job], list[Job]]:
-    """Find what this worker knows behind what it does not, and what no worker knows."""
+def look_past(
+    state: State, line: Line, wanted: Wanted, now: int, asleep: frozenset[str]
+) -> tuple[list[Job], list[Job]]:
+    """Find what this worker may claim behind what it may not, and what no worker knows or is `asleep`."""
     head = [place[-1] for place in line[:LOOK_PAST]]
-    unknown = {job.type for job in head} - wanted.types
-    foreign = {type_ for type_ in unknown if not state.knows(type_, now)}
-    known = [job for job in head if job.type in wanted.types]
+    unknown = {job.type for job in head} - wanted.types - asleep
+    foreign = asleep | {type_ for type_ in unknown if not state.knows(type_, now)}
+    known = [job for job in head if job.type in wanted.types and job.type not in asleep]
     return known[: wanted.limit], [job for job in head if job.type in foreign]
 
 
@@ -201,14 +222,25 @@ def take(state: State, job: Job, worker: str, lease: int, *, ahead: bool = False
     job.token, job.worker, job.lease, job.ahead = state.token, worker, state.time + lease, ahead
     job.held = job.progress = None
     state.shelves.put(job)
+    if job.unique:
+        uniques.free(state, job, START)
     return [job.id, job.token]
 
 
-def claim(state: State, worker: str, id_: str, lease: int) -> list[Any] | None:
-    """Claim one job, whatever its place in the line."""
+def push_unique(state: State, job: list[Any]) -> str:
+    """Store one job, and answer who holds its key: itself where it is stored."""
+    stored = push_one(state, *job) or job[0] in state.shelves.jobs
+    other = None if stored else uniques.holder(state, job[1], job[UNIQUE][0], state.time)
+    return str(other or job[0])
+
+
+def claim(state: State, worker: str, id_: str, lease: int) -> list[Any] | str | None:
+    """Claim one job, whatever its place in the line; answers the id of another that holds its key."""
     job = state.shelves.jobs.get(id_)
     if job is None or job.status in (RUNNING, COMPLETED):
         return None
+    if job.status in (FAILED, CANCELLED) and (other := uniques.taken_by(state, job, state.time)):
+        return other
     if job.status in (FAILED, CANCELLED):
         renew(state, job)
     return take(state, job, worker, lease)
@@ -216,6 +248,8 @@ def claim(state: State, worker: str, id_: str, lease: int) -> list[Any] | None:
 
 def renew(state: State, job: Job) -> None:
     """Make a job pending as if it were new, with its history."""
+    if job.unique:
+        uniques.hold(state, job.queue, Unique(*job.unique), job.id, state.time)
     state.shelves.take(job)
     job.close_run()
     job.status, job.attempts = PENDING, 0
@@ -253,7 +287,10 @@ def claimable(state: State, wanted: base.Wanted, now: int) -> bool:
     return bool(choice.jobs or choice.foreign)
 
 
-def has_one(state: State, queue: str, types: Collection[str]) -> bool:
-    """Whether the head of a line holds a job of these types."""
+def has_one(state: State, queue: str, types: Collection[str], now: int) -> bool:
+    """Whether the head of a line holds a job of these types, none of which is stopped."""
+    if stops.is_stopped(state, queue, "", now):
+        return False
+    types = set(types) - stops.asleep(state, queue, now)
     line = state.shelves.lines.get(queue, [])
     return any(place[-1].type in types for place in line[:LOOK_PAST])

@@ -19,9 +19,20 @@ end
 local function read_parcel()
     return {
         id = arg(), type = arg(), priority = arg(), status = arg(), since = tonumber(arg()), created = arg(),
-        due = arg(), expires = arg(), alone = arg(), stray = arg(), text = arg(), kept = arg(), tags = read_list(),
+        due = arg(), expires = arg(), alone = arg(), stray = arg(), text = arg(), kept = arg(), unique = arg(), tags = read_list(),
         lines = read_list(),
     }
+end
+
+-- Let a unique job hold its key, if it still does and nobody else has it. What is said of it begins with `1` then.
+local function take_key(job)
+    local said = string.sub(job.unique, 2)
+    local til, lasts, _, key = read_unique(said)
+    local over = til == 'time' and tonumber(job.created) + tonumber(lasts) <= now
+    call('HSET', p .. 'keys', job.id, said)
+    if string.sub(job.unique, 1, 1) == '1' and not over and not holder(p, key) then
+        hold(p, job.id, said, tonumber(job.created))
+    end
 end
 
 local function put(job, seq)
@@ -48,6 +59,9 @@ local function put(job, seq)
         call('ZADD', p .. 't:' .. tag, job.created, member)
     end
     add_logs(p, id, job.lines)
+    if job.unique ~= '' then
+        take_key(job)
+    end
     if job.kept ~= '' then
         call('SET', p .. 'k:' .. id, job.kept)
     end

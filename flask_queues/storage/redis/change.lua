@@ -1,7 +1,7 @@
 -- Cancel or retry a job.
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; partition; id; `cancel` or `retry`; reason; nonce, and those of tries before whose answers were lost.
--- Returns the status it had, or nothing.
+-- Returns the status it had, the id of another job in a row where that holds its key, or nothing.
 
 local p, id, what, reason, nonce, unsure = arg(), arg(), arg(), arg(), arg(), arg()
 local key = p .. 'j:' .. id
@@ -26,10 +26,15 @@ local function cancel(stem, status, list)
         call('ZADD', p .. 'cancelled', now, stem .. '\t' .. id)
         call('APPEND', key, table.concat({'\nC', digits(now), status, nonce, reason}, '\t'))
         count(p, stem, status, CANCELLED)
+        free(p, id, 'end')
     end
 end
 
 local function retry(stem, status, list)
+    local other = (status == FAILED or status == CANCELLED) and hold_again(p, id)
+    if other then
+        return {other}
+    end
     if status == SCHEDULED or status == FAILED or status == CANCELLED then
         take_out(p, list, stem .. '\t' .. id)
         line_up(p, stem, id, now)
@@ -51,6 +56,9 @@ local status, list = where(p, stem, id)
 if what == 'cancel' then
     cancel(stem, status, list)
 else
-    retry(stem, status, list)
+    local other = retry(stem, status, list)
+    if other then
+        return other
+    end
 end
 return finish(status)

@@ -1,7 +1,7 @@
 -- Claim one job by its id, unless it is running, completed or not there.
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; the moment after which nobody waits for the answer; partition; id; lease; worker; nonce, and those of the tries before whose answers were lost.
--- Returns claim and record, or nothing.
+-- Returns claim and record; the id of another job alone that holds its key; or nothing.
 
 local stale = refuse_if_stale(arg())
 if stale then
@@ -35,7 +35,12 @@ if status == PENDING then
 elseif status == SCHEDULED then
     due = score
 end
+local other = (status == FAILED or status == CANCELLED) and hold_again(p, id)
+if other then
+    return {other}
+end
 take_out(p, list, stem .. '\t' .. id)
+free(p, id, 'start')
 if status == FAILED or status == CANCELLED then
     due = now
     call('APPEND', p .. 'j:' .. id, '\nY\t' .. digits(now) .. '\t' .. status .. '\t' .. nonce)

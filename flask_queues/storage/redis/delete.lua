@@ -19,6 +19,7 @@ for n = 1, tonumber(arg()) do
         take_out(p, list, stem .. '\t' .. id)
         call('DEL', p .. 'j:' .. id, p .. 'l:' .. id, p .. 'k:' .. id)
         call('SREM', p .. 'alone', id)
+        free(p, id, 'gone')
         for _, tag in ipairs(tags) do
             call('ZREM', p .. 't:' .. tag, stem .. '\t' .. id)
         end

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ...errors import ConfigError, StorageUnavailable
+from ...errors import ConfigError, StorageUnavailable, UniqueTaken
 from ...record import Counts, JobRecord, LogLine, Page, Progress, Status, WorkerRecord
 from ..base import (
     Claim,
@@ -27,6 +27,8 @@ from ..base import (
     Watcher,
 )
 from ..parcels import Load
+from ..stops import Stop
+from ..unique import taken
 from . import listing
 from .calls import Calls, Command
 from .claiming import Claims
@@ -38,10 +40,10 @@ from .moving import Moves
 from .names import QueueNames
 from .outbox import Outbox
 from .pushing import Pushes
-from .records import STATUSES, claim_of, dump, log_text, quoted, read_in_hand
+from .records import STATUSES, claim_of, dump, log_text, quoted, read_in_hand, unquoted
 from .roster import Roster, time_of, worker_record
 from .schedules import Schedules
-from .scripts import BEAT, CLAIM, KEEP, LETGO, LOOK, NOTE, RELEASE, Script
+from .scripts import BEAT, CLAIM, KEEP, LETGO, LOOK, NOTE, RELEASE, STOP, Script
 from .servers import servers_of
 from .steps import Steps, in_lines
 from .watcher import Channel
@@ -123,6 +125,11 @@ class RedisStorage(Storage):
         with self._call():
             return self._pushes.push(jobs)
 
+    def push_unique(self, job: NewJob) -> str:
+        """Store the job, or read who holds its key, in one script."""
+        with self._call():
+            return self._pushes.push_unique(job)
+
     # The worker's side
 
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
@@ -150,6 +157,8 @@ class RedisStorage(Storage):
             answer = self._calls.run(build)
             if not answer:
                 return None
+            if len(answer) == 1:
+                raise UniqueTaken(taken(job_id, answer[0].decode()))
             return self._remembered([claim_of(queue, job_id, answer[0].decode(), answer[1].decode())])[0]
 
     def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
@@ -184,7 +193,7 @@ class RedisStorage(Storage):
             emptied = self._roster.greet(worker)
             jobs: dict[str, list[str]] = {name: [] for name in names}
             to_cancel: list[Claim] = []
-            for queue, rows in self._where("run", BEAT, [lease, len(names), *map(quoted, names)]):
+            for queue, rows in self._where(("run",), BEAT, [lease, len(names), *map(quoted, names)]):
                 for job_id, claim, *record in rows:
                     jobs[read_in_hand(claim.decode()).worker].append(job_id.decode())
                     if record:
@@ -214,7 +223,7 @@ class RedisStorage(Storage):
     def release_held(self, types: Collection[str]) -> int:
         """Put a slice of the held jobs of these types back into their lines."""
         with self._call():
-            return sum(answer for _, answer in self._where("held", RELEASE, [in_lines(types)]))
+            return sum(answer for _, answer in self._where(("held", "stops"), RELEASE, [in_lines(types)]))
 
     def maintain(self) -> None:
         """Forget empty queues; on a cluster, deliver what whoever settled has left in an outbox."""
@@ -233,10 +242,42 @@ class RedisStorage(Storage):
             return bool(self._steps.filled(queues, types))
 
     def next_due(self) -> int | None:
-        """Look at the first scheduled job of each queue."""
+        """Look at the first scheduled job of each queue, and at what is stopped for a time."""
         with self._call():
-            left = [answer[1] for _, answer in self._where("due", LOOK, [""])]
+            left = [answer[1] for _, answer in self._where(("due", "stops"), LOOK, [""])]
             return min((one for one in left if one >= 0), default=None)
+
+    def stop(
+        self, queue: str, job_type: str | None = None, *, lasts: int | None = None, reason: str = "", by: str = ""
+    ) -> None:
+        """Write the stop into the queue's partition."""
+        with self._call():
+            self._stop(queue, job_type, "stop", "" if lasts is None else lasts, quoted(by), quoted(reason))
+
+    def go_on(self, queue: str, job_type: str | None = None) -> bool:
+        """Delete the stop and let the first of its jobs go; the keeper does so with the others."""
+        with self._call():
+            return bool(self._stop(queue, job_type, "go", "", "", ""))
+
+    def _stop(self, queue: str, kind: str | None, *said: Any) -> Any:
+        near = self._servers.near
+        if not near:
+            self._names.add([queue])
+        return self._calls.ask(self._on(queue, STOP, [queue, "1" if near else "", kind or "", *said]))
+
+    def stops(self) -> list[Stop]:
+        """Read the stops of every queue."""
+        with self._call():
+            found = [
+                read_stop(queue, kind.decode(), text.decode())
+                for queue, rows in self._read(self._names.with_any("stops"), "stops")
+                for kind, text in zip(rows[::2], rows[1::2], strict=True)
+            ]
+            now = time_of(self._calls, self._keys.root) if found else 0
+        return sorted(
+            (stop for stop in found if stop.until is None or stop.until > now),
+            key=lambda stop: (stop.queue, stop.type or ""),
+        )
 
     # The operator's side
 
@@ -309,7 +350,7 @@ class RedisStorage(Storage):
     def let_go(self, number: int) -> bool:
         """Delete the load from the partition that keeps it."""
         with self._call():
-            return any(answer for _, answer in self._where("leaving", LETGO, [number]))
+            return any(answer for _, answer in self._where(("leaving",), LETGO, [number]))
 
     def on_the_way(self) -> int:
         """Read the load that a partition keeps."""
@@ -372,9 +413,9 @@ class RedisStorage(Storage):
         deadline = [self._calls.clock.deadline()] if timed else []
         return Command(partition, script, [self._keys.root, *deadline, partition, *arguments], keys)
 
-    def _where(self, structure: str, script: Script, arguments: Sequence[Any]) -> list[tuple[str, Any]]:
-        """Run a script on every queue that has something in a structure; returns what each answered."""
-        queues = self._names.with_any(structure)
+    def _where(self, structures: Sequence[str], script: Script, arguments: Sequence[Any]) -> list[tuple[str, Any]]:
+        """Run a script on every queue that has something in one of these; returns what each answered."""
+        queues = self._names.with_any(*structures)
         answers = self._calls.ask_all([self._on(queue, script, arguments) for queue in queues])
         return list(zip(queues, answers, strict=True))
 
@@ -383,6 +424,14 @@ class RedisStorage(Storage):
         keys = [self._keys.partition(queue) + structure for queue in queues]
         answers = self._calls.ask_all([Command(key, None, ["HGETALL", key]) for key in keys])
         return list(zip(queues, answers, strict=True))
+
+
+def read_stop(queue: str, kind: str, text: str) -> Stop:
+    """Read a stop as `lib.lua` writes it."""
+    until, since, by, reason = text.split("\t", 3)
+    return Stop(
+        queue, kind or None, int(until) if until else None, unquoted(reason) or "", unquoted(by) or "", int(since)
+    )
 
 
 class Answering(PendingStep):

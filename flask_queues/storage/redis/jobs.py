@@ -8,7 +8,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ...errors import UniqueTaken
 from ...record import JobRecord, LogLine, Status
+from ..unique import taken
 from .calls import Calls, Command
 from .keys import Keys, of_job, structures
 from .names import QueueNames
@@ -92,6 +94,8 @@ class Jobs:
             return self._command(home, CHANGE, arguments, [job_id])
 
         answer = self._calls.run(build)
+        if isinstance(answer, list):
+            raise UniqueTaken(taken(job_id, answer[0].decode()))
         return STATUSES[answer.decode()] if answer else None
 
     def delete(self, job_id: str) -> Status | None:

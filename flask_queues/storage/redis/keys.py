@@ -17,7 +17,7 @@ from ..parcels import Parcel
 #: first two, `meta` and `counts`.
 STRUCTURES = (
     "meta", "counts", "ready", "held", "since", "due", "run", "completed", "failed", "cancelled", "alone",
-    "out", "arrived", "schedules", "leaving",
+    "out", "arrived", "schedules", "leaving", "stops", "keys", "unique",
 )  # fmt: skip
 
 

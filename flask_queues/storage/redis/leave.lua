@@ -46,6 +46,7 @@ for _, job in ipairs(jobs) do
     take_out(p, job.list, member)
     call('DEL', p .. 'j:' .. job.id, p .. 'l:' .. job.id, p .. 'k:' .. job.id)
     call('SREM', p .. 'alone', job.id)
+    free(p, job.id, 'gone')
     for _, tag in ipairs(job.tags) do
         call('ZREM', p .. 't:' .. tag, member)
     end

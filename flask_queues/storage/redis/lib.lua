@@ -15,6 +15,9 @@
 --   p..arrived    zset    ms: ids that came out of another partition's `out` (cluster)
 --   p..leaving    string  number, tab, destination, tab, text: the load that has left and may not have arrived
 --   p..schedules  hash    name: revision, the one before, text;  p..h:<name> list: its history
+--   p..keys       hash    id: how a unique job holds its key (end, start or time), for how long, whether it replaces, key
+--   p..unique     hash    key: until when, or nothing; the id of the job that holds it
+--   p..stops      hash    type, or nothing for all of them: until when or nothing, since when, who and why
 --   p..j:<id>     string  the record;  p..l:<id> list: its log;  p..k:<id> string: what it keeps;  p..t:<tag> zset: ms of the push
 -- A member is a stem, a tab and an id. A stem is 11 hex digits of the push's number, 2 of 100 - priority, and the type.
 -- A record is a line of stem, created, due, expires; a line of what else the push said; the payload; a line an event.
@@ -109,6 +112,55 @@ local function line_up(p, stem, id, due)
     if due ~= now then
         call('ZADD', p .. 'since', moment, member)
     end
+end
+
+-- Whether a stop, as it is kept, is in force.
+local function is_stopped(stop)
+    local til = stop and string.match(stop, '^%d*')
+    return til ~= nil and til ~= false and (til == '' or tonumber(til) > now)
+end
+
+local function write_stop(til, since, by, reason)
+    return table.concat({til, since, by, reason}, '\t')
+end
+
+-- What may not be claimed of a partition now: whether nothing may be, and a set of types, nil where there are none.
+local function read_stops(p)
+    local rows = call('HGETALL', p .. 'stops')
+    local all, kinds = false, nil
+    for n = 1, #rows, 2 do
+        if is_stopped(rows[n + 1]) then
+            if rows[n] == '' then
+                all = true
+            else
+                kinds = kinds or {}
+                kinds[rows[n]] = true
+            end
+        end
+    end
+    return all, kinds
+end
+
+-- Put the held jobs of types, within line ends, back into their line where these are not stopped: 500 at most.
+local function release(p, types)
+    local _, asleep = read_stops(p)
+    local released = 0
+    for start = 0, 9000, 1000 do
+        local members = call('ZRANGE', p .. 'held', start - released, start - released + 999)
+        for _, member in ipairs(members) do
+            local kind = type_of(member)
+            if released < 500 and string.find(types, '\n' .. kind .. '\n', 1, true) and not (asleep and asleep[kind]) then
+                local rank = call('ZSCORE', p .. 'held', member)
+                call('ZREM', p .. 'held', member)
+                call('ZADD', p .. 'ready', rank, member)
+                released = released + 1
+            end
+        end
+        if #members < 1000 or released == 500 then
+            break
+        end
+    end
+    return released
 end
 
 -- Append lines to a job's log.
@@ -223,7 +275,7 @@ end
 local function read_job()
     local job = {
         id = arg(), type = arg(), text = arg(), priority = arg(), delay = tonumber(arg()), at = arg(),
-        expires = arg(), stray = arg(), tags = {},
+        expires = arg(), stray = arg(), unique = arg(), tags = {},
     }
     for n = 1, tonumber(arg()) do
         job.tags[n] = arg()
@@ -231,12 +283,99 @@ local function read_job()
     return job
 end
 
--- Store a job, unless its id is there; says whether it is new. `seq` is its number.
+-- Read how a job is unique: until when it holds its key, for how long, whether it replaces another, the key.
+local function read_unique(said)
+    return string.match(said, '^(%a+)\t(%d+)\t(%d)\t(.*)$')
+end
+
+-- The id of the job that holds a key.
+local function holder(p, key)
+    local til, id = string.match(call('HGET', p .. 'unique', key) or '', '^(%d*)\t(.*)$')
+    if not id or (til ~= '' and tonumber(til) <= now) then
+        return nil
+    end
+    return id
+end
+
+-- Let a job hold its key from a moment on.
+local function hold(p, id, said, since)
+    local til, lasts, _, key = read_unique(said)
+    call('HSET', p .. 'unique', key, (til == 'time' and digits(since + tonumber(lasts)) or '') .. '\t' .. id)
+end
+
+-- A job has come so far (`start`, `end`, `gone`) that it may have to let go of its key.
+local function free(p, id, at)
+    local said = call('HGET', p .. 'keys', id)
+    if not said then
+        return
+    end
+    local til, _, _, key = read_unique(said)
+    if at == 'gone' or (til ~= 'time' and (at == til or at == 'end')) then
+        if holder(p, key) == id then
+            call('HDEL', p .. 'unique', key)
+        end
+    end
+    if at == 'gone' then
+        call('HDEL', p .. 'keys', id)
+    end
+end
+
+-- Give an ended job its key again; returns the id of another that holds it.
+local function hold_again(p, id)
+    local said = call('HGET', p .. 'keys', id)
+    if not said then
+        return nil
+    end
+    local _, _, _, key = read_unique(said)
+    local other = holder(p, key)
+    if other and other ~= id then
+        return other
+    end
+    hold(p, id, said, now)
+    return nil
+end
+
+-- Cancel a waiting job in whose place another comes; false where it does not wait.
+local function supersede(p, id, by)
+    local stem = read_place(p, id)
+    if not stem then
+        return true
+    end
+    local status, list = where(p, stem, id)
+    if status ~= PENDING and status ~= SCHEDULED then
+        return false
+    end
+    take_out(p, list, stem .. '\t' .. id)
+    call('ZADD', p .. 'cancelled', moment, stem .. '\t' .. id)
+    call('APPEND', p .. 'j:' .. id, table.concat({'\nC', moment, status, '', '"Replaced by job ' .. by .. '."'}, '\t'))
+    count(p, stem, status, CANCELLED)
+    return true
+end
+
+-- Let a unique job that is to be stored hold its key; returns the id of another that holds it.
+local function make_room(p, job)
+    local _, _, replace, key = read_unique(job.unique)
+    local other = holder(p, key)
+    if other and not (replace == '1' and supersede(p, other, job.id)) then
+        return other
+    end
+    call('HSET', p .. 'keys', job.id, job.unique)
+    hold(p, job.id, job.unique, now)
+    return nil
+end
+
+-- Store a job, unless its id is there; says whether it is new, or who holds its key. `seq` is its number.
 local function store(p, job, seq)
     local id = job.id
     local key = p .. 'j:' .. id
     if job.stray == '1' and elsewhere(p, id) then
         return false
+    end
+    if job.unique ~= '' then
+        local other = call('EXISTS', key) == 0 and make_room(p, job)
+        if other then
+            return false, other
+        end
     end
     local due = tonumber(job.at) or now + job.delay
     local stem = string.format('%011x', seq) .. job.priority .. job.type

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ...errors import PushUncertain, StorageError
 from ...record import Progress, Status
 from ..parcels import Load, Parcel, Run, SchedulePost
+from ..unique import Unique, holds
 from .calls import Calls, Command
 from .connection import pack
 from .keys import Keys, is_stray, of_job, structures
@@ -28,6 +29,8 @@ from .records import (
     pushed_text,
     quoted,
     read_story,
+    read_unique,
+    unique_text,
 )
 from .schedules import Schedules, occurrence_text
 from .scripts import ARRIVE, LEAVE, LEAVING
@@ -214,7 +217,7 @@ class Moves:
 
 def read_row(queue: str, row: Sequence[Any]) -> Row:
     """Read what `leaving.lua` answers of a job."""
-    status, job_id, since, alone, record, lines, kept = row
+    status, job_id, since, alone, record, lines, kept, unique = row
     text = record.decode()
     story = read_story(text)
     last = story.runs[-1] if story.runs else None
@@ -240,6 +243,7 @@ def read_row(queue: str, row: Sequence[Any]) -> Row:
         result=last.result if last and where is Status.COMPLETED else None,
         reason=story.reason,
         alone=alone == 1,
+        unique=read_unique(unique.decode()),
         logs=tuple(log_line(line.decode()) for line in lines),
         kept=kept.decode() or None,
     )
@@ -270,11 +274,21 @@ def arriving(parcel: Parcel, *, stray: bool) -> list[Any]:
         "1" if stray else "",
         "\n".join([pushed_text(parcel), *events_of(parcel)]),
         parcel.kept or "",
+        arriving_unique(parcel),
         len(parcel.tags),
         *parcel.tags,
         len(parcel.logs),
         *map(log_text, parcel.logs),
     ]
+
+
+def arriving_unique(parcel: Parcel) -> str:
+    """How it is unique, behind whether it still holds its key."""
+    if parcel.unique is None:
+        return ""
+    started, final = parcel.started is not None, parcel.status.final
+    still = holds(Unique(*parcel.unique), final=final, started=started, created=parcel.created, now=0)
+    return f"{int(still)}{unique_text(parcel.unique)}"
 
 
 def events_of(parcel: Parcel) -> Iterator[str]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 
 from ..base import NewJob
+from ..unique import Unique
 from .calls import Calls, Command
 from .keys import Keys, of_job, structures
 from .names import QueueNames
@@ -59,4 +60,4 @@ def outward_text(job: NewJob) -> str:
 def read_outward(text: str) -> NewJob:
     """Read what `outward_text` wrote."""
     job = NewJob(*json.loads(text))
-    return job._replace(tags=tuple(job.tags))
+    return job._replace(tags=tuple(job.tags), unique=Unique(*job.unique) if job.unique else None)

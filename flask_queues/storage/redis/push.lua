@@ -2,7 +2,8 @@
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; whether names of queues are within reach; number of partitions; of each its prefix, its queue's name,
 -- the number of jobs and the jobs.
--- Returns a row a partition: 1 where it had none before, then 1 for each job that is new.
+-- Returns a row a partition: 1 where it had none before, then of each job 1 where it is new, and the id of the
+-- one that holds its key where that is another.
 
 local near = arg() == '1'
 local answer = {}
@@ -15,8 +16,8 @@ for n = 1, tonumber(arg()) do
         call('SADD', root .. 'queues', queue)
     end
     for m = 1, size do
-        local new = store(p, read_job(), first + m - 1)
-        row[m + 1] = new and 1 or 0
+        local new, other = store(p, read_job(), first + m - 1)
+        row[m + 1] = new and 1 or other or 0
         any = any or new
     end
     answer[n] = row

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,13 @@ def strays(jobs: Sequence[NewJob | Parcel]) -> set[int]:
     return {place for place, job in enumerate(jobs) if is_stray(job)}
 
 
+class Holders(threading.local):
+    """Who held the keys of jobs that were not stored, by their places in the push."""
+
+    def __init__(self) -> None:
+        self.of: dict[int, str] = {}
+
+
 class Pushes:
     """Stores new jobs."""
 
@@ -34,6 +42,14 @@ class Pushes:
         self._keys = keys
         self._names = names
         self._wait = wait
+        #: Who held the key of the job that this thread pushed last.
+        self._holders = Holders()
+
+    def push_unique(self, job: NewJob) -> str:
+        """Store a job, and tell the id of the one that holds its key."""
+        self._holders.of = {}
+        self.push([job])
+        return self._holders.of.pop(0, job.id)
 
     def push(self, jobs: Sequence[NewJob]) -> list[bool]:
         """Store jobs that are not there yet, and tell of each whether it is new."""
@@ -66,6 +82,8 @@ class Pushes:
             confirmed = told if isinstance(told, int) else 0
         for row, places in zip(rows, groups.values(), strict=True):
             for place, new in zip(places, row[1:], strict=True):
+                if isinstance(new, bytes):
+                    self._holders.of = {place: new.decode()}
                 created[place] = new == 1 or (doubt.unsure and self._is_ours(jobs[place]))
         if not near and rows[0][0]:
             self._names.add(groups, again=True)

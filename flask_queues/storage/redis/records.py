@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 from ...record import Attempt, JobError, JobRecord, LogLine, Outcome, Progress, Status, to_datetime, to_milliseconds
 from ..base import Claim, NewJob
 from ..parcels import Parcel
+from ..stops import held_back
+from ..unique import Unique
 
 #: Statuses by the digit that stands for each.
 STATUSES = {
@@ -81,9 +83,26 @@ def push_arguments(job: NewJob, *, stray: bool) -> list[Any]:
         "" if job.at is None else job.at,
         "" if job.expires is None else job.expires,
         "1" if stray else "",
+        unique_text(job.unique),
         len(job.tags),
         *job.tags,
     ]
+
+
+def unique_text(unique: tuple[Any, ...] | None) -> str:
+    """How a job is unique, as `read_unique` of `lib.lua` reads it."""
+    if unique is None:
+        return ""
+    key, until, lasts, replace = Unique(*unique)
+    return f"{until}\t{lasts}\t{int(replace)}\t{quoted(key)}"
+
+
+def read_unique(text: str) -> Unique | None:
+    """Read what `unique_text` wrote."""
+    if not text:
+        return None
+    until, lasts, replace, key = text.split("\t")
+    return Unique(unquoted(key) or "", until, int(lasts), replace == "1")
 
 
 # Reading
@@ -275,7 +294,7 @@ def record_of(queue: str, job_id: str, digit: str, held: str, claim: str, text: 
         error=next((run.error for run in reversed(history) if run.error), None),
         result=json.loads(last.result) if last and last.result and status is Status.COMPLETED else None,
         reason=story.reason,
-        held=f"No worker that looked at it knows the job type {story.type}." if held else None,
+        held=held_back(story.type) if held else None,
     )
 
 

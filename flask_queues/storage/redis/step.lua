@@ -6,7 +6,7 @@
 -- worker, nonce; number of settlements; of each its partition's prefix and what `read_settlement` reads.
 -- Returns: numbers of lost settlements; claims (number of the queue, id, claim, record); number of a queue and types
 -- that were passed over, for each queue; numbers of the settlements whose push into another partition waits in `out`;
--- now; the number of the queue at which the look ended, 0 where none holds anything.
+-- now; the number of the queue at which the look ended, 0 where none holds anything; how many jobs were set aside.
 
 local stale = refuse_if_stale(arg())
 if stale then
@@ -34,6 +34,7 @@ local function read_settlement()
     local one = {
         p = arg(), id = arg(), token = arg(), status = arg(), outcome = arg(), counted = arg(), delay = 0,
         error = '', result = '', reason = '', progress = '', alone = '', logs = {}, follows = {},
+        stop = '0',
     }
     if arg() == '' then
         return one
@@ -48,6 +49,7 @@ local function read_settlement()
         local outward = arg()
         one.follows[n] = {p = p, queue = queue, outward = outward, job = read_job()}
     end
+    one.stop = arg()
     return one
 end
 
@@ -70,6 +72,23 @@ local function follow(one)
         wake()
     end
     return waits
+end
+
+-- Whether a partition has unique jobs.
+local known_keys = {}
+local function keyed(p)
+    if known_keys[p] == nil then
+        known_keys[p] = call('EXISTS', p .. 'keys') == 1
+    end
+    return known_keys[p]
+end
+
+-- Let nothing of a partition be claimed until a moment, unless that is so for longer already.
+local function stop(p, til, reason)
+    local there = call('HGET', p .. 'stops', '')
+    if not is_stopped(there) or (tonumber(string.match(there, '^%d+')) or til) < til then
+        call('HSET', p .. 'stops', '', write_stop(digits(til), moment, '', reason))
+    end
 end
 
 -- End a claim. Returns whether it was in force, and whether a push waits in `out`.
@@ -112,10 +131,16 @@ local function settle(one)
         call('ZADD', p .. LISTS[status], moment, member)
     end
     count(p, stem, RUNNING, status)
+    if status ~= PENDING and status ~= SCHEDULED and keyed(p) then
+        free(p, id, 'end')
+    end
     if one.alone == '1' then
         call('SADD', p .. 'alone', id)
     end
     add_logs(p, id, one.logs)
+    if one.stop ~= '0' then
+        stop(p, now + tonumber(one.stop), '"Job ' .. id .. ' raised RateLimited."')
+    end
     if status ~= one.status then
         return true, false
     end
@@ -133,14 +158,18 @@ local function promote(p)
     end
 end
 
--- The first jobs of a line that this worker knows (member, rank, type), and the types before them that it does not.
-local function head(p)
+-- The first jobs of a line that this worker may claim (member, rank, type), the types before them that it does not
+-- know, and the jobs before them whose type is asleep (member and rank in turn).
+local function head(p, asleep)
     for _, window in ipairs({limit, LOOK_PAST}) do
-        local found, unknown, seen = {}, {}, {}
+        local found, unknown, seen, sleeping = {}, {}, {}, {}
         local rows = call('ZRANGE', p .. 'ready', '0', window == limit and last_wanted or '999', 'WITHSCORES')
         for n = 1, #rows, 2 do
             local kind = type_of(rows[n])
-            if is_of(types, kind) then
+            if asleep and asleep[kind] then
+                sleeping[#sleeping + 1] = rows[n]
+                sleeping[#sleeping + 1] = rows[n + 1]
+            elseif is_of(types, kind) then
                 found[#found + 1] = {rows[n], tonumber(rows[n + 1]), kind}
                 if #found == limit then
                     break
@@ -150,10 +179,19 @@ local function head(p)
                 unknown[#unknown + 1] = kind
             end
         end
-        if #unknown == 0 or window == LOOK_PAST or #rows < 2 * window then
-            return found, unknown
+        if #unknown + #sleeping == 0 or window == LOOK_PAST or #rows < 2 * window then
+            return found, unknown, sleeping
         end
     end
+end
+
+-- Hold jobs (member and rank in turn), and tell how many.
+local function set_aside(p, rows)
+    for n = 1, #rows, 2 do
+        call('ZREM', p .. 'ready', rows[n])
+        call('ZADD', p .. 'held', rows[n + 1], rows[n])
+    end
+    return #rows / 2
 end
 
 -- What of a line's head may be claimed in one go, and whether it is claimed ahead.
@@ -202,6 +240,9 @@ local function take(p, queue, jobs, ahead, claims)
             end
         end
         count(p, stem, PENDING, record and RUNNING or nil)
+        if keyed(p) then
+            free(p, id, 'start')
+        end
     end
     if #held > 0 then
         call('HSET', p .. 'run', unpack(held))
@@ -233,7 +274,8 @@ end
 -- While a slot moves, a record may lie on the other node already: find out before anything is written.
 local function all_here(p)
     local members = call('ZRANGEBYSCORE', p .. 'due', '-inf', moment, 'LIMIT', '0', PROMOTE)
-    for _, job in ipairs(head(p)) do
+    local _, asleep = read_stops(p)
+    for _, job in ipairs((head(p, asleep))) do
         members[#members + 1] = job[1]
     end
     for _, member in ipairs(members) do
@@ -272,20 +314,25 @@ for n = 1, tonumber(arg()) do
     end
 end
 
-local passed, stopped = {}, 0
+local passed, ended, aside = {}, 0, 0
 if #claims == 0 then
     for queue, p in ipairs(wanted) do
         promote(p)
-        local found, unknown = head(p)
+        local stopped, asleep = read_stops(p)
+        local found, unknown, sleeping = {}, {}, {}
+        if not stopped then
+            found, unknown, sleeping = head(p, asleep)
+        end
+        aside = aside + set_aside(p, sleeping)
         if #unknown > 0 then
             passed[#passed + 1] = {queue, unpack(unknown)}
         end
         if #found > 0 then
             local members, ahead = together(p, found)
             take(p, queue, members, ahead, claims)
-            stopped = queue
+            ended = queue
             break
         end
     end
 end
-return finish({lost, claims, passed, waits, now, stopped})
+return finish({lost, claims, passed, waits, now, ended, aside})

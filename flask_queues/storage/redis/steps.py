@@ -219,7 +219,7 @@ class Steps:
         ]
         for job in one.follows:
             arguments += self._follower(job, partition, keys)
-        return arguments
+        return [*arguments, one.stop]
 
     def _follower(self, job: NewJob, partition: str, keys: list[str]) -> list[Any]:
         near = self._calls.servers.near
@@ -233,14 +233,14 @@ class Steps:
 
     def read(self, queues: Sequence[str], answer: Any) -> Answer:
         """Read what the script answers."""
-        lost, flat, passed, waits, now, stopped = answer
+        lost, flat, passed, waits, now, ended, aside = answer
         self._calls.clock.learn(now)
         claims = [
             claim_of(queues[flat[n] - 1], flat[n + 1].decode(), flat[n + 2].decode(), flat[n + 3].decode())
             for n in range(0, len(flat), 4)
         ]
         self.remember(claims)
-        return Answer(claims, lost, passed, waits, stopped > 0)
+        return Answer(claims, lost, passed, waits, ended > 0, aside)
 
     def hold(self, queue: str, types: Collection[str]) -> int:
         """Set jobs aside of those types that no worker knows; returns how many."""
@@ -281,13 +281,17 @@ class Steps:
 class Answer:
     """What one script answered."""
 
-    def __init__(self, claims: list[Claim], lost: list[int], passed: list[Any], waits: list[int], ended: bool) -> None:
+    def __init__(
+        self, claims: list[Claim], lost: list[int], passed: list[Any], waits: list[int], ended: bool, aside: int
+    ) -> None:
         self.claims = claims
         self.lost = lost
         self.passed = passed
         self.waits = waits
         #: Whether the look for jobs ended at a queue that holds some.
         self.ended = ended
+        #: How many jobs were set aside since their type is stopped.
+        self.aside = aside
 
 
 class Round(PendingStep):
@@ -400,6 +404,7 @@ class Round(PendingStep):
     def _take_in(self, numbers: list[int], queues: list[str], told: Any) -> Answer:
         answer = self._steps.read(queues, told)
         self._lost |= {numbers[n - 1] for n in answer.lost}
+        self._held += answer.aside
         for n in numbers:
             self._steps.forget(self._settled[n])
         for n in answer.waits:

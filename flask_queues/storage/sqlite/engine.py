@@ -22,7 +22,9 @@ from ..base import (
     Watcher,
 )
 from ..parcels import Load
-from . import findings, listing, moving, schedules
+from ..stops import Stop
+from ..unique import END, START
+from . import findings, listing, moving, schedules, stops, uniques
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -41,6 +43,7 @@ from .rows import (
     worker_record,
 )
 from .steps import (
+    CANCEL,
     CLAIM,
     IN_HAND,
     KEEP,
@@ -53,6 +56,8 @@ from .steps import (
     count_move,
     delete_one,
     has_one,
+    hold_again,
+    insert,
     insert_all,
     next_tokens,
     old_ones,
@@ -74,8 +79,9 @@ FOREVER = 2**62
 RELEASE_SLICE = 500
 CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
+WHERE = "SELECT seq, queue, type, status, uniq FROM jobs WHERE id=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
-RELEASE = "UPDATE jobs SET held=NULL WHERE seq IN (SELECT seq FROM jobs WHERE held=? LIMIT ?)"
+HELD = "SELECT DISTINCT queue, held FROM jobs WHERE held IS NOT NULL"
 
 
 class SQLiteStorage(Storage):
@@ -130,6 +136,17 @@ class SQLiteStorage(Storage):
             write_counts(db, deltas)
         return created
 
+    def push_unique(self, job: NewJob) -> str:
+        """Store the job, or read who holds its key, in one transaction that is on the disk when this returns."""
+        now = wall()
+        deltas: Deltas = defaultdict(int)
+        with self._database.write(durable=True) as db:
+            new = insert(db, job, now, deltas)
+            write_counts(db, deltas)
+            if new or job.unique is None or db.execute(WHERE, (job.id,)).fetchone():
+                return job.id
+            return uniques.holder(db, job.queue, job.unique.key, now) or job.id
+
     # The worker's side
 
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
@@ -151,12 +168,14 @@ class SQLiteStorage(Storage):
         now = wall()
         deltas: Deltas = defaultdict(int)
         with self._database.write() as db:
-            row = db.execute("SELECT seq, queue, type, status FROM jobs WHERE id=?", (job_id,)).fetchone()
+            row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None or row[3] in (RUNNING, COMPLETED):
                 return None
-            seq, queue, type_, status = row
+            seq, queue, type_, status, uniq = row
             if status in (FAILED, CANCELLED):
+                hold_again(db, queue, uniq, job_id, now)
                 retry_one(db, seq, now)
+            uniques.free(db, queue, uniq, job_id, START)
             token = next_tokens(db, 1)
             db.execute(TAKE, (now, token, worker, steady() + lease, 0, now, seq))
             db.execute("UPDATE jobs SET held=NULL WHERE seq=?", (seq,))
@@ -232,13 +251,20 @@ class SQLiteStorage(Storage):
 
     def release_held(self, types: Collection[str]) -> int:
         """Put a slice of the held jobs of these types back into their lines."""
+        now = wall()
         with self._database.read() as db:
-            held = {row[0] for row in db.execute("SELECT DISTINCT held FROM jobs WHERE held IS NOT NULL")}
-        known = held.intersection(types)
+            held = set(db.execute(HELD).fetchall())
+            stopped = stops.stopped(db, now).types
+        known = [(queue, type_) for queue, type_ in held if type_ in types and type_ not in stopped.get(queue, ())]
         if not known:
             return 0
         with self._database.write() as db:
-            return sum(db.execute(RELEASE, (type_, RELEASE_SLICE)).rowcount for type_ in known)
+            stopped = stops.stopped(db, now).types
+            return sum(
+                db.execute(stops.LET_GO, (type_, queue, RELEASE_SLICE)).rowcount
+                for queue, type_ in known
+                if type_ not in stopped.get(queue, ())
+            )
 
     def maintain(self) -> None:
         """Checkpoint the WAL and give free pages back to the disk."""
@@ -256,17 +282,42 @@ class SQLiteStorage(Storage):
 
     def pending(self, queues: Sequence[str], types: Collection[str]) -> bool:
         """Look at the head of each line, and at the first scheduled job of any."""
+        now = wall()
         with self._database.read() as db:
-            if any(has_one(db, queue, types) for queue in queues):
-                return True
+            stopped = stops.stopped(db, now)
+            for queue in queues:
+                asleep = stopped.types.get(queue)
+                awake = types if not asleep else set(types) - asleep
+                if queue not in stopped.queues and has_one(db, queue, awake):
+                    return True
             first = db.execute(NEXT_DUE).fetchone()
-        return first is not None and first[0] <= wall()
+        return first is not None and first[0] <= now
 
     def next_due(self) -> int | None:
-        """Look at the first scheduled job."""
+        """Look at the first scheduled job, and at what is stopped for a time."""
+        now = wall()
         with self._database.read() as db:
             row = db.execute(NEXT_DUE).fetchone()
-        return max(0, row[0] - wall()) if row else None
+            ends = [stop.until for stop in stops.in_force(db, now) if stop.until is not None]
+        return min((max(0, moment - now) for moment in [*ends, *(row or ())]), default=None)
+
+    def stop(
+        self, queue: str, job_type: str | None = None, *, lasts: int | None = None, reason: str = "", by: str = ""
+    ) -> None:
+        """Write the stop, on the disk when this returns."""
+        now = wall()
+        with self._database.write(durable=True) as db:
+            stops.put(db, Stop(queue, job_type, None if lasts is None else now + lasts, reason, by, now))
+
+    def go_on(self, queue: str, job_type: str | None = None) -> bool:
+        """Delete the stop and let the first of its jobs go; the keeper does so with the others."""
+        with self._database.write(durable=True) as db:
+            return stops.end(db, queue, job_type, wall(), RELEASE_SLICE)
+
+    def stops(self) -> list[Stop]:
+        """Read the stops."""
+        with self._database.read() as db:
+            return stops.in_force(db, wall())
 
     # The operator's side
 
@@ -275,14 +326,15 @@ class SQLiteStorage(Storage):
         now = wall()
         deltas: Deltas = defaultdict(int)
         with self._database.write(durable=True) as db:
-            row = db.execute("SELECT seq, queue, type, status FROM jobs WHERE id=?", (job_id,)).fetchone()
+            row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None:
                 return None
-            seq, queue, type_, status = row
+            seq, queue, type_, status, uniq = row
             if status == RUNNING:
                 db.execute("UPDATE jobs SET cancel=? WHERE seq=?", (reason, seq))
             elif status in (PENDING, SCHEDULED):
-                db.execute("UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?", (now, reason, seq))
+                db.execute(CANCEL, (now, reason, seq))
+                uniques.free(db, queue, uniq, job_id, END)
                 count_move(deltas, queue, type_, status, CANCELLED)
             write_counts(db, deltas)
         return STATUSES[status]
@@ -292,10 +344,12 @@ class SQLiteStorage(Storage):
         now = wall()
         deltas: Deltas = defaultdict(int)
         with self._database.write(durable=True) as db:
-            row = db.execute("SELECT seq, queue, type, status FROM jobs WHERE id=?", (job_id,)).fetchone()
+            row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None:
                 return None
-            seq, queue, type_, status = row
+            seq, queue, type_, status, uniq = row
+            if status in (FAILED, CANCELLED):
+                hold_again(db, queue, uniq, job_id, now)
             if status in (FAILED, CANCELLED, SCHEDULED):
                 retry_one(db, seq, now)
                 count_move(deltas, queue, type_, status, PENDING)
@@ -387,7 +441,7 @@ class SQLiteStorage(Storage):
         """Put a load in, in one transaction that is on the disk when this returns."""
         deltas: Deltas = defaultdict(int)
         with self._database.write(durable=True) as db:
-            new = moving.unload(db, source, load, deltas)
+            new = moving.unload(db, source, load, deltas, wall())
             write_counts(db, deltas)
         return new
 

@@ -1,2 +1,16 @@
+-- From format 2 to 3: what stops a queue, or one job type of it (an empty type means all).
+CREATE TABLE stops (
+    queue TEXT, type TEXT,
+    until INTEGER,                  -- NULL where somebody has to end it
+    reason TEXT NOT NULL, author TEXT NOT NULL, since INTEGER NOT NULL,
+    PRIMARY KEY (queue, type)
+) WITHOUT ROWID;
 -- From format 2 to 3: what jobs keep for their next run.
 CREATE TABLE kept (job INTEGER PRIMARY KEY, text TEXT NOT NULL);
+-- From format 2 to 3: unique jobs. In `jobs`, JSON of what makes one unique; here, who holds each key.
+ALTER TABLE jobs ADD COLUMN uniq TEXT;
+CREATE TABLE uniques (
+    queue TEXT, key TEXT, job TEXT NOT NULL,
+    expires INTEGER,                -- NULL where the job's own way ends it
+    PRIMARY KEY (queue, key)
+) WITHOUT ROWID;

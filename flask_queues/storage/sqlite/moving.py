@@ -12,7 +12,8 @@ from ...errors import StorageError
 from ...record import LogLine, Outcome, Progress
 from ..base import Occurrence, Schedule
 from ..parcels import Load, Parcel, Run, SchedulePost
-from . import schedules
+from ..unique import Unique, holds
+from . import schedules, uniques
 from .rows import NUMBERS, STATUSES, dump, log_line
 from .steps import KEEP, Deltas, add_logs, delete_one
 
@@ -24,13 +25,13 @@ UNSET_META = "DELETE FROM meta WHERE name=?"
 #: Those pushed first first: so each keeps its place in every line.
 LEAVING = """
 SELECT seq, id, queue, type, payload, options, priority, tags, status, stamp, created, due, expires, attempts, runs,
-    history, worker, started, ended, outcome, error, progress, result, reason, alone
+    history, worker, started, ended, outcome, error, progress, result, reason, alone, uniq
 FROM jobs WHERE seq>? AND status<>1 ORDER BY seq LIMIT ?
 """
 ARRIVE = """
 INSERT INTO jobs (id, queue, type, payload, options, priority, tags, status, stamp, created, due, expires, attempts,
-    runs, history, worker, started, error, progress, result, reason, alone)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
+    runs, history, worker, started, error, progress, result, reason, alone, uniq)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
 """
 KEPT_BY = "SELECT text FROM kept WHERE job=?"
 LINES = "SELECT time, level, message, context, run FROM logs WHERE job=? ORDER BY n"
@@ -110,7 +111,7 @@ def forget(db: sqlite3.Connection, number: int) -> bool:
     return True
 
 
-def unload(db: sqlite3.Connection, source: str, load: Load, deltas: Deltas) -> int:
+def unload(db: sqlite3.Connection, source: str, load: Load, deltas: Deltas, now: int) -> int:
     """Put a load in, unless it has arrived before; returns how many of its jobs were new."""
     mark = f"arrived:{source}"
     row = db.execute(META, (mark,)).fetchone()
@@ -119,7 +120,7 @@ def unload(db: sqlite3.Connection, source: str, load: Load, deltas: Deltas) -> i
     db.execute(SET_META, (mark, load.number))
     for post in load.schedules:
         put_schedule(db, post)
-    return sum(put_in(db, parcel, deltas) for parcel in load.jobs)
+    return sum(put_in(db, parcel, deltas, now) for parcel in load.jobs)
 
 
 def put_schedule(db: sqlite3.Connection, post: SchedulePost) -> None:
@@ -128,7 +129,7 @@ def put_schedule(db: sqlite3.Connection, post: SchedulePost) -> None:
         schedules.add_history(db, post.name, [Occurrence(*one) for one in post.occurrences])
 
 
-def put_in(db: sqlite3.Connection, parcel: Parcel, deltas: Deltas) -> bool:
+def put_in(db: sqlite3.Connection, parcel: Parcel, deltas: Deltas, now: int) -> bool:
     """Store a job as it was; False if its id is there already."""
     status = NUMBERS[parcel.status]
     cursor = db.execute(
@@ -138,7 +139,7 @@ def put_in(db: sqlite3.Connection, parcel: Parcel, deltas: Deltas) -> bool:
             dump(parcel.tags) if parcel.tags else None, status, parcel.since, parcel.created, parcel.due,
             parcel.expires, parcel.attempts, parcel.runs[-1].run if parcel.runs else 0, history_of(parcel),
             parcel.worker, parcel.started, parcel.last_error, dump(parcel.progress) if parcel.progress else None,
-            parcel.result, parcel.reason, int(parcel.alone),
+            parcel.result, parcel.reason, int(parcel.alone), dump(parcel.unique) if parcel.unique else None,
         ),
     )  # fmt: skip
     seq = cursor.lastrowid
@@ -146,17 +147,28 @@ def put_in(db: sqlite3.Connection, parcel: Parcel, deltas: Deltas) -> bool:
         return False
     db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", [(tag, seq) for tag in parcel.tags])
     add_logs(db, seq, parcel.logs)
+    if parcel.unique:
+        take_key(db, parcel, Unique(*parcel.unique), now)
     if parcel.kept is not None:
         db.execute(KEEP, (seq, parcel.kept))
     deltas[parcel.queue, parcel.type, status] += 1
     return True
 
 
+def take_key(db: sqlite3.Connection, parcel: Parcel, unique: Unique, now: int) -> None:
+    """Let a unique job hold its key here, if it still does and nobody else has it."""
+    still = holds(
+        unique, final=parcel.status.final, started=parcel.started is not None, created=parcel.created, now=now
+    )
+    if still and uniques.holder(db, parcel.queue, unique.key, now) is None:
+        uniques.hold(db, parcel.queue, unique, parcel.id, parcel.created)
+
+
 def parcel_of(row: tuple[Any, ...], logs: list[LogLine]) -> Parcel:
     """Make a parcel of a row of `LEAVING` behind its `seq`."""
     (
         id_, queue, type_, payload, options, priority, tags, status, stamp, created, due, expires, attempts, runs,
-        history, worker, started, ended, outcome, error, progress, result, reason, alone,
+        history, worker, started, ended, outcome, error, progress, result, reason, alone, uniq,
     ) = row  # fmt: skip
     past = [json.loads(line) for line in history.split("\n")] if history else []
     told = [run_of(*line) for line in past]
@@ -167,7 +179,7 @@ def parcel_of(row: tuple[Any, ...], logs: list[LogLine]) -> Parcel:
         tags=tuple(json.loads(tags)) if tags else (), status=STATUSES[status], since=stamp, created=created, due=due,
         expires=expires, attempts=attempts, runs=tuple(told), worker=worker, started=started,
         progress=Progress(*json.loads(progress)) if progress else None, result=result, reason=reason,
-        alone=bool(alone), logs=tuple(logs),
+        alone=bool(alone), logs=tuple(logs), unique=tuple(json.loads(uniq)) if uniq else None,
     )  # fmt: skip
 
 

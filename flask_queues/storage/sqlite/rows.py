@@ -18,6 +18,7 @@ from ...record import (
     to_datetime,
     to_milliseconds,
 )
+from ..stops import held_back
 
 #: Statuses by the number that stands for each in the file.
 STATUSES = (
@@ -79,7 +80,7 @@ def record(row: tuple[Any, ...]) -> JobRecord:
         error=last_error(past),
         result=json.loads(result) if result is not None else None,
         reason=reason,
-        held=f"No worker that looked at it knows the job type {held}." if held else None,
+        held=held_back(held) if held else None,
     )
 
 

@@ -9,9 +9,12 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ...errors import UniqueTaken
 from ...record import LogLine, Status, to_milliseconds
 from ..base import Claim, NewJob, Settlement, Wanted
-from . import listing
+from ..stops import raised
+from ..unique import END, START, Unique, replaced, taken
+from . import listing, stops, uniques
 from .rows import (
     CANCELLED,
     COMPLETED,
@@ -33,15 +36,16 @@ CLAIM = (
 )
 CLAIMS_OF = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND worker=?"  # noqa: S608
 INSERT = """
-INSERT INTO jobs (id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
+INSERT INTO jobs (id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload, uniq)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
 """
 NEXT = """
-SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone FROM jobs
+SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq FROM jobs
 WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
 """
 NEXT_AT = """
-SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone FROM jobs WHERE seq=?
+SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq FROM jobs
+WHERE seq=?
 """
 HEAD = """
 SELECT seq, type FROM jobs WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
@@ -50,14 +54,14 @@ KNOWN = "SELECT 1 FROM workers, json_each(about, '$.types') WHERE heartbeat>? AN
 TAKE = """
 UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
 """
-IN_HAND = "SELECT seq, queue, type FROM jobs WHERE id=? AND token=? AND status=1"
+IN_HAND = "SELECT seq, queue, type, uniq FROM jobs WHERE id=? AND token=? AND status=1"
 COMPLETE = """
 UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL,
     result=?4, cancel=NULL
 WHERE seq=?5
 """
 IN_FORCE = """
-SELECT seq, queue, type, worker, started, runs, history, cancel, error FROM jobs
+SELECT seq, queue, type, worker, started, runs, history, cancel, error, uniq FROM jobs
 WHERE id=? AND token=? AND status=1
 """
 SETTLE = """
@@ -69,6 +73,7 @@ WHERE seq=:seq
 DUE = "SELECT seq, queue, type FROM jobs WHERE status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
 DUE_IN_QUEUE = "SELECT seq, queue, type FROM jobs WHERE queue=? AND status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
 PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=? WHERE seq=?"
+CANCEL = "UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?"
 OLD = """
 SELECT seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?
 """
@@ -76,6 +81,8 @@ TOKENS = "UPDATE meta SET value=value+? WHERE name='token' RETURNING value"
 COUNT = """
 INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
 """
+#: The types that are stopped in most queues.
+NONE: frozenset[str] = frozenset()
 Deltas = defaultdict[tuple[str, str, int], int]
 Row = tuple[Any, ...]
 #: Rows to claim, and whether they are claimed ahead.
@@ -89,13 +96,38 @@ def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> boo
     expires = max(due, now) + job.expires if job.expires is not None else None
     tags = dump(job.tags) if job.tags else None
     where = (status, stamp, job.priority, due, now, expires)
-    cursor = db.execute(INSERT, (job.id, job.queue, job.type, *where, tags, job.options, job.payload))
+    if job.unique is not None and not make_room(db, job, now, deltas):
+        return False
+    uniq = dump(job.unique) if job.unique is not None else None
+    cursor = db.execute(INSERT, (job.id, job.queue, job.type, *where, tags, job.options, job.payload, uniq))
     if not cursor.rowcount:
         return False
+    if job.unique is not None:
+        uniques.hold(db, job.queue, job.unique, job.id, now)
     if job.tags:
         tagged = [(tag, cursor.lastrowid) for tag in job.tags]
         db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", tagged)
     deltas[job.queue, job.type, status] += 1
+    return True
+
+
+def make_room(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> bool:
+    """Whether a unique job may be stored; one that waits in its place goes where it asks for that."""
+    assert job.unique is not None
+    if db.execute("SELECT 1 FROM jobs WHERE id=?", (job.id,)).fetchone():
+        return False
+    holder = uniques.holder(db, job.queue, job.unique.key, now)
+    if holder is None:
+        return True
+    if not job.unique.replace:
+        return False
+    row = db.execute("SELECT seq, type, status FROM jobs WHERE id=?", (holder,)).fetchone()
+    if row is not None and row[2] not in (PENDING, SCHEDULED):
+        return False
+    if row is not None:
+        seq, type_, status = row
+        db.execute(CANCEL, (now, replaced(job.id), seq))
+        count_move(deltas, job.queue, type_, status, CANCELLED)
     return True
 
 
@@ -106,7 +138,7 @@ def insert_all(db: sqlite3.Connection, jobs: Sequence[NewJob], now: int, deltas:
 
 def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> bool:
     """End one claim; False if it is not in force."""
-    if one.status is Status.COMPLETED:
+    if one.status is Status.COMPLETED and not one.stop:
         done = complete(db, one, now, deltas)
         if done and one.follows:
             insert_all(db, one.follows, now, deltas)
@@ -114,13 +146,15 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
     row = db.execute(IN_FORCE, (one.id, one.token)).fetchone()
     if row is None:
         return False
-    seq, queue, type_, worker, started, runs, history, cancel, error = row
+    seq, queue, type_, worker, started, runs, history, cancel, error, uniq = row
     status, reason = NUMBERS[one.status], one.reason
     if cancel is not None and status in (PENDING, SCHEDULED):
         status, reason = CANCELLED, None
     if status == CANCELLED and reason is None:
         reason = cancel
     again = status in (PENDING, SCHEDULED)
+    if not again:
+        uniques.free(db, queue, uniq, one.id, END)
     due = now + one.delay if status == SCHEDULED else None
     ran = one.outcome is not None
     outcome = one.outcome.value if one.outcome is not None else None
@@ -145,6 +179,8 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
             "alone": int(one.alone),
         },
     )
+    if one.stop:
+        stops.extend(db, queue, now + one.stop, raised(one.id), now)
     add_words(db, seq, one)
     count_move(deltas, queue, type_, RUNNING, status)
     if status == NUMBERS[one.status]:
@@ -157,7 +193,9 @@ def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) 
     row = db.execute(IN_HAND, (one.id, one.token)).fetchone()
     if row is None:
         return False
-    seq, queue, type_ = row
+    seq, queue, type_, uniq = row
+    if uniq is not None:
+        uniques.free(db, queue, uniq, one.id, END)
     outcome = one.outcome.value if one.outcome is not None else None
     db.execute(COMPLETE, (now, outcome, int(one.counted), one.result, seq))
     add_words(db, seq, one)
@@ -199,24 +237,33 @@ def claim_next(
 ) -> tuple[list[Claim], int]:
     """Take the first jobs of the first line that has one, and tell how many were set aside before."""
     held = 0
+    stopped = stops.stopped(db, now)
     for queue in wanted.queues:
+        if queue in stopped.queues:
+            continue
+        asleep = stopped.types.get(queue, NONE)
         rows: list[Row] = db.execute(NEXT, (queue, wanted.limit)).fetchall()
-        if any(row[3] not in wanted.types for row in rows):
-            rows, unknown = look_past(db, queue, wanted, now)
+        if any(row[3] not in wanted.types or row[3] in asleep for row in rows):
+            rows, unknown = look_past(db, queue, wanted, now, asleep)
             held += unknown
         if rows:
             return take(db, worker, together(rows, wanted), until, now, deltas), held
     return [], held
 
 
-def look_past(db: sqlite3.Connection, queue: str, wanted: Wanted, now: int) -> tuple[list[Row], int]:
-    """Find what this worker knows behind what it does not, and set aside what no worker knows."""
+def look_past(
+    db: sqlite3.Connection, queue: str, wanted: Wanted, now: int, asleep: Collection[str]
+) -> tuple[list[Row], int]:
+    """Find what this worker may claim behind what it may not; set aside what no worker knows, or is `asleep`."""
     head: list[tuple[int, str]] = db.execute(HEAD, (queue, LOOK_PAST)).fetchall()
-    unknown = {type_ for _, type_ in head} - set(wanted.types)
-    foreign = {type_ for type_ in unknown if not db.execute(KNOWN, (now - SILENCE, type_)).fetchone()}
+    types = {type_ for _, type_ in head}
+    unknown = types - set(wanted.types) - set(asleep)
+    foreign = types.intersection(asleep) | {
+        type_ for type_ in unknown if not db.execute(KNOWN, (now - SILENCE, type_)).fetchone()
+    }
     held = [(type_, seq) for seq, type_ in head if type_ in foreign]
     db.executemany("UPDATE jobs SET held=? WHERE seq=?", held)
-    known = [seq for seq, type_ in head if type_ in wanted.types]
+    known = [seq for seq, type_ in head if type_ in wanted.types and type_ not in asleep]
     return [db.execute(NEXT_AT, (seq,)).fetchone() for seq in known[: wanted.limit]], len(held)
 
 
@@ -247,7 +294,9 @@ def take(db: sqlite3.Connection, worker: str, taken: Taken, until: int, now: int
     first = next_tokens(db, len(rows))
     claims = []
     for token, row in enumerate(rows, first):
-        seq, id_, queue, type_, payload, options, created, expires, attempts, runs, error, _ = row
+        seq, id_, queue, type_, payload, options, created, expires, attempts, runs, error, _, uniq = row
+        if uniq is not None:
+            uniques.free(db, queue, uniq, id_, START)
         db.execute(TAKE, (now, token, worker, until, ahead, now, seq))
         deltas[queue, type_, PENDING] -= 1
         deltas[queue, type_, RUNNING] += 1
@@ -276,6 +325,17 @@ def claims_of(db: sqlite3.Connection, worker: str) -> list[Claim]:
     return [read_claim(row) for row in db.execute(CLAIMS_OF, (worker,)).fetchall()]
 
 
+def hold_again(db: sqlite3.Connection, queue: str, uniq: str | None, job_id: str, now: int) -> None:
+    """Give an ended job its key again; raises `UniqueTaken` where another holds it."""
+    if uniq is None:
+        return
+    unique = Unique(*json.loads(uniq))
+    holder = uniques.holder(db, queue, unique.key, now)
+    if holder is not None and holder != job_id:
+        raise UniqueTaken(taken(job_id, holder))
+    uniques.hold(db, queue, unique, job_id, now)
+
+
 def retry_one(db: sqlite3.Connection, seq: int, now: int) -> None:
     """Make a job pending as if it were new, with its history."""
     runs, worker, started, ended, outcome, error, history = db.execute(
@@ -302,8 +362,9 @@ def old_ones(db: sqlite3.Connection, numbers: Sequence[int], until: int, queue: 
 
 def delete_one(db: sqlite3.Connection, seq: int, deltas: Deltas) -> None:
     """Delete a job with all that hangs on it."""
-    row = db.execute("DELETE FROM jobs WHERE seq=? RETURNING queue, type, status, tags", (seq,)).fetchone()
-    queue, type_, status, tags = row
+    row = db.execute("DELETE FROM jobs WHERE seq=? RETURNING queue, type, status, tags, id, uniq", (seq,)).fetchone()
+    queue, type_, status, tags, id_, uniq = row
+    uniques.free(db, queue, uniq, id_, "gone")
     if tags:
         db.executemany("DELETE FROM tags WHERE tag=? AND job=?", [(tag, seq) for tag in json.loads(tags)])
     db.execute("DELETE FROM logs WHERE job=?", (seq,))

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -23,8 +24,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from ...errors import UniqueTaken
 from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
 from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
+from ...storage.stops import Stop
+from ...storage.unique import START, TIME, Unique
 from .engine import Engine
 from .model import WAITING, Model
 from .moving import neighbour
@@ -45,6 +49,7 @@ WORKERS = st.sampled_from(["w0", "w1", "w2"])
 WORDS = st.none() | st.sampled_from(["wörd", "זה", "nul\x00", "sep\u2028\x85"])
 PROGRESS = st.none() | st.builds(Progress, st.sampled_from([0.0, 12.5, 100.0]), WORDS.map(lambda word: word or ""))
 LOGS = st.lists(WORDS.map(lambda word: LogLine(MOMENT, "info", word or "", {"w": word}, 1)), max_size=3)
+UNIQUE = [Unique("k"), Unique("k", START), Unique("k", TIME, HOUR), Unique("k", START, 0, True), Unique("wörd\t")]
 NEW = st.builds(
     lambda n, queue, **said: NewJob(id=f"{queue}{n}", queue=queue, **said),
     n=st.integers(0, 5),
@@ -57,6 +62,7 @@ NEW = st.builds(
     expires=st.sampled_from([None, HOUR]),
     tags=st.sampled_from([(), ("x",), ("x", "nul\x00"), ("nul", "nul\x00")]),
     options=st.sampled_from([None, '{"tries":3}']),
+    unique=st.sampled_from([None, None, None, *UNIQUE]),
 )
 PUSHED = NEW | NEW.map(lambda job: job._replace(id=f"j{job.id[1:]}"))
 ENDS = st.fixed_dictionaries(
@@ -72,6 +78,7 @@ ENDS = st.fixed_dictionaries(
         "logs": LOGS,
         "alone": st.booleans(),
         "follows": st.lists(NEW, max_size=2),
+        "stop": st.sampled_from([0, 0, 0, HOUR // 2, 2 * HOUR]),
     }
 )
 SCHEDULES = {"nightly": "q", "hourly": "r", "wörd": "q"}
@@ -135,6 +142,16 @@ class StorageMachine(RuleBasedStateMachine):
         now = self.clock.now()
         assert self.storage.push(jobs) == [self.model.push(job, now) for job in jobs]
 
+    @rule(job=NEW)
+    def push_unique(self, job: NewJob) -> None:
+        """Push a job and hear who holds its key."""
+        now = self.clock.now()
+        told = self.storage.push_unique(job)
+        self.model.push(job, now)
+        stored = job.id in self.model.jobs
+        holder = self.model.holder(job.queue, job.unique.key, now) if job.unique and not stored else None
+        assert told == (holder or job.id)
+
     @rule(
         worker=WORKERS,
         which=st.lists(st.tuples(st.integers(0, 7), ENDS), max_size=3),
@@ -171,7 +188,8 @@ class StorageMachine(RuleBasedStateMachine):
         """Only a job of a type that was not wanted may have been set aside."""
         for key, job in self.model.jobs.items():
             if not job.held and self.storage.get(key).held is not None:
-                assert job.pushed.type not in wanted.types
+                now = self.clock.now()
+                assert job.pushed.type not in wanted.types or self.model.stopped(job.pushed.queue, job.pushed.type, now)
                 assert job.pushed.queue in wanted.queues
                 job.held = True
 
@@ -179,15 +197,19 @@ class StorageMachine(RuleBasedStateMachine):
     def claim(self, worker: str, job_id: str) -> None:
         """Claim one job."""
         now = self.clock.now()
-        claim = self.storage.claim(worker, job_id, LEASE)
         job = self.model.jobs.get(job_id)
+        if job is not None and self.model.taken(job, now):
+            with pytest.raises(UniqueTaken):
+                self.storage.claim(worker, job_id, LEASE)
+            return
+        claim = self.storage.claim(worker, job_id, LEASE)
         if job is None or job.status in (Status.RUNNING, Status.COMPLETED):
             assert claim is None
             return
         assert claim is not None
         assert not claim.ahead
         if job.status.final:
-            job.renew(now)
+            self.model.renew(job, now)
         self.model.claimed(claim, LEASE, now)
         self.claims.append(claim)
 
@@ -229,14 +251,19 @@ class StorageMachine(RuleBasedStateMachine):
         elif job is not None and job.status in WAITING:
             job.enter(Status.CANCELLED, self.clock.now())
             job.reason, job.held = reason, False
+            self.model.free(job, "end")
 
     @rule(job_id=IDS)
     def retry(self, job_id: str) -> None:
         """Retry a job."""
         job = self.model.jobs.get(job_id)
+        if job is not None and self.model.taken(job, self.clock.now()):
+            with pytest.raises(UniqueTaken):
+                self.storage.retry(job_id)
+            return
         assert self.storage.retry(job_id) == (job and job.status)
         if job is not None and job.status in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
-            job.renew(self.clock.now())
+            self.model.renew(job, self.clock.now())
 
     @rule(job_id=IDS)
     def delete(self, job_id: str) -> None:
@@ -244,7 +271,7 @@ class StorageMachine(RuleBasedStateMachine):
         job = self.model.jobs.get(job_id)
         assert self.storage.delete(job_id) == (job and job.status)
         if job is not None and job.status is not Status.RUNNING:
-            del self.model.jobs[job_id]
+            self.model.delete(job_id)
 
     @rule(
         statuses=st.lists(st.sampled_from(Status), max_size=3),
@@ -268,7 +295,7 @@ class StorageMachine(RuleBasedStateMachine):
         gone = {key for key in self.model.jobs if self.storage.get(key) is None}
         assert gone <= old
         for key in gone:
-            del self.model.jobs[key]
+            self.model.delete(key)
 
     @rule(end=ENDS)
     def rescue(self, end: dict[str, Any]) -> None:
@@ -328,6 +355,7 @@ class StorageMachine(RuleBasedStateMachine):
                 assert source.let_go(load.number)
         for job in self.model.jobs.values():
             job.held = False
+        self.model.moved(self.clock.now())
         for one in self.storage.schedules():
             assert one.revision not in self.model.revisions[one.name]
             self.model.revisions[one.name].append(one.revision)
@@ -336,10 +364,33 @@ class StorageMachine(RuleBasedStateMachine):
     @rule(types=st.sets(TYPES))
     def release_held(self, types: set[str]) -> None:
         """Put held jobs back."""
-        held = [job for job in self.model.jobs.values() if job.held and job.pushed.type in types]
+        now = self.clock.now()
+        held = [
+            job
+            for job in self.model.jobs.values()
+            if job.held and job.pushed.type in types and not self.model.stopped(job.pushed.queue, job.pushed.type, now)
+        ]
         assert self.storage.release_held(types) == len(held)
         for job in held:
             job.held = False
+
+    @rule(queue=QUEUES, type_=st.none() | TYPES, lasts=st.sampled_from([None, HOUR // 2, 2 * HOUR]), reason=WORDS)
+    def stop(self, queue: str, type_: str | None, lasts: int | None, reason: str | None) -> None:
+        """Stop a queue or a type of it."""
+        now = self.clock.now()
+        self.storage.stop(queue, type_, lasts=lasts, reason=reason or "", by="somebody")
+        until = None if lasts is None else now + lasts
+        self.model.stops[queue, type_] = Stop(queue, type_, until, reason or "", "somebody", now)
+
+    @rule(queue=QUEUES, type_=st.none() | TYPES)
+    def go_on(self, queue: str, type_: str | None) -> None:
+        """End a stop, if there is one."""
+        ends = self.model.stopped(queue, type_, self.clock.now())
+        assert self.storage.go_on(queue, type_) is ends
+        if self.model.stops.pop((queue, type_), None) is not None:
+            for job in self.model.jobs.values():
+                if job.pushed.queue == queue and job.pushed.type == type_:
+                    job.held = False
 
     @rule(children=st.sets(WORKERS))
     def heartbeat(self, children: set[str]) -> None:
@@ -436,6 +487,19 @@ class StorageMachine(RuleBasedStateMachine):
                 assert past == schedule.occurrences
 
     @invariant()
+    def stops_agree(self) -> None:
+        """Every stop is as the model has it."""
+        now = self.clock.now()
+        told = {stop[:2]: stop for stop in self.storage.stops()}
+        ours = {key: stop for key, stop in self.model.stops.items() if self.model.stopped(*key, now)}
+        assert told.keys() == ours.keys()
+        for key, stop in ours.items():
+            if stop.by:
+                assert told[key][3:5] == stop[3:5]
+            if self.clock.frozen:
+                assert (told[key].until, told[key].since) == (stop.until, stop.since)
+
+    @invariant()
     def waiting_jobs_are_announced(self) -> None:
         """`pending` misses no job that could be claimed; `next_due` names the first."""
         storage = self.storage
@@ -445,6 +509,9 @@ class StorageMachine(RuleBasedStateMachine):
                 assert storage.pending([queue], ["t", "u", "short"])
         due = [job.due for job in self.model.jobs.values() if job.status is Status.SCHEDULED]
         if self.clock.frozen:
+            due += [
+                stop.until for key, stop in self.model.stops.items() if stop.until and self.model.stopped(*key, now)
+            ]
             assert storage.next_due() == (max(0, min(due) - now) if due else None)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from ...record import JobRecord, LogLine, Outcome, Progress, Status
 from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
+from ...storage.stops import Stop
+from ...storage.unique import holds
 
 WAITING = (Status.PENDING, Status.SCHEDULED)
 
@@ -81,12 +83,16 @@ class Model:
         self.schedules: dict[str, ModelSchedule] = {}
         #: Every revision that a schedule of this name ever had.
         self.revisions: defaultdict[str, list[int]] = defaultdict(lambda: [0])
+        #: By queue and type, None for all: those in force, and others.
+        self.stops: dict[tuple[str, str | None], Stop] = {}
+        #: By queue and key: the id of the job that holds it, and until when.
+        self.keys: dict[tuple[str, str], tuple[str, int | None]] = {}
         self.last_token = 0
         self._pushes = 0
 
     def push(self, new: NewJob, now: int) -> bool:
         """Put the job in, if its id is new."""
-        if new.id in self.jobs:
+        if new.id in self.jobs or (new.unique and not self.make_room(new, now)):
             return False
         due = new.at if new.at is not None else now + new.delay
         status = Status.SCHEDULED if due > now else Status.PENDING
@@ -94,6 +100,66 @@ class Model:
         self._pushes += 1
         self.jobs[new.id] = ModelJob(new, self._pushes, status, due, now, now, expires)
         return True
+
+    def make_room(self, new: NewJob, now: int) -> bool:
+        """Whether the key of a job is free, or becomes so since it takes another's place; then it holds it."""
+        assert new.unique
+        other = self.jobs.get(self.holder(new.queue, new.unique.key, now) or "")
+        if other is not None and not (new.unique.replace and other.status in WAITING):
+            return False
+        if other is not None:
+            other.enter(Status.CANCELLED, now)
+            other.reason, other.held = f"Replaced by job {new.id}.", False
+        self.hold(new, now)
+        return True
+
+    def hold(self, job: NewJob, now: int) -> None:
+        """Let a job hold its key."""
+        if job.unique:
+            expires = now + job.unique.lasts if job.unique.until == "time" else None
+            self.keys[job.queue, job.unique.key] = (job.id, expires)
+
+    def holder(self, queue: str, key: str, now: int) -> str | None:
+        """Who holds a key."""
+        job_id, expires = self.keys.get((queue, key), (None, None))
+        return job_id if expires is None or expires > now else None
+
+    def free(self, job: ModelJob, at: str) -> None:
+        """A job has started, ended or is gone."""
+        unique, place = job.pushed.unique, (job.pushed.queue, job.pushed.unique.key if job.pushed.unique else "")
+        if unique and unique.released(at) and self.keys.get(place, ("", None))[0] == job.pushed.id:
+            del self.keys[place]
+
+    def taken(self, job: ModelJob, now: int) -> bool:
+        """Whether another job holds an ended job's key."""
+        key = job.pushed.unique.key if job.pushed.unique and job.status in (Status.FAILED, Status.CANCELLED) else None
+        other = self.holder(job.pushed.queue, key, now) if key else None
+        return other not in (None, job.pushed.id)
+
+    def renew(self, job: ModelJob, now: int) -> None:
+        """Put a job into its line again."""
+        if job.status.final:
+            self.hold(job.pushed, now)
+        job.renew(now)
+
+    def delete(self, job_id: str) -> None:
+        """A job is gone."""
+        self.free(self.jobs[job_id], "gone")
+        del self.jobs[job_id]
+
+    def moved(self, now: int) -> None:
+        """All jobs but the running ones have been elsewhere: those hold their keys that still do."""
+        elsewhere = [job for job in self.jobs.values() if job.pushed.unique and job.status is not Status.RUNNING]
+        for job in elsewhere:
+            self.free(job, "gone")
+        for job in elsewhere:
+            unique, pushed, final = job.pushed.unique, job.pushed, job.status.final
+            assert unique
+            started = job.token is not None
+            if self.holder(pushed.queue, unique.key, now) is None and holds(
+                unique, final=final, started=started, created=job.created, now=now
+            ):
+                self.hold(pushed, job.created)
 
     def revision(self, name: str) -> int:
         """The revision of a schedule that is stored, 0 where there is none."""
@@ -135,10 +201,25 @@ class Model:
         job.logs += one.logs
         job.reason, job.cancel = reason, None
         job.enter(status, now)
+        if status.final:
+            self.free(job, "end")
+        if one.stop:
+            self.stop_for(job.pushed.queue, one.stop, now)
         if status is one.status:
             for follower in one.follows:
                 self.push(follower, now)
         return True
+
+    def stop_for(self, queue: str, lasts: int, now: int) -> None:
+        """A job has stopped its queue."""
+        there = self.stops.get((queue, None))
+        if there is None or not in_force(there, now) or (there.until is not None and there.until < now + lasts):
+            self.stops[queue, None] = Stop(queue, None, now + lasts, "", "", now)
+
+    def stopped(self, queue: str, type_: str | None, now: int) -> bool:
+        """Whether a queue, or one type in it, is stopped."""
+        there = self.stops.get((queue, type_))
+        return there is not None and in_force(there, now)
 
     def claimed(self, claim: Claim, lease: int, now: int) -> None:
         """A job has been claimed: check the claim and note it."""
@@ -155,6 +236,7 @@ class Model:
         job.token, job.worker, job.lease = claim.token, claim.worker, now + lease
         job.held, job.progress = False, None
         job.enter(Status.RUNNING, now)
+        self.free(job, "start")
 
     def check_line(self, claims: Sequence[Claim], wanted: Wanted, now: int) -> None:
         """The claims are the head of the first line with a job of a known type; ties in any order."""
@@ -190,6 +272,8 @@ class Model:
             if job.pushed.queue == queue
             and not job.held
             and job.pushed.type in types
+            and not self.stopped(queue, None, now)
+            and not self.stopped(queue, job.pushed.type, now)
             and (job.status is Status.PENDING or (job.status is Status.SCHEDULED and job.due <= now))
         ]
         return sorted(jobs, key=lambda job: job.rank)
@@ -246,3 +330,8 @@ class Model:
         assert record.reason == job.reason
         assert (record.held is not None) is job.held
         assert (record.finished is not None) is job.status.final
+
+
+def in_force(stop: Stop, now: int) -> bool:
+    """Whether a stop is not over."""
+    return stop.until is None or stop.until > now

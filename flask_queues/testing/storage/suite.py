@@ -13,6 +13,8 @@ from .contract import (
     ReadContract,
     ScheduleContract,
     SettleContract,
+    StopContract,
+    UniqueContract,
 )
 from .engine import Engine
 from .formats import FormatContract
@@ -36,6 +38,8 @@ class StorageContract(
     SettleContract,
     FollowContract,
     ScheduleContract,
+    StopContract,
+    UniqueContract,
     NoteContract,
     KeeperContract,
     OperatorContract,

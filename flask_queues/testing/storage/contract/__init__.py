@@ -10,11 +10,13 @@ from .held import HeldContract
 from .keeper import KeeperContract
 from .note import NoteContract
 from .operator import OperatorContract
-from .others import claim_by_id, drain, fire_all, move_jobs, push_all, push_slices, push_when_told
+from .others import claim_by_id, drain, fire_all, move_jobs, push_all, push_one_of_its_kind, push_slices, push_when_told
 from .push import PushContract
 from .read import ReadContract
 from .schedule import ScheduleContract
 from .settle import SettleContract
+from .stop import StopContract
+from .unique import UniqueContract
 from .words import (
     LATER,
     LONG,
@@ -58,6 +60,8 @@ __all__ = [
     "ReadContract",
     "ScheduleContract",
     "SettleContract",
+    "StopContract",
+    "UniqueContract",
     "a_worker",
     "claim_by_id",
     "complete",
@@ -74,6 +78,7 @@ __all__ = [
     "move_jobs",
     "new",
     "push_all",
+    "push_one_of_its_kind",
     "push_slices",
     "push_when_told",
     "settle",

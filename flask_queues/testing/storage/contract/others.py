@@ -9,6 +9,7 @@ from typing import Any
 
 from ....record import Outcome, Status
 from ....storage.base import Occurrence, Query, Settlement, Wanted
+from ....storage.unique import Unique
 from ..engine import Engine
 from .words import LONG, ids, new, settle, take
 
@@ -48,6 +49,14 @@ def push_all(engine: Engine, job_ids: Sequence[str]) -> int:
     new_ones = sum(storage.push([new(job_id)])[0] for job_id in job_ids)
     storage.close()
     return new_ones
+
+
+def push_one_of_its_kind(engine: Engine, job_id: str) -> str:
+    """Push a unique job; returns the id of the one that holds the key."""
+    storage = engine.open()
+    holder = storage.push_unique(new(job_id, unique=Unique("only one")))
+    storage.close()
+    return holder
 
 
 def claim_by_id(engine: Engine, worker: str, job_ids: Sequence[str]) -> list[str]:

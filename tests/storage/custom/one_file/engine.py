@@ -43,8 +43,10 @@ from flask_queues.storage.base import (
     Watcher,
 )
 from flask_queues.storage.parcels import Load, SchedulePost
+from flask_queues.storage.stops import Stop
+from flask_queues.storage.unique import END
 
-from .state import FORMAT, WAITING, State, StoredJob, StoredSchedule
+from .state import FORMAT, WAITING, State, StoredJob, StoredSchedule, in_force
 
 #: Occurrences that a schedule's history keeps.
 KEPT = 100
@@ -125,6 +127,13 @@ class OneFileStorage(Storage):
             now = self.clock()
             return [state.push(new, now) for new in jobs]
 
+    def push_unique(self, job: NewJob) -> str:
+        """Push it, and tell who holds its key."""
+        with self.change() as state:
+            now = self.clock()
+            state.push(job, now)
+            return job.id if job.id in state.jobs else state.holder(job, now) or job.id
+
     # The worker's side
 
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
@@ -145,6 +154,7 @@ class OneFileStorage(Storage):
             if job is None or job.status in (Status.RUNNING, Status.COMPLETED):
                 return None
             if job.status.final:
+                state.hold_again(job, now)
                 job.renew(now)
             return state.take(job, worker, lease, now)
 
@@ -203,7 +213,12 @@ class OneFileStorage(Storage):
     def release_held(self, types: Collection[str]) -> int:
         """Put the held jobs of these types back into their lines."""
         with self.change() as state:
-            held = [job for job in state.jobs.values() if job.held and job.type in types]
+            now = self.clock()
+            held = [
+                job
+                for job in state.jobs.values()
+                if job.held and job.type in types and not state.stopped(job.queue, job.type, now)
+            ]
             for job in held:
                 job.held = False
             return len(held)
@@ -218,13 +233,44 @@ class OneFileStorage(Storage):
     def pending(self, queues: Sequence[str], types: Collection[str]) -> bool:
         """Whether one of the lines holds such a job, or another is due."""
         state = self.read()
-        waits = any(job.type in types for queue in queues for job in state.line(queue))
-        return waits or self.next_due() == 0
+        now = self.clock()
+        waits = any(
+            job.type in types and not state.stopped(queue, job.type, now)
+            for queue in queues
+            if not state.stopped(queue, None, now)
+            for job in state.line(queue)
+        )
+        return waits or any(job.status is Status.SCHEDULED and job.due <= now for job in state.jobs.values())
 
     def next_due(self) -> int | None:
-        """How long until the first scheduled job is due."""
-        due = [job.due for job in self.read().jobs.values() if job.status is Status.SCHEDULED]
+        """How long until the first scheduled job is due, or the first stop ends."""
+        state = self.read()
+        due = [job.due for job in state.jobs.values() if job.status is Status.SCHEDULED]
+        due += [stop.until for stop in self.stops() if stop.until is not None]
         return max(0, min(due) - self.clock()) if due else None
+
+    def stop(
+        self, queue: str, job_type: str | None = None, *, lasts: int | None = None, reason: str = "", by: str = ""
+    ) -> None:
+        """Keep the stop."""
+        with self.change() as state:
+            now = self.clock()
+            state.put_stop(Stop(queue, job_type, None if lasts is None else now + lasts, reason, by, now))
+
+    def go_on(self, queue: str, job_type: str | None = None) -> bool:
+        """Drop the stop and let its jobs go."""
+        with self.change() as state:
+            found = [one for one in state.stops if one[:2] == (queue, job_type)]
+            for one in found:
+                state.stops.remove(one)
+                for job in state.jobs.values():
+                    job.held = job.held and (job.queue, job.type) != (queue, job_type)
+            return any(in_force(one, self.clock()) for one in found)
+
+    def stops(self) -> list[Stop]:
+        """Those that are not over."""
+        now = self.clock()
+        return [one for one in self.read().stops if in_force(one, now)]
 
     # The operator's side
 
@@ -240,6 +286,7 @@ class OneFileStorage(Storage):
             elif before in WAITING:
                 job.enter(Status.CANCELLED, self.clock())
                 job.reason, job.held = reason, False
+                state.free(job, END)
             return before
 
     def retry(self, job_id: str) -> Status | None:
@@ -249,6 +296,8 @@ class OneFileStorage(Storage):
             if job is None:
                 return None
             before = job.status
+            if before in (Status.FAILED, Status.CANCELLED):
+                state.hold_again(job, self.clock())
             if before in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
                 job.renew(self.clock())
             return before
@@ -258,7 +307,7 @@ class OneFileStorage(Storage):
         with self.change() as state:
             job = state.jobs.get(job_id)
             if job is not None and job.status is not Status.RUNNING:
-                del state.jobs[job_id]
+                state.remove(job)
             return job.status if job is not None else None
 
     def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
@@ -274,7 +323,7 @@ class OneFileStorage(Storage):
                 and (not older or job.since <= until)
             ][:limit]
             for job in old:
-                del state.jobs[job.id]
+                state.remove(job)
             return len(old)
 
     # The scheduler's side
@@ -343,7 +392,7 @@ class OneFileStorage(Storage):
             if not jobs and not posts:
                 return None
             for job in jobs:
-                del state.jobs[job.id]
+                state.remove(job)
             state.changes += len(posts)
             state.schedules.clear()
             state.loads += 1
@@ -362,7 +411,8 @@ class OneFileStorage(Storage):
                     state.changes += 1
                     past = [Occurrence(*one) for one in post.occurrences]
                     state.schedules[post.name] = StoredSchedule(post.queue, post.about, state.changes, past)
-            return sum(state.add(StoredJob(**parcel._asdict())) for parcel in load.jobs)
+            now = self.clock()
+            return sum(state.arrive(StoredJob(**parcel._asdict()), now) for parcel in load.jobs)
 
     def let_go(self, number: int) -> bool:
         """Delete the load."""

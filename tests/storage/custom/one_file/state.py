@@ -8,9 +8,12 @@ from itertools import takewhile
 
 import msgspec
 
+from flask_queues.errors import UniqueTaken
 from flask_queues.record import Attempt, JobError, JobRecord, LogLine, Progress, Status, WorkerRecord, to_datetime
 from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wanted
 from flask_queues.storage.parcels import Parcel, Run
+from flask_queues.storage.stops import Stop, held_back, raised
+from flask_queues.storage.unique import END, START, TIME, Unique, holds, replaced, taken
 
 #: The form of the file. A file of a higher one was written by a newer version of this module.
 FORMAT = 1
@@ -30,6 +33,7 @@ class StoredJob:
     options: str | None = None
     priority: int = 0
     tags: tuple[str, ...] = ()
+    unique: tuple[str, str, int, bool] | None = None
     status: Status
     since: int
     created: int
@@ -105,7 +109,7 @@ class StoredJob:
             error=errors[-1] if errors else None,
             result=msgspec.json.decode(self.result) if self.result else None,
             reason=self.reason,
-            held=f"No worker that looked at it knows the job type {self.type}." if self.held else None,
+            held=held_back(self.type) if self.held else None,
         )
 
 
@@ -130,6 +134,9 @@ class State:
     jobs: dict[str, StoredJob] = field(default_factory=dict)
     workers: dict[str, WorkerRecord] = field(default_factory=dict)
     schedules: dict[str, StoredSchedule] = field(default_factory=dict)
+    stops: list[Stop] = field(default_factory=list)
+    #: By queue and key, with a tab between: the id of the job that holds it, and until when.
+    keys: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     #: Numbers that were given out last.
     pushes: int = 0
     tokens: int = 0
@@ -154,8 +161,67 @@ class State:
         due = new.at if new.at is not None else now + new.delay
         status, since = (Status.SCHEDULED, due) if due > now else (Status.PENDING, now)
         expires = None if new.expires is None else max(due, now) + new.expires
-        given = {name: getattr(new, name) for name in ("id", "queue", "type", "payload", "options", "priority", "tags")}
+        given = {
+            name: getattr(new, name)
+            for name in ("id", "queue", "type", "payload", "options", "priority", "tags", "unique")
+        }
+        if new.id in self.jobs or not self.make_room(new, now):
+            return False
+        self.hold(new, now)
         return self.add(StoredJob(**given, status=status, since=since, created=now, due=due, expires=expires))
+
+    def make_room(self, new: NewJob, now: int) -> bool:
+        """Whether the key of a job is free, or becomes so since it takes another's place."""
+        other = self.jobs.get(self.holder(new, now) or "")
+        if new.unique is None or other is None:
+            return True
+        if not new.unique.replace or other.status not in WAITING:
+            return False
+        other.enter(Status.CANCELLED, now)
+        other.reason, other.held = replaced(new.id), False
+        return True
+
+    def holder(self, job: NewJob | StoredJob, now: int) -> str | None:
+        """Who holds a job's key."""
+        if job.unique is None:
+            return None
+        job_id, expires = self.keys.get(f"{job.queue}\t{job.unique[0]}", (None, None))
+        return job_id if expires is None or expires > now else None
+
+    def hold(self, job: NewJob | StoredJob, now: int) -> None:
+        """Let a job hold its key."""
+        if job.unique is not None:
+            key, until, lasts, _ = job.unique
+            self.keys[f"{job.queue}\t{key}"] = (job.id, now + lasts if until == TIME else None)
+
+    def hold_again(self, job: StoredJob, now: int) -> None:
+        """Give an ended job its key again; raises `UniqueTaken` where another holds it."""
+        other = self.holder(job, now)
+        if other not in (None, job.id):
+            raise UniqueTaken(taken(job.id, other))
+        self.hold(job, now)
+
+    def arrive(self, job: StoredJob, now: int) -> bool:
+        """Put a job in that comes from elsewhere; it holds its key if it still does and nobody else has it."""
+        if not self.add(job):
+            return False
+        if job.unique is not None and self.holder(job, now) is None:
+            started, final = job.started is not None, job.status.final
+            if holds(Unique(*job.unique), final=final, started=started, created=job.created, now=now):
+                self.hold(job, job.created)
+        return True
+
+    def free(self, job: StoredJob, at: str) -> None:
+        """A job has started, ended or is gone."""
+        if job.unique is not None and Unique(*job.unique).released(at):
+            place = f"{job.queue}\t{job.unique[0]}"
+            if self.keys.get(place, ("", None))[0] == job.id:
+                del self.keys[place]
+
+    def remove(self, job: StoredJob) -> None:
+        """Take a job out for good."""
+        self.free(job, "gone")
+        del self.jobs[job.id]
 
     def in_force(self, job_id: str, token: int) -> StoredJob | None:
         """The job, if this is the token of its claim."""
@@ -181,10 +247,30 @@ class State:
         job.logs += tuple(one.logs)
         job.cancel = None
         job.enter(status, job.due if status is Status.SCHEDULED else now)
+        if status.final:
+            self.free(job, END)
+        if one.stop:
+            self.stop_for(job, now + one.stop, now)
         if status is one.status:
             for follower in one.follows:
                 self.push(follower, now)
         return True
+
+    def stopped(self, queue: str, type_: str | None, now: int) -> Stop | None:
+        """The stop of a queue, or of one type in it, that is in force."""
+        return next((one for one in self.stops if one[:2] == (queue, type_) and in_force(one, now)), None)
+
+    def stop_for(self, job: StoredJob, until: int, now: int) -> None:
+        """Stop a job's queue, unless it is stopped for longer."""
+        there = self.stopped(job.queue, None, now)
+        if there is None or (there.until is not None and there.until < until):
+            self.put_stop(Stop(job.queue, None, until, raised(job.id), "", now))
+
+    def put_stop(self, stop: Stop) -> None:
+        """Keep a stop in the place of an earlier one."""
+        self.stops = sorted(
+            [*(one for one in self.stops if one[:2] != stop[:2]), stop], key=lambda one: (one.queue, one.type or "")
+        )
 
     def promote(self, now: int) -> None:
         """Make due jobs pending."""
@@ -205,12 +291,19 @@ class State:
         job.token, job.worker, job.started, job.lease = self.tokens, worker, now, now + lease
         job.ahead, job.held, job.progress = ahead, False, None
         job.enter(Status.RUNNING, now)
+        self.free(job, START)
         return job.claim()
 
     def claim_next(self, worker: str, wanted: Wanted, now: int) -> tuple[list[Claim], int]:
         """Claim the first jobs of the first line that has one; tells too how many were set aside before."""
         aside = 0
         for queue in wanted.queues:
+            if self.stopped(queue, None, now):
+                continue
+            asleep = [job for job in self.line(queue) if self.stopped(queue, job.type, now)]
+            for job in asleep:
+                job.held = True
+            aside += len(asleep)
             line = self.line(queue)
             strange = list(takewhile(lambda job: job.type not in wanted.types, line))
             aside += self.set_aside(strange, now)
@@ -234,6 +327,11 @@ class State:
     def in_hands(self, child: str) -> list[StoredJob]:
         """The jobs that a child holds."""
         return [job for job in self.jobs.values() if job.status is Status.RUNNING and job.worker == child]
+
+
+def in_force(stop: Stop, now: int) -> bool:
+    """Whether it is not over."""
+    return stop.until is None or stop.until > now
 
 
 def attempt(run: Run) -> Attempt:

@@ -1,0 +1,54 @@
+"""What stops a queue, or one job type of it, for a while: a pause, or a job that was told to come back later."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+
+class Stop(NamedTuple):
+    """Nothing of the queue, or of one type in it, is claimed as long as this is in force."""
+
+    queue: str
+    #: The job type; None for the whole queue.
+    type: str | None
+    #: The moment from which on jobs are claimed again; None where somebody has to say so.
+    until: int | None
+    #: Why, for people.
+    reason: str
+    #: Who said so; empty for a job that raised `RateLimited`.
+    by: str
+    #: The moment from which on it is in force.
+    since: int
+
+
+def held_back(job_type: str) -> str:
+    """Why a job is set aside."""
+    return f"The job type {job_type} is paused, or no worker that looked at it knows it."
+
+
+def raised(job_id: str) -> str:
+    """Why a queue is stopped in which a job raised `RateLimited`."""
+    return f"Job {job_id} raised RateLimited."
+
+
+class Stopping(ABC):
+    """The part of the storage contract by which claims are stopped."""
+
+    @abstractmethod
+    def stop(
+        self, queue: str, job_type: str | None = None, *, lasts: int | None = None, reason: str = "", by: str = ""
+    ) -> None:
+        """Let nothing of a queue, or of one type in it, be claimed for so long, or until `go_on`.
+
+        Whatever claims after this returns sees it; what is claimed already runs to its end. It takes
+        the place of an earlier stop of the same queue and type. Pushes go on.
+        """
+
+    @abstractmethod
+    def go_on(self, queue: str, job_type: str | None = None) -> bool:
+        """End a stop; False where there was none in force."""
+
+    @abstractmethod
+    def stops(self) -> list[Stop]:
+        """The stops in force, by queue and type."""

@@ -1,0 +1,41 @@
+"""What makes a job the only one of its kind in a queue."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: How long a job holds its key: to its final status, to its first claim, or for a time, whatever becomes of it.
+END, START, TIME = "end", "start", "time"
+
+
+class Unique(NamedTuple):
+    """A key that one job of a queue holds at a time; a push with a key that is held stores nothing."""
+
+    key: str
+    #: `end`, `start` or `time`.
+    until: str = END
+    #: For `time`: milliseconds from the push on.
+    lasts: int = 0
+    #: A job that holds the key and still waits is cancelled, and the new one takes its place.
+    replace: bool = False
+
+    def released(self, at: str) -> bool:
+        """Whether the key is free when its job has come so far: `start`, `end` or `gone`."""
+        return at == "gone" or (self.until != TIME and at in (self.until, END))
+
+
+def holds(unique: Unique, *, final: bool, started: bool, created: int, now: int) -> bool:
+    """Whether a job that comes from another storage still holds its key."""
+    if unique.until == TIME:
+        return created + unique.lasts > now
+    return not (final or (started and unique.until == START))
+
+
+def replaced(job_id: str) -> str:
+    """Why a job was cancelled in whose place another came."""
+    return f"Replaced by job {job_id}."
+
+
+def taken(job_id: str, holder: str) -> str:
+    """Why an ended job cannot go back into its line."""
+    return f"Job {job_id} cannot run again: job {holder} holds its unique key. Wait for that one's end, or cancel it."

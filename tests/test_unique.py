@@ -1,0 +1,137 @@
+"""Unique jobs as an application pushes them: keys, how long they are held, debounce and throttle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_queues import ConfigError, Job, OptionError, Queues, Status, UniqueTaken
+
+
+@pytest.fixture
+def queues(tmp_path: Path) -> Queues:
+    queues = Queues(Flask("shop", instance_path=str(tmp_path)))
+
+    @queues.job("shop:work")
+    def work(n: int = 0, m: int = 0) -> None: ...
+
+    @queues.job("shop:mail")
+    def mail(n: int = 0) -> None: ...
+
+    @queues.job("shop:by-customer", unique=lambda payload: f"customer {payload['customer']}", unique_until="start")
+    def by_customer(customer: int, what: str = "") -> None: ...
+
+    return queues
+
+
+def test_a_duplicate_push_returns_the_old_handle(queues: Queues) -> None:
+    """The same payload, in whatever order of its fields, is the same job; another payload or type is another."""
+    first = queues.push("shop:work", {"n": 1, "m": 2}, unique=True)
+    second = queues.push("shop:work", {"m": 2, "n": 1}, unique=True)
+    assert (second.id, first.created, second.created) == (first.id, True, False)
+    assert queues.push("shop:work", {"n": 2}, unique=True).created
+    assert queues.push("shop:mail", {"n": 1}, unique=True).created
+    assert queues.push("shop:work", {"n": 1, "m": 2}).created
+
+
+def test_a_key_of_the_push_s_own(queues: Queues) -> None:
+    """Whatever the payload is, one with this key is enough."""
+    first = queues.push("shop:work", {"n": 1}, unique="k")
+    assert queues.push("shop:work", {"n": 2}, unique="k").id == first.id
+    first.cancel()
+    assert queues.push("shop:work", {"n": 2}, unique="k").created
+
+
+def test_unique_jobs_among_many(queues: Queues) -> None:
+    """push_many returns a handle for each, of the job that holds the key."""
+    handles = queues.push_many([("shop:by-customer", {"customer": n % 2}) for n in range(6)] + [("shop:work", {})])
+    assert [handle.created for handle in handles] == [True, True, False, False, False, False, True]
+    assert len({handle.id for handle in handles}) == 3
+
+
+def test_a_job_type_says_what_makes_its_jobs_unique(queues: Queues) -> None:
+    """A method makes the key of the payload; a push may say that this one is not unique, or by another key."""
+    first = queues.push("shop:by-customer", {"customer": 1, "what": "a"})
+    assert queues.push("shop:by-customer", {"customer": 1, "what": "b"}).id == first.id
+    assert queues.push("shop:by-customer", {"customer": 1}, unique=False).created
+    assert queues.push("shop:by-customer", {"customer": 1}, unique="other").created
+
+
+def test_a_debounced_job_starts_after_the_last_push_with_its_payload(queues: Queues) -> None:
+    """Each push takes the place of the one before; what was replaced says by which."""
+    first = queues.push("shop:work", {"n": 1}, unique="k", debounce=3600)
+    second = queues.push("shop:work", {"n": 2}, unique="k", debounce=3600)
+    assert first.status is Status.CANCELLED
+    assert second.id in str(first.record.reason)
+    assert (second.status, second.record.payload) == (Status.SCHEDULED, {"n": 2})
+    assert (second.record.due - second.record.created).total_seconds() == 3600
+
+
+def test_a_throttled_job_is_the_first_of_its_time(queues: Queues) -> None:
+    """Later ones within the time are left out, even when the first has ended."""
+    first = queues.push("shop:work", {"n": 1}, unique="k", throttle=3600)
+    first.cancel()
+    assert queues.push("shop:work", {"n": 2}, unique="k", throttle=3600).id == first.id
+
+
+def test_a_retry_of_a_job_whose_key_is_taken_is_refused(queues: Queues) -> None:
+    """The error names the job that holds it; a retry of all leaves it out."""
+    first = queues.push("shop:work", unique="k")
+    first.cancel()
+    second = queues.push("shop:work", unique="k")
+    with pytest.raises(UniqueTaken, match=second.id):
+        queues.manager.retry(first.id)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"unique": ""},
+        {"unique": 5},
+        {"unique": True, "unique_until": "never"},
+        {"debounce": 0},
+        {"debounce": 5, "throttle": 5},
+        {"debounce": 5, "delay": 5},
+        {"throttle": 5, "unique_until": "start"},
+    ],
+)
+def test_what_cannot_be_unique_is_refused(queues: Queues, options: dict[str, Any]) -> None:
+    """Wrong values and contradictions are errors of the push."""
+    with pytest.raises(OptionError):
+        queues.push("shop:work", **options)
+    assert queues.manager.counts().queues == {}
+
+
+def test_a_key_that_is_no_text_is_refused(queues: Queues) -> None:
+    """What a job type's method returns is checked when it is pushed."""
+
+    class Odd(Job):
+        type = "shop:odd"
+
+        @staticmethod
+        def unique(payload: dict[str, Any]) -> Any:
+            return 7
+
+        def handle(self) -> None: ...
+
+    queues.register(Odd)
+    with pytest.raises(OptionError, match="shop:odd"):
+        queues.push(Odd)
+
+
+def test_a_method_of_a_job_that_does_not_run_is_refused(queues: Queues) -> None:
+    """`unique` is asked before there is an instance."""
+
+    class Wrong(Job):
+        type = "shop:wrong"
+
+        def unique(self, payload: dict[str, Any]) -> str:
+            return "k"
+
+        def handle(self) -> None: ...
+
+    with pytest.raises(ConfigError, match="static or class method"):
+        queues.register(Wrong)
