@@ -253,6 +253,17 @@ def test_a_type_that_no_worker_knows(make_site):
     assert finding["fix"].startswith("Deploy the code")
 
 
+def test_jobs_behind_more_of_another_worker_than_one_looks_past(site):
+    """A worker that may not see its own is named, with its types and the queue."""
+    some = replace(this_worker((), ["noop"], version_here()), name="some")
+    site.manager.heartbeat(some)
+    site.manager.heartbeat(replace(this_worker((), list(site.manager.jobs), version_here()), name="all"))
+    site.manager.push_many([("add", {"a": 1})] * 1001)
+    assert "type-hidden" not in by_code(site)
+    site.push("noop")
+    named(site, "type-hidden", DELAYS, "1,001 jobs in default", "1,000", "those of noop", "a queue of their own")
+
+
 def test_a_worker_that_is_held_up(site, monkeypatch):
     """One that gives no sign of life for half its lease is about to lose its jobs to another."""
     worker = at_work(site)

@@ -41,6 +41,12 @@ def opened(settings: dict[str, Any]) -> Storage:
     return storage_for(build_backend(Flask(__name__), {**given, "CACHE_KEY_PREFIX": PREFIX}))
 
 
+def push_to_many_queues(storage: Storage) -> None:
+    """Reach a queue on every node."""
+    for n in range(30):
+        storage.push([job(f"q{n}")])
+
+
 def key_of(queue: str) -> str:
     """A key of a queue's partition."""
     return f"{{{PREFIX}:{queue}:0}}:ready"
@@ -224,6 +230,14 @@ class TestCluster:
             watcher.close()
             gone.restart()
             eventually(cluster.whole, "the cluster is whole again")
+
+    def test_a_node_that_is_taken_for_a_redis_alone_is_named(self, cluster: Cluster) -> None:
+        """At once, and not as a slot that is on its way: most queues are on other nodes, and always will be."""
+        for node in cluster.masters():
+            storage = opened({"QUEUES_CACHE_TYPE": "RedisCache", "QUEUES_CACHE_REDIS_PORT": node.port})
+            with pytest.raises(ConfigError, match=r"belongs to a cluster\. Set QUEUES_CACHE_TYPE to RedisClusterCache"):
+                push_to_many_queues(storage)
+            storage.close()
 
     @pytest.mark.parametrize("replica", [False, True])
     def test_a_node_of_it_as_the_only_server(self, cluster: Cluster, replica: bool) -> None:

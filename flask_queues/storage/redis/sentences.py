@@ -12,6 +12,7 @@ from ...errors import ConfigError, QueuesError, StorageFormatError, StorageFull,
 OLDEST = (6, 2)
 
 UNCHANGED = "nothing was changed"
+HANDSHAKE = "handshake operation timed out"
 
 
 #: The codes that redis-py leaves out of the text of an error for which it has a class.
@@ -28,8 +29,14 @@ CODES = {
 }
 
 
+#: How a server ends a connection that speaks another language, among others.
+CUT_SHORT = ("connection reset", "it closed the connection")
+
+
 def told(error: Exception) -> str:
-    """What the server said, with the code that it begins with."""
+    """What the server said, with the code that it begins with; redis-py hides that it was a TLS handshake."""
+    if isinstance(error, TimedOut) and HANDSHAKE in str(error.__context__):
+        return HANDSHAKE
     code = CODES.get(type(error).__name__)
     return str(error) if code is None else f"{code} {error}"
 
@@ -49,7 +56,9 @@ def translate(error: Exception, where: str) -> QueuesError:
             f"{where} does not answer. What was sent may have been done; pushing again with the same id is safe."
         )
     if is_broken(error) or "cannot be connected" in text:
-        return StorageUnavailable(f"{where} cannot be reached: {reason_of(text)}. Is it running, is the address right?")
+        reason = reason_of(text)
+        tls = ", does it expect TLS (rediss://)" if reason in CUT_SHORT else ""
+        return StorageUnavailable(f"{where} cannot be reached: {reason}. Is it running, is the address right{tls}?")
     return StorageUnavailable(f"{where}: {without_script(text)}.")
 
 
@@ -131,7 +140,25 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
     (
         ("non deterministic commands", "unknown command 'EVALSHA'"),
         ConfigError,
-        "{where} is too old: the queues need Redis 6.2 or newer, or any Valkey.",
+        "{where} is too old, or a Sentinel: the queues need Redis 6.2 or newer, or any Valkey. For Sentinels, set "
+        "QUEUES_CACHE_TYPE to RedisSentinelCache and QUEUES_CACHE_REDIS_SENTINELS to their addresses.",
+    ),
+    (
+        ("unknown command 'SENTINEL'",),
+        ConfigError,
+        "{where}: QUEUES_CACHE_REDIS_SENTINELS names a Redis, which is no Sentinel. Sentinels listen on port 26379 "
+        "where they are not told otherwise.",
+    ),
+    (
+        ("CERTIFICATE_VERIFY_FAILED",),
+        StorageUnavailable,
+        "{where}: its certificate is not trusted ({text}). Name the authority that signed it: end "
+        "QUEUES_CACHE_REDIS_URL with ?ssl_ca_certs=/path/to/ca.pem",
+    ),
+    (
+        (HANDSHAKE, "WRONG_VERSION_NUMBER", "record layer failure"),
+        StorageUnavailable,
+        "{where} does not speak TLS, as rediss:// expects. Set QUEUES_CACHE_REDIS_URL to the port that does, or to redis://",
     ),
     (
         ("WRONGTYPE",),
@@ -148,7 +175,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         ("READONLY",),
         StorageUnavailable,
         f"{{where}} is a read-only replica; {UNCHANGED}. Point QUEUES_CACHE_REDIS_HOST or QUEUES_CACHE_REDIS_URL at "
-        "the master, or use RedisSentinelCache, which finds it.",
+        "the master, or use RedisSentinelCache, which finds it (of a cluster, RedisClusterCache).",
     ),
     (
         ("NOREPLICAS",),
