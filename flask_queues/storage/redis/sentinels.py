@@ -25,6 +25,7 @@ class Sentinels:
         manager = pool.sentinel_manager
         self._name: str = pool.service_name
         self._others_needed: int = manager.min_other_sentinels
+        self._forced_ip: str | None = getattr(manager, "_force_master_ip", None)
         self._nodes: list[Node] = []
         for client in manager.sentinels:
             settings = Settings.of(client.connection_pool, timeout=TIMEOUT)
@@ -67,7 +68,7 @@ class Sentinels:
             return None
         if int(said["num-other-sentinels"]) < self._others_needed:
             return None
-        return (said["ip"], int(said["port"]))
+        return (self._forced_ip or said["ip"], int(said["port"]))
 
     def close(self) -> None:
         """Close what is idle."""
