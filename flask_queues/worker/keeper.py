@@ -220,6 +220,9 @@ class Keeper:
         heartbeat = self._manager.heartbeat(self._worker)
         self._patience_with_others.beaten(self._manager.storage.now())
         self._cancel(heartbeat.to_cancel)
+        if heartbeat.emptied:
+            self._report.says("warning", f"{self._manager.storage.describe()} was emptied: all jobs in it are gone.")
+            self._next_roll_call = 0.0  # which stores the schedules of the code again
 
     def _rescue(self) -> None:
         if not self._patience_with_others.over:

@@ -239,6 +239,15 @@ class TestCluster:
                 push_to_many_queues(storage)
             storage.close()
 
+    @pytest.mark.parametrize("replica", [False, True])
+    def test_a_node_of_it_as_the_only_server(self, cluster: Cluster, replica: bool) -> None:
+        """Whether it has a part of the keys or none that may be changed: the right backend is named."""
+        node = next(node for node in cluster.nodes if node.is_replica() is replica)
+        url = f"redis://127.0.0.1:{node.port}/0"
+        storage = opened({"QUEUES_CACHE_TYPE": "RedisCache", "QUEUES_CACHE_REDIS_URL": url})
+        with pytest.raises(ConfigError, match=r"belongs to a cluster.*RedisClusterCache"):
+            storage.counts()
+
     def test_an_unreachable_cluster_is_told_in_a_sentence(self) -> None:
         """Also where flask-caching connects at once."""
         with pytest.raises(StorageUnavailable, match="cannot be reached"):

@@ -13,7 +13,8 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from .connection import ANSWER_TIMEOUT, Node, pack
 from .scripts import Script
 from .sentences import is_broken, told, translate
-from .servers import Servers
+from .sentinels import NoSentinel
+from .servers import PATIENCE_FOR_ONE, Servers
 
 #: Seconds for which a command is tried again that a server puts off, as while it moves a slot.
 PATIENCE = 15.0
@@ -187,7 +188,7 @@ class Attempt:
                 self._servers.lose(node)
             except (RedisError, OSError):
                 pass
-        self._wait(error, self._servers.patience)
+        self._wait(error, PATIENCE_FOR_ONE if isinstance(error, NoSentinel) else self._servers.patience)
 
     def refused(self, error: Exception) -> None:
         """The server answered with an error: get ready for the next try, or raise what it means."""

@@ -93,6 +93,18 @@ def reason_of(text: str) -> str:
 #: What stands in the server's answer, and what it means. The first that fits is told.
 SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
     (
+        ("CERTIFICATE_VERIFY_FAILED",),
+        StorageUnavailable,
+        "{where} shows a certificate that is not trusted here ({text}). Name its authority in the URL, as "
+        "?ssl_ca_certs=/path/to/ca.pem, or the host by the name that stands in the certificate.",
+    ),
+    (
+        ("no TLS: ",),
+        StorageUnavailable,
+        "{where} does not answer over TLS. If it has none on this port, QUEUES_CACHE_REDIS_URL begins with redis:// "
+        "instead of rediss://; else look whether it is running there.",
+    ),
+    (
         ("DENIED", "protected mode"),
         ConfigError,
         "{where} is in protected mode: it takes no connections from other hosts. Set a password or an address to "
@@ -104,7 +116,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         "{where} refuses the password. Correct QUEUES_CACHE_REDIS_PASSWORD, or the one in QUEUES_CACHE_REDIS_URL.",
     ),
     (
-        ("NOAUTH", "Authentication required"),
+        ("NOAUTH", "Authentication required", "unauthenticated"),
         ConfigError,
         "{where} asks for a password. Set QUEUES_CACHE_REDIS_PASSWORD, or put it into QUEUES_CACHE_REDIS_URL.",
     ),
@@ -189,6 +201,11 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         ("BUSY Redis",),
         StorageUnavailable,
         f"{{where}} is busy with a script of somebody else's; {UNCHANGED}.",
+    ),
+    (
+        ("No Sentinel answers",),
+        StorageUnavailable,
+        "{where}: {text}. Are they running, is QUEUES_CACHE_REDIS_SENTINELS right?",
     ),
     (
         ("No master found",),
