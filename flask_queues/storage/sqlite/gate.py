@@ -32,8 +32,7 @@ class Gate:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: int | None = None
-        #: The place in the line of whoever waited in vain, which the next one takes over.
-        self._turn: Turn | None = None
+        self._line = Line(path)
         #: What it is held by, where it had to be waited for.
         self._held_by: int | None = None
         self._let_go: Callable[[], object] = lambda: None
@@ -58,7 +57,7 @@ class Gate:
 
     def close(self) -> None:
         """Close the file; whoever holds the gate through it lets go."""
-        self._turn = None
+        self._line.forget()
         if self._file is not None:
             self._file = None
             self._let_go()
@@ -69,7 +68,7 @@ class Gate:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._held_by = self._wait()
+            self._held_by = self._line.wait()
 
     def __exit__(self, *_: object) -> None:
         if self._held_by is not None:
@@ -78,13 +77,22 @@ class Gate:
         elif self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
-    def _wait(self) -> int:
-        turn = self._turn if self._turn is not None and self._turn.take_over() else Turn(self.path)
-        self._turn = None
+
+class Line:
+    """The line before a lock on a file, in which one process waits for so long and no longer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        #: The place of whoever waited in vain, which the next one takes over.
+        self._turn: Turn | None = None
+
+    def wait(self) -> int:
+        """Wait for the lock; returns the file that holds it, to be handed to `leave`."""
+        turn, self._turn = self._stand(), None
         try:
             if turn.comes(PATIENCE / 2):
                 return turn.file
-            holder = holder_of(self.path)
+            holder = holder_of(self._path)
             if turn.comes(PATIENCE / 2):
                 return turn.file
         except BaseException:
@@ -94,7 +102,19 @@ class Gate:
         if not turn.give_up():
             return turn.file
         self._turn = turn
-        raise held_too_long(self.path, holder if holder == holder_of(self.path) else None)
+        raise held_too_long(self._path, holder if holder == holder_of(self._path) else None)
+
+    def _stand(self) -> Turn:
+        if self._turn is not None and self._turn.take_over():
+            return self._turn
+        try:
+            return Turn(self._path)
+        except OSError as error:
+            raise StorageUnavailable(f"{self._path} cannot be opened: {error.strerror}.") from error
+
+    def forget(self) -> None:
+        """Leave the place of whoever waited in vain to itself, as after a fork: its thread is not here."""
+        self._turn = None
 
 
 class Turn:
