@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,6 +33,12 @@ from tests.support.servers.memcached import Memcached
 from tests.support.site import Site, Worker, eventually
 
 NOTE, DELAYS, DOUBLES, LOSES = Severity
+
+
+@pytest.fixture(autouse=True)
+def _small_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with all tests in it is larger than any that starts a worker."""
+    monkeypatch.setattr(sys.modules["flask_queues.doctor.examine"], "own_memory", lambda: 40.0)
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def test_leases_are_extended_on_a_full_server(make_site, server):
     vanishing = site.work("--processes", "1")
     abandoned = site.push("gate", {"name": "first"})
     site.began(abandoned)
-    fill(server, -100_000)
+    fill(server, -500_000)  # more than the connections of a worker take, which is killed
     worker = site.work("--processes", "2")
     vanishing.kill_all()
     eventually(lambda: site.words(abandoned).count("began") == 2, 30, "The rescue")

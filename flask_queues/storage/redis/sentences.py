@@ -12,7 +12,6 @@ from ...errors import ConfigError, QueuesError, StorageFormatError, StorageFull,
 OLDEST = (6, 2)
 
 UNCHANGED = "nothing was changed"
-HANDSHAKE = "handshake operation timed out"
 
 
 #: The codes that redis-py leaves out of the text of an error for which it has a class.
@@ -34,9 +33,7 @@ CUT_SHORT = ("connection reset", "it closed the connection")
 
 
 def told(error: Exception) -> str:
-    """What the server said, with the code that it begins with; redis-py hides that it was a TLS handshake."""
-    if isinstance(error, TimedOut) and HANDSHAKE in str(error.__context__):
-        return HANDSHAKE
+    """What the server said, with the code that it begins with."""
     code = CODES.get(type(error).__name__)
     return str(error) if code is None else f"{code} {error}"
 
@@ -148,17 +145,6 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         ConfigError,
         "{where}: QUEUES_CACHE_REDIS_SENTINELS names a Redis, which is no Sentinel. Sentinels listen on port 26379 "
         "where they are not told otherwise.",
-    ),
-    (
-        ("CERTIFICATE_VERIFY_FAILED",),
-        StorageUnavailable,
-        "{where}: its certificate is not trusted ({text}). Name the authority that signed it: end "
-        "QUEUES_CACHE_REDIS_URL with ?ssl_ca_certs=/path/to/ca.pem",
-    ),
-    (
-        (HANDSHAKE, "WRONG_VERSION_NUMBER", "record layer failure"),
-        StorageUnavailable,
-        "{where} does not speak TLS, as rediss:// expects. Set QUEUES_CACHE_REDIS_URL to the port that does, or to redis://",
     ),
     (
         ("WRONGTYPE",),
