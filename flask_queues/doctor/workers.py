@@ -18,6 +18,8 @@ SILENT = 0.5
 PATIENCE = 5.0
 #: Seconds by which two clocks may differ.
 APART = 2.0
+#: Jobs of other workers' types that a claim looks past in a line, on every engine.
+LOOK_PAST = 1000
 #: Part of its job types that one version of an application has in common with another, at least.
 ALIKE = 1 / 3
 #: The code of what a worker says of other workers when it starts.
@@ -71,7 +73,15 @@ class Scene:
 
 def of_workers(scene: Scene) -> list[Finding]:
     """Look at the workers and at the jobs that wait for them."""
-    found = [no_worker(scene), stalled(scene), unserved(scene), unknown(scene), silent(scene), vanished(scene)]
+    found = [
+        no_worker(scene),
+        stalled(scene),
+        unserved(scene),
+        unknown(scene),
+        hidden(scene),
+        silent(scene),
+        vanished(scene),
+    ]
     found += [strangers(scene), versions(scene), *(ahead(scene, worker) for worker in scene.alive)]
     return [finding for finding in found if finding is not None]
 
@@ -138,6 +148,25 @@ def unknown(scene: Scene) -> Finding | None:
         if known
         else "Deploy the code that registers it and restart the workers, or delete these jobs.",
     )
+
+
+def hidden(scene: Scene) -> Finding | None:
+    """Jobs that may stand behind more of another worker's than one looks past."""
+    waiting = scene.waiting()
+    for worker in scene.alive:
+        for queue in sorted({queue for queue, _ in waiting if worker.serves(queue)}):
+            here = {type_: n for (at, type_), n in waiting.items() if at == queue}
+            passed = sum(n for type_, n in here.items() if type_ not in worker.types)
+            behind = sorted(set(here).intersection(worker.types))
+            if passed > LOOK_PAST and behind:
+                return Finding(
+                    Severity.DELAYS,
+                    "type-hidden",
+                    f"{counted(passed, 'job')} in {queue} are of types that {places([worker])[0]} does not know. It "
+                    f"looks past {LOOK_PAST:,} at the head of a line, and may not see those of {named(behind)} behind.",
+                    "Give job types that not every worker knows a queue of their own.",
+                )
+    return None
 
 
 def silent(scene: Scene) -> Finding | None:

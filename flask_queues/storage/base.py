@@ -140,6 +140,8 @@ class Heartbeat(NamedTuple):
     to_cancel: list[Claim]
     #: The claims that were extended, by child: ids of the jobs in its hands.
     jobs: dict[str, list[str]]
+    #: Whether somebody has emptied the storage since the last sign of life of this process.
+    emptied: bool = False
 
 
 class Query(NamedTuple):

@@ -140,6 +140,10 @@ class Sealed:
         """Encrypt payloads."""
         return self.inner.push([self._shut_job(job) for job in jobs])
 
+    def push_unique(self, job: NewJob) -> str:
+        """Encrypt its payload."""
+        return self.inner.push_unique(self._shut_job(job))
+
     def put_schedule(
         self, schedule: Schedule, jobs: Sequence[NewJob] = (), occurrences: Sequence[Occurrence] = ()
     ) -> int:

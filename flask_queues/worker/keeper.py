@@ -66,6 +66,8 @@ class Keeper:
         self._troubled = False
         self._next_beat = 0.0
         self._next_roll_call = 0.0
+        #: Which storage it was at the last roll call.
+        self._identity = ""
         self._ticker = manager.scheduler.ticker()
         self._next_tick = 0.0
         self._stale = True
@@ -218,6 +220,8 @@ class Keeper:
         heartbeat = self._manager.heartbeat(self._worker)
         self._patience_with_others.beaten(self._manager.storage.now())
         self._cancel(heartbeat.to_cancel)
+        if heartbeat.emptied:
+            self._next_roll_call = 0.0  # which says so, and stores the schedules of the code again
 
     def _rescue(self) -> None:
         if not self._patience_with_others.over:
@@ -237,6 +241,17 @@ class Keeper:
         self._next_roll_call = now + ROLL_CALL
         self._manager.forget_vanished()
         self._manager.scheduler.publish(self._worker.name)
+        self._notice_loss()
+
+    def _notice_loss(self) -> None:
+        """Say that the storage is another than it was, as after a FLUSHALL: jobs that vanish say nothing."""
+        known, self._identity = self._identity, self._manager.storage.identity()
+        if known not in ("", self._identity):
+            self._report.says(
+                "emptied",
+                "The storage was emptied, or replaced by another: the jobs that were in it are gone. The schedules "
+                "of the code are stored again.",
+            )
 
     def _cancel(self, claims: list[Claim]) -> None:
         """Throw the cancellation into the job; kill its process where that does not help in time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,24 @@ def replica(tmp_path_factory: pytest.TempPathFactory, server: RedisServer) -> It
     """A read-only replica."""
     with RedisServer(tmp_path_factory.mktemp("replica"), replicaof=f"127.0.0.1 {server.port}") as replica:
         yield replica
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a server that takes TLS alone, with a certificate of its own making."""
+    folder = tmp_path_factory.mktemp("secure")
+    key, certificate, port = folder / "key.pem", folder / "certificate.pem", free_port()
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"),
+            *("-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    keys = {"tls_key_file": key, "tls_cert_file": certificate, "tls_ca_cert_file": certificate}
+    with RedisServer(folder, tls_port=port, tls_auth_clients="no", **keys):
+        yield port
 
 
 @contextmanager
@@ -106,6 +125,22 @@ def test_a_database_that_is_not_there(make_site, server):
 def test_a_read_only_replica(make_site, replica):
     """Jobs are kept on the master."""
     assert "is a read-only replica" in refused(make_site(**on(replica.port)))
+
+
+def test_tls_on_one_side_only(make_site, server, secure):
+    """Both ways it is TLS that is named; so is a certificate that nobody trusts."""
+    tls = "rediss://127.0.0.1:{}/0".format
+    assert "does not answer over TLS" in refused(make_site(**on(0, QUEUES_CACHE_REDIS_URL=tls(server.port))))
+    assert "does it expect TLS (rediss://)" in refused(make_site(**on(secure)))
+    said = refused(make_site(**on(0, QUEUES_CACHE_REDIS_URL=tls(secure))))
+    assert "a certificate that is not trusted" in said
+    assert "?ssl_ca_certs=" in said
+
+
+def test_a_redis_for_a_sentinel(make_site, server):
+    """It is named as what it is."""
+    place = {"QUEUES_CACHE_TYPE": "RedisSentinelCache", "QUEUES_CACHE_REDIS_SENTINELS": f"127.0.0.1:{server.port}"}
+    assert "names a Redis, which is no Sentinel" in refused(make_site(**place))
 
 
 def test_protected_mode(make_site):

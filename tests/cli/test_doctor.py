@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,6 +33,12 @@ from tests.support.servers.memcached import Memcached
 from tests.support.site import Site, Worker, eventually
 
 NOTE, DELAYS, DOUBLES, LOSES = Severity
+
+
+@pytest.fixture(autouse=True)
+def _small_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with all tests in it is larger than any that starts a worker."""
+    monkeypatch.setattr(sys.modules["flask_queues.doctor.examine"], "own_memory", lambda: 40.0)
 
 
 @pytest.fixture
@@ -251,6 +258,17 @@ def test_a_type_that_no_worker_knows(make_site):
     answer = site.run("doctor", "--json")
     finding = next(one for one in json.loads(answer.stdout) if one["code"] == "type-unknown")
     assert finding["fix"].startswith("Deploy the code")
+
+
+def test_jobs_behind_more_of_another_worker_than_one_looks_past(site):
+    """A worker that may not see its own is named, with its types and the queue."""
+    some = replace(this_worker((), ["noop"], version_here()), name="some")
+    site.manager.heartbeat(some)
+    site.manager.heartbeat(replace(this_worker((), list(site.manager.jobs), version_here()), name="all"))
+    site.manager.push_many([("add", {"a": 1})] * 1001)
+    assert "type-hidden" not in by_code(site)
+    site.push("noop")
+    named(site, "type-hidden", DELAYS, "1,001 jobs in default", "1,000", "those of noop", "a queue of their own")
 
 
 def test_a_worker_that_is_held_up(site, monkeypatch):

@@ -125,6 +125,19 @@ class TestFiles:
         assert folder.with_name("jobs.lock").exists()
         assert "lock" not in {path.suffix for path in folder.iterdir()}
 
+    def test_a_lock_whose_holder_hangs_is_waited_for_in_vain(self, tmp_path: Path, monkeypatch) -> None:
+        """It is told in a sentence who that is, and the lock is free for all once he has let go."""
+        monkeypatch.setattr("flask_queues.storage.sqlite.gate.PATIENCE", 0.2)
+        holder, one, two = (FileLock(tmp_path / "lock") for _ in range(3))
+        holder.take()
+        for lock in (one, one, two):
+            with pytest.raises(StorageUnavailable, match=f"held for 0.2 s by process {os.getpid()}"):
+                lock.take()
+        holder.free()
+        for lock in (two, one, holder):
+            lock.take()
+            lock.free()
+
     def test_a_lock_that_was_deleted_is_made_again(self, tmp_path: Path) -> None:
         """Whoever still has the old one open takes the new one: two locks would be none."""
         one, two = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")

@@ -308,6 +308,11 @@ class TestWrongConfiguration:
         """The server has none."""
         assert "has no password" in str(self.refusal(at(server.port, CACHE_REDIS_PASSWORD="secret")))
 
+    def test_a_server_without_tls(self, server: RedisServer) -> None:
+        """It says nothing to a handshake: TLS is named as what may be wrong."""
+        storage = opened(CACHE_REDIS_URL=f"rediss://:secret@127.0.0.1:{server.port}/0")
+        assert "does not answer over TLS" in str(self.refusal(storage))
+
     def test_a_database_that_is_not_there(self, server: RedisServer) -> None:
         """The number is named as what is wrong."""
         assert "QUEUES_CACHE_REDIS_DB" in str(self.refusal(at(server.port, CACHE_REDIS_DB=77)))

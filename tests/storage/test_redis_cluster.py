@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 
 from flask_queues.backend import build_backend
-from flask_queues.errors import StorageUnavailable
+from flask_queues.errors import ConfigError, StorageUnavailable
 from flask_queues.ids import new_id
 from flask_queues.record import Outcome, Status
 from flask_queues.storage import Storage, storage_for
@@ -39,6 +39,12 @@ def opened(settings: dict[str, Any]) -> Storage:
     """The storage of an application with these settings."""
     given = {name.removeprefix("QUEUES_"): value for name, value in settings.items()}
     return storage_for(build_backend(Flask(__name__), {**given, "CACHE_KEY_PREFIX": PREFIX}))
+
+
+def push_to_many_queues(storage: Storage) -> None:
+    """Reach a queue on every node."""
+    for n in range(30):
+        storage.push([job(f"q{n}")])
 
 
 def key_of(queue: str) -> str:
@@ -224,6 +230,23 @@ class TestCluster:
             watcher.close()
             gone.restart()
             eventually(cluster.whole, "the cluster is whole again")
+
+    def test_a_node_that_is_taken_for_a_redis_alone_is_named(self, cluster: Cluster) -> None:
+        """At once, and not as a slot that is on its way: most queues are on other nodes, and always will be."""
+        for node in cluster.masters():
+            storage = opened({"QUEUES_CACHE_TYPE": "RedisCache", "QUEUES_CACHE_REDIS_PORT": node.port})
+            with pytest.raises(ConfigError, match=r"belongs to a cluster\. Set QUEUES_CACHE_TYPE to RedisClusterCache"):
+                push_to_many_queues(storage)
+            storage.close()
+
+    @pytest.mark.parametrize("replica", [False, True])
+    def test_a_node_of_it_as_the_only_server(self, cluster: Cluster, replica: bool) -> None:
+        """Whether it has a part of the keys or none that may be changed: the right backend is named."""
+        node = next(node for node in cluster.nodes if node.is_replica() is replica)
+        url = f"redis://127.0.0.1:{node.port}/0"
+        storage = opened({"QUEUES_CACHE_TYPE": "RedisCache", "QUEUES_CACHE_REDIS_URL": url})
+        with pytest.raises(ConfigError, match=r"belongs to a cluster.*RedisClusterCache"):
+            storage.counts()
 
     def test_an_unreachable_cluster_is_told_in_a_sentence(self) -> None:
         """Also where flask-caching connects at once."""

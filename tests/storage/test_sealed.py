@@ -28,8 +28,8 @@ OTHER = base64.urlsafe_b64encode(b"fedcba9876543210" * 2).decode()
 #: its encryption in `Sealed`.
 CARRY_NOTHING = {
     "describe", "close", "now", "examine", "forget_worker", "release_held", "maintain", "watcher", "pending",
-    "next_due", "cancel", "retry", "delete", "purge", "delete_schedule", "schedules_changed", "occurrences", "identity",
-    "hand_out", "take_in", "let_go", "on_the_way", "counts", "queues", "workers",
+    "next_due", "cancel", "retry", "delete", "purge", "delete_schedule", "schedules_changed", "occurrences",
+    "identity", "hand_out", "take_in", "let_go", "on_the_way", "counts", "queues", "workers", "stop", "go_on", "stops",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -275,6 +276,27 @@ for attempt in range(6):
             holder.kill()
             assert storage.push([new("a")]) == [True]
             storage.close()
+
+    def test_a_holder_that_hangs_is_named_and_waited_for_in_vain(
+        self, engine: SQLiteEngine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A write gives up in a sentence, as often as it is tried; the gate is free for all once the holder is gone."""
+        monkeypatch.setattr("flask_queues.storage.sqlite.gate.PATIENCE", 0.2)
+        with running(hold_the_gate, engine) as holder:
+            assert holder.hear() == "holding"
+            os.kill(holder.pid, signal.SIGSTOP)
+            first, second = engine.open(), engine.open()
+            for storage in (first, first, second):
+                with pytest.raises(
+                    StorageUnavailable, match=rf"for 0.2 s by process {holder.pid}, .*kill {holder.pid}"
+                ):
+                    storage.push([new("a")])
+            holder.kill()
+            for storage in (second, first, second):
+                storage.push([new("a")])
+            assert ids(everything(first)) == ["a", "before"]
+            first.close()
+            second.close()
 
     def test_reading_goes_on_while_somebody_writes(self, engine: SQLiteEngine, path: Path) -> None:
         """No read waits for a transaction that is open elsewhere, nor sees anything of it."""

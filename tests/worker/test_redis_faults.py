@@ -136,6 +136,8 @@ def test_a_worker_that_is_cut_off_loses_its_jobs_to_others(make_site, server, se
 def test_an_emptied_server_is_a_new_beginning(make_site, server, settings):
     """FLUSHALL takes all jobs; a running worker goes on with those that come, and asks no more often than before."""
     site = make_site(**settings)
+    with (site.folder / "sample.py").open("a") as sample:
+        sample.write("\nfrom flask_queues.worker import keeper\n\nkeeper.ROLL_CALL = 1\n")
     worker = site.work("--processes", "2")
     site.ended(site.push("noop"))
     children = running(worker)
@@ -149,6 +151,8 @@ def test_an_emptied_server_is_a_new_beginning(make_site, server, settings):
     assert asked(server) < 3 * before + 50
     assert site.manager.counts().statuses == {**{status.value: 0 for status in Status}, "completed": 1}
     assert running(worker) == children
+    eventually(lambda: "The storage was emptied" in worker.text, what="Word of it")
+    assert worker.text.count("The storage was emptied") == 1
     assert "Traceback" not in worker.text
 
 

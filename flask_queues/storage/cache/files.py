@@ -14,6 +14,7 @@ from ...errors import ConfigError, StorageFull, StorageUnavailable
 from ..base import Finding, Severity
 from ..sqlite.database import NETWORK_FILE_SYSTEMS, file_system_of
 from ..sqlite.findings import on_container, on_full_disk, on_memory
+from ..sqlite.gate import Line, leave
 from .port import Port
 
 try:
@@ -161,27 +162,38 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: int | None = None
+        self._line = Line(path)
+        #: What it is held by, where it had to be waited for.
+        self._held_by: int | None = None
 
     def take(self) -> None:
         """Wait for the lock, on the file that is there now: somebody may have deleted the one we had."""
         while True:
             file = self._open()
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file = self._held_by = self._line.wait()
             try:
                 there = self._path.stat()
             except FileNotFoundError:
                 there = None
             if there is not None and os.path.samestat(there, os.fstat(file)):
                 return
+            self.free()
             self.close()
 
     def free(self) -> None:
         """Let the next one have it."""
-        if self._file is not None:
+        if self._held_by is not None:
+            leave(self._held_by)
+            self._held_by = None
+        elif self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Close the file."""
+        self._line.forget()
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -17,6 +17,7 @@ for n = 1, #run, 2 do
         fields[3] = digits(now + lease)
         local claim = table.concat(fields, '\t')
         local record = fields[9] ~= '' and call('GET', p .. 'j:' .. run[n]) or nil
+        call('HDEL', p .. 'run', run[n]) -- of a script, a full server refuses only a first write that needs memory
         call('HSET', p .. 'run', run[n], claim)
         answer[#answer + 1] = {run[n], claim, record}
     end

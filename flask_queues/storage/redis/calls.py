@@ -13,14 +13,17 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from .connection import ANSWER_TIMEOUT, Node, pack
 from .scripts import Script
 from .sentences import is_broken, told, translate
-from .servers import Servers
+from .sentinels import NoSentinel
+from .servers import PATIENCE_FOR_ONE, Servers
 
 #: Seconds for which a command is tried again that a server puts off, as while it moves a slot.
 PATIENCE = 15.0
 #: Seconds between two tries: the first, and the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5
+#: What a script says that meets a key of another node; there is none but in a cluster.
+FAR = "non local key"
 #: Answers after which the same command may succeed a moment later.
-PUT_OFF = ("TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "non local key", "Hash slot not served")
+PUT_OFF = ("TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "LOADING", FAR, "Hash slot not served")
 #: What a script says that misses a record: it may be on its way to another node, or gone.
 NOT_HERE = "a record of this queue is not here"
 #: A script refuses what was sent so long ago that nobody waits for it any more.
@@ -185,7 +188,7 @@ class Attempt:
                 self._servers.lose(node)
             except (RedisError, OSError):
                 pass
-        self._wait(error, self._servers.patience)
+        self._wait(error, PATIENCE_FOR_ONE if isinstance(error, NoSentinel) else self._servers.patience)
 
     def refused(self, error: Exception) -> None:
         """The server answered with an error: get ready for the next try, or raise what it means."""
@@ -204,6 +207,8 @@ class Attempt:
             self._wait(error, self._servers.patience)
         elif NOT_HERE in text and self._is_gone():
             raise RecordGone(text) from error
+        elif self._servers.near and FAR in text:
+            raise translate(ResponseError("MOVED"), self._servers.describe()) from error
         elif any(mark in text for mark in PUT_OFF):
             self._wait(error, PATIENCE)
         else:

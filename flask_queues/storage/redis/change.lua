@@ -19,6 +19,7 @@ local function cancel(stem, status, list)
     if status == RUNNING then
         local fields = {read_claim(call('HGET', p .. 'run', id))}
         fields[9] = reason
+        call('HDEL', p .. 'run', id) -- of a script, a full server refuses only a first write that needs memory
         call('HSET', p .. 'run', id, table.concat(fields, '\t'))
     elseif status == PENDING or status == SCHEDULED then
         take_out(p, list, stem .. '\t' .. id)

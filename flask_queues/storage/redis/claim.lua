@@ -11,9 +11,14 @@ local p, id, lease, worker, nonce, unsure = arg(), arg(), tonumber(arg()), arg()
 
 local claim = call('HGET', p .. 'run', id)
 if claim then
-    local _, _, _, _, _, _, by, with = read_claim(claim)
+    local _, _, _, _, _, stem, by, with = read_claim(claim)
     if unsure ~= '' and by == worker and string.find(unsure, with, 1, true) then
-        return {claim, call('GET', p .. 'j:' .. id)}
+        local record = call('GET', p .. 'j:' .. id)
+        if record then
+            return {claim, record}
+        end
+        drop_claim(p, id, stem)
+        return finish(false)
     end
     return false
 end

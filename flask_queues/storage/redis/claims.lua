@@ -1,16 +1,30 @@
--- Read the claims of a child, or those whose lease has run out.
+-- Read the claims of a child, or those whose lease has run out; drop those of them whose record is gone.
 -- KEYS: what it may touch, where the server must know that beforehand.
--- ARGV: root; partition; the child, or nothing for those that have run out.
--- Returns a row of id, claim and record for each.
+-- ARGV: root; partition; `queue` where a record that is missed may be on its way to another node; the child, or nothing
+-- for those that have run out.
+-- Returns a row of id, claim and record for each; then the ids of those that were dropped.
 
-local p, worker = arg(), arg()
+local p, reach, worker = arg(), arg(), arg()
 
-local answer = {}
+local answer, gone, stems = {}, {}, {}
 local run = call('HGETALL', p .. 'run')
 for n = 1, #run, 2 do
-    local _, _, lease, _, _, _, by = read_claim(run[n + 1])
+    local id, claim = run[n], run[n + 1]
+    local _, _, lease, _, _, stem, by = read_claim(claim)
     if by == worker or (worker == '' and tonumber(lease) < now) then
-        answer[#answer + 1] = {run[n], run[n + 1], call('GET', p .. 'j:' .. run[n])}
+        local record = call('GET', p .. 'j:' .. id)
+        if record then
+            answer[#answer + 1] = {id, claim, record}
+        else
+            gone[#gone + 1] = id
+            stems[#gone] = stem
+        end
     end
 end
-return answer
+if #gone > 0 and reach == 'queue' then
+    return not_here()
+end
+for n, id in ipairs(gone) do
+    drop_claim(p, id, stems[n])
+end
+return finish({answer, gone})

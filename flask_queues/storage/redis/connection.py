@@ -15,7 +15,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ConnectionError as Broken
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as TimedOut
 
 #: Seconds that a connection may take to be made.
 CONNECT_TIMEOUT = 3.0
@@ -34,22 +36,27 @@ Address = tuple[Any, ...]
 _nodes: weakref.WeakSet[Node] = weakref.WeakSet()
 
 
+class NoTLS(Broken):
+    """The server was reached, or may have been, and did not agree on TLS."""
+
+
 class Settings:
     """How to connect to servers of one kind: everything but the address."""
 
-    def __init__(self, kind: type[Any], given: dict[str, Any]) -> None:
+    def __init__(self, kind: type[Any], given: dict[str, Any], timeout: float | None = None) -> None:
         self.kind = kind
+        self._connect_timeout = timeout or CONNECT_TIMEOUT
+        self._answer_timeout = timeout or ANSWER_TIMEOUT
         #: How often a connection broke, or a server was not what it had been.
         self.breaks = 0
         self.given = {name: value for name, value in given.items() if name in SETTINGS or name.startswith("ssl_")}
 
     @classmethod
-    def of(cls, pool: Any) -> Settings:
-        """Read them from a client's connection pool."""
-        kind = pool.connection_class
-        if issubclass(kind, UnixDomainSocketConnection):
-            return cls(UnixDomainSocketConnection, pool.connection_kwargs)
-        return cls(SSLConnection if issubclass(kind, SSLConnection) else Connection, pool.connection_kwargs)
+    def of(cls, pool: Any, timeout: float | None = None) -> Settings:
+        """Read them from a client's connection pool; `timeout` in seconds where another than the usual is meant."""
+        kinds: tuple[type[Any], ...] = (UnixDomainSocketConnection, SSLConnection)
+        kind = next((kind for kind in kinds if issubclass(pool.connection_class, kind)), Connection)
+        return cls(kind, pool.connection_kwargs, timeout)
 
     @property
     def address(self) -> Address:
@@ -63,7 +70,7 @@ class Settings:
         """The number of the database."""
         return int(self.given.get("db") or 0)
 
-    def connect(self, address: Address, *, answer_timeout: float | None = ANSWER_TIMEOUT) -> Any:
+    def connect(self, address: Address) -> Any:
         """Open a connection: authenticated, on the right database, without any retry."""
         given = dict(self.given)
         if self.kind is not UnixDomainSocketConnection:
@@ -74,12 +81,17 @@ class Settings:
                 "socket_keepalive_options": {
                     getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)
                 },
-                "socket_connect_timeout": CONNECT_TIMEOUT,
+                "socket_connect_timeout": self._connect_timeout,
             }
-        connection = self.kind(**given, socket_timeout=answer_timeout, protocol=2, decode_responses=False)
+        connection = self.kind(**given, socket_timeout=self._answer_timeout, protocol=2, decode_responses=False)
         # It would introduce itself in two exchanges, and miss what a server says that turns it away.
         connection.driver_info = connection.lib_name = connection.lib_version = None
-        connection.connect()
+        try:
+            connection.connect()
+        except (TimedOut, Broken) as error:
+            if self.kind is SSLConnection and (isinstance(error, TimedOut) or "SSL" in str(error)):
+                raise NoTLS(f"no TLS: {error}") from error
+            raise
         return connection
 
 

@@ -12,7 +12,7 @@ for n = 1, tonumber(arg()) do
         tags[m] = arg()
     end
     local status, list = nil, nil
-    if read_place(p, id) == stem then
+    if (read_place(p, id) or stem) == stem then -- a record that is gone leaves its place on a list
         status, list = where(p, stem, id)
     end
     if list and (wanted == '' or wanted == status) then

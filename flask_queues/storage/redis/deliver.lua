@@ -4,9 +4,8 @@
 -- Returns 1 where it is new.
 
 local p, job = arg(), read_job()
-local DAY = 86400000
 
-call('ZREMRANGEBYSCORE', p .. 'arrived', '-inf', now - DAY)
+call('ZREMRANGEBYSCORE', p .. 'arrived', '-inf', now - ARRIVED_FOR)
 if call('ZADD', p .. 'arrived', 'NX', now, job.id) == 0 then
     return 0
 end

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ...errors import UniqueTaken
+from ...errors import ConfigError, StorageUnavailable, UniqueTaken
 from ...record import Counts, JobRecord, LogLine, Page, Progress, Status, WorkerRecord
 from ..base import (
     Claim,
@@ -31,7 +31,9 @@ from ..stops import Stop
 from ..unique import taken
 from . import listing
 from .calls import Calls, Command
+from .claiming import Claims
 from .examination import examine
+from .forgetting import Forgetting
 from .jobs import Jobs
 from .keys import Keys, of_job, structures
 from .moving import Moves
@@ -41,7 +43,7 @@ from .pushing import Pushes
 from .records import STATUSES, claim_of, dump, log_text, quoted, read_in_hand, unquoted
 from .roster import Roster, time_of, worker_record
 from .schedules import Schedules
-from .scripts import BEAT, CLAIM, CLAIMS, KEEP, LETGO, LOOK, NOTE, RELEASE, STOP, Script
+from .scripts import BEAT, CLAIM, KEEP, LETGO, LOOK, NOTE, RELEASE, STOP, Script
 from .servers import servers_of
 from .steps import Steps, in_lines
 from .watcher import Channel
@@ -60,10 +62,14 @@ class RedisStorage(Storage):
         self._wait = wait
         self._calls = Calls(self._servers)
         self._names = QueueNames(self._calls, self._keys)
+        self._forgetting = Forgetting(self._calls, self._keys, self._names)
         self._roster = Roster(self._calls, self._keys, owner)
         self._outbox = Outbox(self._calls, self._keys, self._names)
         self._pushes = Pushes(self._calls, self._keys, self._names, wait)
-        self._steps = Steps(self._calls, self._keys, self._names, self._roster, self._outbox, self._pushes)
+        self._claims = Claims(self._calls, self._keys, self._names)
+        self._steps = Steps(
+            self._calls, self._keys, self._names, self._roster, self._outbox, self._pushes, self._claims
+        )
         self._jobs = Jobs(self._calls, self._keys, self._names)
         self._schedules = Schedules(self._calls, self._keys, self._names, self._pushes)
         self._moves = Moves(self._calls, self._keys, self._names, self._pushes, self._schedules, self._outbox, wait)
@@ -84,6 +90,11 @@ class RedisStorage(Storage):
                 self._roster.greet()
                 self._greeted_in = os.getpid()
             yield
+        except ConfigError as error:
+            if not self._greeted_in:
+                raise
+            # It let us in before, perhaps the process that we were forked from: passwords and users are being changed.
+            raise StorageUnavailable(str(error)) from error
         finally:
             self._inside.depth -= 1
 
@@ -148,9 +159,7 @@ class RedisStorage(Storage):
                 return None
             if len(answer) == 1:
                 raise UniqueTaken(taken(job_id, answer[0].decode()))
-            claim = claim_of(queue, job_id, answer[0].decode(), answer[1].decode())
-            self._steps.remember([claim])
-            return claim
+            return self._remembered([claim_of(queue, job_id, answer[0].decode(), answer[1].decode())])[0]
 
     def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
         """Keep progress and log lines while the claim is in force."""
@@ -181,16 +190,16 @@ class RedisStorage(Storage):
         """Extend the claims of the worker's children; make sure again that the keys are ours."""
         names = [child.name for child in worker.children]
         with self._call():
-            self._roster.greet(worker)
+            emptied = self._roster.greet(worker)
             jobs: dict[str, list[str]] = {name: [] for name in names}
             to_cancel: list[Claim] = []
-            for queue, rows in self._everywhere(BEAT, [lease, len(names), *map(quoted, names)]):
+            for queue, rows in self._where(("run",), BEAT, [lease, len(names), *map(quoted, names)]):
                 for job_id, claim, *record in rows:
                     jobs[read_in_hand(claim.decode()).worker].append(job_id.decode())
                     if record:
                         to_cancel.append(claim_of(queue, job_id.decode(), claim.decode(), record[0].decode()))
             self._steps.remember(to_cancel)
-            return Heartbeat(to_cancel, jobs)
+            return Heartbeat(to_cancel, jobs, emptied)
 
     def forget_worker(self, name: str) -> None:
         """Delete what the worker said of itself."""
@@ -200,37 +209,28 @@ class RedisStorage(Storage):
     def claims_of(self, worker: str) -> list[Claim]:
         """Look through the running jobs of every queue, which are few."""
         with self._call():
-            return self._claims(quoted(worker))
+            return self._remembered([claim for claim, _ in self._claims.of(worker)])
 
     def stalled(self) -> list[Claim]:
         """Look through the running jobs of every queue."""
         with self._call():
-            return self._claims("")
+            return self._remembered(self._claims.stalled())
 
-    def _claims(self, worker: str) -> list[Claim]:
-        claims = [
-            claim_of(queue, job_id.decode(), claim.decode(), record.decode())
-            for queue, rows in self._everywhere(CLAIMS, [worker])
-            for job_id, claim, record in rows
-        ]
+    def _remembered(self, claims: list[Claim]) -> list[Claim]:
         self._steps.remember(claims)
         return claims
 
     def release_held(self, types: Collection[str]) -> int:
         """Put a slice of the held jobs of these types back into their lines."""
         with self._call():
-            keys = {queue: self._keys.partition(queue) + "held" for queue in self._names.all()}
-            sizes = self._calls.ask_all([Command(key, None, ["EXISTS", key]) for key in keys.values()])
-            holding = [queue for queue, size in zip(keys, sizes, strict=True) if size]
-            commands = [self._on(queue, RELEASE, [in_lines(types)]) for queue in holding]
-            return sum(self._calls.ask_all(commands))
+            return sum(answer for _, answer in self._where(("held", "stops", "gates"), RELEASE, [in_lines(types)]))
 
     def maintain(self) -> None:
-        """On a cluster, deliver what whoever settled has left in an outbox."""
-        if self._servers.near:
-            return
+        """Forget empty queues; on a cluster, deliver what whoever settled has left in an outbox."""
         with self._call():
-            self._outbox.deliver_overdue(self.now())
+            self._forgetting.work_if_due()
+            if not self._servers.near:
+                self._outbox.deliver_overdue(self.now())
 
     def watcher(self) -> Watcher:
         """Listen to the channel on which the scripts publish."""
@@ -244,7 +244,7 @@ class RedisStorage(Storage):
     def next_due(self) -> int | None:
         """Look at the first scheduled job of each queue, and at what is stopped for a time."""
         with self._call():
-            left = [answer[1] for _, answer in self._everywhere(LOOK, [""])]
+            left = [answer[1] for _, answer in self._where(("due", "stops", "opens"), LOOK, [""])]
             return min((one for one in left if one >= 0), default=None)
 
     def stop(
@@ -270,7 +270,7 @@ class RedisStorage(Storage):
         with self._call():
             found = [
                 read_stop(queue, kind.decode(), text.decode())
-                for queue, rows in self._read_everywhere("HGETALL", "stops")
+                for queue, rows in self._read(self._names.with_any("stops"), "stops")
                 for kind, text in zip(rows[::2], rows[1::2], strict=True)
             ]
             now = time_of(self._calls, self._keys.root) if found else 0
@@ -350,7 +350,7 @@ class RedisStorage(Storage):
     def let_go(self, number: int) -> bool:
         """Delete the load from the partition that keeps it."""
         with self._call():
-            return any(answer for _, answer in self._everywhere(LETGO, [number]))
+            return any(answer for _, answer in self._where(("leaving",), LETGO, [number]))
 
     def on_the_way(self) -> int:
         """Read the load that a partition keeps."""
@@ -373,7 +373,7 @@ class RedisStorage(Storage):
         """Read the kept counts of each queue."""
         cells: dict[tuple[str, str, str], int] = {}
         with self._call():
-            for queue, rows in self._read_everywhere("HGETALL", "counts"):
+            for queue, rows in self._read(self._names.all(), "counts"):
                 for field, number in zip(rows[::2], rows[1::2], strict=True):
                     kind, _, digit = field.decode().rpartition("\t")
                     if int(number):
@@ -381,9 +381,9 @@ class RedisStorage(Storage):
         return Counts(cells)
 
     def queues(self) -> list[str]:
-        """Read which queues have pending or scheduled jobs from the kept counts."""
-        waiting = {Status.PENDING.value, Status.SCHEDULED.value}
-        return sorted({queue for queue, _, status in self.counts().cells if status in waiting})
+        """Look which queues have something in a line or wait for its time."""
+        with self._call():
+            return self._names.filled("ready", "held", "due")
 
     def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
         """Read the end of the job's log."""
@@ -394,7 +394,7 @@ class RedisStorage(Storage):
         """Read the workers, with the running jobs of every queue."""
         with self._call():
             jobs: dict[str, list[str]] = {}
-            for _, rows in self._read_everywhere("HGETALL", "run"):
+            for _, rows in self._read(self._names.with_any("run"), "run"):
                 for job_id, claim in zip(rows[::2], rows[1::2], strict=True):
                     jobs.setdefault(read_in_hand(claim.decode()).worker, []).append(job_id.decode())
             return [
@@ -413,17 +413,16 @@ class RedisStorage(Storage):
         deadline = [self._calls.clock.deadline()] if timed else []
         return Command(partition, script, [self._keys.root, *deadline, partition, *arguments], keys)
 
-    def _everywhere(self, script: Script, arguments: Sequence[Any]) -> list[tuple[str, Any]]:
-        """Run a script on every queue; returns what each answered."""
-        queues = self._names.all()
+    def _where(self, structures: Sequence[str], script: Script, arguments: Sequence[Any]) -> list[tuple[str, Any]]:
+        """Run a script on every queue that has something in one of these; returns what each answered."""
+        queues = self._names.with_any(*structures)
         answers = self._calls.ask_all([self._on(queue, script, arguments) for queue in queues])
         return list(zip(queues, answers, strict=True))
 
-    def _read_everywhere(self, command: str, structure: str) -> list[tuple[str, Any]]:
-        """Read one structure of every queue."""
-        queues = self._names.all()
+    def _read(self, queues: Sequence[str], structure: str) -> list[tuple[str, Any]]:
+        """Read a hash of each of these queues."""
         keys = [self._keys.partition(queue) + structure for queue in queues]
-        answers = self._calls.ask_all([Command(key, None, [command, key]) for key in keys])
+        answers = self._calls.ask_all([Command(key, None, ["HGETALL", key]) for key in keys])
         return list(zip(queues, answers, strict=True))
 
 

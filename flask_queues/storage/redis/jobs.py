@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,14 @@ from .names import QueueNames
 from .records import DIGITS, STATUSES, log_line, quoted, record_of
 from .scripts import CHANGE, DELETE, OLD, READ
 
+#: The lists of those statuses that have one, as `lib.lua` has them.
+LISTS = {
+    DIGITS[Status.SCHEDULED]: "due",
+    DIGITS[Status.COMPLETED]: "completed",
+    DIGITS[Status.FAILED]: "failed",
+    DIGITS[Status.CANCELLED]: "cancelled",
+}
+
 
 class Jobs:
     """Finds, changes and deletes jobs by their ids."""
@@ -24,6 +33,8 @@ class Jobs:
         self._calls = calls
         self._keys = keys
         self._names = names
+        #: Until when (s) nothing can have grown much older, by statuses and age (ms), where nothing was found.
+        self._too_young: dict[tuple[str, int], float] = {}
 
     def find(self, job_id: str) -> tuple[str, Sequence[bytes]] | None:
         """The queue of a job, and what is stored of it."""
@@ -102,7 +113,7 @@ class Jobs:
         wanted = "".join(DIGITS[status] for status in dict.fromkeys(statuses) if status is not Status.RUNNING)
         if not wanted:
             return 0
-        names = [name for name in self._names.all() if queue in (None, name)]
+        names = [name for name in self._holding_old(wanted, older) if queue in (None, name)]
         firsts = self._calls.ask_all([self._command(name, OLD, [wanted, older, 1], []) for name in names])
         deleted = 0
         for name in [name for name, first in zip(names, firsts, strict=True) if first]:
@@ -113,6 +124,21 @@ class Jobs:
             answers = self._delete(name, old) if old else []
             deleted += sum(answer.decode() == one[0] for answer, one in zip(answers, old, strict=True))
         return deleted
+
+    def _holding_old(self, wanted: str, older: int) -> list[str]:
+        """The queues that may hold jobs which have been in these statuses, a digit each, for so long."""
+        if DIGITS[Status.PENDING] in wanted:  # those stand in their line by more than the time
+            return self._names.all()
+        now = time.monotonic()
+        if now < self._too_young.get((wanted, older), 0.0):
+            return []
+        found = self._names.with_any(*(LISTS[digit] for digit in wanted), age=older)
+        if not found:  # a thousandth of the age is soon enough to look again
+            self._too_young = {(wanted, older): now + older / 1_000_000, **self._still_young(now)}
+        return found
+
+    def _still_young(self, now: float) -> dict[tuple[str, int], float]:
+        return {asked: until for asked, until in self._too_young.items() if until > now}
 
     def _delete(self, queue: str, jobs: Sequence[tuple[str, str, str]]) -> list[bytes]:
         """Delete jobs given as the status that each must have, its id and the head of its record."""

@@ -13,9 +13,10 @@ from ...ids import is_id, partition_bits
 from ..base import NewJob
 from ..parcels import Parcel
 
-#: The structures of a partition, as `lib.lua` explains them.
+#: The structures of a partition, as `lib.lua` explains them. A queue is forgotten when none of them is left but the
+#: first two, `meta` and `counts`.
 STRUCTURES = (
-    "meta", "ready", "held", "since", "due", "run", "completed", "failed", "cancelled", "counts", "alone",
+    "meta", "counts", "ready", "held", "since", "due", "run", "completed", "failed", "cancelled", "alone",
     "out", "arrived", "schedules", "leaving", "stops", "keys", "unique",
     "limits", "gates", "opens", "gated", "gatedby",
 )  # fmt: skip

@@ -37,6 +37,7 @@ local cursor = 1
 
 local PENDING, RUNNING, SCHEDULED, COMPLETED, FAILED, CANCELLED = '0', '1', '2', '3', '4', '5'
 local LISTS = {['2'] = 'due', ['3'] = 'completed', ['4'] = 'failed', ['5'] = 'cancelled'}
+local ARRIVED_FOR = 86400000 -- ms for which `arrived` keeps an id
 local SPAN = 4398046511104 -- 2^42 ms: longer than any time of ours, and 201 priorities of it fit into a double
 
 -- The next argument.
@@ -184,6 +185,11 @@ end
 
 local function write_claim(...)
     return table.concat({...}, '\t')
+end
+
+-- What a script says that misses a record which may be on its way to another node; said before anything is written.
+local function not_here()
+    return redis.error_reply('TRYAGAIN a record of this queue is not here')
 end
 
 -- Read the first line of a record: stem, created, due.
@@ -405,10 +411,15 @@ local function tokens(p, n)
     return first
 end
 
+-- The partition of a queue, where its name is computed: only where every queue is in reach.
+local function partition_of(queue)
+    return string.sub(root, 1, -3) .. ':' .. queue .. ':0}:'
+end
+
 -- Whether another queue holds this id: only asked for ids that do not say where they belong.
 local function elsewhere(p, id)
     for _, queue in ipairs(call('SMEMBERS', root .. 'queues')) do
-        local other = string.sub(root, 1, -3) .. ':' .. queue .. ':0}:'
+        local other = partition_of(queue)
         if other ~= p and call('EXISTS', other .. 'j:' .. id) == 1 then
             return true
         end
@@ -475,6 +486,17 @@ local function free(p, id, at)
     if at == 'gone' then
         call('HDEL', p .. 'keys', id)
     end
+end
+
+-- Forget a claim whose record somebody has deleted or the server has evicted: there is nothing left to run or to show.
+local function drop_claim(p, id, stem)
+    call('HDEL', p .. 'run', id)
+    call('SREM', p .. 'alone', id)
+    call('DEL', p .. 'j:' .. id, p .. 'l:' .. id, p .. 'k:' .. id)
+    leave(p, id)
+    call('HDEL', p .. 'limits', id)
+    free(p, id, 'gone')
+    count(p, stem, RUNNING, nil)
 end
 
 -- Give an ended job its key again; returns the id of another that holds it.

@@ -102,7 +102,7 @@ class Moves:
         return sum(len(load.jobs) for _, load in self._kept())
 
     def _kept(self) -> Iterator[tuple[str, Load]]:
-        keys = [self._keys.partition(queue) + "leaving" for queue in self._names.all()]
+        keys = [self._keys.partition(queue) + "leaving" for queue in self._names.with_any("leaving")]
         for text in self._calls.ask_all([Command(key, None, ["GET", key]) for key in keys]):
             if text is not None:
                 _, destination, load = text.decode().split("\t", 2)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .calls import Calls, Command
 from .keys import Keys, candidates
+from .scripts import WHICH
 
 #: Seconds for which a process takes a name for stored, on a cluster, before it stores it again: a server that
 #: lost everything has lost the names too.
 STORED_FOR = 10.0
+#: So few names are taken as they are: to ask which of them hold something would cost more than it saves.
+FEW = 8
 
 
 class QueueNames:
@@ -18,15 +21,38 @@ class QueueNames:
 
     def __init__(self, calls: Calls, keys: Keys) -> None:
         self._calls = calls
+        self._keys = keys
         self._key = keys.root + "queues"
         self._stored: dict[str, float] = {}
         self._known: list[str] = []
 
     def all(self) -> list[str]:
-        """Every queue that ever held a job or a schedule, by name."""
+        """Every queue that holds a job or a schedule, or did so lately, by name."""
         found = self._calls.ask(Command(self._key, None, ["SMEMBERS", self._key]))
         self._known = sorted(name.decode() for name in found)
         return self._known
+
+    def with_any(self, *structures: str, age: int = 0) -> list[str]:
+        """The queues that may have something in one of these structures, by name.
+
+        With an age in ms, the structures are lists, and something may have been in one for so long.
+        """
+        if self._calls.servers.near:
+            arguments = [self._keys.root, age or "", *structures]
+            found = sorted(name.decode() for name in self._calls.ask(Command(self._key, WHICH, arguments)))
+            self._known = sorted({*self._known, *found})
+            return found
+        names = self.all()
+        return names if len(names) <= FEW else self._filled(names, structures)
+
+    def filled(self, *structures: str) -> list[str]:
+        """The queues that have something in one of these structures, by name."""
+        return self.with_any(*structures) if self._calls.servers.near else self._filled(self.all(), structures)
+
+    def _filled(self, names: Sequence[str], structures: Sequence[str]) -> list[str]:
+        partitions = [self._keys.partition(name) for name in names]
+        commands = [Command(p, None, ["EXISTS", *(p + structure for structure in structures)]) for p in partitions]
+        return [name for name, size in zip(names, self._calls.ask_all(commands), strict=True) if size]
 
     def holding(self, job_id: str) -> list[str]:
         """The queues that may hold a job: for an id of ours one, read anew where none is known."""
@@ -43,3 +69,9 @@ class QueueNames:
         if missing:
             self._calls.ask(Command(self._key, None, ["SADD", self._key, *missing]))
             self._stored |= dict.fromkeys(missing, now + STORED_FOR)
+
+    def remove(self, queues: Sequence[str]) -> None:
+        """Take names off the list."""
+        for name in queues:
+            self._stored.pop(name, None)
+        self._calls.ask(Command(self._key, None, ["SREM", self._key, *queues]))

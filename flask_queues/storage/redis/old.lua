@@ -1,7 +1,8 @@
 -- Find jobs that have been in one of these statuses since before a moment.
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; partition; statuses, a digit each; age in ms, 0 for any; limit.
--- Returns a row of status, id and the first two lines of the record for each.
+-- Returns a row of status, id and the first two lines of the record for each, of which only the stem is known where the
+-- record is gone.
 
 local p, statuses, age, limit = arg(), arg(), tonumber(arg()), tonumber(arg())
 local until_then = age > 0 and digits(now - age) or '+inf'
@@ -15,7 +16,7 @@ local function add(status, members, passed)
             if not string.find(head, '\n.*\n') then
                 head = call('GET', p .. 'j:' .. id) or ''
             end
-            answer[#answer + 1] = {status, id, string.match(head, '^[^\n]*\n[^\n]*') or ''}
+            answer[#answer + 1] = {status, id, string.match(head, '^[^\n]*\n[^\n]*') or stem_of(member)}
         end
     end
 end

@@ -45,7 +45,7 @@ class Outbox:
 
     def deliver_overdue(self, now: int, age: int = OVERDUE) -> None:
         """Deliver what has waited for so long that whoever settled must have died."""
-        queues = self._names.all()
+        queues = self._names.with_any("out")
         boxes = [self._keys.partition(queue) + "out" for queue in queues]
         found = self._calls.ask_all([Command(box, None, ["HGETALL", box]) for box in boxes])
         for queue, rows in zip(queues, found, strict=True):

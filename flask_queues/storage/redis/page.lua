@@ -163,9 +163,12 @@ for n = 1, math.min(limit + 1, #found) do
         break
     end
     local id = id_of(member)
-    answer[n + 1] = {
-        digits(moment), digits(seq), status, held, member, status == RUNNING and call('HGET', p .. 'run', id) or '',
-        call('GET', p .. 'j:' .. id) or '',
-    }
+    local record = call('GET', p .. 'j:' .. id)
+    if record then -- else it was deleted by somebody else, or evicted
+        answer[#answer + 1] = {
+            digits(moment), digits(seq), status, held, member,
+            status == RUNNING and call('HGET', p .. 'run', id) or '', record,
+        }
+    end
 end
 return answer

@@ -1,7 +1,8 @@
 -- Find out whose keys these are, and make them ours where they are nobody's; keep a worker's description.
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; format; the application's name; a worker's name or nothing; what it says of itself.
--- Returns the stored format and name, now, and the server's version where it tells (from 7 on).
+-- Returns the stored format and name, now, the server's version where it tells (from 7 on), and since when the keys are
+-- ours, where a worker has noted it: later than before means that they were all deleted meanwhile.
 
 -- A command that is not allowed must not come to light in the middle of a transition: try all of them here.
 local function probe(...)
@@ -19,7 +20,8 @@ local function first_forbidden()
         {'SET', key, ''}, {'APPEND', key, ''}, {'GETRANGE', key, 0, 0}, {'STRLEN', key}, {'DEL', key},
         {'ZADD', key, 0, ''}, {'ZSCORE', key, ''}, {'ZCOUNT', key, 0, 0}, {'ZRANGEBYSCORE', key, 0, 0},
         {'ZREVRANGE', key, 0, 0}, {'ZRANGEBYLEX', key, '-', '+'}, {'ZREM', key, ''}, {'HSET', key, '', ''}, {'HINCRBY', key, 'n', 1},
-        {'HGETALL', key}, {'HDEL', key, '', 'n'}, {'SADD', key, ''}, {'SMEMBERS', key}, {'SREM', key, ''},
+        {'HGETALL', key}, {'HKEYS', key}, {'HDEL', key, '', 'n'}, {'SADD', key, ''}, {'SMEMBERS', key},
+        {'SREM', key, ''}, {'EXISTS', key}, {'ZREMRANGEBYSCORE', key, 1, 0},
         {'RPUSH', key, ''}, {'LRANGE', key, 0, 0}, {'LTRIM', key, 1, 0}, {'RENAME', key, key},
         {'PUBLISH', root .. 'wake', ''},
     }) do
@@ -39,11 +41,15 @@ if forbidden then
     return forbidden
 end
 
-if call('HSETNX', meta, 'format', format) == 1 then
-    call('HSETNX', meta, 'owner', owner)
-end
 local stored = call('HMGET', meta, 'format', 'owner')
-if stored[1] == format and stored[2] == owner and worker ~= '' then
-    call('HSET', root .. 'workers', worker, digits(now) .. '\t' .. about)
+if not stored[1] then
+    call('HSETNX', meta, 'format', format)
+    call('HSETNX', meta, 'owner', owner)
+    stored = call('HMGET', meta, 'format', 'owner')
 end
-return {stored[1], stored[2], digits(now), redis.REDIS_VERSION or ''}
+if stored[1] == format and stored[2] == owner and worker ~= '' then
+    call('HDEL', root .. 'workers', worker) -- of a script, a full server refuses only a first write that needs memory
+    call('HSET', root .. 'workers', worker, digits(now) .. '\t' .. about)
+    call('HSETNX', meta, 'since', moment)
+end
+return {stored[1], stored[2], digits(now), redis.REDIS_VERSION or '', call('HGET', meta, 'since') or ''}

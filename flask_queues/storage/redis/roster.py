@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import ConfigError, StorageFormatError
 from ...record import ChildRecord, WorkerRecord, to_datetime, to_milliseconds
 from .calls import Calls, Command
+from .examination import read_info
 from .keys import Keys
 from .records import dump
 from .scripts import ROOT
@@ -31,17 +32,22 @@ class Roster:
         self._keys = keys
         self._owner = owner
         self._key = keys.root + "workers"
+        #: Since when the keys have been ours, as the server tells it; nothing where that is not known.
+        self._since = b""
         self._types: set[str] = set()
         self._types_until = 0.0
 
-    def greet(self, worker: WorkerRecord | None = None) -> None:
+    def greet(self, worker: WorkerRecord | None = None) -> bool:
         """Make sure that the keys are ours and of a format that this version knows; note what a worker says.
 
-        Raises `StorageFormatError` where they are not.
+        Tells whether all were deleted since the last time. Raises `StorageFormatError` where they are not ours.
         """
+        if worker is None:
+            self._refuse_cluster()
         said = ("", "") if worker is None else (worker.name, worker_about(worker))
         arguments = [self._keys.root, FORMAT, self._owner, *said]
-        stored, owner, now, version = self._calls.ask(Command(self._keys.root, ROOT, arguments, self._keys.of_root))
+        command = Command(self._keys.root, ROOT, arguments, self._keys.of_root)
+        stored, owner, now, version, since = self._calls.ask(command)
         self._calls.clock.learn(int(now))
         where = self._calls.servers.describe()
         if not version and worker is None:
@@ -57,15 +63,32 @@ class Roster:
                 f"is {self._owner!r}. Set QUEUES_CACHE_KEY_PREFIX to another prefix, so that neither runs the jobs of "
                 "the other."
             )
+        emptied = self._since not in (b"", since)
+        self._since = since
+        return emptied
+
+    def _refuse_cluster(self) -> None:
+        """Refuse a node of a cluster as the only server: it has a part of the keys, or none that may be changed."""
+        if not self._calls.servers.near or self._said("INFO", "cluster").get("cluster_enabled") != "1":
+            return
+        if int(self._said("CLUSTER", "INFO").get("cluster_size", 0)) > 1:
+            raise ConfigError(
+                f"{self._calls.servers.describe()} belongs to a cluster. Set QUEUES_CACHE_TYPE to RedisClusterCache, "
+                "and QUEUES_CACHE_REDIS_CLUSTER to its nodes."
+            )
+
+    def _said(self, *command: str) -> dict[str, str]:
+        """What the server says of itself; nothing where nobody may ask."""
+        try:
+            text = self._calls.ask(Command(self._key, None, command)).decode()
+        except ConfigError:
+            return {}
+        return dict(read_info(text))
 
     def _refuse_old(self, where: str) -> None:
         """Refuse a server on which the scripts were never tried."""
-        try:
-            info = self._calls.ask(Command(self._key, None, ["INFO", "server"])).decode()
-        except ConfigError:  # nobody may ask, so nobody knows
-            return
-        version = info.partition("redis_version:")[2].split()[0]
-        if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        version = self._said("INFO", "server").get("redis_version")
+        if version and tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
             raise too_old(where, version)
 
     def forget(self, name: str) -> None:

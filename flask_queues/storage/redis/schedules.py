@@ -10,7 +10,7 @@ from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
 from .pushing import Pushes
 from .records import push_arguments, quoted, unquoted
-from .scripts import SCHEDULE
+from .scripts import REVISIONS, SCHEDULE
 
 
 class Schedules:
@@ -59,7 +59,7 @@ class Schedules:
 
     def all(self) -> list[Schedule]:
         """All schedules, by name."""
-        queues = self._names.all()
+        queues = self._names.with_any("schedules")
         keys = [self._keys.partition(queue) + "schedules" for queue in queues]
         answers = self._calls.ask_all([Command(key, None, ["HGETALL", key]) for key in keys])
         found = []
@@ -71,8 +71,11 @@ class Schedules:
 
     def changes(self) -> int:
         """A number that rises with each change: a revision is never less than the time at which it was given."""
-        keys = [self._keys.partition(queue) + "meta" for queue in self._names.all()]
-        answers = self._calls.ask_all([Command(key, None, ["HGET", key, "revision"]) for key in keys])
+        if self._calls.servers.near:
+            answers = self._calls.ask(Command(self._keys.root, REVISIONS, [self._keys.root]))
+        else:
+            keys = [self._keys.partition(queue) + "meta" for queue in self._names.all()]
+            answers = self._calls.ask_all([Command(key, None, ["HGET", key, "revision"]) for key in keys])
         return sum(int(number or 0) for number in answers)
 
     def history(self, schedule: Schedule, limit: int) -> list[Occurrence]:

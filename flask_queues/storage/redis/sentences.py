@@ -28,6 +28,10 @@ CODES = {
 }
 
 
+#: How a server ends a connection that speaks another language, among others.
+CUT_SHORT = ("connection reset", "it closed the connection")
+
+
 def told(error: Exception) -> str:
     """What the server said, with the code that it begins with."""
     code = CODES.get(type(error).__name__)
@@ -49,7 +53,9 @@ def translate(error: Exception, where: str) -> QueuesError:
             f"{where} does not answer. What was sent may have been done; pushing again with the same id is safe."
         )
     if is_broken(error) or "cannot be connected" in text:
-        return StorageUnavailable(f"{where} cannot be reached: {reason_of(text)}. Is it running, is the address right?")
+        reason = reason_of(text)
+        tls = ", does it expect TLS (rediss://)" if reason in CUT_SHORT else ""
+        return StorageUnavailable(f"{where} cannot be reached: {reason}. Is it running, is the address right{tls}?")
     return StorageUnavailable(f"{where}: {without_script(text)}.")
 
 
@@ -84,6 +90,18 @@ def reason_of(text: str) -> str:
 #: What stands in the server's answer, and what it means. The first that fits is told.
 SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
     (
+        ("CERTIFICATE_VERIFY_FAILED",),
+        StorageUnavailable,
+        "{where} shows a certificate that is not trusted here ({text}). Name its authority in the URL, as "
+        "?ssl_ca_certs=/path/to/ca.pem, or the host by the name that stands in the certificate.",
+    ),
+    (
+        ("no TLS: ",),
+        StorageUnavailable,
+        "{where} does not answer over TLS. If it has none on this port, QUEUES_CACHE_REDIS_URL begins with redis:// "
+        "instead of rediss://; else look whether it is running there.",
+    ),
+    (
         ("DENIED", "protected mode"),
         ConfigError,
         "{where} is in protected mode: it takes no connections from other hosts. Set a password or an address to "
@@ -95,7 +113,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         "{where} refuses the password. Correct QUEUES_CACHE_REDIS_PASSWORD, or the one in QUEUES_CACHE_REDIS_URL.",
     ),
     (
-        ("NOAUTH", "Authentication required"),
+        ("NOAUTH", "Authentication required", "unauthenticated"),
         ConfigError,
         "{where} asks for a password. Set QUEUES_CACHE_REDIS_PASSWORD, or put it into QUEUES_CACHE_REDIS_URL.",
     ),
@@ -119,7 +137,14 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
     (
         ("non deterministic commands", "unknown command 'EVALSHA'"),
         ConfigError,
-        "{where} is too old: the queues need Redis 6.2 or newer, or any Valkey.",
+        "{where} is too old, or a Sentinel: the queues need Redis 6.2 or newer, or any Valkey. For Sentinels, set "
+        "QUEUES_CACHE_TYPE to RedisSentinelCache and QUEUES_CACHE_REDIS_SENTINELS to their addresses.",
+    ),
+    (
+        ("unknown command 'SENTINEL'",),
+        ConfigError,
+        "{where}: QUEUES_CACHE_REDIS_SENTINELS names a Redis, which is no Sentinel. Sentinels listen on port 26379 "
+        "where they are not told otherwise.",
     ),
     (
         ("WRONGTYPE",),
@@ -136,7 +161,7 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         ("READONLY",),
         StorageUnavailable,
         f"{{where}} is a read-only replica; {UNCHANGED}. Point QUEUES_CACHE_REDIS_HOST or QUEUES_CACHE_REDIS_URL at "
-        "the master, or use RedisSentinelCache, which finds it.",
+        "the master, or use RedisSentinelCache, which finds it (of a cluster, RedisClusterCache).",
     ),
     (
         ("NOREPLICAS",),
@@ -162,6 +187,11 @@ SENTENCES: tuple[tuple[tuple[str, ...], type[QueuesError], str], ...] = (
         ("BUSY Redis",),
         StorageUnavailable,
         f"{{where}} is busy with a script of somebody else's; {UNCHANGED}.",
+    ),
+    (
+        ("No Sentinel answers",),
+        StorageUnavailable,
+        "{where}: {text}. Are they running, is QUEUES_CACHE_REDIS_SENTINELS right?",
     ),
     (
         ("No master found",),

@@ -13,6 +13,7 @@ from redis.exceptions import ClusterDownError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as Broken
 
 from .connection import Address, Node, Settings, pack
+from .sentinels import Sentinels
 
 #: Seconds for which a command is tried again whose connection broke: where there is but one server, and where
 #: another may take over.
@@ -97,7 +98,8 @@ class SentinelServers(Servers):
     patience = PATIENCE_FOR_MANY
 
     def __init__(self, pool: Any) -> None:
-        self._pool = pool
+        self._name = pool.service_name
+        self._sentinels = Sentinels(pool)
         self.settings = Settings.of(pool)
         self._node: Node | None = None
 
@@ -105,8 +107,7 @@ class SentinelServers(Servers):
         """The master that the Sentinels name now."""
         node = self._node
         if node is None:
-            address: Address = tuple(self._pool.get_master_address())
-            node = self._node = Node(self.settings, address)
+            node = self._node = Node(self.settings, self._sentinels.master())
         return node
 
     def nodes(self) -> list[Node]:
@@ -116,10 +117,11 @@ class SentinelServers(Servers):
     def describe(self) -> str:
         """The name of the master, and its address once it is known."""
         at = f" at {self._node}" if self._node is not None else ""
-        return f"Redis master {self._pool.service_name} of Sentinel{at}, database {self.settings.database}"
+        return f"Redis master {self._name} of Sentinel{at}, database {self.settings.database}"
 
     def close(self) -> None:
         """Close what is idle; nobody is asked for that."""
+        self._sentinels.close()
         if self._node is not None:
             self._node.close()
 

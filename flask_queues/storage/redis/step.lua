@@ -121,14 +121,18 @@ local function settle(one)
     end
     local new_due = status == SCHEDULED and digits(now + one.delay) or ''
     local member = stem .. '\t' .. id
+    local line = table.concat({
+        '\nS', token, status, moment, started, by, one.outcome, one.counted, new_due, progress, reason,
+        one.error, one.result,
+    }, '\t')
     call('HDEL', p .. 'run', id)
+    if call('APPEND', p .. 'j:' .. id, line) == #line then -- the record is gone: there was nothing to append to
+        drop_claim(p, id, stem)
+        return false, false
+    end
     if limited(p) then
         leave(p, id)
     end
-    call('APPEND', p .. 'j:' .. id, table.concat({
-        '\nS', token, status, moment, started, by, one.outcome, one.counted, new_due, progress, reason,
-        one.error, one.result,
-    }, '\t'))
     if status == PENDING then
         line_up(p, stem, id, tonumber(due))
         wake()
@@ -262,19 +266,26 @@ local function take(p, queue, jobs, ahead, claims)
     end
 end
 
--- What a step whose answer was lost has claimed, if it did.
-local function claimed_before(claims)
+-- What a step whose answer was lost has claimed, if it did; then the claims of which the record is gone.
+local function claimed_before()
+    local claims, gone = {}, {}
     for queue, p in ipairs(wanted) do
         local run = call('HGETALL', p .. 'run')
         for n = 1, #run, 2 do
-            local _, _, _, _, _, _, by, with = read_claim(run[n + 1])
+            local _, _, _, _, _, stem, by, with = read_claim(run[n + 1])
             if by == worker and string.find(unsure, with, 1, true) then
-                for _, part in ipairs({queue, run[n], run[n + 1], call('GET', p .. 'j:' .. run[n])}) do
-                    claims[#claims + 1] = part
+                local record = call('GET', p .. 'j:' .. run[n])
+                if record then
+                    for _, part in ipairs({queue, run[n], run[n + 1], record}) do
+                        claims[#claims + 1] = part
+                    end
+                else
+                    gone[#gone + 1] = {p, run[n], stem}
                 end
             end
         end
     end
+    return claims, gone
 end
 
 -- While a slot moves, a record may lie on the other node already: find out before anything is written.
@@ -295,9 +306,19 @@ end
 if reach == 'queue' then
     for _, p in ipairs(wanted) do
         if not all_here(p) then
-            return redis.error_reply('TRYAGAIN a record of this queue is not here')
+            return not_here()
         end
     end
+end
+local claims, gone = {}, {}
+if unsure ~= '' then
+    claims, gone = claimed_before()
+end
+if #gone > 0 and reach == 'queue' then
+    return not_here()
+end
+for _, claim in ipairs(gone) do
+    drop_claim(unpack(claim))
 end
 local lost, waits = {}, {}
 for n = 1, tonumber(arg()) do
@@ -310,10 +331,7 @@ for n = 1, tonumber(arg()) do
     end
 end
 
-local claims, passed, ended, aside = {}, {}, 0, 0
-if unsure ~= '' then
-    claimed_before(claims)
-end
+local passed, ended, aside = {}, 0, 0
 if #claims == 0 then
     for queue, p in ipairs(wanted) do
         promote(p)

@@ -14,6 +14,7 @@ from ...errors import StorageError
 from ...record import Status
 from ..base import Claim, NewJob, PendingStep, Settlement, Step, Wanted
 from .calls import Calls, Command, Doubt, RecordGone
+from .claiming import Claims
 from .connection import Node, Packed
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
@@ -21,7 +22,7 @@ from .outbox import Outbox, outward_text
 from .pushing import Pushes
 from .records import DIGITS, claim_of, dump, log_text, one_line, push_arguments, quoted
 from .roster import Roster
-from .scripts import CLAIMS, HOLD, LOOK, STEP
+from .scripts import HOLD, LOOK, STEP
 
 #: Claims whose queue is remembered.
 REMEMBERED = 10_000
@@ -39,7 +40,14 @@ class Steps:
     """Settles and claims."""
 
     def __init__(
-        self, calls: Calls, keys: Keys, names: QueueNames, roster: Roster, outbox: Outbox, pushes: Pushes
+        self,
+        calls: Calls,
+        keys: Keys,
+        names: QueueNames,
+        roster: Roster,
+        outbox: Outbox,
+        pushes: Pushes,
+        claims: Claims,
     ) -> None:
         self._calls = calls
         self._keys = keys
@@ -47,6 +55,7 @@ class Steps:
         self._roster = roster
         self._outbox = outbox
         self._pushes = pushes
+        self._claims = claims
         #: The queue of each claim that this process has seen, since a settlement does not tell it.
         self._queues: dict[Place, str] = {}
         #: Nonces of steps that were given up, by worker: they may have claimed something.
@@ -123,18 +132,11 @@ class Steps:
         forgotten = free and self._looked.setdefault(worker, self.breaks) != self.breaks
         if not nonces and not forgotten:
             return []
-        queues = self._names.all()
-        commands = [
-            Command(partition, CLAIMS, [self._keys.root, partition, dump_worker(worker)], structures(partition))
-            for partition in map(self._keys.partition, queues)
+        return [
+            one
+            for one, text in self._claims.of(worker)
+            if text.split("\t")[7] in nonces or (forgotten and (one.id, one.token) not in self._queues)
         ]
-        claims = []
-        for queue, rows in zip(queues, self._calls.ask_all(commands), strict=True):
-            for job_id, claim, record in rows:
-                one = claim_of(queue, job_id.decode(), claim.decode(), record.decode())
-                if claim.decode().split("\t")[7] in nonces or (forgotten and (one.id, one.token) not in self._queues):
-                    claims.append(one)
-        return claims
 
     @property
     def breaks(self) -> int:

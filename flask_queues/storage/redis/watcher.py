@@ -19,7 +19,7 @@ ASK_AFTER, GIVE_UP_AFTER = 10.0, 20.0
 
 
 class Channel(Watcher):
-    """Listens over a connection of its own, which may be silent for ever."""
+    """Listens over a connection of its own, which may be silent for long: it is read only when something came."""
 
     interval = 0.05
 
@@ -56,18 +56,27 @@ class Channel(Watcher):
         now = time.monotonic()
         if self._connection is not None or now < self._next_try:
             return
-        self._next_try = now + RETRY
         try:
-            node = self._find()
-            connection = node.settings.connect(node.address, answer_timeout=None)
+            self._connection = self._subscribe()
+        except (RedisError, OSError, StorageError):
+            # A server that hangs takes long to fail: as much time is left for everything else.
+            self._next_try = time.monotonic() + max(RETRY, time.monotonic() - now)
+            return
+        self._missed = True
+        self._heard_at = time.monotonic()
+        self._asked = False
+
+    def _subscribe(self) -> Any:
+        """A connection that listens; no step of it is waited for longer than any other answer."""
+        node = self._find()
+        connection = node.settings.connect(node.address)
+        try:
             connection.send_packed_command([pack(["SUBSCRIBE", self._name])])
             connection.read_response()
-        except (RedisError, OSError, StorageError):
-            return
-        self._connection = connection
-        self._missed = True
-        self._heard_at = now
-        self._asked = False
+        except BaseException:
+            Node.drop(connection)
+            raise
+        return connection
 
     def _drain(self) -> bool:
         """Read what has come, without waiting."""

@@ -26,9 +26,9 @@ class LimitContract(OpenedTwice):
         """Those behind them in the line are claimed meanwhile, and those that wait come back in their order."""
         fill(storage, "1", "2", "3", "4", limits=[TWO])
         fill(storage, "free")
-        first, second = take_one(storage), take_one(other)
+        first, second = take_one(storage), take_one(other, worker="v")
         assert [first.id, second.id] == ["1", "2"]
-        assert ids(take(other)) == ["free"]
+        assert ids(take(other, worker="v")) == ["free"]
         assert take(storage) == []
         assert (the(storage, "3").status, "two" in (the(storage, "3").held or "")) == (Status.PENDING, True)
         assert storage.pending(["q"], ["t"]) is False
