@@ -9,6 +9,7 @@ from .config import Config
 from .errors import PayloadError
 from .ids import new_id
 from .job import Job
+from .limits import limits_of
 from .options import LONGEST, Options
 from .record import to_milliseconds
 from .registry import Registry
@@ -43,6 +44,7 @@ def new_job(jobs: Registry, config: Config, job: Any, payload: dict[str, Any] | 
         expires=milliseconds(whole.expires),
         tags=tuple(dict.fromkeys((*job_type.options.tags, *options.tags))),
         options=options.kept(),
+        limits=limits_of(job_type, whole, payload or {}),
         unique=unique_of(job_type, whole, payload or {}, text),
     )
 

@@ -81,6 +81,12 @@ class Job:
     replace: ClassVar[bool | None] = None
     debounce: ClassVar[float | None] = None
     throttle: ClassVar[float | None] = None
+    #: Over all workers of a queue: how many of its jobs may run at once, and how many may begin in a time (`100/s`,
+    #: `20/30s`), of them so many at once. For each key, where a static method `limit_key(payload)` says one.
+    concurrency: ClassVar[int | None] = None
+    rate: ClassVar[str | None] = None
+    burst: ClassVar[int | None] = None
+    limit_key: Any = None
     #: Names of payload fields that are hidden wherever a person reads a job.
     sensitive: ClassVar[Iterable[str]] = ()
 
@@ -265,6 +271,10 @@ FUNCTION_OPTIONS = frozenset(
         "replace",
         "debounce",
         "throttle",
+        "concurrency",
+        "rate",
+        "burst",
+        "limit_key",
         "sensitive",
         "failed",
         "authorize",
@@ -286,7 +296,7 @@ def job_type_of(function: Callable[..., Any], type_string: str, options: dict[st
         "__qualname__": function.__qualname__,
         "__doc__": function.__doc__,
     }
-    for option in ("backoff", "failed", "authorize", "unique"):
+    for option in ("backoff", "failed", "authorize", "unique", "limit_key"):
         if callable(members.get(option)):
             members[option] = staticmethod(members[option])
     return cast("builtins.type[Job]", builtins.type(function.__name__, (Job,), members))

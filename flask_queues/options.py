@@ -17,6 +17,8 @@ from .errors import OptionError
 #: No delay, timeout or expiry is longer: ten years, in seconds.
 LONGEST = 315_360_000.0
 MAX_TAGS = 20
+RATE = re.compile(r"([0-9]{1,9})/([0-9]{0,6})([smhd])")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 TAG = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 
 Seconds = float | timedelta
@@ -54,6 +56,14 @@ class Options:
     debounce: float | None = None
     #: Of those pushed within so many seconds only the first is stored.
     throttle: float | None = None
+    #: How many of its kind may run at once, in its queue.
+    concurrency: int | None = None
+    #: How many of its kind may begin in a time: `100/s`, `5/m`, `1000/h`, `20/30s`.
+    rate: str | None = None
+    #: How many of them at once after a quiet time; a tenth of the rate's number where it is not said.
+    burst: int | None = None
+    #: Who shares both with it: those of its type with this key, all of its type where there is none.
+    limit_key: str | None = None
     #: Whether it waits for the commit of the database session's transaction.
     after_commit: bool | None = None
 
@@ -182,11 +192,34 @@ def check_flag(name: str, value: Any) -> bool:
     return value
 
 
+def parse_rate(name: str, value: Any) -> tuple[int, int]:
+    """Read a rate: so many in so many milliseconds."""
+    found = RATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not (n := int(found[1])) or not (seconds := int(found[2] or 1) * UNITS[found[3]]):
+        raise OptionError(f"{name}: {shortened(value)} is not a rate, such as '100/s', '5/m', '1000/h' or '20/30s'.")
+    if seconds > LONGEST or n > seconds * 1_000_000:
+        raise OptionError(f"{name}: {shortened(value)} is out of range: at most a million a second, over ten years.")
+    return n, seconds * 1000
+
+
+def check_rate(name: str, value: Any) -> str:
+    """Return a rate as it was given."""
+    parse_rate(name, value)
+    return str(value)
+
+
 def check_unique_key(name: str, value: Any) -> bool | str:
     """Return True, False or a key."""
     if isinstance(value, bool) or (isinstance(value, str) and 0 < len(value) <= 250):
         return value
     raise OptionError(f"{name}: {shortened(value)} is not True, False or a text of 1 to 250 characters.")
+
+
+def check_key(name: str, value: Any) -> str:
+    """Return a key."""
+    if isinstance(value, str) and 0 < len(value) <= 250:
+        return value
+    raise OptionError(f"{name}: {shortened(value)} is not a text of 1 to 250 characters.")
 
 
 def check_until(name: str, value: Any) -> str:
@@ -211,5 +244,9 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "replace": check_flag,
     "debounce": check_timeout,
     "throttle": check_timeout,
+    "concurrency": check_whole(1, 1_000_000),
+    "rate": check_rate,
+    "burst": check_whole(1, 1_000_000),
+    "limit_key": check_key,
     "after_commit": check_flag,
 }

@@ -35,7 +35,8 @@ class JobType:
         self.authorize = check_authorize(self.type, job_class)
         check_jitter(self.type, job_class.jitter)
         #: Returns the key of a payload where the class has a method for that.
-        self.unique_key: Callable[..., Any] | None = check_unique(self.type, job_class)
+        self.unique_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "unique")
+        self.limit_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "limit_key")
         self.options = self._class_options()
 
     def _class_options(self) -> Options:
@@ -55,6 +56,10 @@ class JobType:
                 replace=cls.replace,
                 debounce=cls.debounce,
                 throttle=cls.throttle,
+                concurrency=cls.concurrency,
+                rate=cls.rate,
+                burst=cls.burst,
+                limit_key=None if self.limit_key else cls.limit_key,
             )
         except OptionError as error:
             raise ConfigError(f"{self.type}: {error}") from error
@@ -163,14 +168,14 @@ def check_authorize(type_string: str, job_class: builtins.type[Job]) -> Callable
     return job_class.authorize
 
 
-def check_unique(type_string: str, job_class: builtins.type[Job]) -> Callable[..., Any] | None:
+def check_key_method(type_string: str, job_class: builtins.type[Job], name: str) -> Callable[..., Any] | None:
     """Return what makes the key of a payload, if there is one; refuse a method, since nothing is running then."""
-    found = inspect.getattr_static(job_class, "unique")
+    found = inspect.getattr_static(job_class, name)
     if isinstance(found, (staticmethod, classmethod)):
-        method: Callable[..., Any] = job_class.unique
+        method: Callable[..., Any] = getattr(job_class, name)
         return method
     if callable(found):
-        raise ConfigError(f"{type_string}: unique must be a static or class method unique(payload).")
+        raise ConfigError(f"{type_string}: {name} must be a static or class method {name}(payload).")
     return None
 
 

@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
 from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
+from .limits import Limit
 from .parcels import Load
 from .stops import Stopping
 from .unique import Unique
@@ -38,6 +39,8 @@ class NewJob(NamedTuple):
     options: str | None = None
     #: Stored only where no other job of its queue holds this key.
     unique: Unique | None = None
+    #: Claimed alone, and only while each of these lets it; it waits aside for that.
+    limits: Sequence[Limit] = ()
 
 
 class Claim(NamedTuple):

@@ -68,6 +68,8 @@ class Parcel(NamedTuple):
     kept: str | None = None
     #: Key, how long it is held, and the time and replacement that go with it; None where it is not unique.
     unique: tuple[Any, ...] | None = None
+    #: The limits that it is under, each a tuple.
+    limits: tuple[tuple[Any, ...], ...] = ()
 
     @property
     def last_error(self) -> str | None:
@@ -123,6 +125,7 @@ def parse_parcel(*values: Any) -> Parcel:
     return raw._replace(
         tags=tuple(raw.tags),
         unique=tuple(raw.unique) if raw.unique else None,
+        limits=tuple(tuple(one) for one in raw.limits),
         status=Status(raw.status),
         runs=tuple(parse_run(*run) for run in raw.runs),
         progress=Progress(*raw.progress) if raw.progress else None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+from .limits import held_by
+
 
 class Stop(NamedTuple):
     """Nothing of the queue, or of one type in it, is claimed as long as this is in force."""
@@ -22,9 +24,11 @@ class Stop(NamedTuple):
     since: int
 
 
-def held_back(job_type: str) -> str:
-    """Why a job is set aside."""
-    return f"The job type {job_type} is paused, or no worker that looked at it knows it."
+def held_back(by: str) -> str:
+    """Why a job is set aside: for its type, or at a gate, whose names have a space."""
+    if " " in by:
+        return held_by(by)
+    return f"The job type {by} is paused, or no worker that looked at it knows it."
 
 
 def raised(job_id: str) -> str:

@@ -7,6 +7,7 @@ from flask_queues.testing.storage.contract import (
     FollowContract,
     HeldContract,
     KeeperContract,
+    LimitContract,
     NoteContract,
     OperatorContract,
     PushContract,
@@ -46,6 +47,10 @@ class TestStop(StopContract):
 
 class TestUnique(UniqueContract):
     """A job that is the only one of its kind in its queue."""
+
+
+class TestLimit(LimitContract):
+    """Limits on how many jobs of a key run at once, and how many begin in a time."""
 
 
 class TestSchedule(ScheduleContract):

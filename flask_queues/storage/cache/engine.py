@@ -33,7 +33,7 @@ from ..base import (
 from ..parcels import Load
 from ..stops import Stop
 from ..unique import taken
-from . import listing, moves, moving, stops, work
+from . import gates, listing, moves, moving, stops, work
 from .job import (
     CANCELLED,
     COMPLETED,
@@ -225,7 +225,7 @@ class CacheStorage(Storage):
         def write(state: State, now: int) -> list[Any] | Known:
             both = sorted(set(state.shelves.held).intersection(types))
             known = [type_ for type_ in both if moves.awake(state, type_, now)]
-            return ["release", known, RELEASE_SLICE] if known else Known(0)
+            return ["release", known, RELEASE_SLICE] if known or gates.to_mend(state, now) else Known(0)
 
         with self._log.change(write) as (answer, _):
             return int(answer)
@@ -241,14 +241,16 @@ class CacheStorage(Storage):
     def pending(self, queues: Sequence[str], types: Collection[str]) -> bool:
         """Look at the head of each line, and at the first scheduled job of any."""
         with self._log.read() as (state, now):
-            due = state.shelves.next_due()
-            return (due is not None and due <= now) or any(work.has_one(state, queue, types, now) for queue in queues)
+            moments = (state.shelves.next_due(), gates.first_open(state))
+            return any(due is not None and due <= now for due in moments) or any(
+                work.has_one(state, queue, types, now) for queue in queues
+            )
 
     def next_due(self) -> int | None:
         """Look at the first scheduled job, and at what is stopped for a time."""
         with self._log.read() as (state, now):
             ends = [stop.until for stop in stops.in_force(state, now)] if state.stops else []
-            moments = [state.shelves.next_due(), *ends]
+            moments = [state.shelves.next_due(), gates.first_open(state), *ends]
         return min((max(0, moment - now) for moment in moments if moment is not None), default=None)
 
     def stop(

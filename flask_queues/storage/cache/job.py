@@ -68,6 +68,8 @@ class Job:
     kept: str | None = None
     #: What makes it unique in its queue.
     unique: list[Any] | None = None
+    #: The limits that it is under.
+    limits: list[list[Any]] = field(default_factory=list)
 
     def row(self) -> tuple[Any, ...]:
         """Everything, as `Job` takes it."""

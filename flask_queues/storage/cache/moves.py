@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import moving, stops, uniques
+from . import gates, moving, stops, uniques
 from .job import CANCELLED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .state import State, Worker
 from .work import claim, keep, note, push, push_unique, renew, step
@@ -63,7 +63,7 @@ def release(state: State, types: list[str], limit: int) -> int:
     jobs = [job for type_ in types for job in awake(state, type_, state.time)[:limit]]
     for job in jobs:
         stops.let_go(state, job)
-    return len(jobs)
+    return len(jobs) + gates.mend(state)
 
 
 def awake(state: State, type_: str, now: int) -> list[Job]:

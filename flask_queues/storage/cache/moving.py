@@ -101,7 +101,7 @@ def parcel_of(job: Job) -> Parcel:
         expires=job.expires, attempts=job.attempts, runs=tuple(run_of(*run) for run in past), worker=job.worker,
         started=job.started, progress=Progress(*job.progress) if job.progress else None, result=job.result,
         reason=job.reason, alone=job.alone, logs=tuple(log_line(*line) for line in job.logs), kept=job.kept,
-        unique=tuple(job.unique) if job.unique else None,
+        unique=tuple(job.unique) if job.unique else None, limits=tuple(tuple(one) for one in job.limits),
     )  # fmt: skip
 
 
@@ -121,5 +121,5 @@ def job_of(seq: int, parcel: Parcel) -> Job:
         progress=list(parcel.progress) if parcel.progress else None, result=parcel.result,
         history=[[*run[:4], run.outcome.value, run.error] for run in parcel.runs],
         logs=[line_words(line) for line in parcel.logs], kept=parcel.kept,
-        unique=list(parcel.unique) if parcel.unique else None,
+        unique=list(parcel.unique) if parcel.unique else None, limits=[list(one) for one in parcel.limits],
     )  # fmt: skip

@@ -29,7 +29,7 @@ class Shelves:
         self.waiting: dict[str, Line] = {}
         #: By child: what it holds.
         self.hands: dict[str, Line] = {}
-        #: By type: what no worker knew.
+        #: By type, or by gate: what no worker knew, or may not begin.
         self.held: dict[str, Line] = {}
         self.tags: dict[str, Line] = {}
         for job in jobs:
@@ -53,7 +53,7 @@ class Shelves:
         """Put a job where its status says."""
         put(self.lists, (job.queue, job.type, job.status), (job.stamp, job.seq, job))
         if job.held is not None:
-            put(self.held, job.held, (job.seq, job))
+            put(self.held, job.held, (-job.priority, job.due, job.seq, job))
         elif job.status == PENDING:
             put(self.lines, job.queue, (-job.priority, job.due, job.seq, job))
         if job.status == RUNNING:
@@ -65,7 +65,7 @@ class Shelves:
         """Take a job from where it stands."""
         take(self.lists, (job.queue, job.type, job.status), (job.stamp, job.seq))
         if job.held is not None:
-            take(self.held, job.held, (job.seq,))
+            take(self.held, job.held, (-job.priority, job.due, job.seq))
         elif job.status == PENDING:
             take(self.lines, job.queue, (-job.priority, job.due, job.seq))
         if job.status == RUNNING:

@@ -55,6 +55,8 @@ class State:
         self.stops: dict[str, dict[str, list[Any]]] = {}
         #: By queue and key: the id of the job that holds it, and until when, None where its own way ends it.
         self.uniques: dict[str, dict[str, list[Any]]] = {}
+        #: By queue and name: what is kept of a limit, the limit, and when those that wait are to be let through.
+        self.gates: dict[str, dict[str, list[Any]]] = {}
         #: Counts jobs, claims, and changes of schedules.
         self.pushes = 0
         self.token = 0
@@ -113,6 +115,7 @@ class State:
             [self.loads, self.leaving, self.arrived],
             self.stops,
             self.uniques,
+            self.gates,
             [job.row() for job in self.shelves.jobs.values()],
         ]
 
@@ -133,7 +136,7 @@ class State:
         state.loads, leaving, state.arrived = moved
         state.leaving = tuple(leaving) if leaving else None
         state.shelves = Shelves(Job(*row) for row in jobs)
-        state.stops, state.uniques = later or ({}, {})
+        state.stops, state.uniques, state.gates = later or ({}, {}, {})
         return state
 
 

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from .. import base
+from ..limits import Limit
 from ..stops import raised
 from ..unique import END, START, Unique
-from . import stops, uniques
+from . import gates, stops, uniques
 from .job import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .shelves import Line
 from .state import State
@@ -59,6 +60,7 @@ def push_one(
     tags: Any = (),
     options: str | None = None,
     unique: list[Any] | None = None,
+    limits: Any = (),
 ) -> bool:
     """Store one job; False if its id is there already."""
     if id_ in state.shelves.jobs:
@@ -74,7 +76,7 @@ def push_one(
         uniques.hold(state, queue, Unique(*unique), id_, now)
     place = (status, stamp)
     job = Job(state.pushes, id_, queue, type_, payload, priority, list(tags), options, now, due, until, *place)
-    job.unique = unique
+    job.unique, job.limits = unique, list(limits)
     state.shelves.add(job)
     return True
 
@@ -87,11 +89,27 @@ def step(state: State, worker: str, settled: list[list[Any]], wanted: list[Any] 
     want = read_wanted(state, wanted)
     for queue in want.queues:
         promote(state, queue)
+    if state.gates:
+        gates.let_through(state)
     choice = choose(state, want, state.time)
+    aside = len(choice.foreign)
     for job in choice.foreign:
         set_aside(state, job)
+    while (wall := at_gate(state, choice, want.behind)) is not None and aside <= LOOK_PAST:
+        gates.set_aside(state, choice.jobs[0], *wall)
+        choice = choose(state, want, state.time)
+        aside += 1 + len(choice.foreign)
+        for job in choice.foreign:
+            set_aside(state, job)
+    if wall is not None:
+        return [[], lost, aside]
     claims = [take(state, job, worker, want.lease, ahead=choice.ahead) for job in choice.jobs]
-    return [claims, lost, len(choice.foreign)]
+    return [claims, lost, aside]
+
+
+def at_gate(state: State, choice: Choice, behind: bool) -> tuple[Limit, int] | None:
+    """The gate at which the first job has to wait, and until when; what is claimed behind another is under no limit."""
+    return gates.closed(state, choice.jobs[0], state.time) if choice.jobs and not behind else None
 
 
 def settle(
@@ -121,6 +139,7 @@ def settle(
     if status == CANCELLED and reason is None:
         reason = job.cancel
     again = status in (PENDING, SCHEDULED)
+    gates.leave(state, job)
     state.shelves.take(job)
     job.status, job.outcome = status, outcome
     job.stamp = job.ended = state.time
@@ -200,7 +219,7 @@ def look_past(
 
 def together(jobs: list[Job], foreign: list[Job], wanted: Wanted) -> Choice:
     """Cut the head of a line to what may be claimed in one go."""
-    along = list(itertools.takewhile(lambda job: job.type in wanted.short and not job.alone, jobs))
+    along = list(itertools.takewhile(lambda job: job.type in wanted.short and not job.alone and not job.limits, jobs))
     if wanted.behind:
         return Choice(along, True, foreign)
     return Choice(along or jobs[:1], len(along) > 1, foreign)
@@ -224,6 +243,7 @@ def take(state: State, job: Job, worker: str, lease: int, *, ahead: bool = False
     state.shelves.put(job)
     if job.unique:
         uniques.free(state, job, START)
+    gates.enter(state, job)
     return [job.id, job.token]
 
 
@@ -278,6 +298,9 @@ def keep(state: State, id_: str, token: int, text: str) -> bool:
 
 def claimable(state: State, wanted: base.Wanted, now: int) -> bool:
     """Whether a step that settles nothing would do anything."""
+    moment = gates.first_open(state) if state.gates else None
+    if moment is not None and moment <= now:
+        return True
     due = (state.shelves.waiting.get(queue) for queue in wanted.queues)
     if any(line and line[0][0] <= now for line in due):
         return True

@@ -19,7 +19,7 @@ end
 local function read_parcel()
     return {
         id = arg(), type = arg(), priority = arg(), status = arg(), since = tonumber(arg()), created = arg(),
-        due = arg(), expires = arg(), alone = arg(), stray = arg(), text = arg(), kept = arg(), unique = arg(), tags = read_list(),
+        due = arg(), expires = arg(), alone = arg(), stray = arg(), text = arg(), kept = arg(), unique = arg(), limits = arg(), tags = read_list(),
         lines = read_list(),
     }
 end
@@ -59,6 +59,9 @@ local function put(job, seq)
         call('ZADD', p .. 't:' .. tag, job.created, member)
     end
     add_logs(p, id, job.lines)
+    if job.limits ~= '' then
+        call('HSET', p .. 'limits', id, job.limits)
+    end
     if job.unique ~= '' then
         take_key(job)
     end

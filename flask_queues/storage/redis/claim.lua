@@ -41,6 +41,7 @@ if other then
 end
 take_out(p, list, stem .. '\t' .. id)
 free(p, id, 'start')
+enter(p, id)
 if status == FAILED or status == CANCELLED then
     due = now
     call('APPEND', p .. 'j:' .. id, '\nY\t' .. digits(now) .. '\t' .. status .. '\t' .. nonce)

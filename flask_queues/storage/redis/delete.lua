@@ -20,6 +20,7 @@ for n = 1, tonumber(arg()) do
         call('DEL', p .. 'j:' .. id, p .. 'l:' .. id, p .. 'k:' .. id)
         call('SREM', p .. 'alone', id)
         free(p, id, 'gone')
+        call('HDEL', p .. 'limits', id)
         for _, tag in ipairs(tags) do
             call('ZREM', p .. 't:' .. tag, stem .. '\t' .. id)
         end

@@ -223,7 +223,7 @@ class RedisStorage(Storage):
     def release_held(self, types: Collection[str]) -> int:
         """Put a slice of the held jobs of these types back into their lines."""
         with self._call():
-            return sum(answer for _, answer in self._where(("held", "stops"), RELEASE, [in_lines(types)]))
+            return sum(answer for _, answer in self._where(("held", "stops", "gates"), RELEASE, [in_lines(types)]))
 
     def maintain(self) -> None:
         """Forget empty queues; on a cluster, deliver what whoever settled has left in an outbox."""
@@ -244,7 +244,7 @@ class RedisStorage(Storage):
     def next_due(self) -> int | None:
         """Look at the first scheduled job of each queue, and at what is stopped for a time."""
         with self._call():
-            left = [answer[1] for _, answer in self._where(("due", "stops"), LOOK, [""])]
+            left = [answer[1] for _, answer in self._where(("due", "stops", "opens"), LOOK, [""])]
             return min((one for one in left if one >= 0), default=None)
 
     def stop(

@@ -47,6 +47,7 @@ for _, job in ipairs(jobs) do
     call('DEL', p .. 'j:' .. job.id, p .. 'l:' .. job.id, p .. 'k:' .. job.id)
     call('SREM', p .. 'alone', job.id)
     free(p, job.id, 'gone')
+    call('HDEL', p .. 'limits', job.id)
     for _, tag in ipairs(job.tags) do
         call('ZREM', p .. 't:' .. tag, member)
     end

@@ -17,6 +17,9 @@
 --   p..schedules  hash    name: revision, the one before, text;  p..h:<name> list: its history
 --   p..keys       hash    id: how a unique job holds its key (end, start or time), for how long, whether it replaces, key
 --   p..unique     hash    key: until when, or nothing; the id of the job that holds it
+--   p..limits     hash    id: a line for each limit of a job: its gate, kind, number, ms and burst
+--   p..gates      hash    gate: claims in force, next moment in us, and its limit;  p..opens zset ms: when to look at a gate
+--   p..gated      zset    gate, line end, rank, line end, member of a held job that waits there;  p..gatedby hash member: that
 --   p..stops      hash    type, or nothing for all of them: until when or nothing, since when, who and why
 --   p..j:<id>     string  the record;  p..l:<id> list: its log;  p..k:<id> string: what it keeps;  p..t:<tag> zset: ms of the push
 -- A member is a stem, a tab and an id. A stem is 11 hex digits of the push's number, 2 of 100 - priority, and the type.
@@ -144,12 +147,14 @@ end
 -- Put the held jobs of types, within line ends, back into their line where these are not stopped: 500 at most.
 local function release(p, types)
     local _, asleep = read_stops(p)
+    local gated = call('EXISTS', p .. 'gatedby') == 1
     local released = 0
     for start = 0, 9000, 1000 do
         local members = call('ZRANGE', p .. 'held', start - released, start - released + 999)
         for _, member in ipairs(members) do
             local kind = type_of(member)
-            if released < 500 and string.find(types, '\n' .. kind .. '\n', 1, true) and not (asleep and asleep[kind]) then
+            if released < 500 and string.find(types, '\n' .. kind .. '\n', 1, true) and not (asleep and asleep[kind])
+                and not (gated and call('HEXISTS', p .. 'gatedby', member) == 1) then
                 local rank = call('ZSCORE', p .. 'held', member)
                 call('ZREM', p .. 'held', member)
                 call('ZADD', p .. 'ready', rank, member)
@@ -187,14 +192,6 @@ local function not_here()
     return redis.error_reply('TRYAGAIN a record of this queue is not here')
 end
 
--- Forget a claim whose record somebody has deleted or the server has evicted: there is nothing left to run or to show.
-local function drop_claim(p, id, stem)
-    call('HDEL', p .. 'run', id)
-    call('SREM', p .. 'alone', id)
-    call('DEL', p .. 'j:' .. id, p .. 'l:' .. id, p .. 'k:' .. id)
-    count(p, stem, RUNNING, nil)
-end
-
 -- Read the first line of a record: stem, created, due.
 local function read_place(p, id)
     local head = call('GETRANGE', p .. 'j:' .. id, 0, 255)
@@ -226,11 +223,182 @@ local function where(p, stem, id)
     return nil
 end
 
+-- Read the limits of a job, or of a gate.
+local function read_limits(text)
+    local limits = {}
+    for name, kind, n, per, burst in string.gmatch(text, '([^\t\n]+)\t(%a+)\t(%d+)\t(%d+)\t(%d+)') do
+        limits[#limits + 1] = {
+            name = name, kind = kind, n = tonumber(n), per = tonumber(per), burst = tonumber(burst),
+            text = table.concat({name, kind, n, per, burst}, '\t'),
+        }
+    end
+    return limits
+end
+
+local function limits_of(p, id)
+    return read_limits(call('HGET', p .. 'limits', id) or '')
+end
+
+-- Claims in force of a limit, and when the next one would begin.
+local function read_gate(p, limit)
+    local used, after = string.match(call('HGET', p .. 'gates', limit.name) or '', '^(%d+)\t(%d+)')
+    return tonumber(used or 0), tonumber(after or 0)
+end
+
+local function write_gate(p, limit, used, after)
+    call('HSET', p .. 'gates', limit.name, digits(used) .. '\t' .. digits(after) .. '\t' .. limit.text)
+end
+
+-- Microseconds from one to the next, of a rate.
+local function pace_of(limit)
+    return math.max(1, math.floor(limit.per * 1000 / limit.n))
+end
+
+-- The moment from which on a job may pass: 0 where it may now, nil where only a job's end opens the gate.
+local function opens_at(limit, used, after)
+    if limit.kind == 'concurrency' then
+        if used < limit.n then
+            return 0
+        end
+        return nil
+    end
+    local first = after - (limit.burst - 1) * pace_of(limit)
+    return first <= now * 1000 and 0 or math.ceil(first / 1000)
+end
+
+-- How many may pass now.
+local function room_at(limit, used, after)
+    if limit.kind == 'concurrency' then
+        return math.max(0, math.min(100, limit.n - used))
+    end
+    local first = after - (limit.burst - 1) * pace_of(limit)
+    return math.max(0, math.min(100, limit.burst, math.floor((now * 1000 - first) / pace_of(limit)) + 1))
+end
+
+-- The gate at which a held job waits.
+local function gate_of(p, member)
+    local entry = call('HGET', p .. 'gatedby', member)
+    return entry and string.match(entry, '^[^\n]*')
+end
+
+-- Let a ready job wait at a gate.
+local function hold_at(p, limit, member, rank)
+    local entry = limit.name .. '\n' .. string.format('%016.0f', rank) .. '\n' .. member
+    call('ZREM', p .. 'ready', member)
+    call('ZADD', p .. 'held', digits(rank), member)
+    call('ZADD', p .. 'gated', 0, entry)
+    call('HSET', p .. 'gatedby', member, entry)
+end
+
+-- Put the first that wait at a gate back into their line; returns how many.
+local function through(p, limit, most)
+    if most == 0 then
+        return 0
+    end
+    local from = '[' .. limit.name .. '\n'
+    local entries = call('ZRANGEBYLEX', p .. 'gated', from, from .. '\255', 'LIMIT', 0, most)
+    for _, entry in ipairs(entries) do
+        local rank, member = string.match(entry, '^[^\n]*\n(%d+)\n(.*)$')
+        call('ZREM', p .. 'gated', entry)
+        call('HDEL', p .. 'gatedby', member)
+        call('ZREM', p .. 'held', member)
+        call('ZADD', p .. 'ready', digits(tonumber(rank)), member)
+    end
+    return #entries
+end
+
+-- A job is claimed.
+local function enter(p, id)
+    for _, limit in ipairs(limits_of(p, id)) do
+        local used, after = read_gate(p, limit)
+        if limit.kind == 'concurrency' then
+            used = used + 1
+        else
+            after = math.max(after, now * 1000) + pace_of(limit)
+        end
+        write_gate(p, limit, used, after)
+        if limit.kind ~= 'concurrency' and call('ZSCORE', p .. 'opens', limit.name) then
+            call('ZADD', p .. 'opens', digits(math.max(now, opens_at(limit, used, after))), limit.name)
+        end
+    end
+end
+
+-- A job's claim is over: who waits for its place comes back into the line.
+local function leave(p, id)
+    for _, limit in ipairs(limits_of(p, id)) do
+        if limit.kind == 'concurrency' then
+            local used, after = read_gate(p, limit)
+            used = math.max(0, used - 1)
+            write_gate(p, limit, used, after)
+            if through(p, limit, room_at(limit, used, after)) > 0 then
+                wake()
+            end
+        end
+    end
+end
+
+-- The first gate that a job cannot pass now; it is looked at again when it opens.
+local function closed(p, id)
+    for _, limit in ipairs(limits_of(p, id)) do
+        local used, after = read_gate(p, limit)
+        local opens = opens_at(limit, used, after)
+        if opens ~= 0 then
+            write_gate(p, limit, used, after)
+            if opens then
+                call('ZADD', p .. 'opens', digits(opens), limit.name)
+            end
+            return limit
+        end
+    end
+    return nil
+end
+
+-- Put those back into their line that wait at gates which have opened.
+local function let_through(p)
+    for _, name in ipairs(call('ZRANGEBYSCORE', p .. 'opens', '-inf', moment, 'LIMIT', '0', '20')) do
+        local text = call('HGET', p .. 'gates', name) or ''
+        local limit = read_limits((string.gsub(text, '^%d+\t%d+\t', '')))[1]
+        call('ZREM', p .. 'opens', name)
+        if limit then
+            local used, after = read_gate(p, limit)
+            through(p, limit, room_at(limit, used, after))
+            local from = '[' .. name .. '\n'
+            if #call('ZRANGEBYLEX', p .. 'gated', from, from .. '\255', 'LIMIT', 0, 1) > 0 then
+                local opens = opens_at(limit, used, after)
+                call('ZADD', p .. 'opens', digits(opens and opens > 0 and opens or now + 1000), name)
+            end
+        end
+    end
+end
+
+-- Let through what waits at gates with room, since one that was let through before never got there; forget gates that
+-- nobody passes any more. Returns how many jobs came back.
+local function mend(p)
+    local came = 0
+    local rows = call('HGETALL', p .. 'gates')
+    for n = 1, #rows, 2 do
+        local limit = read_limits((string.gsub(rows[n + 1], '^%d+\t%d+\t', '')))[1]
+        local used, after = read_gate(p, limit)
+        if not call('ZSCORE', p .. 'opens', limit.name) then
+            came = came + through(p, limit, room_at(limit, used, after))
+            if used == 0 and after < now * 1000 then
+                call('HDEL', p .. 'gates', limit.name)
+            end
+        end
+    end
+    return came
+end
+
 -- Take a waiting or ended job out of its list.
 local function take_out(p, name, member)
     call('ZREM', p .. name, member)
     if name == 'ready' or name == 'held' then
         call('ZREM', p .. 'since', member)
+    end
+    local entry = name == 'held' and call('HGET', p .. 'gatedby', member)
+    if entry then
+        call('HDEL', p .. 'gatedby', member)
+        call('ZREM', p .. 'gated', entry)
     end
 end
 
@@ -275,7 +443,7 @@ end
 local function read_job()
     local job = {
         id = arg(), type = arg(), text = arg(), priority = arg(), delay = tonumber(arg()), at = arg(),
-        expires = arg(), stray = arg(), unique = arg(), tags = {},
+        expires = arg(), stray = arg(), unique = arg(), limits = arg(), tags = {},
     }
     for n = 1, tonumber(arg()) do
         job.tags[n] = arg()
@@ -318,6 +486,17 @@ local function free(p, id, at)
     if at == 'gone' then
         call('HDEL', p .. 'keys', id)
     end
+end
+
+-- Forget a claim whose record somebody has deleted or the server has evicted: there is nothing left to run or to show.
+local function drop_claim(p, id, stem)
+    call('HDEL', p .. 'run', id)
+    call('SREM', p .. 'alone', id)
+    call('DEL', p .. 'j:' .. id, p .. 'l:' .. id, p .. 'k:' .. id)
+    leave(p, id)
+    call('HDEL', p .. 'limits', id)
+    free(p, id, 'gone')
+    count(p, stem, RUNNING, nil)
 end
 
 -- Give an ended job its key again; returns the id of another that holds it.
@@ -376,6 +555,9 @@ local function store(p, job, seq)
         if other then
             return false, other
         end
+    end
+    if job.limits ~= '' and call('EXISTS', key) == 0 then
+        call('HSET', p .. 'limits', id, job.limits)
     end
     local due = tonumber(job.at) or now + job.delay
     local stem = string.format('%011x', seq) .. job.priority .. job.type

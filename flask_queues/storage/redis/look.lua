@@ -37,4 +37,8 @@ if stopped or asleep then
         end
     end
 end
+local gate = call('ZRANGE', p .. 'opens', 0, 0, 'WITHSCORES')[2]
+if gate and (left < 0 or tonumber(gate) - now < left) then
+    left = math.max(0, tonumber(gate) - now)
+end
 return {types ~= '' and waits() or 0, left}

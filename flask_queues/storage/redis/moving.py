@@ -23,11 +23,13 @@ from .records import (
     STATUSES,
     Story,
     dump,
+    limits_text,
     log_line,
     log_text,
     one_line,
     pushed_text,
     quoted,
+    read_limits,
     read_story,
     read_unique,
     unique_text,
@@ -217,7 +219,7 @@ class Moves:
 
 def read_row(queue: str, row: Sequence[Any]) -> Row:
     """Read what `leaving.lua` answers of a job."""
-    status, job_id, since, alone, record, lines, kept, unique = row
+    status, job_id, since, alone, record, lines, kept, unique, limits = row
     text = record.decode()
     story = read_story(text)
     last = story.runs[-1] if story.runs else None
@@ -244,6 +246,7 @@ def read_row(queue: str, row: Sequence[Any]) -> Row:
         reason=story.reason,
         alone=alone == 1,
         unique=read_unique(unique.decode()),
+        limits=tuple(map(tuple, read_limits(limits.decode()))),
         logs=tuple(log_line(line.decode()) for line in lines),
         kept=kept.decode() or None,
     )
@@ -275,6 +278,7 @@ def arriving(parcel: Parcel, *, stray: bool) -> list[Any]:
         "\n".join([pushed_text(parcel), *events_of(parcel)]),
         parcel.kept or "",
         arriving_unique(parcel),
+        limits_text(parcel.limits),
         len(parcel.tags),
         *parcel.tags,
         len(parcel.logs),

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 
 from ..base import NewJob
+from ..limits import Limit
 from ..unique import Unique
 from .calls import Calls, Command
 from .keys import Keys, of_job, structures
@@ -60,4 +61,5 @@ def outward_text(job: NewJob) -> str:
 def read_outward(text: str) -> NewJob:
     """Read what `outward_text` wrote."""
     job = NewJob(*json.loads(text))
-    return job._replace(tags=tuple(job.tags), unique=Unique(*job.unique) if job.unique else None)
+    unique = Unique(*job.unique) if job.unique else None
+    return job._replace(tags=tuple(job.tags), unique=unique, limits=tuple(Limit(*one) for one in job.limits))

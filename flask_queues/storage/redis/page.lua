@@ -156,6 +156,9 @@ end)
 local answer = {floor and {digits(floor[1]), digits(floor[2])} or {}}
 for n = 1, math.min(limit + 1, #found) do
     local moment, seq, status, held, member = unpack(found[n])
+    if held == '1' then
+        held = gate_of(p, member) or '1'
+    end
     if floor and is_below(moment, seq, floor[1], floor[2]) then
         break
     end

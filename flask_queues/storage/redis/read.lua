@@ -13,7 +13,7 @@ for n = 1, tonumber(arg()) do
         status, list = where(p, stem, id)
     end
     answer[n] = status and {
-        status, list == 'held' and '1' or '', call('HGET', p .. 'run', id) or '', call('GET', p .. 'j:' .. id),
+        status, list == 'held' and (gate_of(p, stem .. '\t' .. id) or '1') or '', call('HGET', p .. 'run', id) or '', call('GET', p .. 'j:' .. id),
     } or {}
 end
 return answer

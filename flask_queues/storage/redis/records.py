@@ -9,10 +9,12 @@ a job that was cancelled while it waited, `Y` for one that was retried. `lib.lua
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ...record import Attempt, JobError, JobRecord, LogLine, Outcome, Progress, Status, to_datetime, to_milliseconds
 from ..base import Claim, NewJob
+from ..limits import Limit
 from ..parcels import Parcel
 from ..stops import held_back
 from ..unique import Unique
@@ -84,6 +86,7 @@ def push_arguments(job: NewJob, *, stray: bool) -> list[Any]:
         "" if job.expires is None else job.expires,
         "1" if stray else "",
         unique_text(job.unique),
+        limits_text(job.limits),
         len(job.tags),
         *job.tags,
     ]
@@ -95,6 +98,26 @@ def unique_text(unique: tuple[Any, ...] | None) -> str:
         return ""
     key, until, lasts, replace = Unique(*unique)
     return f"{until}\t{lasts}\t{int(replace)}\t{quoted(key)}"
+
+
+def limits_text(limits: Iterable[Iterable[Any]]) -> str:
+    """The limits of a job, as `read_limits` of `lib.lua` reads them: a line each."""
+    return "\n".join(f"{kind} {quoted(key)}\t{kind}\t{n}\t{per}\t{burst}" for kind, key, n, per, burst in limits)
+
+
+def read_limits(text: str) -> Iterator[Limit]:
+    """Read what `limits_text` wrote."""
+    for line in text.split("\n") if text else ():
+        gate, kind, n, per, burst = line.split("\t")
+        yield Limit(kind, unquoted(gate.partition(" ")[2]) or "", int(n), int(per), int(burst))
+
+
+def held_text(held: str, job_type: str) -> str | None:
+    """Why a job is set aside: `1` for its type, or a gate."""
+    if not held:
+        return None
+    kind, _, key = held.partition(" ")
+    return held_back(job_type) if held == "1" else held_back(f"{kind} {unquoted(key)}")
 
 
 def read_unique(text: str) -> Unique | None:
@@ -294,7 +317,7 @@ def record_of(queue: str, job_id: str, digit: str, held: str, claim: str, text: 
         error=next((run.error for run in reversed(history) if run.error), None),
         result=json.loads(last.result) if last and last.result and status is Status.COMPLETED else None,
         reason=story.reason,
-        held=held_back(story.type) if held else None,
+        held=held_text(held, story.type),
     )
 
 

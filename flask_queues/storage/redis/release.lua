@@ -5,7 +5,7 @@
 
 local p, types = arg(), arg()
 
-local released = release(p, types)
+local released = release(p, types) + mend(p)
 if released > 0 then
     wake()
 end

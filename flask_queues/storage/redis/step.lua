@@ -83,6 +83,15 @@ local function keyed(p)
     return known_keys[p]
 end
 
+-- Whether a partition has jobs under limits.
+local known_limits = {}
+local function limited(p)
+    if known_limits[p] == nil then
+        known_limits[p] = call('EXISTS', p .. 'limits') == 1
+    end
+    return known_limits[p]
+end
+
 -- Let nothing of a partition be claimed until a moment, unless that is so for longer already.
 local function stop(p, til, reason)
     local there = call('HGET', p .. 'stops', '')
@@ -120,6 +129,9 @@ local function settle(one)
     if call('APPEND', p .. 'j:' .. id, line) == #line then -- the record is gone: there was nothing to append to
         drop_claim(p, id, stem)
         return false, false
+    end
+    if limited(p) then
+        leave(p, id)
     end
     if status == PENDING then
         line_up(p, stem, id, tonumber(due))
@@ -200,7 +212,9 @@ local function together(p, found)
     if limit > 1 or behind then
         local loners = call('EXISTS', p .. 'alone') == 1
         for n, job in ipairs(found) do
-            if not is_of(short, job[3]) or (loners and call('SISMEMBER', p .. 'alone', id_of(job[1])) == 1) then
+            local id = id_of(job[1])
+            if not is_of(short, job[3]) or (loners and call('SISMEMBER', p .. 'alone', id) == 1)
+                or (limited(p) and call('HEXISTS', p .. 'limits', id) == 1) then
                 break
             end
             along[n] = job
@@ -242,6 +256,9 @@ local function take(p, queue, jobs, ahead, claims)
         count(p, stem, PENDING, record and RUNNING or nil)
         if keyed(p) then
             free(p, id, 'start')
+        end
+        if limited(p) and record then
+            enter(p, id)
         end
     end
     if #held > 0 then
@@ -321,9 +338,24 @@ if #claims == 0 then
         local stopped, asleep = read_stops(p)
         local found, unknown, sleeping = {}, {}, {}
         if not stopped then
+            if limited(p) then
+                let_through(p)
+            end
             found, unknown, sleeping = head(p, asleep)
         end
         aside = aside + set_aside(p, sleeping)
+        while #found > 0 and not behind and limited(p) and aside <= LOOK_PAST do
+            local limit = closed(p, id_of(found[1][1]))
+            if not limit then
+                break
+            end
+            hold_at(p, limit, found[1][1], found[1][2])
+            found, unknown, sleeping = head(p, asleep)
+            aside = aside + 1 + set_aside(p, sleeping)
+        end
+        if aside > LOOK_PAST then
+            found = {}
+        end
         if #unknown > 0 then
             passed[#passed + 1] = {queue, unpack(unknown)}
         end

@@ -24,7 +24,7 @@ from ..base import (
 from ..parcels import Load
 from ..stops import Stop
 from ..unique import END, START
-from . import findings, listing, moving, schedules, stops, uniques
+from . import findings, gates, listing, moving, schedules, stops, uniques
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -79,7 +79,7 @@ FOREVER = 2**62
 RELEASE_SLICE = 500
 CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
-WHERE = "SELECT seq, queue, type, status, uniq FROM jobs WHERE id=?"
+WHERE = "SELECT seq, queue, type, status, uniq, limits FROM jobs WHERE id=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
 HELD = "SELECT DISTINCT queue, held FROM jobs WHERE held IS NOT NULL"
 
@@ -159,6 +159,7 @@ class SQLiteStorage(Storage):
             lost = [one.id for one in settled if not settle(db, one, now, deltas)]
             if wanted is not None:
                 promote(db, wanted.queues, now, deltas)
+                gates.let_through(db, now)
                 claims, held = claim_next(db, worker, wanted, steady() + wanted.lease, now, deltas)
             write_counts(db, deltas)
         return Step(claims, lost, held)
@@ -171,11 +172,13 @@ class SQLiteStorage(Storage):
             row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None or row[3] in (RUNNING, COMPLETED):
                 return None
-            seq, queue, type_, status, uniq = row
+            seq, queue, type_, status, uniq, limits = row
             if status in (FAILED, CANCELLED):
                 hold_again(db, queue, uniq, job_id, now)
                 retry_one(db, seq, now)
             uniques.free(db, queue, uniq, job_id, START)
+            if limits is not None:
+                gates.enter(db, queue, limits, now)
             token = next_tokens(db, 1)
             db.execute(TAKE, (now, token, worker, steady() + lease, 0, now, seq))
             db.execute("UPDATE jobs SET held=NULL WHERE seq=?", (seq,))
@@ -256,11 +259,13 @@ class SQLiteStorage(Storage):
             held = set(db.execute(HELD).fetchall())
             stopped = stops.stopped(db, now).types
         known = [(queue, type_) for queue, type_ in held if type_ in types and type_ not in stopped.get(queue, ())]
-        if not known:
+        at_gates = any(" " in name for _, name in held)
+        if not known and not at_gates:
             return 0
         with self._database.write() as db:
+            mended = gates.mend(db, now) if at_gates else 0
             stopped = stops.stopped(db, now).types
-            return sum(
+            return mended + sum(
                 db.execute(stops.LET_GO, (type_, queue, RELEASE_SLICE)).rowcount
                 for queue, type_ in known
                 if type_ not in stopped.get(queue, ())
@@ -269,12 +274,22 @@ class SQLiteStorage(Storage):
     def maintain(self) -> None:
         """Checkpoint the WAL and give free pages back to the disk."""
         self._database.checkpoint(restart=self._database.wal_size() > WAL_LIMIT)
+        self._forget_gates()
         with self._database.read() as db:
             free = db.execute("PRAGMA freelist_count").fetchone()[0]
         if free > VACUUM_PAGES:
             with self._database.write() as db:
                 for _ in range(VACUUM_PAGES):
                     db.execute("PRAGMA incremental_vacuum(1)")  # Python steps it once: one page, whatever it says
+
+    def _forget_gates(self) -> None:
+        """Delete gates that nobody passes any more; each key that ever had one would stay."""
+        old = wall() * 1000
+        with self._database.read() as db:
+            if not db.execute(gates.FORGOTTEN, (old,)).fetchone():
+                return
+        with self._database.write() as db:
+            db.execute(gates.FORGET, (old,))
 
     def watcher(self) -> Watcher:
         """Watch the number that SQLite raises with every commit of another connection."""
@@ -291,7 +306,8 @@ class SQLiteStorage(Storage):
                 if queue not in stopped.queues and has_one(db, queue, awake):
                     return True
             first = db.execute(NEXT_DUE).fetchone()
-        return first is not None and first[0] <= now
+            gate = db.execute(gates.FIRST_OPEN).fetchone()
+        return any(one is not None and one[0] <= now for one in (first, gate))
 
     def next_due(self) -> int | None:
         """Look at the first scheduled job, and at what is stopped for a time."""
@@ -299,6 +315,7 @@ class SQLiteStorage(Storage):
         with self._database.read() as db:
             row = db.execute(NEXT_DUE).fetchone()
             ends = [stop.until for stop in stops.in_force(db, now) if stop.until is not None]
+            ends += db.execute(gates.FIRST_OPEN).fetchone() or ()
         return min((max(0, moment - now) for moment in [*ends, *(row or ())]), default=None)
 
     def stop(
@@ -329,7 +346,7 @@ class SQLiteStorage(Storage):
             row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None:
                 return None
-            seq, queue, type_, status, uniq = row
+            seq, queue, type_, status, uniq, _ = row
             if status == RUNNING:
                 db.execute("UPDATE jobs SET cancel=? WHERE seq=?", (reason, seq))
             elif status in (PENDING, SCHEDULED):
@@ -347,7 +364,7 @@ class SQLiteStorage(Storage):
             row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None:
                 return None
-            seq, queue, type_, status, uniq = row
+            seq, queue, type_, status, uniq, _ = row
             if status in (FAILED, CANCELLED):
                 hold_again(db, queue, uniq, job_id, now)
             if status in (FAILED, CANCELLED, SCHEDULED):

@@ -14,3 +14,15 @@ CREATE TABLE uniques (
     expires INTEGER,                -- NULL where the job's own way ends it
     PRIMARY KEY (queue, key)
 ) WITHOUT ROWID;
+-- From format 2 to 3: limits. In `jobs`, JSON of the limits of one; here, what is kept of each limit.
+ALTER TABLE jobs ADD COLUMN limits TEXT;
+CREATE TABLE gates (
+    queue TEXT, name TEXT,
+    about TEXT NOT NULL,            -- JSON of the limit
+    used INTEGER NOT NULL,          -- claims in force
+    next INTEGER NOT NULL,          -- microseconds
+    opens INTEGER,                  -- when those that wait are to be let through; NULL where a job's end does that
+    PRIMARY KEY (queue, name)
+) WITHOUT ROWID;
+CREATE INDEX gates_opens ON gates (opens) WHERE opens IS NOT NULL;
+CREATE INDEX jobs_at_gates ON jobs (queue, held, priority DESC, due) WHERE held IS NOT NULL;

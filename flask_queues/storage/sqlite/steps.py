@@ -14,7 +14,7 @@ from ...record import LogLine, Status, to_milliseconds
 from ..base import Claim, NewJob, Settlement, Wanted
 from ..stops import raised
 from ..unique import END, START, Unique, replaced, taken
-from . import listing, stops, uniques
+from . import gates, listing, stops, uniques
 from .rows import (
     CANCELLED,
     COMPLETED,
@@ -29,6 +29,8 @@ from .rows import (
 PROMOTE = 100
 #: How far a worker looks past jobs of types that it does not know.
 LOOK_PAST = 1000
+#: Jobs that one step sets aside, about; the next one goes on.
+LOOK_ASIDE = 1000
 #: A worker that has been silent so long (ms) does not count among those that know a type.
 SILENCE = 60_000
 CLAIM = (
@@ -36,15 +38,15 @@ CLAIM = (
 )
 CLAIMS_OF = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND worker=?"  # noqa: S608
 INSERT = """
-INSERT INTO jobs (id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload, uniq)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
+INSERT INTO jobs (id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload, uniq, limits)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
 """
 NEXT = """
-SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq FROM jobs
+SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq, limits FROM jobs
 WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
 """
 NEXT_AT = """
-SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq FROM jobs
+SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq, limits FROM jobs
 WHERE seq=?
 """
 HEAD = """
@@ -54,14 +56,14 @@ KNOWN = "SELECT 1 FROM workers, json_each(about, '$.types') WHERE heartbeat>? AN
 TAKE = """
 UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
 """
-IN_HAND = "SELECT seq, queue, type, uniq FROM jobs WHERE id=? AND token=? AND status=1"
+IN_HAND = "SELECT seq, queue, type, uniq, limits FROM jobs WHERE id=? AND token=? AND status=1"
 COMPLETE = """
 UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL,
     result=?4, cancel=NULL
 WHERE seq=?5
 """
 IN_FORCE = """
-SELECT seq, queue, type, worker, started, runs, history, cancel, error, uniq FROM jobs
+SELECT seq, queue, type, worker, started, runs, history, cancel, error, uniq, limits FROM jobs
 WHERE id=? AND token=? AND status=1
 """
 SETTLE = """
@@ -99,7 +101,8 @@ def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> boo
     if job.unique is not None and not make_room(db, job, now, deltas):
         return False
     uniq = dump(job.unique) if job.unique is not None else None
-    cursor = db.execute(INSERT, (job.id, job.queue, job.type, *where, tags, job.options, job.payload, uniq))
+    limits = dump(job.limits) if job.limits else None
+    cursor = db.execute(INSERT, (job.id, job.queue, job.type, *where, tags, job.options, job.payload, uniq, limits))
     if not cursor.rowcount:
         return False
     if job.unique is not None:
@@ -146,7 +149,8 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
     row = db.execute(IN_FORCE, (one.id, one.token)).fetchone()
     if row is None:
         return False
-    seq, queue, type_, worker, started, runs, history, cancel, error, uniq = row
+    seq, queue, type_, worker, started, runs, history, cancel, error, uniq, limits = row
+    gates.leave(db, queue, limits, now)
     status, reason = NUMBERS[one.status], one.reason
     if cancel is not None and status in (PENDING, SCHEDULED):
         status, reason = CANCELLED, None
@@ -193,7 +197,9 @@ def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) 
     row = db.execute(IN_HAND, (one.id, one.token)).fetchone()
     if row is None:
         return False
-    seq, queue, type_, uniq = row
+    seq, queue, type_, uniq, limits = row
+    if limits is not None:
+        gates.leave(db, queue, limits, now)
     if uniq is not None:
         uniques.free(db, queue, uniq, one.id, END)
     outcome = one.outcome.value if one.outcome is not None else None
@@ -242,12 +248,18 @@ def claim_next(
         if queue in stopped.queues:
             continue
         asleep = stopped.types.get(queue, NONE)
-        rows: list[Row] = db.execute(NEXT, (queue, wanted.limit)).fetchall()
-        if any(row[3] not in wanted.types or row[3] in asleep for row in rows):
-            rows, unknown = look_past(db, queue, wanted, now, asleep)
-            held += unknown
-        if rows:
-            return take(db, worker, together(rows, wanted), until, now, deltas), held
+        while held <= LOOK_ASIDE:
+            rows: list[Row] = db.execute(NEXT, (queue, wanted.limit)).fetchall()
+            if any(row[3] not in wanted.types or row[3] in asleep for row in rows):
+                rows, unknown = look_past(db, queue, wanted, now, asleep)
+                held += unknown
+            if not rows:
+                break
+            limit = gates.closed(db, queue, rows[0][13], now) if rows[0][13] is not None and not wanted.behind else None
+            if limit is None:
+                return take(db, worker, together(rows, wanted), until, now, deltas), held
+            db.execute(gates.SET_ASIDE, (limit.gate, rows[0][0]))
+            held += 1
     return [], held
 
 
@@ -280,7 +292,7 @@ def has_one(db: sqlite3.Connection, queue: str, types: Collection[str]) -> bool:
 
 def together(rows: list[Row], wanted: Wanted) -> Taken:
     """Cut the head of a line to what may be claimed in one go, and tell whether it is claimed ahead."""
-    along = list(itertools.takewhile(lambda row: row[3] in wanted.short and not row[11], rows))
+    along = list(itertools.takewhile(lambda row: row[3] in wanted.short and not row[11] and row[13] is None, rows))
     if wanted.behind:
         return along, True
     return along or rows[:1], len(along) > 1
@@ -294,7 +306,9 @@ def take(db: sqlite3.Connection, worker: str, taken: Taken, until: int, now: int
     first = next_tokens(db, len(rows))
     claims = []
     for token, row in enumerate(rows, first):
-        seq, id_, queue, type_, payload, options, created, expires, attempts, runs, error, _, uniq = row
+        seq, id_, queue, type_, payload, options, created, expires, attempts, runs, error, _, uniq, limits = row
+        if limits is not None:
+            gates.enter(db, queue, limits, now)
         if uniq is not None:
             uniques.free(db, queue, uniq, id_, START)
         db.execute(TAKE, (now, token, worker, until, ahead, now, seq))

@@ -64,7 +64,7 @@ NEW = st.builds(
     options=st.sampled_from([None, '{"tries":3}']),
     unique=st.sampled_from([None, None, None, *UNIQUE]),
 )
-PUSHED = NEW | NEW.map(lambda job: job._replace(id=f"j{job.id[1:]}"))
+PUSHED = NEW | NEW.map(lambda job: job._replace(id=f"j{job.id[1:]}", unique=None))
 ENDS = st.fixed_dictionaries(
     {
         "status": st.sampled_from(NOT_RUNNING),

@@ -8,6 +8,7 @@ from .claim import ClaimContract
 from .follow import FollowContract
 from .held import HeldContract
 from .keeper import KeeperContract
+from .limit import LimitContract
 from .note import NoteContract
 from .operator import OperatorContract
 from .others import claim_by_id, drain, fire_all, move_jobs, push_all, push_one_of_its_kind, push_slices, push_when_told
@@ -54,6 +55,7 @@ __all__ = [
     "FollowContract",
     "HeldContract",
     "KeeperContract",
+    "LimitContract",
     "NoteContract",
     "OperatorContract",
     "PushContract",

@@ -42,6 +42,7 @@ from flask_queues.storage.base import (
     Wanted,
     Watcher,
 )
+from flask_queues.storage.limits import NEVER
 from flask_queues.storage.parcels import Load, SchedulePost
 from flask_queues.storage.stops import Stop
 from flask_queues.storage.unique import END
@@ -217,10 +218,10 @@ class OneFileStorage(Storage):
             held = [
                 job
                 for job in state.jobs.values()
-                if job.held and job.type in types and not state.stopped(job.queue, job.type, now)
+                if job.held == job.type and job.type in types and not state.stopped(job.queue, job.type, now)
             ]
             for job in held:
-                job.held = False
+                job.held = None
             return len(held)
 
     def maintain(self) -> None:
@@ -238,7 +239,8 @@ class OneFileStorage(Storage):
             job.type in types and not state.stopped(queue, job.type, now)
             for queue in queues
             if not state.stopped(queue, None, now)
-            for job in state.line(queue)
+            for job in state.jobs.values()
+            if job.queue == queue and job.status is Status.PENDING and state.claimable(job, now)
         )
         return waits or any(job.status is Status.SCHEDULED and job.due <= now for job in state.jobs.values())
 
@@ -247,6 +249,7 @@ class OneFileStorage(Storage):
         state = self.read()
         due = [job.due for job in state.jobs.values() if job.status is Status.SCHEDULED]
         due += [stop.until for stop in self.stops() if stop.until is not None]
+        due += [moment for job in state.jobs.values() if 0 < (moment := state.opens_for(job, self.clock())) < NEVER]
         return max(0, min(due) - self.clock()) if due else None
 
     def stop(
@@ -264,7 +267,7 @@ class OneFileStorage(Storage):
             for one in found:
                 state.stops.remove(one)
                 for job in state.jobs.values():
-                    job.held = job.held and (job.queue, job.type) != (queue, job_type)
+                    job.held = None if (job.queue, job.held) == (queue, job_type) else job.held
             return any(in_force(one, self.clock()) for one in found)
 
     def stops(self) -> list[Stop]:
@@ -285,7 +288,7 @@ class OneFileStorage(Storage):
                 job.cancel = reason
             elif before in WAITING:
                 job.enter(Status.CANCELLED, self.clock())
-                job.reason, job.held = reason, False
+                job.reason, job.held = reason, None
                 state.free(job, END)
             return before
 

@@ -11,6 +11,7 @@ import msgspec
 from flask_queues.errors import UniqueTaken
 from flask_queues.record import Attempt, JobError, JobRecord, LogLine, Progress, Status, WorkerRecord, to_datetime
 from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wanted
+from flask_queues.storage.limits import Gate, Limit, left, opens, passed
 from flask_queues.storage.parcels import Parcel, Run
 from flask_queues.storage.stops import Stop, held_back, raised
 from flask_queues.storage.unique import END, START, TIME, Unique, holds, replaced, taken
@@ -34,6 +35,7 @@ class StoredJob:
     priority: int = 0
     tags: tuple[str, ...] = ()
     unique: tuple[str, str, int, bool] | None = None
+    limits: tuple[Limit, ...] = ()
     status: Status
     since: int
     created: int
@@ -55,7 +57,8 @@ class StoredJob:
     lease: int = 0
     ahead: bool = False
     cancel: str | None = None
-    held: bool = False
+    #: Why it is set aside: its type, or a gate.
+    held: str | None = None
 
     def enter(self, status: Status, now: int) -> None:
         """Come into a status."""
@@ -64,7 +67,7 @@ class StoredJob:
     def renew(self, now: int) -> None:
         """Begin anew, with the history."""
         self.enter(Status.PENDING, now)
-        self.due, self.attempts, self.held = now, 0, False
+        self.due, self.attempts, self.held = now, 0, None
         self.expires = self.reason = self.cancel = None
 
     def parcel(self) -> Parcel:
@@ -109,7 +112,7 @@ class StoredJob:
             error=errors[-1] if errors else None,
             result=msgspec.json.decode(self.result) if self.result else None,
             reason=self.reason,
-            held=held_back(self.type) if self.held else None,
+            held=held_back(self.held) if self.held else None,
         )
 
 
@@ -137,6 +140,8 @@ class State:
     stops: list[Stop] = field(default_factory=list)
     #: By queue and key, with a tab between: the id of the job that holds it, and until when.
     keys: dict[str, tuple[str, int | None]] = field(default_factory=dict)
+    #: By queue and gate, with a tab between.
+    gates: dict[str, Gate] = field(default_factory=dict)
     #: Numbers that were given out last.
     pushes: int = 0
     tokens: int = 0
@@ -163,7 +168,7 @@ class State:
         expires = None if new.expires is None else max(due, now) + new.expires
         given = {
             name: getattr(new, name)
-            for name in ("id", "queue", "type", "payload", "options", "priority", "tags", "unique")
+            for name in ("id", "queue", "type", "payload", "options", "priority", "tags", "unique", "limits")
         }
         if new.id in self.jobs or not self.make_room(new, now):
             return False
@@ -178,7 +183,7 @@ class State:
         if not new.unique.replace or other.status not in WAITING:
             return False
         other.enter(Status.CANCELLED, now)
-        other.reason, other.held = replaced(new.id), False
+        other.reason, other.held = replaced(new.id), None
         return True
 
     def holder(self, job: NewJob | StoredJob, now: int) -> str | None:
@@ -247,6 +252,9 @@ class State:
         job.logs += tuple(one.logs)
         job.cancel = None
         job.enter(status, job.due if status is Status.SCHEDULED else now)
+        for limit in job.limits:
+            place = f"{job.queue}\t{limit.gate}"
+            self.gates[place] = left(self.gates[place])
         if status.final:
             self.free(job, END)
         if one.stop:
@@ -289,7 +297,10 @@ class State:
         """Claim a job."""
         self.tokens += 1
         job.token, job.worker, job.started, job.lease = self.tokens, worker, now, now + lease
-        job.ahead, job.held, job.progress = ahead, False, None
+        job.ahead, job.held, job.progress = ahead, None, None
+        for limit in job.limits:
+            place = f"{job.queue}\t{limit.gate}"
+            self.gates[place] = passed(limit, self.gates.get(place, Gate()), now)
         job.enter(Status.RUNNING, now)
         self.free(job, START)
         return job.claim()
@@ -302,18 +313,43 @@ class State:
                 continue
             asleep = [job for job in self.line(queue) if self.stopped(queue, job.type, now)]
             for job in asleep:
-                job.held = True
+                job.held = job.type
+            self.set_aside_at_gates(queue, now)
             aside += len(asleep)
             line = self.line(queue)
             strange = list(takewhile(lambda job: job.type not in wanted.types, line))
             aside += self.set_aside(strange, now)
             known = [job for job in line if job.type in wanted.types][: wanted.limit]
-            along = list(takewhile(lambda job: job.type in wanted.short and not job.alone, known))
+            along = list(takewhile(lambda job: job.type in wanted.short and not job.alone and not job.limits, known))
             taken = along if wanted.behind else along or known[:1]
             if known:
                 ahead = wanted.behind or len(taken) > 1
                 return [self.take(job, worker, wanted.lease, now, ahead=ahead) for job in taken], aside
         return [], aside
+
+    def closed(self, job: StoredJob, now: int) -> tuple[str, int]:
+        """The gate that a job cannot pass now, and when it opens; 0 where all are open."""
+        for limit in job.limits:
+            moment = opens(limit, self.gates.get(f"{job.queue}\t{limit.gate}", Gate()), now)
+            if moment:
+                return limit.gate, moment
+        return "", 0
+
+    def opens_for(self, job: StoredJob, now: int) -> int:
+        """When a job that waits at a gate may pass; 0 for others."""
+        return self.closed(job, now)[1] if job.status is Status.PENDING and job.limits else 0
+
+    def claimable(self, job: StoredJob, now: int) -> bool:
+        """Whether nothing holds a pending job back."""
+        at_gate = job.held is not None and " " in job.held
+        return (job.held is None or at_gate) and not self.opens_for(job, now)
+
+    def set_aside_at_gates(self, queue: str, now: int) -> None:
+        """Hold those that cannot pass, and let those into the line that can."""
+        for job in self.jobs.values():
+            if job.queue == queue and job.limits and job.status is Status.PENDING:
+                gate, _ = self.closed(job, now)
+                job.held = gate or (None if job.held and " " in job.held else job.held)
 
     def set_aside(self, jobs: list[StoredJob], now: int) -> int:
         """Hold those whose type no worker knows; returns how many."""
@@ -321,7 +357,7 @@ class State:
         known = {type_ for worker in awake for type_ in worker.types}
         held = [job for job in jobs if job.type not in known]
         for job in held:
-            job.held = True
+            job.held = job.type
         return len(held)
 
     def in_hands(self, child: str) -> list[StoredJob]:
