@@ -128,6 +128,10 @@ class Fleet(NamedTuple):
         """How many processes hold a job."""
         return sum(1 for worker in self.alive for child in worker.children if child.jobs)
 
+    def knows(self, job_type: str) -> bool:
+        """Whether one of them can run jobs of this type."""
+        return any(job_type in worker.types for worker in self.alive)
+
     def listen_to(self, queue: str) -> list[WorkerRecord]:
         """Those that serve a queue."""
         return [worker for worker in self.alive if not worker.queues or queue in worker.queues]

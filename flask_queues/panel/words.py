@@ -205,6 +205,8 @@ def what_next(manager: Manager, record: JobRecord, fleet: Fleet) -> str:
 def say_pending(_manager: Manager, record: JobRecord, fleet: Fleet) -> str:
     """Of a job that waits for a worker."""
     waited = duration(now() - record.due)
+    if record.held and fleet.knows(record.type):
+        return _("Has waited for %(time)s: its job type is paused, or a limit holds it back.", time=waited)
     if record.held:
         return _(
             "Has waited for %(time)s: no worker that runs knows the job type %(type)s.", time=waited, type=record.type
