@@ -71,8 +71,8 @@ def test_a_master_dies_under_sentinel(make_site, sentinel):
     """
     settings = {**sentinel.settings, **OWN}
     load = Load(make_site(**settings), settings)
-    died = time.time()
     gone = sentinel.kill_master()
+    died = time.time()
     sentinel.wait_for_failover(gone)
     load.go_on()
     gone.restart()
@@ -105,8 +105,8 @@ def test_a_master_dies_in_the_cluster(make_site, cluster, key):
     """The same, for the node of the queue and for the one that knows which queues there are."""
     settings = {**cluster.settings, **OWN}
     load = Load(make_site(**settings), settings)
-    died = time.time()
     gone = cluster.kill_master_of(key)
+    died = time.time()
     cluster.wait_for_failover(gone)
     load.go_on()
     gone.restart()

@@ -46,6 +46,11 @@ class SentinelProcess(RedisServer):
         with self.client() as client:
             client.execute_command("SENTINEL", "DEBUG", *HASTE)
 
+    def named(self) -> int:
+        """The port of the server that it takes for the master."""
+        with self.client() as client:
+            return int(client.sentinel_get_master_addr_by_name(NAME)[1])
+
     def knows(self) -> tuple[int, int]:
         """How many other Sentinels and how many replicas it knows."""
         with self.client() as client:
@@ -103,9 +108,7 @@ class Sentinel:
     @property
     def master(self) -> RedisServer:
         """Who is master, as the first Sentinel has it."""
-        with self.sentinels[0].client() as client:
-            port = client.sentinel_get_master_addr_by_name(NAME)[1]
-        return self.first if self.first.port == port else self.second
+        return self.first if self.first.port == self.sentinels[0].named() else self.second
 
     @property
     def replica(self) -> RedisServer:
@@ -119,8 +122,8 @@ class Sentinel:
         return master
 
     def wait_for_failover(self, gone: RedisServer) -> None:
-        """Wait until another than this one is master, for the Sentinels and for itself."""
-        eventually(lambda: self.master is not gone, what="The failover")
+        """Wait until another than this one is master, for every Sentinel and for itself."""
+        eventually(lambda: gone.port not in {each.named() for each in self.sentinels}, what="The failover")
         with self.master.client() as client:
             eventually(lambda: client.info("replication")["role"] == "master", what="The promotion")
 
