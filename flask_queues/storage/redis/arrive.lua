@@ -27,11 +27,12 @@ end
 -- Let a unique job hold its key, if it still does and nobody else has it. What is said of it begins with `1` then.
 local function take_key(job)
     local said = string.sub(job.unique, 2)
-    local til, lasts, _, key = read_unique(said)
+    local til, lasts, _, key = uniques().read(said)
     local over = til == 'time' and tonumber(job.created) + tonumber(lasts) <= now
+    note_trait(p, 'u')
     call('HSET', p .. 'keys', job.id, said)
-    if string.sub(job.unique, 1, 1) == '1' and not over and not holder(p, key) then
-        hold(p, job.id, said, tonumber(job.created))
+    if string.sub(job.unique, 1, 1) == '1' and not over and not uniques().holder(p, key) then
+        uniques().hold(p, job.id, said, tonumber(job.created))
     end
 end
 
@@ -53,6 +54,7 @@ local function put(job, seq)
         call('ZADD', p .. LISTS[job.status], job.since, member)
     end
     if job.alone == '1' then
+        note_trait(p, 'a')
         call('SADD', p .. 'alone', id)
     end
     for _, tag in ipairs(job.tags) do
@@ -60,6 +62,7 @@ local function put(job, seq)
     end
     add_logs(p, id, job.lines)
     if job.limits ~= '' then
+        note_trait(p, 'l')
         call('HSET', p .. 'limits', id, job.limits)
     end
     if job.unique ~= '' then

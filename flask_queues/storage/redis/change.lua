@@ -31,7 +31,7 @@ local function cancel(stem, status, list)
 end
 
 local function retry(stem, status, list)
-    local other = (status == FAILED or status == CANCELLED) and hold_again(p, id)
+    local other = (status == FAILED or status == CANCELLED) and has(p, 'u') and uniques().hold_again(p, id)
     if other then
         return {other}
     end

@@ -35,7 +35,7 @@ if status == PENDING then
 elseif status == SCHEDULED then
     due = score
 end
-local other = (status == FAILED or status == CANCELLED) and hold_again(p, id)
+local other = (status == FAILED or status == CANCELLED) and has(p, 'u') and uniques().hold_again(p, id)
 if other then
     return {other}
 end

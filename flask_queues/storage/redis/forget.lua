@@ -19,7 +19,7 @@ local function holds_something(p)
 end
 
 -- Numbers and tokens begin anew without harm: the one where no job is left, the others by the clock.
-local RENEWED = {seq = true, token = true, revision = true}
+local RENEWED = {seq = true, token = true, revision = true, traits = true}
 
 local function says_more(p)
     for _, field in ipairs(call('HKEYS', p .. 'meta')) do

@@ -2,7 +2,7 @@
 --
 -- ARGV[1] is the root, the prefix of the keys that belong to no queue; a partition `p` is the prefix of a queue's:
 --   p..meta       hash    seq: pushes so far; token: the last one given; revision: the last change of a schedule;
---                         from:<storage>: the last load that arrived from there
+--                         traits: what it has ever held, a letter each; from:<storage>: the last load from there
 --   p..ready      zset    rank: what may be claimed
 --   p..held       zset    rank: set aside, since no worker knows its type
 --   p..since      zset    ms: when a ready or held job became pending, where it was not then that it was due
@@ -117,6 +117,30 @@ local function line_up(p, stem, id, due)
     end
 end
 
+-- What a partition has ever held: jobs that are claimed `a`lone, under `l`imits or `u`nique, and `s`tops. A queue that
+-- has none of them pays for all of them with this one look, which reads its last token too.
+local partitions = {}
+local function known(p)
+    local found = partitions[p]
+    if not found then
+        local said = call('HMGET', p .. 'meta', 'traits', 'token')
+        found = {traits = said[1] or '', token = tonumber(said[2] or 0)}
+        partitions[p] = found
+    end
+    return found
+end
+
+local function has(p, trait)
+    return string.find(known(p).traits, trait, 1, true) ~= nil
+end
+
+local function note_trait(p, trait)
+    if not has(p, trait) then
+        known(p).traits = known(p).traits .. trait
+        call('HSET', p .. 'meta', 'traits', known(p).traits)
+    end
+end
+
 -- Whether a stop, as it is kept, is in force.
 local function is_stopped(stop)
     local til = stop and string.match(stop, '^%d*')
@@ -129,8 +153,8 @@ end
 
 -- What may not be claimed of a partition now: whether nothing may be, and a set of types, nil where there are none.
 local function read_stops(p)
-    local rows = call('HGETALL', p .. 'stops')
     local all, kinds = false, nil
+    local rows = has(p, 's') and call('HGETALL', p .. 'stops') or {}
     for n = 1, #rows, 2 do
         if is_stopped(rows[n + 1]) then
             if rows[n] == '' then
@@ -147,7 +171,7 @@ end
 -- Put the held jobs of types, within line ends, back into their line where these are not stopped: 500 at most.
 local function release(p, types)
     local _, asleep = read_stops(p)
-    local gated = call('EXISTS', p .. 'gatedby') == 1
+    local gated = has(p, 'l')
     local released = 0
     for start = 0, 9000, 1000 do
         local members = call('ZRANGE', p .. 'held', start - released, start - released + 999)
@@ -223,170 +247,10 @@ local function where(p, stem, id)
     return nil
 end
 
--- Read the limits of a job, or of a gate.
-local function read_limits(text)
-    local limits = {}
-    for name, kind, n, per, burst in string.gmatch(text, '([^\t\n]+)\t(%a+)\t(%d+)\t(%d+)\t(%d+)') do
-        limits[#limits + 1] = {
-            name = name, kind = kind, n = tonumber(n), per = tonumber(per), burst = tonumber(burst),
-            text = table.concat({name, kind, n, per, burst}, '\t'),
-        }
-    end
-    return limits
-end
-
-local function limits_of(p, id)
-    return read_limits(call('HGET', p .. 'limits', id) or '')
-end
-
--- Claims in force of a limit, and when the next one would begin.
-local function read_gate(p, limit)
-    local used, after = string.match(call('HGET', p .. 'gates', limit.name) or '', '^(%d+)\t(%d+)')
-    return tonumber(used or 0), tonumber(after or 0)
-end
-
-local function write_gate(p, limit, used, after)
-    call('HSET', p .. 'gates', limit.name, digits(used) .. '\t' .. digits(after) .. '\t' .. limit.text)
-end
-
--- Microseconds from one to the next, of a rate.
-local function pace_of(limit)
-    return math.max(1, math.floor(limit.per * 1000 / limit.n))
-end
-
--- The moment from which on a job may pass: 0 where it may now, nil where only a job's end opens the gate.
-local function opens_at(limit, used, after)
-    if limit.kind == 'concurrency' then
-        if used < limit.n then
-            return 0
-        end
-        return nil
-    end
-    local first = after - (limit.burst - 1) * pace_of(limit)
-    return first <= now * 1000 and 0 or math.ceil(first / 1000)
-end
-
--- How many may pass now.
-local function room_at(limit, used, after)
-    if limit.kind == 'concurrency' then
-        return math.max(0, math.min(100, limit.n - used))
-    end
-    local first = after - (limit.burst - 1) * pace_of(limit)
-    return math.max(0, math.min(100, limit.burst, math.floor((now * 1000 - first) / pace_of(limit)) + 1))
-end
-
 -- The gate at which a held job waits.
 local function gate_of(p, member)
     local entry = call('HGET', p .. 'gatedby', member)
     return entry and string.match(entry, '^[^\n]*')
-end
-
--- Let a ready job wait at a gate.
-local function hold_at(p, limit, member, rank)
-    local entry = limit.name .. '\n' .. string.format('%016.0f', rank) .. '\n' .. member
-    call('ZREM', p .. 'ready', member)
-    call('ZADD', p .. 'held', digits(rank), member)
-    call('ZADD', p .. 'gated', 0, entry)
-    call('HSET', p .. 'gatedby', member, entry)
-end
-
--- Put the first that wait at a gate back into their line; returns how many.
-local function through(p, limit, most)
-    if most == 0 then
-        return 0
-    end
-    local from = '[' .. limit.name .. '\n'
-    local entries = call('ZRANGEBYLEX', p .. 'gated', from, from .. '\255', 'LIMIT', 0, most)
-    for _, entry in ipairs(entries) do
-        local rank, member = string.match(entry, '^[^\n]*\n(%d+)\n(.*)$')
-        call('ZREM', p .. 'gated', entry)
-        call('HDEL', p .. 'gatedby', member)
-        call('ZREM', p .. 'held', member)
-        call('ZADD', p .. 'ready', digits(tonumber(rank)), member)
-    end
-    return #entries
-end
-
--- A job is claimed.
-local function enter(p, id)
-    for _, limit in ipairs(limits_of(p, id)) do
-        local used, after = read_gate(p, limit)
-        if limit.kind == 'concurrency' then
-            used = used + 1
-        else
-            after = math.max(after, now * 1000) + pace_of(limit)
-        end
-        write_gate(p, limit, used, after)
-        if limit.kind ~= 'concurrency' and call('ZSCORE', p .. 'opens', limit.name) then
-            call('ZADD', p .. 'opens', digits(math.max(now, opens_at(limit, used, after))), limit.name)
-        end
-    end
-end
-
--- A job's claim is over: who waits for its place comes back into the line.
-local function leave(p, id)
-    for _, limit in ipairs(limits_of(p, id)) do
-        if limit.kind == 'concurrency' then
-            local used, after = read_gate(p, limit)
-            used = math.max(0, used - 1)
-            write_gate(p, limit, used, after)
-            if through(p, limit, room_at(limit, used, after)) > 0 then
-                wake()
-            end
-        end
-    end
-end
-
--- The first gate that a job cannot pass now; it is looked at again when it opens.
-local function closed(p, id)
-    for _, limit in ipairs(limits_of(p, id)) do
-        local used, after = read_gate(p, limit)
-        local opens = opens_at(limit, used, after)
-        if opens ~= 0 then
-            write_gate(p, limit, used, after)
-            if opens then
-                call('ZADD', p .. 'opens', digits(opens), limit.name)
-            end
-            return limit
-        end
-    end
-    return nil
-end
-
--- Put those back into their line that wait at gates which have opened.
-local function let_through(p)
-    for _, name in ipairs(call('ZRANGEBYSCORE', p .. 'opens', '-inf', moment, 'LIMIT', '0', '20')) do
-        local text = call('HGET', p .. 'gates', name) or ''
-        local limit = read_limits((string.gsub(text, '^%d+\t%d+\t', '')))[1]
-        call('ZREM', p .. 'opens', name)
-        if limit then
-            local used, after = read_gate(p, limit)
-            through(p, limit, room_at(limit, used, after))
-            local from = '[' .. name .. '\n'
-            if #call('ZRANGEBYLEX', p .. 'gated', from, from .. '\255', 'LIMIT', 0, 1) > 0 then
-                local opens = opens_at(limit, used, after)
-                call('ZADD', p .. 'opens', digits(opens and opens > 0 and opens or now + 1000), name)
-            end
-        end
-    end
-end
-
--- Let through what waits at gates with room, since one that was let through before never got there; forget gates that
--- nobody passes any more. Returns how many jobs came back.
-local function mend(p)
-    local came = 0
-    local rows = call('HGETALL', p .. 'gates')
-    for n = 1, #rows, 2 do
-        local limit = read_limits((string.gsub(rows[n + 1], '^%d+\t%d+\t', '')))[1]
-        local used, after = read_gate(p, limit)
-        if not call('ZSCORE', p .. 'opens', limit.name) then
-            came = came + through(p, limit, room_at(limit, used, after))
-            if used == 0 and after < now * 1000 then
-                call('HDEL', p .. 'gates', limit.name)
-            end
-        end
-    end
-    return came
 end
 
 -- Take a waiting or ended job out of its list.
@@ -405,9 +269,9 @@ end
 -- Fresh claim tokens, the first of n: they follow the clock, so that none is given twice even by a server
 -- that has forgotten the last ones.
 local function tokens(p, n)
-    local last = tonumber(call('HGET', p .. 'meta', 'token') or 0)
-    local first = math.max(last + 1, clock[1] * 1000000 + clock[2])
-    call('HSET', p .. 'meta', 'token', digits(first + n - 1))
+    local first = math.max(known(p).token + 1, clock[1] * 1000000 + clock[2])
+    known(p).token = first + n - 1
+    call('HSET', p .. 'meta', 'token', digits(known(p).token))
     return first
 end
 
@@ -451,40 +315,41 @@ local function read_job()
     return job
 end
 
--- Read how a job is unique: until when it holds its key, for how long, whether it replaces another, the key.
-local function read_unique(said)
-    return string.match(said, '^(%a+)\t(%d+)\t(%d)\t(.*)$')
+-- Words that few jobs need are made when they are first asked for: a server makes each function anew for each script
+-- that it runs, for a third of a microsecond.
+local made = {}
+local function gates()
+    made.gates = made.gates or (function()
+        -- include gates.lua
+    end)()
+    return made.gates
 end
 
--- The id of the job that holds a key.
-local function holder(p, key)
-    local til, id = string.match(call('HGET', p .. 'unique', key) or '', '^(%d*)\t(.*)$')
-    if not id or (til ~= '' and tonumber(til) <= now) then
-        return nil
+local function uniques()
+    made.uniques = made.uniques or (function()
+        -- include uniques.lua
+    end)()
+    return made.uniques
+end
+
+-- A job is claimed.
+local function enter(p, id)
+    if has(p, 'l') then
+        gates().enter(p, id)
     end
-    return id
 end
 
--- Let a job hold its key from a moment on.
-local function hold(p, id, said, since)
-    local til, lasts, _, key = read_unique(said)
-    call('HSET', p .. 'unique', key, (til == 'time' and digits(since + tonumber(lasts)) or '') .. '\t' .. id)
+-- A job's claim is over: who waits for its place comes back into the line.
+local function leave(p, id)
+    if has(p, 'l') then
+        gates().leave(p, id)
+    end
 end
 
 -- A job has come so far (`start`, `end`, `gone`) that it may have to let go of its key.
 local function free(p, id, at)
-    local said = call('HGET', p .. 'keys', id)
-    if not said then
-        return
-    end
-    local til, _, _, key = read_unique(said)
-    if at == 'gone' or (til ~= 'time' and (at == til or at == 'end')) then
-        if holder(p, key) == id then
-            call('HDEL', p .. 'unique', key)
-        end
-    end
-    if at == 'gone' then
-        call('HDEL', p .. 'keys', id)
+    if has(p, 'u') then
+        uniques().free(p, id, at)
     end
 end
 
@@ -499,50 +364,6 @@ local function drop_claim(p, id, stem)
     count(p, stem, RUNNING, nil)
 end
 
--- Give an ended job its key again; returns the id of another that holds it.
-local function hold_again(p, id)
-    local said = call('HGET', p .. 'keys', id)
-    if not said then
-        return nil
-    end
-    local _, _, _, key = read_unique(said)
-    local other = holder(p, key)
-    if other and other ~= id then
-        return other
-    end
-    hold(p, id, said, now)
-    return nil
-end
-
--- Cancel a waiting job in whose place another comes; false where it does not wait.
-local function supersede(p, id, by)
-    local stem = read_place(p, id)
-    if not stem then
-        return true
-    end
-    local status, list = where(p, stem, id)
-    if status ~= PENDING and status ~= SCHEDULED then
-        return false
-    end
-    take_out(p, list, stem .. '\t' .. id)
-    call('ZADD', p .. 'cancelled', moment, stem .. '\t' .. id)
-    call('APPEND', p .. 'j:' .. id, table.concat({'\nC', moment, status, '', '"Replaced by job ' .. by .. '."'}, '\t'))
-    count(p, stem, status, CANCELLED)
-    return true
-end
-
--- Let a unique job that is to be stored hold its key; returns the id of another that holds it.
-local function make_room(p, job)
-    local _, _, replace, key = read_unique(job.unique)
-    local other = holder(p, key)
-    if other and not (replace == '1' and supersede(p, other, job.id)) then
-        return other
-    end
-    call('HSET', p .. 'keys', job.id, job.unique)
-    hold(p, job.id, job.unique, now)
-    return nil
-end
-
 -- Store a job, unless its id is there; says whether it is new, or who holds its key. `seq` is its number.
 local function store(p, job, seq)
     local id = job.id
@@ -551,12 +372,13 @@ local function store(p, job, seq)
         return false
     end
     if job.unique ~= '' then
-        local other = call('EXISTS', key) == 0 and make_room(p, job)
+        local other = call('EXISTS', key) == 0 and uniques().make_room(p, job)
         if other then
             return false, other
         end
     end
     if job.limits ~= '' and call('EXISTS', key) == 0 then
+        note_trait(p, 'l')
         call('HSET', p .. 'limits', id, job.limits)
     end
     local due = tonumber(job.at) or now + job.delay

@@ -5,7 +5,7 @@
 
 local p, types = arg(), arg()
 
-local released = release(p, types) + mend(p)
+local released = release(p, types) + (has(p, 'l') and gates().mend(p) or 0)
 if released > 0 then
     wake()
 end

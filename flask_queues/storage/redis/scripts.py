@@ -10,10 +10,12 @@ import hashlib
 import re
 from functools import cache
 from importlib import resources
+from textwrap import indent
 from typing import Any
 
 #: A function of `lib.lua` with the comment in front of it.
 _FUNCTION = re.compile(r"(?:^--[^\n]*\n)*^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
+_INCLUDE = re.compile(r"^( *)-- include (\w+)\.lua\n", re.MULTILINE)
 
 
 class Script:
@@ -38,10 +40,16 @@ def read(name: str) -> str:
 def with_words(script: str) -> str:
     """Put in front of a script what it uses of `lib.lua`, in that file's order."""
     text = script
-    for function in reversed(list(_FUNCTION.finditer(read("lib")))):
+    for function in reversed(list(_FUNCTION.finditer(words()))):
         if re.search(rf"\b{function[1]}\(", text):
             text = f"{function[0]}\n{text}"
-    return f"{_FUNCTION.sub('', read('lib'))}\n{text}"
+    return f"{_FUNCTION.sub('', words())}\n{text}"
+
+
+@cache
+def words() -> str:
+    """The text of `lib.lua`, with the files that it includes in their places."""
+    return _INCLUDE.sub(lambda found: indent(read(found[2]), found[1]), read("lib"))
 
 
 DELIVER = Script("deliver")

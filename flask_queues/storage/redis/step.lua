@@ -23,7 +23,7 @@ local lease, limit, behind = tonumber(arg()), math.min(tonumber(arg()), 1000), a
 local last_wanted = tostring(limit - 1)
 local types, short = arg(), arg()
 local worker, nonce = arg(), arg()
-local LOOK_PAST, PROMOTE = 1000, '100'
+local LOOK_PAST, PROMOTE, NOTHING = 1000, '100', {}
 
 local function is_of(list, kind)
     return string.find(list, '\n' .. kind .. '\n', 1, true) ~= nil
@@ -33,14 +33,14 @@ end
 local function read_settlement()
     local one = {
         p = arg(), id = arg(), token = arg(), status = arg(), outcome = arg(), counted = arg(), delay = 0,
-        error = '', result = '', reason = '', progress = '', alone = '', logs = {}, follows = {},
+        error = '', result = '', reason = '', progress = '', alone = '', logs = NOTHING, follows = NOTHING,
         stop = '0',
     }
     if arg() == '' then
         return one
     end
     one.delay, one.error, one.result, one.reason = tonumber(arg()), arg(), arg(), arg()
-    one.progress, one.alone = arg(), arg()
+    one.progress, one.alone, one.logs, one.follows = arg(), arg(), {}, {}
     for n = 1, tonumber(arg()) do
         one.logs[n] = arg()
     end
@@ -68,33 +68,14 @@ local function follow(one)
             waits = true
         end
     end
-    if #one.follows > 0 then
-        wake()
-    end
+    wake()
     return waits
-end
-
--- Whether a partition has unique jobs.
-local known_keys = {}
-local function keyed(p)
-    if known_keys[p] == nil then
-        known_keys[p] = call('EXISTS', p .. 'keys') == 1
-    end
-    return known_keys[p]
-end
-
--- Whether a partition has jobs under limits.
-local known_limits = {}
-local function limited(p)
-    if known_limits[p] == nil then
-        known_limits[p] = call('EXISTS', p .. 'limits') == 1
-    end
-    return known_limits[p]
 end
 
 -- Let nothing of a partition be claimed until a moment, unless that is so for longer already.
 local function stop(p, til, reason)
     local there = call('HGET', p .. 'stops', '')
+    note_trait(p, 's')
     if not is_stopped(there) or (tonumber(string.match(there, '^%d+')) or til) < til then
         call('HSET', p .. 'stops', '', write_stop(digits(til), moment, '', reason))
     end
@@ -130,9 +111,7 @@ local function settle(one)
         drop_claim(p, id, stem)
         return false, false
     end
-    if limited(p) then
-        leave(p, id)
-    end
+    leave(p, id)
     if status == PENDING then
         line_up(p, stem, id, tonumber(due))
         wake()
@@ -143,10 +122,11 @@ local function settle(one)
         call('ZADD', p .. LISTS[status], moment, member)
     end
     count(p, stem, RUNNING, status)
-    if status ~= PENDING and status ~= SCHEDULED and keyed(p) then
+    if status ~= PENDING and status ~= SCHEDULED then
         free(p, id, 'end')
     end
     if one.alone == '1' then
+        note_trait(p, 'a')
         call('SADD', p .. 'alone', id)
     end
     add_logs(p, id, one.logs)
@@ -156,7 +136,7 @@ local function settle(one)
     if status ~= one.status then
         return true, false
     end
-    return true, follow(one)
+    return true, #one.follows > 0 and follow(one)
 end
 
 -- Make due jobs of a partition pending.
@@ -210,11 +190,11 @@ end
 local function together(p, found)
     local along = {}
     if limit > 1 or behind then
-        local loners = call('EXISTS', p .. 'alone') == 1
+        local loners = has(p, 'a')
         for n, job in ipairs(found) do
             local id = id_of(job[1])
             if not is_of(short, job[3]) or (loners and call('SISMEMBER', p .. 'alone', id) == 1)
-                or (limited(p) and call('HEXISTS', p .. 'limits', id) == 1) then
+                or (has(p, 'l') and call('HEXISTS', p .. 'limits', id) == 1) then
                 break
             end
             along[n] = job
@@ -254,10 +234,8 @@ local function take(p, queue, jobs, ahead, claims)
             end
         end
         count(p, stem, PENDING, record and RUNNING or nil)
-        if keyed(p) then
-            free(p, id, 'start')
-        end
-        if limited(p) and record then
+        free(p, id, 'start')
+        if record then
             enter(p, id)
         end
     end
@@ -266,59 +244,60 @@ local function take(p, queue, jobs, ahead, claims)
     end
 end
 
--- What a step whose answer was lost has claimed, if it did; then the claims of which the record is gone.
-local function claimed_before()
-    local claims, gone = {}, {}
-    for queue, p in ipairs(wanted) do
-        local run = call('HGETALL', p .. 'run')
-        for n = 1, #run, 2 do
-            local _, _, _, _, _, stem, by, with = read_claim(run[n + 1])
-            if by == worker and string.find(unsure, with, 1, true) then
-                local record = call('GET', p .. 'j:' .. run[n])
-                if record then
-                    for _, part in ipairs({queue, run[n], run[n + 1], record}) do
-                        claims[#claims + 1] = part
-                    end
-                else
-                    gone[#gone + 1] = {p, run[n], stem}
-                end
+if reach == 'queue' then
+    -- While a slot moves, a record may lie on the other node already: find out before anything is written.
+    local function all_here(p)
+        local members = call('ZRANGEBYSCORE', p .. 'due', '-inf', moment, 'LIMIT', '0', PROMOTE)
+        local _, asleep = read_stops(p)
+        for _, job in ipairs((head(p, asleep))) do
+            members[#members + 1] = job[1]
+        end
+        for _, member in ipairs(members) do
+            if call('EXISTS', p .. 'j:' .. id_of(member)) == 0 then
+                return false
             end
         end
+        return true
     end
-    return claims, gone
-end
 
--- While a slot moves, a record may lie on the other node already: find out before anything is written.
-local function all_here(p)
-    local members = call('ZRANGEBYSCORE', p .. 'due', '-inf', moment, 'LIMIT', '0', PROMOTE)
-    local _, asleep = read_stops(p)
-    for _, job in ipairs((head(p, asleep))) do
-        members[#members + 1] = job[1]
-    end
-    for _, member in ipairs(members) do
-        if call('EXISTS', p .. 'j:' .. id_of(member)) == 0 then
-            return false
-        end
-    end
-    return true
-end
-
-if reach == 'queue' then
     for _, p in ipairs(wanted) do
         if not all_here(p) then
             return not_here()
         end
     end
 end
-local claims, gone = {}, {}
+local claims = {}
 if unsure ~= '' then
+    -- What a step whose answer was lost has claimed, if it did; then the claims of which the record is gone.
+    local function claimed_before()
+        local claims, gone = {}, {}
+        for queue, p in ipairs(wanted) do
+            local run = call('HGETALL', p .. 'run')
+            for n = 1, #run, 2 do
+                local _, _, _, _, _, stem, by, with = read_claim(run[n + 1])
+                if by == worker and string.find(unsure, with, 1, true) then
+                    local record = call('GET', p .. 'j:' .. run[n])
+                    if record then
+                        for _, part in ipairs({queue, run[n], run[n + 1], record}) do
+                            claims[#claims + 1] = part
+                        end
+                    else
+                        gone[#gone + 1] = {p, run[n], stem}
+                    end
+                end
+            end
+        end
+        return claims, gone
+    end
+
+    local gone
     claims, gone = claimed_before()
-end
-if #gone > 0 and reach == 'queue' then
-    return not_here()
-end
-for _, claim in ipairs(gone) do
-    drop_claim(unpack(claim))
+    if #gone > 0 and reach == 'queue' then
+        return not_here()
+    end
+    for _, claim in ipairs(gone) do
+        drop_claim(unpack(claim))
+    end
 end
 local lost, waits = {}, {}
 for n = 1, tonumber(arg()) do
@@ -338,18 +317,18 @@ if #claims == 0 then
         local stopped, asleep = read_stops(p)
         local found, unknown, sleeping = {}, {}, {}
         if not stopped then
-            if limited(p) then
-                let_through(p)
+            if has(p, 'l') then
+                gates().let_through(p)
             end
             found, unknown, sleeping = head(p, asleep)
         end
         aside = aside + set_aside(p, sleeping)
-        while #found > 0 and not behind and limited(p) and aside <= LOOK_PAST do
-            local limit = closed(p, id_of(found[1][1]))
+        while #found > 0 and not behind and has(p, 'l') and aside <= LOOK_PAST do
+            local limit = gates().closed(p, id_of(found[1][1]))
             if not limit then
                 break
             end
-            hold_at(p, limit, found[1][1], found[1][2])
+            gates().hold_at(p, limit, found[1][1], found[1][2])
             found, unknown, sleeping = head(p, asleep)
             aside = aside + 1 + set_aside(p, sleeping)
         end

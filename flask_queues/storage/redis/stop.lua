@@ -13,6 +13,7 @@ if what == 'stop' then
         call('SADD', root .. 'queues', queue)
     end
     local til = lasts ~= '' and digits(now + tonumber(lasts)) or ''
+    note_trait(p, 's')
     call('HSET', p .. 'stops', kind, write_stop(til, moment, by, reason))
 elseif there then
     call('HDEL', p .. 'stops', kind)

@@ -1,0 +1,165 @@
+-- How limits hold jobs back, for `lib.lua`: asked of a queue only once one of its jobs is under a limit.
+
+-- Read the limits of a job, or of a gate.
+local function read_limits(text)
+    local limits = {}
+    for name, kind, n, per, burst in string.gmatch(text, '([^\t\n]+)\t(%a+)\t(%d+)\t(%d+)\t(%d+)') do
+        limits[#limits + 1] = {
+            name = name, kind = kind, n = tonumber(n), per = tonumber(per), burst = tonumber(burst),
+            text = table.concat({name, kind, n, per, burst}, '\t'),
+        }
+    end
+    return limits
+end
+
+local function limits_of(p, id)
+    return read_limits(call('HGET', p .. 'limits', id) or '')
+end
+
+-- Claims in force of a limit, and when the next one would begin.
+local function read_gate(p, limit)
+    local used, after = string.match(call('HGET', p .. 'gates', limit.name) or '', '^(%d+)\t(%d+)')
+    return tonumber(used or 0), tonumber(after or 0)
+end
+
+local function write_gate(p, limit, used, after)
+    call('HSET', p .. 'gates', limit.name, digits(used) .. '\t' .. digits(after) .. '\t' .. limit.text)
+end
+
+-- Microseconds from one to the next, of a rate.
+local function pace_of(limit)
+    return math.max(1, math.floor(limit.per * 1000 / limit.n))
+end
+
+-- The moment from which on a job may pass: 0 where it may now, nil where only a job's end opens the gate.
+local function opens_at(limit, used, after)
+    if limit.kind == 'concurrency' then
+        if used < limit.n then
+            return 0
+        end
+        return nil
+    end
+    local first = after - (limit.burst - 1) * pace_of(limit)
+    return first <= now * 1000 and 0 or math.ceil(first / 1000)
+end
+
+-- How many may pass now.
+local function room_at(limit, used, after)
+    if limit.kind == 'concurrency' then
+        return math.max(0, math.min(100, limit.n - used))
+    end
+    local first = after - (limit.burst - 1) * pace_of(limit)
+    return math.max(0, math.min(100, limit.burst, math.floor((now * 1000 - first) / pace_of(limit)) + 1))
+end
+
+-- Let a ready job wait at a gate.
+local function hold_at(p, limit, member, rank)
+    local entry = limit.name .. '\n' .. string.format('%016.0f', rank) .. '\n' .. member
+    call('ZREM', p .. 'ready', member)
+    call('ZADD', p .. 'held', digits(rank), member)
+    call('ZADD', p .. 'gated', 0, entry)
+    call('HSET', p .. 'gatedby', member, entry)
+end
+
+-- Put the first that wait at a gate back into their line; returns how many.
+local function through(p, limit, most)
+    if most == 0 then
+        return 0
+    end
+    local from = '[' .. limit.name .. '\n'
+    local entries = call('ZRANGEBYLEX', p .. 'gated', from, from .. '\255', 'LIMIT', 0, most)
+    for _, entry in ipairs(entries) do
+        local rank, member = string.match(entry, '^[^\n]*\n(%d+)\n(.*)$')
+        call('ZREM', p .. 'gated', entry)
+        call('HDEL', p .. 'gatedby', member)
+        call('ZREM', p .. 'held', member)
+        call('ZADD', p .. 'ready', digits(tonumber(rank)), member)
+    end
+    return #entries
+end
+
+-- A job is claimed.
+local function enter(p, id)
+    for _, limit in ipairs(limits_of(p, id)) do
+        local used, after = read_gate(p, limit)
+        if limit.kind == 'concurrency' then
+            used = used + 1
+        else
+            after = math.max(after, now * 1000) + pace_of(limit)
+        end
+        write_gate(p, limit, used, after)
+        if limit.kind ~= 'concurrency' and call('ZSCORE', p .. 'opens', limit.name) then
+            call('ZADD', p .. 'opens', digits(math.max(now, opens_at(limit, used, after))), limit.name)
+        end
+    end
+end
+
+-- A job's claim is over: who waits for its place comes back into the line.
+local function leave(p, id)
+    for _, limit in ipairs(limits_of(p, id)) do
+        if limit.kind == 'concurrency' then
+            local used, after = read_gate(p, limit)
+            used = math.max(0, used - 1)
+            write_gate(p, limit, used, after)
+            if through(p, limit, room_at(limit, used, after)) > 0 then
+                wake()
+            end
+        end
+    end
+end
+
+-- The first gate that a job cannot pass now; it is looked at again when it opens.
+local function closed(p, id)
+    for _, limit in ipairs(limits_of(p, id)) do
+        local used, after = read_gate(p, limit)
+        local opens = opens_at(limit, used, after)
+        if opens ~= 0 then
+            write_gate(p, limit, used, after)
+            if opens then
+                call('ZADD', p .. 'opens', digits(opens), limit.name)
+            end
+            return limit
+        end
+    end
+    return nil
+end
+
+-- Put those back into their line that wait at gates which have opened.
+local function let_through(p)
+    for _, name in ipairs(call('ZRANGEBYSCORE', p .. 'opens', '-inf', moment, 'LIMIT', '0', '20')) do
+        local text = call('HGET', p .. 'gates', name) or ''
+        local limit = read_limits((string.gsub(text, '^%d+\t%d+\t', '')))[1]
+        call('ZREM', p .. 'opens', name)
+        if limit then
+            local used, after = read_gate(p, limit)
+            through(p, limit, room_at(limit, used, after))
+            local from = '[' .. name .. '\n'
+            if #call('ZRANGEBYLEX', p .. 'gated', from, from .. '\255', 'LIMIT', 0, 1) > 0 then
+                local opens = opens_at(limit, used, after)
+                call('ZADD', p .. 'opens', digits(opens and opens > 0 and opens or now + 1000), name)
+            end
+        end
+    end
+end
+
+-- Let through what waits at gates with room, since one that was let through before never got there; forget gates that
+-- nobody passes any more. Returns how many jobs came back.
+local function mend(p)
+    local came = 0
+    local rows = call('HGETALL', p .. 'gates')
+    for n = 1, #rows, 2 do
+        local limit = read_limits((string.gsub(rows[n + 1], '^%d+\t%d+\t', '')))[1]
+        local used, after = read_gate(p, limit)
+        if not call('ZSCORE', p .. 'opens', limit.name) then
+            came = came + through(p, limit, room_at(limit, used, after))
+            if used == 0 and after < now * 1000 then
+                call('HDEL', p .. 'gates', limit.name)
+            end
+        end
+    end
+    return came
+end
+
+return {
+    hold_at = hold_at, enter = enter, leave = leave, closed = closed, let_through = let_through, mend = mend,
+}
