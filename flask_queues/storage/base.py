@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
 from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
+from .figures import Measuring
 from .limits import Limit
 from .parcels import Load
 from .stops import Stopping
@@ -226,7 +227,7 @@ class Watcher(ABC):
         """Stop watching."""
 
 
-class Storage(Stopping, ABC):
+class Storage(Stopping, Measuring, ABC):
     """What holds the jobs.
 
     Safe to use from several threads and processes. No call leaves a job in two statuses or in none,

@@ -23,6 +23,8 @@ from .base import Claim, Heartbeat, NewJob, Occurrence, PendingStep, Query, Sche
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
+    from .figures import Ended
+
 #: What a person reads in place of a text that no key opens.
 CLOSED = "(encrypted with a key that QUEUES_ENCRYPTION_KEYS does not hold)"
 
@@ -210,6 +212,11 @@ class Sealed:
     def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
         """Decrypt lines."""
         return [self._cipher.open_line(line) for line in self.inner.logs(job_id, limit)]
+
+    def ended(self, since: int, until: int, sample: int) -> Ended:
+        """Decrypt what was read."""
+        found = self.inner.ended(since, until, sample)
+        return found._replace(sample=[(self._open_record(record), n) for record, n in found.sample])
 
     def schedules(self) -> list[Schedule]:
         """Decrypt what schedules say."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_queues.testing.storage.contract import (
     ClaimContract,
+    FiguresContract,
     FollowContract,
     HeldContract,
     KeeperContract,
@@ -43,6 +44,10 @@ class TestFollow(FollowContract):
 
 class TestStop(StopContract):
     """A queue, or one job type of it, that is stopped for a while."""
+
+
+class TestFigures(FiguresContract):
+    """What has ended within a time, and the sheets on which the sums of it are kept."""
 
 
 class TestUnique(UniqueContract):

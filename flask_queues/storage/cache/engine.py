@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ...errors import StorageError, UniqueTaken
@@ -30,10 +30,11 @@ from ..base import (
     Wanted,
     Watcher,
 )
+from ..figures import Ended
 from ..parcels import Load
 from ..stops import Stop
 from ..unique import taken
-from . import gates, listing, moves, moving, stops, work
+from . import figures, gates, listing, moves, moving, stops, work
 from .job import (
     CANCELLED,
     COMPLETED,
@@ -274,6 +275,29 @@ class CacheStorage(Storage):
         """Read the stops."""
         with self._log.read() as (state, now):
             return stops.in_force(state, now)
+
+    # What was done
+
+    def ended(self, since: int, until: int, sample: int) -> Ended:
+        """Look into the lists."""
+        with self._log.read() as (state, _):
+            return figures.ended(state.shelves, since, until, sample)
+
+    def sheets(self, names: Collection[str]) -> dict[str, str]:
+        """Read what is in memory."""
+        with self._log.read() as (state, _):
+            return {name: state.sheets[name] for name in names if name in state.sheets}
+
+    def write_sheets(self, seen: tuple[str, str | None], sheets: Mapping[str, str | None]) -> bool:
+        """Compare and write with one entry; with none where they say something else already."""
+        name, text = seen
+        said = [name, text, dict(sheets)]
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            return ["sheets", *said] if state.sheets.get(name) == text else Known(False)
+
+        with self._log.change(write, ("sheets", said)) as (answer, _):
+            return bool(answer)
 
     # The operator's side
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import gates, moving, stops, uniques
+from . import figures, gates, moving, stops, uniques
 from .job import CANCELLED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .state import State, Worker
 from .work import claim, keep, note, push, push_unique, renew, step
@@ -191,5 +191,6 @@ MOVES: dict[str, Callable[..., Any]] = {
     "let go": moving.let_go,
     "stop": stops.stop,
     "go on": stops.go_on,
+    "sheets": figures.write,
     "close": close,
 }

@@ -57,6 +57,8 @@ class State:
         self.uniques: dict[str, dict[str, list[Any]]] = {}
         #: By queue and name: what is kept of a limit, the limit, and when those that wait are to be let through.
         self.gates: dict[str, dict[str, list[Any]]] = {}
+        #: By name: what the keeper has added up.
+        self.sheets: dict[str, str] = {}
         #: Counts jobs, claims, and changes of schedules.
         self.pushes = 0
         self.token = 0
@@ -116,6 +118,7 @@ class State:
             self.stops,
             self.uniques,
             self.gates,
+            self.sheets,
             [job.row() for job in self.shelves.jobs.values()],
         ]
 
@@ -136,7 +139,7 @@ class State:
         state.loads, leaving, state.arrived = moved
         state.leaving = tuple(leaving) if leaving else None
         state.shelves = Shelves(Job(*row) for row in jobs)
-        state.stops, state.uniques, state.gates = later or ({}, {}, {})
+        state.stops, state.uniques, state.gates, state.sheets = later or ({}, {}, {}, {})
         return state
 
 

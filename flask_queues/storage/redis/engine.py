@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,7 @@ from ..base import (
     Wanted,
     Watcher,
 )
+from ..figures import Ended
 from ..parcels import Load
 from ..stops import Stop
 from ..unique import taken
@@ -33,6 +34,7 @@ from . import listing
 from .calls import Calls, Command
 from .claiming import Claims
 from .examination import examine
+from .figures import Figures
 from .forgetting import Forgetting
 from .jobs import Jobs
 from .keys import Keys, of_job, structures
@@ -70,6 +72,7 @@ class RedisStorage(Storage):
         self._steps = Steps(
             self._calls, self._keys, self._names, self._roster, self._outbox, self._pushes, self._claims
         )
+        self._figures = Figures(self._calls, self._keys, self._names)
         self._jobs = Jobs(self._calls, self._keys, self._names)
         self._schedules = Schedules(self._calls, self._keys, self._names, self._pushes)
         self._moves = Moves(self._calls, self._keys, self._names, self._pushes, self._schedules, self._outbox, wait)
@@ -278,6 +281,23 @@ class RedisStorage(Storage):
             (stop for stop in found if stop.until is None or stop.until > now),
             key=lambda stop: (stop.queue, stop.type or ""),
         )
+
+    # What was done
+
+    def ended(self, since: int, until: int, sample: int) -> Ended:
+        """Ask every queue in which something has ended."""
+        with self._call():
+            return self._figures.ended(since, until, sample)
+
+    def sheets(self, names: Collection[str]) -> dict[str, str]:
+        """Read fields of a hash."""
+        with self._call():
+            return self._figures.sheets(names)
+
+    def write_sheets(self, seen: tuple[str, str | None], sheets: Mapping[str, str | None]) -> bool:
+        """Compare and write in one script."""
+        with self._call():
+            return self._figures.write(seen, sheets)
 
     # The operator's side
 

@@ -46,7 +46,7 @@ class Keys:
     @property
     def of_root(self) -> list[str]:
         """The keys that belong to no queue."""
-        return [self.root + name for name in ("meta", "workers", "queues")]
+        return [self.root + name for name in ("meta", "workers", "queues", "figures")]
 
 
 def structures(partition: str) -> list[str]:

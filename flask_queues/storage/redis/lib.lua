@@ -1,6 +1,7 @@
 -- In front of every script: the words in which they are written.
 --
 -- ARGV[1] is the root, the prefix of the keys that belong to no queue; a partition `p` is the prefix of a queue's:
+--   root..figures hash    name: a sheet, on which the keeper adds up what was done
 --   p..meta       hash    seq: pushes so far; token: the last one given; revision: the last change of a schedule;
 --                         traits: what it has ever held, a letter each; from:<storage>: the last load from there
 --   p..ready      zset    rank: what may be claimed

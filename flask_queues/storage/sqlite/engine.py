@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ...record import Counts, JobRecord, LogLine, Page, Progress, Status, WorkerRecord
 from ..base import (
@@ -21,10 +21,11 @@ from ..base import (
     Wanted,
     Watcher,
 )
+from ..figures import Ended
 from ..parcels import Load
 from ..stops import Stop
 from ..unique import END, START
-from . import findings, gates, listing, moving, schedules, stops, uniques
+from . import figures, findings, gates, listing, moving, schedules, stops, uniques
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -335,6 +336,23 @@ class SQLiteStorage(Storage):
         """Read the stops."""
         with self._database.read() as db:
             return stops.in_force(db, wall())
+
+    # What was done
+
+    def ended(self, since: int, until: int, sample: int) -> Ended:
+        """Walk the ends of the lines."""
+        with self._database.read() as db:
+            return figures.ended(db, since, until, sample)
+
+    def sheets(self, names: Collection[str]) -> dict[str, str]:
+        """Read rows."""
+        with self._database.read() as db:
+            return figures.sheets(db, names)
+
+    def write_sheets(self, seen: tuple[str, str | None], sheets: Mapping[str, str | None]) -> bool:
+        """Compare and write in one transaction."""
+        with self._database.write() as db:
+            return figures.write(db, seen, sheets)
 
     # The operator's side
 

@@ -26,3 +26,5 @@ CREATE TABLE gates (
 ) WITHOUT ROWID;
 CREATE INDEX gates_opens ON gates (opens) WHERE opens IS NOT NULL;
 CREATE INDEX jobs_at_gates ON jobs (queue, held, priority DESC, due) WHERE held IS NOT NULL;
+-- From format 2 to 3: texts in which the keeper adds up what was done.
+CREATE TABLE sheets (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;

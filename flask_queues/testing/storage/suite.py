@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .contract import (
     ClaimContract,
+    FiguresContract,
     FollowContract,
     HeldContract,
     KeeperContract,
@@ -38,6 +39,7 @@ class StorageContract(
     HeldContract,
     SettleContract,
     FollowContract,
+    FiguresContract,
     ScheduleContract,
     StopContract,
     UniqueContract,

@@ -5,6 +5,7 @@ that an engine whose clock cannot be set may really wait. Each class asks for th
 """
 
 from .claim import ClaimContract
+from .figures import FiguresContract
 from .follow import FollowContract
 from .held import HeldContract
 from .keeper import KeeperContract
@@ -52,6 +53,7 @@ __all__ = [
     "UNINDEXED",
     "UNTAGGED",
     "ClaimContract",
+    "FiguresContract",
     "FollowContract",
     "HeldContract",
     "KeeperContract",

@@ -7,7 +7,7 @@ import fcntl
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +42,7 @@ from flask_queues.storage.base import (
     Wanted,
     Watcher,
 )
+from flask_queues.storage.figures import Ended, every
 from flask_queues.storage.limits import NEVER
 from flask_queues.storage.parcels import Load, SchedulePost
 from flask_queues.storage.stops import Stop
@@ -274,6 +275,32 @@ class OneFileStorage(Storage):
         """Those that are not over."""
         now = self.clock()
         return [one for one in self.read().stops if in_force(one, now)]
+
+    # What was done
+
+    def ended(self, since: int, until: int, sample: int) -> Ended:
+        """Look through all jobs."""
+        ends = [job for job in self.read().jobs.values() if job.status.final and since <= job.since < until]
+        step = every(len(ends), sample)
+        return Ended(
+            dict(Counter((job.queue, job.type, job.status) for job in ends)),
+            [(job.record(), step) for job in ends[::step]],
+        )
+
+    def sheets(self, names: Collection[str]) -> dict[str, str]:
+        """Those that are there."""
+        kept = self.read().sheets
+        return {name: kept[name] for name in names if name in kept}
+
+    def write_sheets(self, seen: tuple[str, str | None], sheets: Mapping[str, str | None]) -> bool:
+        """Compare, then write."""
+        with self.change() as state:
+            name, text = seen
+            if state.sheets.get(name) != text:
+                return False
+            kept = {**state.sheets, **sheets}
+            state.sheets = {name: text for name, text in kept.items() if text is not None}
+            return True
 
     # The operator's side
 

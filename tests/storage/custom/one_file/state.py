@@ -138,6 +138,7 @@ class State:
     workers: dict[str, WorkerRecord] = field(default_factory=dict)
     schedules: dict[str, StoredSchedule] = field(default_factory=dict)
     stops: list[Stop] = field(default_factory=list)
+    sheets: dict[str, str] = field(default_factory=dict)
     #: By queue and key, with a tab between: the id of the job that holds it, and until when.
     keys: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     #: By queue and gate, with a tab between.

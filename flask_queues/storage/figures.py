@@ -1,0 +1,46 @@
+"""The part of the contract by which work is measured: what has ended, and where the sums of it are kept."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from ..record import JobRecord, Status
+
+
+class Ended(NamedTuple):
+    """The jobs that came to their end within a time."""
+
+    #: How many, by queue, job type and status.
+    counts: dict[tuple[str, str, Status], int]
+    #: Some of them, evenly chosen, each with the number of jobs for which it stands.
+    sample: list[tuple[JobRecord, int]]
+
+
+class Measuring(ABC):
+    """The part of the storage contract by which work is measured."""
+
+    @abstractmethod
+    def ended(self, since: int, until: int, sample: int) -> Ended:
+        """Look which jobs came to their end from one moment on and before another, and read about `sample` of them.
+
+        Only jobs that are still stored and still ended are found. It costs what it finds.
+        """
+
+    @abstractmethod
+    def sheets(self, names: Collection[str]) -> dict[str, str]:
+        """The texts that are kept under these names, where there are any."""
+
+    @abstractmethod
+    def write_sheets(self, seen: tuple[str, str | None], sheets: Mapping[str, str | None]) -> bool:
+        """Keep texts under names, or delete them, in one step, if one sheet still says what was seen of it.
+
+        False, and nothing is changed, where it says something else by now. Sheets stay where they are
+        when jobs move to another storage.
+        """
+
+
+def every(total: int, sample: int) -> int:
+    """Which of so many are chosen: one of so many."""
+    return max(1, -(-total // max(1, sample)))

@@ -1,0 +1,62 @@
+"""What has ended within a time, and the sheets on which the sums of it are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ...record import JobRecord, Status
+from ..figures import Ended
+from .calls import Calls, Command
+from .keys import Keys, structures
+from .names import QueueNames
+from .records import STATUSES, record_of
+from .scripts import ENDED, SHEETS
+
+
+class Figures:
+    """Reads what has ended in every queue; the sheets are beside the names of queues."""
+
+    def __init__(self, calls: Calls, keys: Keys, names: QueueNames) -> None:
+        self._calls = calls
+        self._keys = keys
+        self._names = names
+        self._key = keys.root + "figures"
+
+    def ended(self, since: int, until: int, sample: int) -> Ended:
+        """Ask every queue in which something has ended."""
+        queues = self._names.with_any("completed", "failed", "cancelled")
+        answers = self._calls.ask_all([self._command(queue, [since, until, sample]) for queue in queues])
+        counts: dict[tuple[str, str, Status], int] = {}
+        read: list[tuple[JobRecord, int]] = []
+        for queue, (every, fields, rows) in zip(queues, answers, strict=True):
+            for field, n in zip(fields[::2], fields[1::2], strict=True):
+                text = field.decode()
+                counts[queue, text[1:], STATUSES[text[0]]] = n
+            read += [(read_job(queue, *row), every) for row in rows]
+        return Ended(counts, read)
+
+    def _command(self, queue: str, arguments: list[Any]) -> Command:
+        partition = self._keys.partition(queue)
+        return Command(partition, ENDED, [self._keys.root, partition, *arguments], structures(partition))
+
+    def sheets(self, names: Collection[str]) -> dict[str, str]:
+        """Read sheets by name."""
+        listed = list(names)
+        if not listed:
+            return {}
+        texts = self._calls.ask(Command(self._key, None, ["HMGET", self._key, *listed]))
+        return {name: text.decode() for name, text in zip(listed, texts, strict=True) if text is not None}
+
+    def write(self, seen: tuple[str, str | None], texts: Mapping[str, str | None]) -> bool:
+        """Write sheets, unless one was changed."""
+        name, text = seen
+        arguments: list[Any] = [self._keys.root, name, "" if text is None else "1", text or "", len(texts)]
+        for changed, now in texts.items():
+            arguments += [changed, "" if now is None else "1", now or ""]
+        return bool(self._calls.ask(Command(self._key, SHEETS, arguments, [self._key])))
+
+
+def read_job(queue: str, status: bytes, job_id: bytes, record: bytes) -> JobRecord:
+    """Read one ended job."""
+    return record_of(queue, job_id.decode(), status.decode(), "", "", record.decode())

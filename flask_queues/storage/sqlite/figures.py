@@ -1,0 +1,52 @@
+"""What has ended within a time, and the sheets on which the sums of it are kept."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ..figures import Ended, every
+from . import listing
+from .rows import CANCELLED, COLUMNS, COMPLETED, FAILED, STATUSES, record
+
+ENDED = """
+SELECT seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND stamp>=? AND stamp<? ORDER BY stamp
+"""
+READ = f"SELECT {COLUMNS} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
+SHEET = "SELECT text FROM sheets WHERE name=?"
+PUT = "INSERT INTO sheets VALUES (?,?) ON CONFLICT (name) DO UPDATE SET text=excluded.text"
+DELETE = "DELETE FROM sheets WHERE name=?"
+
+
+def ended(db: sqlite3.Connection, since: int, until: int, sample: int) -> Ended:
+    """Walk the part of each line that ended within the time."""
+    counts: dict[Any, int] = {}
+    seqs: list[int] = []
+    for number in (COMPLETED, FAILED, CANCELLED):
+        for queue, type_ in listing.lines(db, number):
+            found = db.execute(ENDED, (queue, type_, number, since, until)).fetchall()
+            if found:
+                counts[queue, type_, STATUSES[number]] = len(found)
+                seqs += [seq for (seq,) in found]
+    step = every(len(seqs), sample)
+    return Ended(counts, [(record(db.execute(READ, (seq,)).fetchone()), step) for seq in seqs[::step]])
+
+
+def sheets(db: sqlite3.Connection, names: Collection[str]) -> dict[str, str]:
+    """Read sheets by name."""
+    found = ((name, db.execute(SHEET, (name,)).fetchone()) for name in names)
+    return {name: row[0] for name, row in found if row is not None}
+
+
+def write(db: sqlite3.Connection, seen: tuple[str, str | None], texts: Mapping[str, str | None]) -> bool:
+    """Write sheets, unless one was changed."""
+    name, text = seen
+    if sheets(db, [name]).get(name) != text:
+        return False
+    for changed, now in texts.items():
+        if now is None:
+            db.execute(DELETE, (changed,))
+        else:
+            db.execute(PUT, (changed, now))
+    return True
