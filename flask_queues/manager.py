@@ -32,6 +32,7 @@ from .errors import (
 from .ids import is_id
 from .intake import new_job, spread_over
 from .job import Job
+from .metrics import RANGES, Forecast, Gatherer, Ledger, Report, report
 from .options import Options, Seconds, check_seconds
 from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
@@ -128,6 +129,8 @@ class Manager:
         self._cache = cache
         self._storage: Storage | None = None
         self._building = threading.Lock()
+        self._ledger: Ledger | None = None
+        self._gatherer = Gatherer(lambda: self.storage)
         #: The schedules of this application.
         self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage)
 
@@ -287,6 +290,29 @@ class Manager:
         """How many runs of this job may fail."""
         job_type = self.jobs.get(record.type)
         return record.tries or (job_type and job_type.options.tries) or self.config.tries
+
+    # Reading what was done
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was counted, as the storage keeps it."""
+        if self._ledger is None:
+            self._ledger = Ledger(self.storage)
+        return self._ledger
+
+    def report(self, range_: str = "1h") -> Report:
+        """What was done in the last hour, day or week (`1h`, `24h`, `7d`), beside the time before.
+
+        Raises `OptionError` for another range.
+        """
+        if range_ not in RANGES:
+            raise OptionError(f"range: {range_!r} is none; there are {', '.join(RANGES)}.")
+        return report(self.ledger, self.now(), range_)
+
+    def forecast(self) -> Forecast:
+        """What may be expected of each queue, if it goes on as in the last minutes."""
+        paused = {pause.queue for pause in self.pauses() if pause.queue is not None}
+        return Forecast(self.ledger, self.workers(), self.now(), paused)
 
     # The operator's changes
 
@@ -553,6 +579,10 @@ class Manager:
     def release_held(self) -> int:
         """Let jobs be claimed that were held for a type which is known here."""
         return self.storage.release_held(self.jobs.keys())
+
+    def gather(self) -> None:
+        """Count what has ended, if that is due; before it is deleted."""
+        self._gatherer.work_if_due()
 
     def maintain(self) -> None:
         """Let the storage do its housekeeping."""

@@ -205,6 +205,7 @@ class Keeper:
                 self._rescue,
                 self._release_held,
                 self._call_the_roll,
+                self._manager.gather,
                 lambda: in_slices(self._manager.retain),
                 self._manager.maintain,
             )

@@ -1,0 +1,101 @@
+"""What may be expected of what was measured: when a job starts, and when a queue is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from ..record import WorkerRecord, to_milliseconds
+from .bucket import Bucket, Cell, all_of
+from .ledger import MINUTE, Ledger
+
+#: Whole minutes over which a pace is told, and those that are looked at where too few jobs ran in them.
+RECENT, LONGER = 5, 60
+#: Attempts that must have been measured before anything is expected of them.
+ENOUGH = 5
+#: Seconds after which a worker that says nothing is not expected to work.
+SILENCE = 15.0
+
+
+class Pace(NamedTuple):
+    """How a queue is moving."""
+
+    #: Jobs a minute.
+    came: float
+    left: float
+    #: Milliseconds that an attempt takes; None where too few were measured.
+    mean: float | None
+
+
+class Outlook(NamedTuple):
+    """When a queue will be empty."""
+
+    #: `empty`, `paused`, `no worker`, `unknown`, `grows` or `in`.
+    what: str
+    #: For `in`: so many seconds. For `grows`: by so many jobs a minute.
+    value: float = 0.0
+
+
+class Forecast:
+    """Expects of each queue that it goes on as in the last minutes."""
+
+    def __init__(
+        self, ledger: Ledger, workers: Collection[WorkerRecord], now: datetime, paused: Collection[str] = ()
+    ) -> None:
+        self._workers = [worker for worker in workers if worker.silence(now) < SILENCE]
+        self._paused = paused
+        minute = to_milliseconds(now) // MINUTE
+        buckets = ledger.buckets(1, minute - LONGER, minute - 1)
+        #: The last hour, minute by minute; a time in which nobody counted is left out.
+        self.minutes: Sequence[tuple[int, Bucket]] = sorted(buckets.items())
+        recent = [bucket for start, bucket in self.minutes if start >= minute - RECENT]
+        self._looked = len(recent)
+        self._recent, self._longer = all_of(recent), all_of(buckets.values())
+
+    def pace(self, queue: str) -> Pace:
+        """How a queue is moving."""
+        recent = self._recent.some(queue)
+        minutes = self._looked or 1
+        return Pace(max(0, recent.came) / minutes, recent.ended / minutes, self._mean(recent, queue))
+
+    def _mean(self, recent: Cell, queue: str) -> float | None:
+        for cell in (recent, self._longer.some(queue)):
+            if cell.runs >= ENOUGH:
+                return cell.mean
+        return None
+
+    def processes(self, queue: str) -> int:
+        """Child processes that take jobs of a queue."""
+        return sum(len(worker.children) for worker in self._workers if worker.serves(queue))
+
+    def outlook(self, queue: str, pending: int) -> Outlook:
+        """When a queue with so many pending jobs will be empty."""
+        if not pending:
+            return Outlook("empty")
+        if queue in self._paused:
+            return Outlook("paused")
+        if not (processes := self.processes(queue)):
+            return Outlook("no worker")
+        pace = self.pace(queue)
+        if pace.mean is None:
+            return Outlook("unknown")
+        net = processes * 60_000 / max(pace.mean, 1) - pace.came
+        return Outlook("in", pending / net * 60) if net > 0 else Outlook("grows", -net)
+
+    def start_of(self, queue: str, place: int) -> float | None:
+        """Seconds until the job starts that is so far down its line, from 1 on; None where nobody can tell."""
+        processes, mean = self.processes(queue), self.pace(queue).mean
+        if queue in self._paused or not processes or mean is None:
+            return None
+        return place * mean / processes / 1000
+
+    def last_hour(self, queue: str | None = None) -> list[int | None]:
+        """How many jobs ended in each minute of the last hour; None for one in which nobody counted."""
+        found = dict(self.minutes)
+        last = max(found, default=0)
+        return [found[n].some(queue).ended if n in found else None for n in range(last - LONGER + 1, last + 1)]
+
+    def failed(self, queue: str | None = None) -> int:
+        """Jobs that failed in the last hour."""
+        return self._longer.some(queue).failed

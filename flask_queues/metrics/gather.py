@@ -1,0 +1,119 @@
+"""How figures come about: a keeper looks what has ended since somebody last looked, and adds it up.
+
+All keepers of a storage may do this: whoever writes the sheets last seen as they were has counted, the others
+have done nothing. So each end is counted once, whoever dies in the middle.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+
+from ..record import Counts, Status, WorkerRecord, to_milliseconds
+from ..storage import Storage
+from ..storage.figures import Ended
+from .bucket import Bucket, read_line
+from .ledger import INDEX, MINUTE, Index, close, needed, sheet
+
+#: Seconds between two looks.
+EVERY = 2.0
+#: Milliseconds: what ended longer ago than this when a worker comes is not counted any more.
+LOOK_BACK = 600_000
+#: Milliseconds of which one look reads the ends at most.
+WINDOW = 10_000
+#: Jobs of a window that are read to tell how long they took; the others are like them.
+SAMPLE = 200
+#: Milliseconds after which a worker that says nothing is not counted.
+SILENCE = 15_000
+
+
+class Gatherer:
+    """Counts for one keeper. Give it the means to ask: the storage is built on first use in its process."""
+
+    def __init__(self, storage: Callable[[], Storage]) -> None:
+        self._storage = storage
+        self._next = 0.0
+
+    def work_if_due(self) -> None:
+        """Count what has ended, if it is time; stops early where there is much, and goes on the next time."""
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + EVERY
+        until = time.monotonic() + EVERY / 10
+        while gather(self._storage()) and time.monotonic() < until:
+            pass
+
+
+def gather(storage: Storage) -> bool:
+    """Count what has ended in the next window of time; tells whether there is another one."""
+    text = storage.sheets([INDEX]).get(INDEX)
+    now = storage.now()
+    if text is None:
+        first = Index(now - LOOK_BACK, still_open(storage.counts()))
+        return storage.write_sheets((INDEX, None), {INDEX: first.dump()})
+    index = Index.load(text)
+    since = max(index.until, now - LOOK_BACK)
+    until = min(now, since + WINDOW, (since // MINUTE + 1) * MINUTE)
+    if now - since < EVERY * 500:  # somebody has counted a moment ago
+        return False
+    window = Window(storage, since, until)
+    return window.write(index, text, last=until == now) and until < now
+
+
+class Window:
+    """What is counted in one go: never more than a part of one minute."""
+
+    def __init__(self, storage: Storage, since: int, until: int) -> None:
+        self._storage = storage
+        self._until = until
+        self._minute = since // MINUTE
+        self._ended = storage.ended(since, until, SAMPLE)
+
+    def write(self, index: Index, seen: str, *, last: bool) -> bool:
+        """Add it to the sheets, unless they have changed since they were seen; the last one looks how things stand."""
+        begins = index.minute is None or index.minute < self._minute
+        current = sheet(1, self._minute)
+        texts = self._storage.sheets([*(needed(index) if begins else ()), current])
+        changes = close(index, self._minute, texts) if begins else {}
+        bucket = Bucket.load(texts.get(current))
+        add(bucket, self._ended)
+        if last:
+            self._look(bucket, index)
+        index.until = self._until
+        changes |= {current: bucket.dump(), INDEX: index.dump()}
+        return self._storage.write_sheets((INDEX, seen), changes)
+
+    def _look(self, bucket: Bucket, index: Index) -> None:
+        counts, now = self._storage.counts(), self._until
+        before, index.open = index.open, still_open(counts)
+        for line in sorted({*before, *index.open}):
+            if more := index.open.get(line, 0) - before.get(line, 0):
+                bucket.cells[read_line(line)].came += more
+        depth = {queue: statuses[Status.PENDING] for queue, statuses in counts.queues.items()}
+        workers = [worker for worker in self._storage.workers() if to_milliseconds(worker.heartbeat) > now - SILENCE]
+        bucket.look({queue: n for queue, n in depth.items() if n}, *processes(workers))
+
+
+def add(bucket: Bucket, ended: Ended) -> None:
+    """Add what has ended, and must have come before: what came and is still there is added by who counts that."""
+    for (queue, job_type, status), n in ended.counts.items():
+        bucket.cells[queue, job_type].count(status, n)
+        bucket.cells[queue, job_type].came += n
+    for job, times in ended.sample:
+        bucket.cells[job.queue, job.type].measure(job, times)
+
+
+def still_open(counts: Counts) -> dict[str, int]:
+    """By queue and type: the jobs that have not ended."""
+    found: Counter[str] = Counter()
+    for (queue, job_type, status), n in counts.cells.items():
+        if not Status(status).final:
+            found[f"{queue}\t{job_type}"] += n
+    return dict(found)
+
+
+def processes(workers: Collection[WorkerRecord]) -> tuple[int, int]:
+    """How many child processes are alive, and how many have a job in hand."""
+    children = [child for worker in workers for child in worker.children]
+    return len(children), sum(1 for child in children if child.jobs)

@@ -1,0 +1,62 @@
+"""Durations, counted in slots that grow with them, so that percentiles of any span can be told later."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+#: A percentile is at most this part of itself off.
+ERROR = 0.05
+GROWTH = (1 + ERROR) / (1 - ERROR)
+SCALE = 1 / math.log(GROWTH)
+#: What begins exactly at a slot's edge belongs below it, whatever the logarithm's last digit says.
+ROUNDING = 1e-9
+
+
+def slot_of(duration: int) -> int:
+    """The slot of a duration in milliseconds: 0 for none, from 1 on for all others; about 230 for a month."""
+    return 0 if duration <= 0 else 1 + math.ceil(math.log(duration) * SCALE - ROUNDING)
+
+
+def duration_of(slot: int) -> float:
+    """The duration that is at most `ERROR` away from every one of its slot."""
+    return 0.0 if slot == 0 else 2 * GROWTH ** (slot - 1) / (GROWTH + 1)
+
+
+class Histogram:
+    """How many durations fell into each slot. Those of several buckets of time add up without loss."""
+
+    def __init__(self, slots: dict[int, int] | None = None) -> None:
+        self.slots = Counter(slots)
+
+    def add(self, duration: int, times: int = 1) -> None:
+        """Count a duration in milliseconds, once or for several that are like it."""
+        self.slots[slot_of(duration)] += times
+
+    def merge(self, other: Histogram) -> None:
+        """Count what another has counted, too."""
+        self.slots.update(other.slots)
+
+    @property
+    def total(self) -> int:
+        """How many durations were counted."""
+        return sum(self.slots.values())
+
+    def percentile(self, share: float) -> float | None:
+        """The duration that this share of all (0 to 1) did not exceed; None where nothing was counted."""
+        rank = max(1, math.ceil(share * self.total))
+        for slot in sorted(self.slots):
+            rank -= self.slots[slot]
+            if rank <= 0:
+                return duration_of(slot)
+        return None
+
+    def dump(self) -> str:
+        """Write it as text, `12:3 14:1`: only what was counted, in the order of slots."""
+        return " ".join(f"{slot}:{count}" for slot, count in sorted(self.slots.items()))
+
+    @classmethod
+    def load(cls, text: str) -> Histogram:
+        """Read what `dump` has written."""
+        pairs = (pair.split(":") for pair in text.split())
+        return cls({int(slot): int(count) for slot, count in pairs})
