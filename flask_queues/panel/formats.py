@@ -127,6 +127,27 @@ def milliseconds(moment: datetime) -> str:
     return f"{here:%H:%M:%S}.{here.microsecond // 1000:03}"
 
 
+def slot_name(since: datetime, until: datetime, *, days: bool) -> str:
+    """A span of time on a chart, as from 14:00 to 14:30, with its day where there are several."""
+    first, last = since.astimezone(zone()), until.astimezone(zone())
+    hours = f"{first:%H:%M}\N{EN DASH}{last:%H:%M}"
+    return f"{short_day(first.date(), str(locale()))}, {hours}" if days else hours
+
+
+def axis_time(moment: datetime, span: int) -> str:
+    """A moment below a chart whose slots span so many minutes."""
+    here = moment.astimezone(zone())
+    return short_day(here.date(), str(locale())) if span > 30 else f"{here:%H:%M}"
+
+
+@lru_cache(512)
+def short_day(which: date, language: str) -> str:
+    """A date without its year in a language."""
+    from babel.dates import format_skeleton
+
+    return str(format_skeleton("MMMd", datetime.combine(which, time()), locale=language))
+
+
 def zone() -> tzinfo:
     """The person's zone as the browser told it, else the application's, else `QUEUES_TIMEZONE`."""
     if "queues_zone" not in g:

@@ -128,6 +128,7 @@ class Helpers:
     exact = staticmethod(formats.exact)
     with_zone = staticmethod(formats.with_zone)
     clock = staticmethod(formats.clock)
+    axis_time = staticmethod(formats.axis_time)
     milliseconds = staticmethod(formats.milliseconds)
     now = staticmethod(formats.now)
     zone_name = staticmethod(formats.zone_name)
