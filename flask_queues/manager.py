@@ -309,6 +309,10 @@ class Manager:
             raise OptionError(f"range: {range_!r} is none; there are {', '.join(RANGES)}.")
         return report(self.ledger, self.now(), range_)
 
+    def oldest(self) -> dict[str, datetime]:
+        """By queue: when that of its claimable jobs was due which has waited longest."""
+        return {queue: to_datetime(moment) for queue, moment in self.storage.oldest().items()}
+
     def forecast(self) -> Forecast:
         """What may be expected of each queue, if it goes on as in the last minutes."""
         paused = {pause.queue for pause in self.pauses() if pause.queue is not None}

@@ -123,7 +123,11 @@ class Figures:
         return Chart(
             "jobs",
             {1: _("Jobs per minute"), 30: _("Jobs per half hour"), 120: _("Jobs per two hours")}[self.report.span],
-            [Line(status_label(Status.COMPLETED), completed), Line(status_label(Status.FAILED), failed), Line(_("Pushed"), came)],
+            [
+                Line(status_label(Status.COMPLETED), completed),
+                Line(status_label(Status.FAILED), failed),
+                Line(_("Pushed"), came),
+            ],
             charts.scale_of([*ended, *came]),
             number,
             self._busiest(ended, failed),
@@ -156,7 +160,9 @@ class Figures:
     def failure_rate(self) -> Chart:
         """The share of failed jobs."""
         rate = self.each(lambda cell: None if cell.failure_rate is None else cell.failure_rate * 100)
-        return Chart("rate", _("Failure rate"), [Line(status_label(Status.FAILED), rate)], charts.scale_of(rate, 5), percent)
+        return Chart(
+            "rate", _("Failure rate"), [Line(status_label(Status.FAILED), rate)], charts.scale_of(rate, 5), percent
+        )
 
     def processes(self) -> Chart:
         """How many processes were busy, of how many."""
@@ -175,7 +181,9 @@ class Figures:
         found = {name: [None if bucket is None else bucket.depth.get(name, 0) for bucket in buckets] for name in wanted}
         longest = sorted(found, key=lambda name: (-max(value or 0 for value in found[name]), name))[:SMALL]
         scale = charts.scale_of([value for name in longest for value in found[name]])
-        return [Chart("depth", name, [Line(status_label(Status.PENDING), found[name])], scale, number) for name in longest]
+        return [
+            Chart("depth", name, [Line(status_label(Status.PENDING), found[name])], scale, number) for name in longest
+        ]
 
     def types(self) -> list[tuple[str, Cell]]:
         """Each job type with what was done, that first which took the most time."""
@@ -186,7 +194,7 @@ class Figures:
 
 def milliseconds(value: float) -> str:
     """A time, in milliseconds."""
-    return duration(value / 1000)
+    return duration(value / 1000) if value else "0"
 
 
 def one_decimal(value: float) -> str:

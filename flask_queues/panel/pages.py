@@ -13,7 +13,7 @@ from ..manager import current_queues
 from ..masking import masked
 from ..record import Attempt, JobRecord, LogLine, Status
 from ..shapes import log_fields, masked_error, secrets_of
-from . import reads, words
+from . import charts, reads, words
 from .actions import for_status
 from .address import asked_listing
 from .formats import now
@@ -71,10 +71,17 @@ def list_view(status: Status) -> Any:
             actions=for_status(status),
             row_actions=[action for action in for_status(status) if action.name in IN_ROWS[status]],
             moved=rows_that_left(listed),
-            next_due=current_queues.next_due() if status is Status.PENDING else None,
+            prospects=prospects(overview, listed),
         )
 
     return view
+
+
+def prospects(overview: reads.Overview, listed: reads.Listing) -> reads.Prospects | None:
+    """What may be expected of the jobs of a page, where they wait for a worker."""
+    if listed.status is not Status.PENDING:
+        return None
+    return reads.Prospects.read(current_queues, overview.counts, listed)
 
 
 def in_order(listed: reads.Listing) -> list[JobRecord]:
@@ -166,7 +173,10 @@ def queues() -> ResponseReturnValue:
     """All queues."""
     overview = reads.Overview.read(current_queues, now())
     return page(
-        "queues.html", overview=overview, rows=reads.queue_rows(current_queues, overview.counts, overview.fleet)
+        "queues.html",
+        overview=overview,
+        rows=reads.queue_rows(current_queues, overview.counts, overview.fleet),
+        charts=charts,
     )
 
 

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..manager import Manager
+from ..metrics import Forecast, Outlook, Pace
 from ..record import Counts, JobRecord, LogLine, Status, WorkerRecord
-from ..shapes import job_fields, log_fields, secrets_of, state, worker_fields
+from ..shapes import iso, job_fields, log_fields, secrets_of, state, worker_fields
 
 PAGE = 50
 PAGES = (25, 50, 100)
@@ -170,20 +171,88 @@ class QueueRow(NamedTuple):
     name: str
     counts: dict[str, int]
     workers: int
+    #: When that of its claimable jobs was due which has waited longest.
+    oldest: datetime | None
+    pace: Pace
+    outlook: Outlook
+    #: Jobs that ended in each minute of the last hour; None where nobody counted.
+    last_hour: list[int | None]
 
 
 def queue_rows(manager: Manager, counts: Counts, fleet: Fleet) -> list[QueueRow]:
     """All queues that hold jobs or are named in the configuration, most pending first."""
-    numbers = counts.queues
-    names = {*numbers, *manager.config.names, manager.config.default}
+    numbers, oldest, forecast = counts.queues, manager.oldest(), manager.forecast()
     empty = {status.value: 0 for status in Status}
-    rows = [QueueRow(name, numbers.get(name, empty), len(fleet.listen_to(name))) for name in names]
+    rows = []
+    for name in {*numbers, *manager.config.names, manager.config.default}:
+        own = numbers.get(name, empty)
+        outlook = forecast.outlook(name, own["pending"])
+        listening = len(fleet.listen_to(name))
+        rows.append(
+            QueueRow(name, own, listening, oldest.get(name), forecast.pace(name), outlook, forecast.last_hour(name))
+        )
     return sorted(rows, key=lambda row: (-row.counts["pending"], row.name))
+
+
+@dataclass(frozen=True)
+class Prospects:
+    """What may be expected of the jobs that wait."""
+
+    #: How long the one has waited that has waited longest.
+    longest: timedelta | None
+    #: The queue that is empty last, or grows most, and when; None where no job waits.
+    last: tuple[str, Outlook] | None
+    #: By id: seconds until a job of the page starts, where that can be told.
+    starts: dict[str, float]
+    #: Jobs that failed in the last hour.
+    failed: int
+
+    @classmethod
+    def read(cls, manager: Manager, counts: Counts, listed: Listing) -> Prospects:
+        """Expect of each queue that it goes on as in the last minutes."""
+        forecast, oldest = manager.forecast(), manager.oldest()
+        pending = {name: numbers["pending"] for name, numbers in counts.queues.items() if numbers["pending"]}
+        outlooks = [(name, forecast.outlook(name, n)) for name, n in pending.items()]
+        return cls(
+            manager.now() - min(oldest.values()) if oldest else None,
+            max(outlooks, key=lambda one: (WORST.index(one[1].what), one[1].value), default=None),
+            starts(forecast, pending, listed),
+            forecast.failed(),
+        )
+
+
+#: What may be said of a queue that holds jobs, the worst last.
+WORST = ("empty", "in", "unknown", "paused", "no worker", "grows")
+
+
+def starts(forecast: Forecast, pending: dict[str, int], listed: Listing) -> dict[str, float]:
+    """When the jobs of a page may start, which must be the newest of their queues.
+
+    Only jobs of the usual priority have a place in their line that can be told from where they stand on the page.
+    """
+    if listed.filters.type or listed.filters.tag or not (listed.first_page or listed.filters.queue):
+        return {}
+    passed = Counter({listed.filters.queue: listed.before} if listed.filters.queue else {})
+    found: dict[str, float] = {}
+    for record in listed.jobs:
+        start = forecast.start_of(record.queue, max(1, pending.get(record.queue, 0) - passed[record.queue]))
+        passed[record.queue] += 1
+        if start is not None and record.priority == 0 and not record.held:
+            found[record.id] = start
+    return found
 
 
 def queue_fields(row: QueueRow) -> dict[str, Any]:
     """A queue for programs."""
-    return {"name": row.name, "counts": row.counts, "workers": row.workers}
+    return {
+        "name": row.name,
+        "counts": row.counts,
+        "workers": row.workers,
+        "oldest": iso(row.oldest),
+        "pushed_per_minute": row.pace.came,
+        "ended_per_minute": row.pace.left,
+        "outlook": {"what": row.outlook.what, "value": row.outlook.value},
+    }
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,6 +144,9 @@ class Helpers:
     occurrence_text = staticmethod(words.occurrence_text)
     catch_up_text = staticmethod(words.catch_up_text)
     pause_text = staticmethod(words.pause_text)
+    outlook_text = staticmethod(words.outlook_text)
+    about = staticmethod(words.about)
+    spark_text = staticmethod(words.spark_text)
     here = staticmethod(here)
     take_flashes = staticmethod(flashes.take)
     csrf_token = staticmethod(csrf.token)
@@ -154,11 +156,6 @@ class Helpers:
     theme = staticmethod(preferences.theme)
     addresses = ADDRESSES
     languages = LANGUAGES
-
-    @staticmethod
-    def clock_in(milliseconds: int) -> str:
-        """The time of day in so many milliseconds."""
-        return formats.clock(formats.now() + timedelta(milliseconds=milliseconds))
 
     @property
     def language(self) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ..manager import Manager
 from ..masking import masked_text
+from ..metrics import Outlook
 from ..record import Attempt, JobRecord, Outcome, Status
 from ..shapes import masked_error, secrets_of
 from .formats import ago, duration, now, number
@@ -51,6 +53,12 @@ STATES = {
     "idle": _l("idle"),
     "silent": _l("silent"),
     "lost": _l("lost"),
+}
+OUTLOOKS = {
+    "empty": _l("empty"),
+    "paused": _l("paused"),
+    "no worker": _l("no worker"),
+    "unknown": _l("unknown"),
 }
 #: What can be done with a job, on a button.
 VERBS = {
@@ -147,6 +155,31 @@ def because(manager: Manager, record: JobRecord) -> str:
 def error_name(record: JobRecord) -> str:
     """The class of a job's last error, without its module."""
     return record.error.type.rpartition(".")[2] if record.error else ""
+
+
+def about(seconds: float) -> str:
+    """A time that is expected: never finer than it is known."""
+    if seconds < 1:
+        return f"\N{ALMOST EQUAL TO} {duration(1)}"
+    size = 10 ** (len(str(round(seconds))) - 2) if seconds >= 100 else 1
+    return f"\N{ALMOST EQUAL TO} {duration(round(seconds / size) * size)}"
+
+
+def outlook_text(outlook: Outlook) -> str:
+    """When a queue will be empty."""
+    if outlook.what == "in":
+        return about(outlook.value)
+    if outlook.what == "grows":
+        return _("grows by %(n)s/min", n=number(round(outlook.value, 1 if outlook.value < 10 else None)))
+    return _(OUTLOOKS[outlook.what])
+
+
+def spark_text(values: Sequence[int | None]) -> str:
+    """What a small chart of the last hour shows, in words."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return _("Nothing was measured yet.")
+    return _("%(least)s to %(most)s a minute", least=number(min(known)), most=number(max(known)))
 
 
 def ended(record: JobRecord) -> datetime:

@@ -29,6 +29,10 @@ class Measuring(ABC):
         """
 
     @abstractmethod
+    def oldest(self) -> dict[str, int]:
+        """By queue: when that of its claimable jobs was due which has waited longest; costs the same for any number."""
+
+    @abstractmethod
     def sheets(self, names: Collection[str]) -> dict[str, str]:
         """The texts that are kept under these names, where there are any."""
 

@@ -21,6 +21,7 @@ PAGES = (
     "/queues",
     "/queues/mail",
     "/workers",
+    "/metrics",
 )
 
 

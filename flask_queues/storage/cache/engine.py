@@ -283,6 +283,11 @@ class CacheStorage(Storage):
         with self._log.read() as (state, _):
             return figures.ended(state.shelves, since, until, sample)
 
+    def oldest(self) -> dict[str, int]:
+        """Look through the lines."""
+        with self._log.read() as (state, _):
+            return {queue: min(due for _, due, *_ in line) for queue, line in state.shelves.lines.items()}
+
     def sheets(self, names: Collection[str]) -> dict[str, str]:
         """Read what is in memory."""
         with self._log.read() as (state, _):

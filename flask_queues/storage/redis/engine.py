@@ -289,6 +289,11 @@ class RedisStorage(Storage):
         with self._call():
             return self._figures.ended(since, until, sample)
 
+    def oldest(self) -> dict[str, int]:
+        """Ask every queue for the first of each priority."""
+        with self._call():
+            return self._figures.oldest()
+
     def sheets(self, names: Collection[str]) -> dict[str, str]:
         """Read fields of a hash."""
         with self._call():

@@ -11,7 +11,7 @@ from .calls import Calls, Command
 from .keys import Keys, structures
 from .names import QueueNames
 from .records import STATUSES, record_of
-from .scripts import ENDED, SHEETS
+from .scripts import ENDED, OLDEST, SHEETS, Script
 
 
 class Figures:
@@ -26,7 +26,7 @@ class Figures:
     def ended(self, since: int, until: int, sample: int) -> Ended:
         """Ask every queue in which something has ended."""
         queues = self._names.with_any("completed", "failed", "cancelled")
-        answers = self._calls.ask_all([self._command(queue, [since, until, sample]) for queue in queues])
+        answers = self._calls.ask_all([self._command(queue, ENDED, [since, until, sample]) for queue in queues])
         counts: dict[tuple[str, str, Status], int] = {}
         read: list[tuple[JobRecord, int]] = []
         for queue, (every, fields, rows) in zip(queues, answers, strict=True):
@@ -36,9 +36,15 @@ class Figures:
             read += [(read_job(queue, *row), every) for row in rows]
         return Ended(counts, read)
 
-    def _command(self, queue: str, arguments: list[Any]) -> Command:
+    def oldest(self) -> dict[str, int]:
+        """Ask every queue that has something in its line."""
+        queues = self._names.with_any("ready")
+        answers = self._calls.ask_all([self._command(queue, OLDEST, []) for queue in queues])
+        return {queue: int(answer) for queue, answer in zip(queues, answers, strict=True) if answer is not None}
+
+    def _command(self, queue: str, script: Script, arguments: list[Any]) -> Command:
         partition = self._keys.partition(queue)
-        return Command(partition, ENDED, [self._keys.root, partition, *arguments], structures(partition))
+        return Command(partition, script, [self._keys.root, partition, *arguments], structures(partition))
 
     def sheets(self, names: Collection[str]) -> dict[str, str]:
         """Read sheets by name."""

@@ -344,6 +344,11 @@ class SQLiteStorage(Storage):
         with self._database.read() as db:
             return figures.ended(db, since, until, sample)
 
+    def oldest(self) -> dict[str, int]:
+        """Look along the index of what may be claimed."""
+        with self._database.read() as db:
+            return figures.oldest(db)
+
     def sheets(self, names: Collection[str]) -> dict[str, str]:
         """Read rows."""
         with self._database.read() as db:

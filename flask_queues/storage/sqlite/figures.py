@@ -8,12 +8,14 @@ from typing import Any
 
 from ..figures import Ended, every
 from . import listing
-from .rows import CANCELLED, COLUMNS, COMPLETED, FAILED, STATUSES, record
+from .rows import CANCELLED, COLUMNS, COMPLETED, FAILED, PENDING, STATUSES, record
 
 ENDED = """
 SELECT seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND stamp>=? AND stamp<? ORDER BY stamp
 """
 READ = f"SELECT {COLUMNS} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
+HIGHEST = "SELECT max(priority) FROM jobs WHERE queue=? AND status=0 AND held IS NULL AND priority<?"
+FIRST = "SELECT due FROM jobs WHERE queue=? AND status=0 AND held IS NULL AND priority=? ORDER BY due LIMIT 1"
 SHEET = "SELECT text FROM sheets WHERE name=?"
 PUT = "INSERT INTO sheets VALUES (?,?) ON CONFLICT (name) DO UPDATE SET text=excluded.text"
 DELETE = "DELETE FROM sheets WHERE name=?"
@@ -31,6 +33,18 @@ def ended(db: sqlite3.Connection, since: int, until: int, sample: int) -> Ended:
                 seqs += [seq for (seq,) in found]
     step = every(len(seqs), sample)
     return Ended(counts, [(record(db.execute(READ, (seq,)).fetchone()), step) for seq in seqs[::step]])
+
+
+def oldest(db: sqlite3.Connection) -> dict[str, int]:
+    """Look at the first job of each priority in each queue that has pending ones."""
+    found: dict[str, int] = {}
+    for queue in {queue for queue, _ in listing.lines(db, PENDING)}:
+        priority = db.execute(HIGHEST, (queue, 1000)).fetchone()[0]
+        while priority is not None:
+            due = db.execute(FIRST, (queue, priority)).fetchone()[0]
+            found[queue] = min(due, found.get(queue, due))
+            priority = db.execute(HIGHEST, (queue, priority)).fetchone()[0]
+    return found
 
 
 def sheets(db: sqlite3.Connection, names: Collection[str]) -> dict[str, str]:

@@ -69,6 +69,21 @@ class FiguresContract(OpenedTwice):
         storage.delete("b")
         assert storage.ended(0, FOREVER, 9) == ({}, [])
 
+    def test_the_job_that_has_waited_longest_is_told(self, storage: Storage, clock: Clock) -> None:
+        """Of each queue, whatever the priorities; neither what is not due yet nor what has been claimed counts."""
+        fill(storage, "old", priority=-5)
+        clock.advance(SHORT)
+        fill(storage, "a", "b")
+        fill(storage, "urgent", priority=100)
+        fill(storage, "late", queue="r", delay=LONG)
+        due = {job: to_milliseconds(the(storage, job).due) for job in ("old", "a")}
+        assert storage.oldest() == {"q": due["old"]}
+        storage.cancel("old", "")
+        assert [take_one(storage).id for _ in range(2)] == ["urgent", "a"]
+        assert storage.oldest() == {"q": to_milliseconds(the(storage, "b").due)}
+        take_one(storage)
+        assert storage.oldest() == {}
+
     def test_sheets_are_kept_for_all(self, storage: Storage, other: Storage) -> None:
         """Whoever asks by name gets the last text; one that is not there is left out."""
         assert storage.sheets(["a"]) == {}

@@ -287,6 +287,14 @@ class OneFileStorage(Storage):
             [(job.record(), step) for job in ends[::step]],
         )
 
+    def oldest(self) -> dict[str, int]:
+        """Look through all jobs."""
+        found: dict[str, int] = {}
+        for job in self.read().jobs.values():
+            if job.status is Status.PENDING and job.held is None:
+                found[job.queue] = min(job.due, found.get(job.queue, job.due))
+        return found
+
     def sheets(self, names: Collection[str]) -> dict[str, str]:
         """Those that are there."""
         kept = self.read().sheets
