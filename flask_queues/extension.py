@@ -216,9 +216,12 @@ class Queues:
         statuses: Sequence[Status | str] = (),
         limit: int = 50,
         after: str | None = None,
+        **where: Any,
     ) -> Page:
         """Return a page of jobs; see `Manager.jobs_of`."""
-        return self.manager.jobs_of(queue=queue, type=type, tag=tag, statuses=statuses, limit=limit, after=after)
+        return self.manager.jobs_of(
+            queue=queue, type=type, tag=tag, statuses=statuses, limit=limit, after=after, **where
+        )
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:
         """Walk through all jobs that match; see `Manager.every`."""

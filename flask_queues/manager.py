@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, current_app, has_request_context
@@ -32,7 +33,7 @@ from .errors import (
 from .ids import is_id
 from .intake import new_job, spread_over
 from .job import Job
-from .metrics import RANGES, Forecast, Gatherer, Ledger, Report, report
+from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
 from .options import Options, Seconds, check_seconds
 from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
@@ -50,6 +51,7 @@ from .record import (
 )
 from .registry import JobType, Registry
 from .scheduler import Scheduler
+from .searching import Where, look_through
 from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .storage.sealed import unsealed
@@ -130,7 +132,8 @@ class Manager:
         self._storage: Storage | None = None
         self._building = threading.Lock()
         self._ledger: Ledger | None = None
-        self._gatherer = Gatherer(lambda: self.storage)
+        self._root = application_folder(app)
+        self._gatherer = Gatherer(lambda: self.storage, self._root)
         #: The schedules of this application.
         self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage)
 
@@ -236,14 +239,30 @@ class Manager:
         statuses: Sequence[Status | str] = (),
         limit: int = 50,
         after: str | None = None,
+        **where: Any,
     ) -> Page:
         """Return a page of jobs, those first that came last into their status.
 
         Hand in `page.after` for the next. A page may be short, even empty, before the last: a filter
-        that no index serves looks at 10,000 jobs and then lets you go on.
+        that no index serves looks at 10,000 jobs and then lets you go on. Others (`cause`, `error`, `text`,
+        `attempts`, `ran` in seconds, `worker`) read each job, 2,000 for a page, which may be a little longer.
+        Raises `OptionError` for what is no filter.
         """
-        wanted = check_statuses(statuses)
-        return self.storage.page(Query(queue, type, tag, wanted, max(1, min(limit, 500)), after))
+        query = Query(queue, type, tag, check_statuses(statuses), max(1, min(limit, 500)), after)
+        looked_for = check_where(where)
+        if not looked_for.given:
+            return self.storage.page(query)
+        root = self.root
+        return look_through(self.storage, query, lambda job: looked_for.fits(job, root, self.sensitive(job.type)))
+
+    @property
+    def root(self) -> str:
+        """The folder from which the application's own files are named."""
+        return self._root
+
+    def causes(self) -> list[FailureCause]:
+        """What failed jobs have in common, those first that failed last; as a keeper has counted, seconds ago."""
+        return sorted(Causes.read(self.storage).known.values(), key=lambda one: -one.last)
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:
         """Walk through all jobs that match, page by page; filters are those of `jobs_of`."""
@@ -608,11 +627,26 @@ def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:
         raise OptionError(f"statuses: {error}; there are {names}.") from error
 
 
+def check_where(where: dict[str, Any]) -> Where:
+    """Return what is looked for; raises `OptionError` for what is no filter."""
+    if unknown := set(where) - set(Where._fields):
+        raise OptionError(
+            f"There is no filter {min(unknown)!r}; there are queue, type, tag, {', '.join(Where._fields)}."
+        )
+    return Where(**where)
+
+
 def checked_id(job_id: str) -> str:
     """Return what may be an id; what cannot be one was never stored, and may not even be text."""
     if not is_id(job_id):
         raise not_found(job_id)
     return job_id
+
+
+def application_folder(app: Flask) -> str:
+    """The folder from which the application's own files are named: where its package lies, or its module."""
+    root = Path(app.root_path)
+    return str(root.parent if (root / "__init__.py").exists() else root)
 
 
 def not_found(job_id: str) -> JobNotFound:

@@ -6,6 +6,7 @@ done while a job is settled. Readers take what they show from these sheets, neve
 """
 
 from .bucket import Bucket, Cell
+from .causes import Causes, FailureCause
 from .forecast import Forecast, Outlook, Pace
 from .gather import Gatherer, gather
 from .histogram import ERROR, Histogram
@@ -16,7 +17,9 @@ __all__ = [
     "ERROR",
     "RANGES",
     "Bucket",
+    "Causes",
     "Cell",
+    "FailureCause",
     "Forecast",
     "Gatherer",
     "Histogram",

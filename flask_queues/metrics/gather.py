@@ -13,7 +13,9 @@ from collections.abc import Callable, Collection
 from ..record import Counts, Status, WorkerRecord, to_milliseconds
 from ..storage import Storage
 from ..storage.figures import Ended
+from ..storage.sealed import CAUSES
 from .bucket import Bucket, read_line
+from .causes import Causes, add_failures, failed_lines, recount
 from .ledger import INDEX, MINUTE, Index, close, needed, sheet
 
 #: Seconds between two looks.
@@ -31,8 +33,9 @@ SILENCE = 15_000
 class Gatherer:
     """Counts for one keeper. Give it the means to ask: the storage is built on first use in its process."""
 
-    def __init__(self, storage: Callable[[], Storage]) -> None:
+    def __init__(self, storage: Callable[[], Storage], root: str = "") -> None:
         self._storage = storage
+        self._root = root
         self._next = 0.0
 
     def work_if_due(self) -> None:
@@ -41,12 +44,15 @@ class Gatherer:
             return
         self._next = time.monotonic() + EVERY
         until = time.monotonic() + EVERY / 10
-        while gather(self._storage()) and time.monotonic() < until:
+        while gather(self._storage(), self._root) and time.monotonic() < until:
             pass
 
 
-def gather(storage: Storage) -> bool:
-    """Count what has ended in the next window of time; tells whether there is another one."""
+def gather(storage: Storage, root: str = "") -> bool:
+    """Count what has ended in the next window of time; tells whether there is another one.
+
+    `root` is the folder of the application, from which its files are named in the causes of failures.
+    """
     text = storage.sheets([INDEX]).get(INDEX)
     now = storage.now()
     if text is None:
@@ -57,15 +63,17 @@ def gather(storage: Storage) -> bool:
     until = min(now, since + WINDOW, (since // MINUTE + 1) * MINUTE)
     if now - since < EVERY * 500:  # somebody has counted a moment ago
         return False
-    window = Window(storage, since, until)
+    window = Window(storage, since, until, root)
     return window.write(index, text, last=until == now) and until < now
 
 
 class Window:
     """What is counted in one go: never more than a part of one minute."""
 
-    def __init__(self, storage: Storage, since: int, until: int) -> None:
+    def __init__(self, storage: Storage, since: int, until: int, root: str) -> None:
         self._storage = storage
+        self._since = since
+        self._root = root
         self._until = until
         self._minute = since // MINUTE
         self._ended = storage.ended(since, until, SAMPLE)
@@ -78,11 +86,25 @@ class Window:
         changes = close(index, self._minute, texts) if begins else {}
         bucket = Bucket.load(texts.get(current))
         add(bucket, self._ended)
+        changes |= self._causes(last=last, begins=begins)
         if last:
             self._look(bucket, index)
         index.until = self._until
         changes |= {current: bucket.dump(), INDEX: index.dump()}
         return self._storage.write_sheets((INDEX, seen), changes)
+
+    def _causes(self, *, last: bool, begins: bool) -> dict[str, str | None]:
+        """The sheet of causes, where something has failed; once a minute also where failed jobs were retried."""
+        if not begins and not any(status is Status.FAILED for _, _, status in self._ended.counts):
+            return {}
+        causes = Causes.read(self._storage)
+        before = causes.dump()
+        add_failures(self._storage, causes, self._ended, self._since, self._until, self._root)
+        if begins and last:
+            recount(self._storage, causes, failed_lines(self._storage.counts().cells.items()), self._root)
+            causes.forget(self._until)
+        text = causes.dump()
+        return {CAUSES: text} if text != before else {}
 
     def _look(self, bucket: Bucket, index: Index) -> None:
         counts, now = self._storage.counts(), self._until

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Blueprint, current_app, redirect, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..errors import JobNotFound
@@ -134,18 +134,10 @@ def run_view(record: JobRecord, attempt: Attempt, secrets: set[str]) -> dict[str
     return {
         "attempt": attempt,
         "error": error._replace(message=words.reason_text(error.message)) if error else None,
-        "blocks": blocks(error.traceback, application_folder()) if error else [],
+        "blocks": blocks(error.traceback, current_queues.root) if error else [],
         "waited": attempt.started - since,
         "backoff": bool(before),
     }
-
-
-def application_folder() -> str:
-    """The folder from which the application's own files are named."""
-    from pathlib import Path
-
-    root = Path(current_app.root_path)
-    return str(root.parent if (root / "__init__.py").exists() else root)
 
 
 def json_view(value: Any) -> dict[str, Any]:

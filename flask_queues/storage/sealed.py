@@ -11,7 +11,7 @@ An encrypted text is a JSON object with the one name `MARK`, so that it is told 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from .figures import Ended
 
+#: The sheet on which the messages of errors are.
+CAUSES = "causes"
 #: What a person reads in place of a text that no key opens.
 CLOSED = "(encrypted with a key that QUEUES_ENCRYPTION_KEYS does not hold)"
 
@@ -217,6 +219,19 @@ class Sealed:
         """Decrypt what was read."""
         found = self.inner.ended(since, until, sample)
         return found._replace(sample=[(self._open_record(record), n) for record, n in found.sample])
+
+    def sheets(self, names: Collection[str]) -> dict[str, str]:
+        """Decrypt the sheet of causes, which says what errors said."""
+        found = self.inner.sheets(names)
+        if CAUSES in found:
+            found[CAUSES] = self._cipher.open(found[CAUSES]) or ""
+        return found
+
+    def write_sheets(self, seen: tuple[str, str | None], sheets: Mapping[str, str | None]) -> bool:
+        """Encrypt the sheet of causes."""
+        if CAUSES in sheets:
+            sheets = {**sheets, CAUSES: self._cipher.shut(sheets[CAUSES])}
+        return self.inner.write_sheets(seen, sheets)
 
     def schedules(self) -> list[Schedule]:
         """Decrypt what schedules say."""

@@ -1,0 +1,171 @@
+"""Failures by cause: how many of each, since when, hour by hour; added up by whoever counts what has ended."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ..causes import Cause, cause_of
+from ..record import JobRecord, Status, to_datetime, to_milliseconds
+from ..storage import Storage
+from ..storage.base import Query
+from ..storage.figures import Ended, every
+from ..storage.sealed import CAUSES
+
+HOUR = 3_600_000
+#: Hours that are kept, and causes: those that came last.
+HOURS, MOST = 168, 500
+#: Failed jobs of one queue and type that are read in one look; more of them are like these.
+READ = 200
+#: Failed jobs of a queue and type that are counted anew when some of them were retried or deleted.
+RECOUNT = 2000
+
+
+@dataclass
+class FailureCause:
+    """What failed jobs have in common, and how many they are."""
+
+    cause: Cause
+    #: Milliseconds of the first failure and of the last.
+    first: int
+    last: int
+    #: By hour since 1970: how many failed, whatever became of them.
+    hours: dict[int, int] = field(default_factory=dict)
+    #: By queue and type, with a tab between: how many have failed and were not retried or deleted since.
+    jobs: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        """Jobs that have failed so and still are failed."""
+        return sum(self.jobs.values())
+
+    @property
+    def types(self) -> list[str]:
+        """The types of the jobs."""
+        return sorted({line.partition("\t")[2] for line in self.jobs})
+
+    @property
+    def queues(self) -> list[str]:
+        """Their queues."""
+        return sorted({line.partition("\t")[0] for line in self.jobs})
+
+    @property
+    def begin(self) -> datetime:
+        """When the first one failed."""
+        return to_datetime(self.first)
+
+    @property
+    def end(self) -> datetime:
+        """When the last one failed."""
+        return to_datetime(self.last)
+
+    def lately(self, now: datetime, hours: int = 24) -> list[int]:
+        """How many failed in each of the last hours, that of now included."""
+        last = to_milliseconds(now) // HOUR
+        return [self.hours.get(hour, 0) for hour in range(last - hours + 1, last + 1)]
+
+    def add(self, moment: int, line: str, n: int) -> None:
+        """Count failures."""
+        self.first, self.last = min(self.first, moment), max(self.last, moment)
+        self.hours[moment // HOUR] = self.hours.get(moment // HOUR, 0) + n
+        self.hours = {hour: n for hour, n in self.hours.items() if hour > self.last // HOUR - HOURS}
+        self.jobs[line] = self.jobs.get(line, 0) + n
+
+
+class Causes:
+    """All causes, by their keys."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, FailureCause] = {}
+
+    def add(self, job: JobRecord, n: int, root: str) -> None:
+        """Count a failed job, for itself and for others that are like it."""
+        if job.error is None or job.finished is None:
+            return
+        cause, moment = cause_of(job.error, root), to_milliseconds(job.finished)
+        known = self.known.setdefault(cause.key, FailureCause(cause, moment, moment))
+        known.add(moment, f"{job.queue}\t{job.type}", n)
+
+    def failed(self, line: str) -> int:
+        """How many jobs of a queue and type are known to be failed."""
+        return sum(one.jobs.get(line, 0) for one in self.known.values())
+
+    def recount(self, line: str, found: Counter[str]) -> None:
+        """Take over how many jobs of a queue and type are failed for each cause."""
+        for key, one in self.known.items():
+            one.jobs.pop(line, None)
+            if found[key]:
+                one.jobs[line] = found[key]
+
+    def forget(self, now: int) -> None:
+        """Drop what has no job left and was last seen long ago, and the oldest of too many."""
+        kept = [one for one in self.known.values() if one.jobs or one.last > now - HOURS * HOUR]
+        newest = sorted(kept, key=lambda one: -one.last)[:MOST]
+        self.known = {one.cause.key: one for one in newest}
+
+    def dump(self) -> str:
+        """Write them as JSON text."""
+        rows = [[*one.cause, one.first, one.last, one.hours, one.jobs] for one in self.known.values()]
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def read(cls, storage: Storage) -> Causes:
+        """Read the causes that a storage keeps."""
+        return cls.load(storage.sheets([CAUSES]).get(CAUSES))
+
+    @classmethod
+    def load(cls, text: str | None) -> Causes:
+        """Read what `dump` has written; nothing where that is encrypted with a key that is not known."""
+        causes = cls()
+        rows = json.loads(text or "[]")
+        for key, type_, message, frame, first, last, hours, jobs in rows if isinstance(rows, list) else []:
+            by_hour = {int(hour): n for hour, n in hours.items()}
+            causes.known[key] = FailureCause(Cause(key, type_, message, frame), first, last, by_hour, jobs)
+        return causes
+
+
+def add_failures(storage: Storage, causes: Causes, ended: Ended, since: int, until: int, root: str) -> None:
+    """Count what failed within a time."""
+    for (queue, job_type, status), n in ended.counts.items():
+        if status is Status.FAILED:
+            jobs = failed_within(storage, queue, job_type, since, until)
+            for job in jobs:
+                causes.add(job, every(n, len(jobs)), root)
+
+
+def failed_within(storage: Storage, queue: str, job_type: str, since: int, until: int) -> list[JobRecord]:
+    """Some of the jobs of a queue and type that failed within a time."""
+    page = storage.page(Query(queue, job_type, None, [Status.FAILED], READ))
+    return [job for job in page.jobs if job.finished and since <= to_milliseconds(job.finished) < until]
+
+
+def recount(storage: Storage, causes: Causes, failed: dict[str, int], root: str) -> None:
+    """Count anew of which causes jobs are failed, where their number is another than was counted.
+
+    Some were retried or deleted, one by one. Of very many only those that failed last are looked at.
+    """
+    for line in {line for one in causes.known.values() for line in one.jobs} | set(failed):
+        if causes.failed(line) != failed.get(line, 0):
+            causes.recount(line, count_failed(storage, line, root) if failed.get(line) else Counter())
+
+
+def count_failed(storage: Storage, line: str, root: str) -> Counter[str]:
+    """How many jobs of a queue and type are failed for each cause."""
+    queue, _, job_type = line.partition("\t")
+    found: Counter[str] = Counter()
+    after: str | None = None
+    for _ in range(RECOUNT // READ):
+        page = storage.page(Query(queue, job_type, None, [Status.FAILED], READ, after))
+        found.update(cause_of(job.error, root).key for job in page.jobs if job.error is not None)
+        after = page.after
+        if after is None:
+            break
+    return found
+
+
+def failed_lines(cells: Iterable[tuple[tuple[str, str, str], int]]) -> dict[str, int]:
+    """By queue and type, with a tab between: how many jobs are failed."""
+    return {f"{queue}\t{job_type}": n for (queue, job_type, status), n in cells if status == Status.FAILED and n}

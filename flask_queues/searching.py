@@ -1,0 +1,90 @@
+"""Looking for jobs by what no index serves: each is read, the newest first, a bounded number at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .causes import cause_of
+from .masking import masked
+from .record import JobRecord, Page
+from .storage import Storage
+from .storage.base import Query
+
+#: Jobs that are looked at for one page; then the one who asked may go on.
+LOOK_AT = 2000
+#: Jobs that are read at a time.
+SLICE = 200
+
+
+class Where(NamedTuple):
+    """What jobs are looked for, beyond queue, type, tag and status. Empty matches all."""
+
+    #: The key of the cause of its last error.
+    cause: str | None = None
+    #: The class of its last error, with or without its module.
+    error: str | None = None
+    #: Stands in its id, type, tags, payload, or the message of its last error; upper and lower case are alike.
+    text: str | None = None
+    #: So many attempts at least.
+    attempts: int | None = None
+    #: Its last attempt took so many seconds at least.
+    ran: float | None = None
+    #: The host, or the child process, of its last attempt.
+    worker: str | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is looked for."""
+        return any(value is not None for value in self)
+
+    def fits(self, job: JobRecord, root: str, hidden: frozenset[str]) -> bool:
+        """Whether a job is one of them; what is hidden of its payload is not looked into."""
+        return (
+            (self.error is None or has_error(job, self.error))
+            and (self.attempts is None or job.attempts >= self.attempts)
+            and (self.ran is None or ran(job) >= self.ran)
+            and (self.worker is None or ran_on(job, self.worker))
+            and (self.text is None or self.text.casefold() in words_of(job, hidden))
+            and (self.cause is None or (job.error is not None and cause_of(job.error, root).key == self.cause))
+        )
+
+
+def has_error(job: JobRecord, name: str) -> bool:
+    """Whether a job's last error is of a class."""
+    return job.error is not None and name in (job.error.type, job.error.type.rpartition(".")[2])
+
+
+def ran(job: JobRecord) -> float:
+    """Seconds that a job's last attempt took."""
+    last = job.history[-1] if job.history else None
+    return (last.ended - last.started).total_seconds() if last is not None and last.ended is not None else 0.0
+
+
+def ran_on(job: JobRecord, worker: str) -> bool:
+    """Whether a child process, or any of a host, had a job last."""
+    return job.worker is not None and (job.worker == worker or job.worker.partition(":")[0] == worker)
+
+
+def words_of(job: JobRecord, hidden: frozenset[str]) -> str:
+    """Everything of a job in which a text is looked for."""
+    payload = json.dumps(masked(job.payload, hidden), ensure_ascii=False)
+    error = f"{job.error.type} {job.error.message}" if job.error is not None else ""
+    return "\n".join([job.id, job.type, *job.tags, payload, error]).casefold()
+
+
+def look_through(storage: Storage, query: Query, fits: Callable[[JobRecord], bool]) -> Page:
+    """Read a page of jobs that fit, or fewer where none was found among those that were looked at.
+
+    A page may have a few jobs more than its limit, so that it ends where the storage can go on.
+    """
+    found: list[JobRecord] = []
+    after, looked = query.after, 0
+    while True:
+        page = storage.page(query._replace(limit=SLICE if not found else query.limit, after=after))
+        found += [job for job in page.jobs if fits(job)]
+        looked += len(page.jobs)
+        after = page.after
+        if after is None or len(found) >= query.limit or looked >= LOOK_AT:
+            return Page(tuple(found), after)
