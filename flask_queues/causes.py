@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from hashlib import blake2b
 from typing import NamedTuple
 
-from .record import JobError
+from .masking import masked_text, secrets_in
+from .record import JobError, JobRecord
 
 FRAME = re.compile(r'File "(?P<file>[^"]+)", line \d+, in (?P<name>\S+)')
 #: Below one of these lies what somebody else has written.
@@ -33,6 +35,8 @@ class Cause(NamedTuple):
     message: str
     #: `app/mail.py:send`, the innermost frame of the application's own; empty where there is none.
     frame: str
+    #: The message of one of them, its secrets hidden, for people; it tells no cause from another.
+    example: str = ""
 
 
 def cause_of(error: JobError, root: str) -> Cause:
@@ -43,6 +47,18 @@ def cause_of(error: JobError, root: str) -> Cause:
     message, frame = normalised(error.message), own_frame(error.traceback, root)
     text = json.dumps([error.type, message, frame])
     return Cause(blake2b(text.encode(), digest_size=8).hexdigest(), error.type, message, frame)
+
+
+def cause_of_job(job: JobRecord, root: str = "", hidden: Collection[str] = ()) -> Cause | None:
+    """Say of what cause a job has failed, without the secrets that its error repeats; None where it has no error.
+
+    `hidden` names the fields of its payload that are secret.
+    """
+    if job.error is None:
+        return None
+    secrets = {*secrets_in(job.payload, hidden), *secrets_in(job.result, hidden)}
+    message = masked_text(job.error.message, secrets)
+    return cause_of(job.error._replace(message=message), root)._replace(example=message[:MAX_MESSAGE])
 
 
 def normalised(message: str) -> str:

@@ -18,6 +18,7 @@ from werkzeug.local import LocalProxy
 
 from . import commits, permission, transitions
 from .backend import storage_of
+from .causes import Cause, cause_of_job
 from .config import Config
 from .errors import (
     ConfigError,
@@ -133,7 +134,7 @@ class Manager:
         self._building = threading.Lock()
         self._ledger: Ledger | None = None
         self._root = application_folder(app)
-        self._gatherer = Gatherer(lambda: self.storage, self._root)
+        self._gatherer = Gatherer(lambda: self.storage, self.cause_of)
         #: The schedules of this application.
         self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage)
 
@@ -252,8 +253,13 @@ class Manager:
         looked_for = check_where(where)
         if not looked_for.given:
             return self.storage.page(query)
-        root = self.root
-        return look_through(self.storage, query, lambda job: looked_for.fits(job, root, self.sensitive(job.type)))
+        return look_through(
+            self.storage, query, lambda job: looked_for.fits(job, self.sensitive(job.type), self.cause_of)
+        )
+
+    def cause_of(self, job: JobRecord) -> Cause | None:
+        """Of what cause a job has failed, its secrets hidden; None where it has no error."""
+        return cause_of_job(job, self._root, self.sensitive(job.type))
 
     @property
     def root(self) -> str:

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .causes import cause_of
-from .masking import masked
+from .causes import Cause
+from .masking import masked, masked_text, secrets_in
 from .record import JobRecord, Page
 from .storage import Storage
 from .storage.base import Query
@@ -39,7 +39,7 @@ class Where(NamedTuple):
         """Whether anything is looked for."""
         return any(value is not None for value in self)
 
-    def fits(self, job: JobRecord, root: str, hidden: frozenset[str]) -> bool:
+    def fits(self, job: JobRecord, hidden: frozenset[str], cause_of_job: Callable[[JobRecord], Cause | None]) -> bool:
         """Whether a job is one of them; what is hidden of its payload is not looked into."""
         return (
             (self.error is None or has_error(job, self.error))
@@ -47,7 +47,7 @@ class Where(NamedTuple):
             and (self.ran is None or ran(job) >= self.ran)
             and (self.worker is None or ran_on(job, self.worker))
             and (self.text is None or self.text.casefold() in words_of(job, hidden))
-            and (self.cause is None or (job.error is not None and cause_of(job.error, root).key == self.cause))
+            and (self.cause is None or ((cause := cause_of_job(job)) is not None and cause.key == self.cause))
         )
 
 
@@ -68,9 +68,10 @@ def ran_on(job: JobRecord, worker: str) -> bool:
 
 
 def words_of(job: JobRecord, hidden: frozenset[str]) -> str:
-    """Everything of a job in which a text is looked for."""
+    """Everything of a job in which a text is looked for, without its secrets."""
     payload = json.dumps(masked(job.payload, hidden), ensure_ascii=False)
-    error = f"{job.error.type} {job.error.message}" if job.error is not None else ""
+    secrets = {*secrets_in(job.payload, hidden), *secrets_in(job.result, hidden)}
+    error = f"{job.error.type} {masked_text(job.error.message, secrets)}" if job.error is not None else ""
     return "\n".join([job.id, job.type, *job.tags, payload, error]).casefold()
 
 

@@ -9,7 +9,6 @@ import pytest
 from flask import Flask
 
 from flask_queues import OptionError, Queues, Status, transitions
-from flask_queues.causes import cause_of
 from flask_queues.searching import LOOK_AT
 from flask_queues.storage.base import Wanted
 
@@ -58,7 +57,7 @@ def test_a_text_is_looked_for_wherever_people_read(shop: Shop) -> None:
 
 def test_a_secret_is_not_found(shop: Shop) -> None:
     """Or it could be guessed letter by letter."""
-    shop.end(to="anna", card="4111")
+    shop.end(to="anna", card="4111", error=ValueError("no card 4111"))
     assert shop.found(text="4111") == []
 
 
@@ -67,10 +66,19 @@ def test_failures_are_found_by_class_and_cause(shop: Shop) -> None:
     first, second = shop.end(error=KeyError("price")), shop.end(error=KeyError("price"))
     other = shop.end(error=TypeError("7"))
     assert shop.found(error="KeyError") == sorted([first, second])
-    record = shop.manager.find(other)
-    assert record.error is not None
-    assert shop.found(cause=cause_of(record.error, shop.manager.root).key) == [other]
+    cause = shop.manager.cause_of(shop.manager.find(other))
+    assert cause is not None
+    assert shop.found(cause=cause.key) == [other]
     assert shop.found(cause="nonsense") == []
+
+
+def test_a_cause_repeats_no_secret(shop: Shop) -> None:
+    """That a job's error has repeated."""
+    job = shop.manager.find(shop.end(card="hunter two", error=ValueError("no card hunter two, password=swordfish")))
+    cause = shop.manager.cause_of(job)
+    assert cause is not None
+    assert "hunter" not in cause.message
+    assert "swordfish" not in cause.message
 
 
 def test_jobs_are_found_by_host_attempts_and_time(shop: Shop) -> None:

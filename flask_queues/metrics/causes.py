@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ..causes import Cause, cause_of
+from ..causes import Cause
 from ..record import JobRecord, Status, to_datetime, to_milliseconds
 from ..storage import Storage
 from ..storage.base import Query
@@ -16,6 +16,8 @@ from ..storage.figures import Ended, every
 from ..storage.sealed import CAUSES
 
 HOUR = 3_600_000
+#: Says of what cause a job has failed.
+CauseOf = Callable[[JobRecord], Cause | None]
 #: Hours that are kept, and causes: those that came last.
 HOURS, MOST = 168, 500
 #: Failed jobs of one queue and type that are read in one look; more of them are like these.
@@ -81,12 +83,13 @@ class Causes:
     def __init__(self) -> None:
         self.known: dict[str, FailureCause] = {}
 
-    def add(self, job: JobRecord, n: int, root: str) -> None:
-        """Count a failed job, for itself and for others that are like it."""
-        if job.error is None or job.finished is None:
+    def add(self, job: JobRecord, cause: Cause | None, n: int) -> None:
+        """Count a job that has failed of a cause, for itself and for others that are like it."""
+        if cause is None or job.finished is None:
             return
-        cause, moment = cause_of(job.error, root), to_milliseconds(job.finished)
+        moment = to_milliseconds(job.finished)
         known = self.known.setdefault(cause.key, FailureCause(cause, moment, moment))
+        known.cause = cause
         known.add(moment, f"{job.queue}\t{job.type}", n)
 
     def failed(self, line: str) -> int:
@@ -121,19 +124,20 @@ class Causes:
         """Read what `dump` has written; nothing where that is encrypted with a key that is not known."""
         causes = cls()
         rows = json.loads(text or "[]")
-        for key, type_, message, frame, first, last, hours, jobs in rows if isinstance(rows, list) else []:
+        for *about, first, last, hours, jobs in rows if isinstance(rows, list) else []:
             by_hour = {int(hour): n for hour, n in hours.items()}
-            causes.known[key] = FailureCause(Cause(key, type_, message, frame), first, last, by_hour, jobs)
+            cause = Cause(*about)
+            causes.known[cause.key] = FailureCause(cause, first, last, by_hour, jobs)
         return causes
 
 
-def add_failures(storage: Storage, causes: Causes, ended: Ended, since: int, until: int, root: str) -> None:
+def add_failures(storage: Storage, causes: Causes, ended: Ended, since: int, until: int, told: CauseOf) -> None:
     """Count what failed within a time."""
     for (queue, job_type, status), n in ended.counts.items():
         if status is Status.FAILED:
             jobs = failed_within(storage, queue, job_type, since, until)
-            for job in jobs:
-                causes.add(job, every(n, len(jobs)), root)
+            for job in reversed(jobs):
+                causes.add(job, told(job), every(n, len(jobs)))
 
 
 def failed_within(storage: Storage, queue: str, job_type: str, since: int, until: int) -> list[JobRecord]:
@@ -142,24 +146,24 @@ def failed_within(storage: Storage, queue: str, job_type: str, since: int, until
     return [job for job in page.jobs if job.finished and since <= to_milliseconds(job.finished) < until]
 
 
-def recount(storage: Storage, causes: Causes, failed: dict[str, int], root: str) -> None:
+def recount(storage: Storage, causes: Causes, failed: dict[str, int], told: CauseOf) -> None:
     """Count anew of which causes jobs are failed, where their number is another than was counted.
 
     Some were retried or deleted, one by one. Of very many only those that failed last are looked at.
     """
     for line in {line for one in causes.known.values() for line in one.jobs} | set(failed):
         if causes.failed(line) != failed.get(line, 0):
-            causes.recount(line, count_failed(storage, line, root) if failed.get(line) else Counter())
+            causes.recount(line, count_failed(storage, line, told) if failed.get(line) else Counter())
 
 
-def count_failed(storage: Storage, line: str, root: str) -> Counter[str]:
+def count_failed(storage: Storage, line: str, told: CauseOf) -> Counter[str]:
     """How many jobs of a queue and type are failed for each cause."""
     queue, _, job_type = line.partition("\t")
     found: Counter[str] = Counter()
     after: str | None = None
     for _ in range(RECOUNT // READ):
         page = storage.page(Query(queue, job_type, None, [Status.FAILED], READ, after))
-        found.update(cause_of(job.error, root).key for job in page.jobs if job.error is not None)
+        found.update(cause.key for job in page.jobs if (cause := told(job)) is not None)
         after = page.after
         if after is None:
             break

@@ -15,11 +15,13 @@ from ..storage import Storage
 from ..storage.figures import Ended
 from ..storage.sealed import CAUSES
 from .bucket import Bucket, read_line
-from .causes import Causes, add_failures, failed_lines, recount
+from .causes import CauseOf, Causes, add_failures, failed_lines, recount
 from .ledger import INDEX, MINUTE, Index, close, needed, sheet
 
 #: Seconds between two looks.
 EVERY = 2.0
+#: Milliseconds for which it is enough that another keeper has counted.
+FRESH = EVERY * 500
 #: Milliseconds: what ended longer ago than this when a worker comes is not counted any more.
 LOOK_BACK = 600_000
 #: Milliseconds of which one look reads the ends at most.
@@ -33,9 +35,9 @@ SILENCE = 15_000
 class Gatherer:
     """Counts for one keeper. Give it the means to ask: the storage is built on first use in its process."""
 
-    def __init__(self, storage: Callable[[], Storage], root: str = "") -> None:
+    def __init__(self, storage: Callable[[], Storage], told: CauseOf) -> None:
         self._storage = storage
-        self._root = root
+        self._told = told
         self._next = 0.0
 
     def work_if_due(self) -> None:
@@ -44,14 +46,15 @@ class Gatherer:
             return
         self._next = time.monotonic() + EVERY
         until = time.monotonic() + EVERY / 10
-        while gather(self._storage(), self._root) and time.monotonic() < until:
+        while gather(self._storage(), self._told, FRESH) and time.monotonic() < until:
             pass
 
 
-def gather(storage: Storage, root: str = "") -> bool:
+def gather(storage: Storage, told: CauseOf, fresh: float = 0) -> bool:
     """Count what has ended in the next window of time; tells whether there is another one.
 
-    `root` is the folder of the application, from which its files are named in the causes of failures.
+    `told` says of what cause a job has failed. Nothing is done where somebody has counted within the last `fresh`
+    milliseconds.
     """
     text = storage.sheets([INDEX]).get(INDEX)
     now = storage.now()
@@ -61,19 +64,19 @@ def gather(storage: Storage, root: str = "") -> bool:
     index = Index.load(text)
     since = max(index.until, now - LOOK_BACK)
     until = min(now, since + WINDOW, (since // MINUTE + 1) * MINUTE)
-    if now - since < EVERY * 500:  # somebody has counted a moment ago
+    if now - since <= fresh:
         return False
-    window = Window(storage, since, until, root)
+    window = Window(storage, since, until, told)
     return window.write(index, text, last=until == now) and until < now
 
 
 class Window:
     """What is counted in one go: never more than a part of one minute."""
 
-    def __init__(self, storage: Storage, since: int, until: int, root: str) -> None:
+    def __init__(self, storage: Storage, since: int, until: int, told: CauseOf) -> None:
         self._storage = storage
         self._since = since
-        self._root = root
+        self._told = told
         self._until = until
         self._minute = since // MINUTE
         self._ended = storage.ended(since, until, SAMPLE)
@@ -99,9 +102,9 @@ class Window:
             return {}
         causes = Causes.read(self._storage)
         before = causes.dump()
-        add_failures(self._storage, causes, self._ended, self._since, self._until, self._root)
+        add_failures(self._storage, causes, self._ended, self._since, self._until, self._told)
         if begins and last:
-            recount(self._storage, causes, failed_lines(self._storage.counts().cells.items()), self._root)
+            recount(self._storage, causes, failed_lines(self._storage.counts().cells.items()), self._told)
             causes.forget(self._until)
         text = causes.dump()
         return {CAUSES: text} if text != before else {}

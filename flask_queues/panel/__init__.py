@@ -7,7 +7,7 @@ from pathlib import Path
 from flask import Blueprint
 
 from ..config import Config
-from . import access, actions, api, csrf, headers, metrics, mistakes, pages, preferences, schedules
+from . import access, actions, api, causes, csrf, headers, metrics, mistakes, pages, preferences, schedules, search
 
 HERE = Path(__file__).parent
 
@@ -25,6 +25,6 @@ def make_blueprint(config: Config) -> Blueprint:
     blueprint.before_request(access.check)
     blueprint.before_request(csrf.check)
     blueprint.after_request(headers.add)
-    for part in (pages, metrics, actions, schedules, preferences, api, mistakes):
+    for part in (causes, search, pages, metrics, actions, schedules, preferences, api, mistakes):
         part.add_to(blueprint)
     return blueprint

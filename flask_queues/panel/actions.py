@@ -96,7 +96,7 @@ def chosen(action: Action) -> Chosen:
     filters = asked_filters()
     status = next((one for one in action.statuses if one.value == request.values.get("status")), None)
     if request.values.get("all") and status is not None:
-        counted = None if filters.tag else reads.total(current_queues.counts(), status, filters)
+        counted = reads.total(current_queues, current_queues.counts(), status, filters)
         return Chosen((), status, filters, counted, every=True)
     ids = tuple(dict.fromkeys(one[:64] for one in request.values.getlist("id") if one))[:AT_ONCE]
     return Chosen(ids, status, filters, len(ids))

@@ -2,19 +2,49 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from flask import request, url_for
 
 from ..manager import Manager
 from ..record import Counts, Status
-from .reads import PAGE, PAGES, Filters, Listing, listing
+from .reads import PAGE, PAGES, TYPED, Filters, Listing, listing
+
+#: A filter that was typed.
+NAMED = re.compile(rf"({'|'.join(('queue', 'type', *TYPED))}):(.+)")
 
 
 def asked_filters() -> Filters:
     """The filters of this request, of its address or its form."""
-    given = {name: request.values.get(name, "").strip()[:128] or None for name in Filters._fields}
-    return Filters(**given)
+    given = {name: request.values.get(name, "").strip()[:128] for name in Filters._fields}
+    named, given["text"] = read_typed(given["text"])
+    return filters_of({**given, **named})
+
+
+def filters_of(given: dict[str, str]) -> Filters:
+    """Filters of texts; an empty one is none."""
+    return Filters(
+        **{name: given.get(name) or None for name in Filters._fields if name not in ("attempts", "ran")},
+        attempts=round(positive(given.get("attempts", "")) or 0) or None,
+        ran=positive(given.get("ran", "")),
+    )
+
+
+def read_typed(text: str) -> tuple[dict[str, str], str]:
+    """Part what was typed into filters, as in `tag:news error:KeyError anna`, and the text."""
+    words = text.split()
+    named = {match[1]: match[2] for word in words if (match := NAMED.fullmatch(word))}
+    return named, " ".join(word for word in words if not NAMED.fullmatch(word))
+
+
+def positive(text: str) -> float | None:
+    """A number above zero; what is none is no filter."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 < number < 1e9 else None
 
 
 def asked_listing(manager: Manager, counts: Counts, status: Status) -> Listing:

@@ -24,11 +24,34 @@ class Filters(NamedTuple):
     queue: str | None = None
     type: str | None = None
     tag: str | None = None
+    #: From here on: what no index serves, so that jobs are read until enough match.
+    text: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    worker: str | None = None
+    attempts: int | None = None
+    #: Seconds.
+    ran: float | None = None
 
     @property
     def given(self) -> dict[str, str]:
         """Those that are set."""
-        return {name: value for name, value in self._asdict().items() if value}
+        return {name: str(value) for name, value in self._asdict().items() if value}
+
+    @property
+    def searching(self) -> bool:
+        """Whether jobs have to be read to be found."""
+        return any(value is not None for value in self[3:])
+
+    @property
+    def typed(self) -> str:
+        """What stands in the search field: the text, and what has no field of its own."""
+        named = [f"{name}:{value}" for name, value in self.given.items() if name in TYPED]
+        return " ".join([*named, *([self.text] if self.text else [])])
+
+
+#: Filters that can be typed in front of a text: `tag:news error:KeyError anna`.
+TYPED = ("tag", "error", "cause", "worker", "attempts", "ran")
 
 
 @dataclass(frozen=True)
@@ -44,7 +67,7 @@ class Listing:
     limit: int
     #: How many jobs stand on the pages before.
     before: int
-    #: How many match, as kept by the storage; None with a tag, for which no count is kept.
+    #: How many match, as kept by the storage; None with filters for which no count is kept.
     total: int | None
     #: The queues and types that hold jobs in this status.
     queues: tuple[str, ...]
@@ -74,14 +97,18 @@ def listing(
         after=page.after,
         limit=limit,
         before=before if after else 0,
-        total=None if filters.tag else total(counts, status, filters),
+        total=total(manager, counts, status, filters),
         queues=tuple(sorted({queue for queue, _, _ in cells} | ({filters.queue} if filters.queue else set()))),
         types=tuple(sorted({type_ for _, type_, _ in cells} | ({filters.type} if filters.type else set()))),
     )
 
 
-def total(counts: Counts, status: Status, filters: Filters) -> int:
-    """How many jobs match, from the kept counts."""
+def total(manager: Manager, counts: Counts, status: Status, filters: Filters) -> int | None:
+    """How many jobs match, from what is kept; None where that is not."""
+    if set(filters.given) == {"cause"} and status is Status.FAILED:
+        return next((one.number for one in manager.causes() if one.cause.key == filters.cause), 0)
+    if filters.tag or filters.searching:
+        return None
     return sum(
         n
         for (queue, type_, name), n in counts.cells.items()

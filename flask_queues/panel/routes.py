@@ -9,7 +9,7 @@ ADDRESSES = {
     Status.PENDING: "/jobs",
     Status.RUNNING: "/running",
     Status.SCHEDULED: "/scheduled",
-    Status.FAILED: "/failed",
+    Status.FAILED: "/failed/jobs",
     Status.COMPLETED: "/completed",
     Status.CANCELLED: "/cancelled",
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flask_queues import Outcome, Status
+from flask_queues.causes import cause_of, cause_of_job
 from flask_queues.metrics import Causes, gather
 from flask_queues.metrics.causes import HOUR, MOST
 from flask_queues.metrics.ledger import INDEX, MINUTE, Index
@@ -53,7 +54,7 @@ def fail(storage: Storage, *jobs: str, message: str = "No user 17", queue: str =
 def count(storage: Storage, clock: Clock, pass_time: int = 2000) -> dict[str, int]:
     """Let time pass and count; returns the number of failed jobs by what their errors say."""
     clock.advance(pass_time)
-    while gather(storage):
+    while gather(storage, cause_of_job):
         pass
     return {one.cause.message: one.number for one in Causes.read(storage).known.values()}
 
@@ -125,8 +126,7 @@ def test_the_last_causes_are_kept(storage: Storage, clock: Clock) -> None:
     assert job.error is not None
     for n in range(MOST + 10):
         word = "".join(chr(ord("a") + int(digit)) for digit in f"{n:05}")
-        object.__setattr__(job, "error", job.error._replace(message=word))
-        causes.add(job, 1, "")
+        causes.add(job, cause_of(job.error._replace(message=word), ""), 1)
     causes.forget(clock.now())
     assert len(causes.known) == MOST
 

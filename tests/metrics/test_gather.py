@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flask_queues import Outcome, Status
+from flask_queues.causes import cause_of_job
 from flask_queues.metrics import Bucket, Ledger, gather
 from flask_queues.metrics.ledger import INDEX, MINUTE, SPANS, Index
 from flask_queues.record import to_datetime
@@ -46,7 +47,7 @@ def storage(engine: SQLiteEngine, clock: Clock) -> Iterator[Storage]:
 def count(storage: Storage, clock: Clock) -> None:
     """Let a look's time pass, and count all that there is."""
     clock.advance(2000)
-    while gather(storage):
+    while gather(storage, cause_of_job):
         pass
 
 
@@ -105,11 +106,11 @@ def test_of_two_who_count_the_same_one_has_counted(
 
     def look_and_be_overtaken(*asked: Any) -> Any:
         found = look(*asked)
-        assert not gather(other)
+        assert not gather(other, cause_of_job)
         return found
 
     monkeypatch.setattr(storage, "ended", look_and_be_overtaken)
-    assert not gather(storage)
+    assert not gather(storage, cause_of_job)
     (bucket,) = minutes(other).values()
     assert bucket.some().completed == 1
     other.close()

@@ -16,6 +16,8 @@ from werkzeug.test import TestResponse
 
 from flask_queues import Queues, Status, transitions
 from flask_queues.manager import Manager
+from flask_queues.metrics import gather
+from flask_queues.metrics.ledger import INDEX, Index
 from flask_queues.record import LogLine, Progress
 from flask_queues.storage.base import Claim, Wanted
 
@@ -157,6 +159,12 @@ class Shop:
     def backing_off_or_delayed(self) -> str:
         self.backing_off()
         return self.scheduled()
+
+    def count(self) -> None:
+        """Count what has ended, as a keeper would a moment later."""
+        storage, begin = self.manager.storage, self.manager.storage.now()
+        while gather(storage, self.manager.cause_of) or Index.load(storage.sheets([INDEX])[INDEX]).until <= begin:
+            pass
 
     def status(self, job_id: str) -> Status:
         return self.manager.find(job_id).status

@@ -24,7 +24,7 @@ FOR_READERS = {"queues.set_preferences"}
 def requests_of(flask: Flask, job_id: str) -> Iterator[tuple[Rule, str, str]]:
     """Every route of the panel with every method, and an address that leads there."""
     values = {"job_id": job_id, "name": "retry", "_anything": "no/such/page", "filename": "panel.css", "what": "run"}
-    values["schedule"] = "nightly"
+    values |= {"schedule": "nightly", "key": "0123456789abcdef"}
     for rule in flask.url_map.iter_rules():
         if not rule.endpoint.startswith("queues."):
             continue
@@ -84,7 +84,7 @@ def test_a_reader_sees_every_page_and_changes_nothing(shop: Shop) -> None:
             assert answer.status_code == 303
         else:
             assert answer.status_code == 403, (rule, method)
-    for page in ("/queues/failed", f"/queues/jobs/{job_id}"):
+    for page in ("/queues/failed/jobs", f"/queues/jobs/{job_id}"):
         text = client.get(page).text
         assert "Send mail" in text
         for word in ("Retry", "Delete", "formaction", "checkbox"):

@@ -22,7 +22,7 @@ def test_a_failed_job_is_retried_and_the_person_is_back_where_they_were(shop: Sh
     """303 to the same address, with filters and place; the sentence is said once."""
     job_id = shop.failed()
     client = shop.client()
-    back = "/queues/failed?queue=mail&after=5:5&before=50"
+    back = "/queues/failed/jobs?queue=mail&after=5:5&before=50"
     answer = post(client, "/queues/actions/retry", id=job_id, back=back)
 
     assert (answer.status_code, answer.location) == (303, back)
@@ -48,7 +48,7 @@ def test_the_way_back_never_leaves_the_panel(shop: Shop, back: str) -> None:
     """Whatever a forged form says."""
     answer = post(shop.client(), "/queues/actions/retry", id=shop.failed(), back=back, status="failed")
 
-    assert answer.location == "/queues/failed"
+    assert answer.location == "/queues/failed/jobs"
 
 
 def test_each_action_does_what_it_says(shop: Shop) -> None:
@@ -94,9 +94,9 @@ def test_a_danger_is_asked_about_on_a_page_of_its_own(shop: Shop) -> None:
     assert "cannot be brought back" in text
     assert "Keep them" in text
     assert all(shop.status(one) is Status.FAILED for one in ids)
-    assert client.get("/queues/actions/delete/confirm?status=failed").location == "/queues/failed"
+    assert client.get("/queues/actions/delete/confirm?status=failed").location == "/queues/failed/jobs"
     assert flashed(shop, client) == "No job was chosen."
-    assert post(client, "/queues/actions/delete", status="failed").location == "/queues/failed"
+    assert post(client, "/queues/actions/delete", status="failed").location == "/queues/failed/jobs"
     assert flashed(shop, client) == "No job was chosen."
     assert client.get("/queues/actions/explode/confirm").status_code == 404
 
@@ -114,7 +114,7 @@ def test_all_that_match_are_changed_only_if_no_more_match_than_were_seen(shop: S
     assert "More jobs match now" in post(client, "/queues/actions/retry", **form, seen=3).text
     assert shop.manager.counts().statuses["failed"] == 4
     assert "Confirm this first" in post(client, "/queues/actions/retry", **form).text
-    assert post(client, "/queues/actions/retry", **form, seen=4).location == "/queues/failed?queue=mail"
+    assert post(client, "/queues/actions/retry", **form, seen=4).location == "/queues/failed/jobs?queue=mail"
     assert shop.manager.counts().statuses["failed"] == 0
     assert flashed(shop, client) == "4 jobs were pushed again."
 

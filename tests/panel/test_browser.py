@@ -25,8 +25,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 #: A list of everything but who has what name and colour would be found by other tests as well.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-LISTS = ("/jobs", "/running", "/scheduled", "/failed", "/completed", "/cancelled")
-PAGES = (*LISTS, "/queues", "/queues/mail", "/workers", "/schedules", "/metrics")
+LISTS = ("/jobs", "/running", "/scheduled", "/failed/jobs", "/completed", "/cancelled")
+PAGES = (*LISTS, "/queues", "/queues/mail", "/workers", "/schedules", "/metrics", "/failed", "/search?q=ada")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def test_a_checked_list_holds_still_and_says_what_is_newer(shop: Shop, visit: Ca
     """No row comes, goes or moves; one that left its status says so; the check marks stay."""
     first, second = shop.failed(), shop.failed()
     anna = visit()
-    page = anna.go("/failed")
+    page = anna.go("/failed/jobs")
     row(page, first).get_by_role("checkbox").check()
     expect(page.locator(".q-bulk")).to_be_visible()
     third = shop.failed()
@@ -132,7 +132,7 @@ def test_nothing_moves_under_the_pointer(shop: Shop, visit: Callable[..., Visito
     """The list waits until the pointer has left it."""
     first = shop.failed()
     anna = visit()
-    page = anna.go("/failed")
+    page = anna.go("/failed/jobs")
     row(page, first).hover()
     second = shop.failed()
     expect(page.locator("#q-newer")).to_contain_text("1 newer")
@@ -145,7 +145,7 @@ def test_focus_selection_and_open_details_stay(shop: Shop, visit: Callable[..., 
     """Over several updates while jobs complete around them."""
     first = shop.failed()
     anna = visit()
-    page = anna.go("/failed")
+    page = anna.go("/failed/jobs")
     button = row(page, first).get_by_role("button", name="Retry Send mail")
     button.focus()
     shop.failed()
@@ -181,13 +181,13 @@ def test_pause_stops_the_updates_and_a_gone_server_is_said(shop: Shop, visit: Ca
     anna = visit()
     page = anna.go("/jobs")
     page.get_by_role("button", name="Pause").click()
-    page = anna.go("/failed")
+    page = anna.go("/failed/jobs")
     expect(page.get_by_text("Paused ·")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text("Live ·")).to_be_visible()
-    page.route("**/queues/failed", lambda route: route.abort())
+    page.route("**/queues/failed/jobs", lambda route: route.abort())
     expect(page.get_by_text("Not reached since")).to_be_visible()
-    page.unroute("**/queues/failed")
+    page.unroute("**/queues/failed/jobs")
     expect(page.get_by_text("Live ·")).to_be_visible()
     anna.context.clear_cookies()
     expect(page.get_by_role("link", name="Sign in again.")).to_be_visible()
@@ -198,7 +198,7 @@ def test_a_danger_is_asked_about_in_a_dialog(shop: Shop, visit: Callable[..., Vi
     """Escape keeps, focus returns; the button says what it does."""
     ids = [shop.failed() for _ in range(2)]
     anna = visit()
-    page = anna.go("/failed")
+    page = anna.go("/failed/jobs")
     opener = row(page, ids[0]).get_by_role("link", name="Delete Send mail")
     opener.click()
     expect(page.get_by_role("dialog", name="Delete 1 job?")).to_be_visible()
@@ -220,10 +220,11 @@ def test_all_of_it_works_without_javascript(shop: Shop, visit: Callable[..., Vis
     """Refresh instead of live, the question on its own page, the menu, the bar for checked rows."""
     ids = [shop.failed() for _ in range(3)]
     anna = visit(java_script_enabled=False, viewport={"width": 360, "height": 740})
-    page = anna.go("/failed")
+    page = anna.go("/failed/jobs")
     expect(page.get_by_role("link", name="Refresh")).to_be_visible()
     page.get_by_role("button", name="Menu").click()
     page.get_by_role("link", name="Failed").click()
+    page.get_by_role("link", name="All jobs").first.click()
     row(page, ids[0]).get_by_role("button", name="Retry Send mail").click()
     expect(page.get_by_text("1 job was pushed again.")).to_be_visible()
     row(page, ids[1]).get_by_role("checkbox").check()
@@ -253,6 +254,9 @@ def test_the_keyboard_alone_finds_reads_and_retries_a_failed_job(shop: Shop, vis
 
     tab_to("Failed")
     page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="By cause")).to_be_visible()
+    tab_to("All jobs")
+    page.keyboard.press("Enter")
     tab_to("Send mail")
     page.keyboard.press("Enter")
     expect(page.get_by_text("the mail server said no").first).to_be_visible()
@@ -267,7 +271,7 @@ def test_a_page_costs_three_requests_and_nothing_from_elsewhere(shop: Shop, visi
     shop.one_of_each()
     anna = visit()
     anna.requests.clear()
-    anna.go("/failed")
+    anna.go("/failed/jobs")
     asked = [url for url in anna.requests if not url.endswith(".svg") and "icon.svg" not in url]
     assert len(asked) <= 3
     assert all(url.startswith(anna.address) for url in anna.requests)

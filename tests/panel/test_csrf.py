@@ -49,7 +49,7 @@ def test_the_applications_field_name_is_used(make_shop: Callable[..., Shop]) -> 
 def test_no_token_gets_into_an_address(shop: Shop) -> None:
     """A form that is sent by GET holds none; a button brings its own."""
     shop.failed()
-    text = shop.client().get("/queues/failed").text
+    text = shop.client().get("/queues/failed/jobs").text
     inside = text[text.index('<form class="q-list"') :]
     inside = inside[: inside.index("</form>")]
 

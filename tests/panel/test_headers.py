@@ -15,13 +15,15 @@ PAGES = (
     "/jobs",
     "/running",
     "/scheduled",
-    "/failed",
+    "/failed/jobs",
     "/completed",
     "/cancelled",
     "/queues",
     "/queues/mail",
     "/workers",
     "/metrics",
+    "/failed",
+    "/search",
 )
 
 

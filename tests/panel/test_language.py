@@ -22,8 +22,8 @@ from .conftest import Shop, post
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "flask_queues" / "panel" / "templates" / "flask_queues"
 METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
-LISTS = ("/jobs", "/running", "/scheduled", "/failed", "/completed", "/cancelled")
-PAGES = (*LISTS, "/queues", "/queues/mail", "/workers", "/schedules", "/metrics")
+LISTS = ("/jobs", "/running", "/scheduled", "/failed/jobs", "/completed", "/cancelled")
+PAGES = (*LISTS, "/queues", "/queues/mail", "/workers", "/schedules", "/metrics", "/failed", "/search?q=ada")
 #: English words that would stand on a German page if a message had been forgotten. Job and Worker are German words.
 ENGLISH = re.compile(
     r"\b(the|and|of|is|are|were|no|not|all|any|with|for|from|when|after|before|now|first|next|newest|latest|waits?|"
@@ -104,7 +104,7 @@ def test_german_pages_hold_no_english_word(shop: Shop) -> None:
     pages += [
         f"/actions/{name}/confirm?id={jobs[Status.FAILED]}" for name in ("delete", "cancel", "run", "push", "retry")
     ]
-    pages += ["/actions/delete/confirm?all=1&status=failed&tag=news", "/jobs?queue=low", "/failed?tag=x"]
+    pages += ["/actions/delete/confirm?all=1&status=failed&tag=news", "/jobs?queue=low", "/failed/jobs?tag=x"]
     for page in pages:
         for text in words_of(client.get(f"/queues{page}").text):
             assert not ENGLISH.search(text), (page, text)

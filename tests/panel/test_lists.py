@@ -19,7 +19,7 @@ ADDRESSES = {
     Status.PENDING: "/queues/jobs",
     Status.RUNNING: "/queues/running",
     Status.SCHEDULED: "/queues/scheduled",
-    Status.FAILED: "/queues/failed",
+    Status.FAILED: "/queues/failed/jobs",
     Status.COMPLETED: "/queues/completed",
     Status.CANCELLED: "/queues/cancelled",
 }
@@ -53,7 +53,7 @@ def test_the_front_page_is_what_waits(shop: Shop) -> None:
         ("/jobs", "Nothing waits."),
         ("/running", "Nothing runs."),
         ("/scheduled", "Nothing is scheduled."),
-        ("/failed", "Nothing has failed in the 7\u00a0d that failures are kept."),
+        ("/failed/jobs", "Nothing has failed in the 7\u00a0d that failures are kept."),
         ("/completed", "Nothing was completed in the last 1\u00a0d."),
         ("/cancelled", "Nothing was cancelled in the last 1\u00a0d."),
         ("/workers", "No worker runs."),
@@ -152,11 +152,11 @@ def test_secrets_are_hidden_everywhere(shop: Shop) -> None:
         f"/queues/jobs/{cancelled}",
         f"/queues/api/jobs/{running}",
         f"/queues/api/jobs/{cancelled}",
-        "/queues/failed",
+        "/queues/failed/jobs",
         "/queues/completed",
         f"/queues/jobs/{failed}",
         f"/queues/jobs/{completed}",
-        "/queues/api/failed",
+        "/queues/api/failed/jobs",
         f"/queues/api/jobs/{failed}",
         f"/queues/api/jobs/{completed}",
         f"/queues/actions/delete/confirm?id={failed}",
@@ -191,9 +191,9 @@ def test_notes_tell_what_is_wrong_on_every_page(shop: Shop) -> None:
     for address in (*ADDRESSES.values(), "/queues/queues", "/queues/queues/mail"):
         assert "flask queues work" in client.get(address).text
     heartbeat(shop, queues=("images",))
-    assert "1 job waits in mail, and no worker listens." in client.get("/queues/failed").text
+    assert "1 job waits in mail, and no worker listens." in client.get("/queues/failed/jobs").text
     heartbeat(shop, queues=())
-    assert "q-is-warning" not in client.get("/queues/failed").text
+    assert "q-is-warning" not in client.get("/queues/failed/jobs").text
 
 
 def heartbeat(shop: Shop, **about: Any) -> None:
@@ -276,12 +276,12 @@ def test_the_panel_lives_below_a_script_root(shop: Shop) -> None:
     shop.failed()
     client = shop.client()
     base = "http://localhost/shop"
-    text = client.get("/queues/failed", base_url=base).text
+    text = client.get("/queues/failed/jobs", base_url=base).text
     assert set(re.findall(r'(?:href|action)="(/[a-z]*)', text)) == {"/shop"}
     answer = client.post(
         "/queues/preferences",
         base_url=base,
-        data={"csrf_token": token_of(client), "theme": "dark", "back": "/shop/queues/failed?tag=a"},
+        data={"csrf_token": token_of(client), "theme": "dark", "back": "/shop/queues/failed/jobs?tag=a"},
     )
-    assert answer.location == "/shop/queues/failed?tag=a"
+    assert answer.location == "/shop/queues/failed/jobs?tag=a"
     assert "Path=/shop/queues" in answer.headers["Set-Cookie"]

@@ -1,0 +1,156 @@
+"""Failures by cause: how many problems there are, and whether one is over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
+
+from ..errors import JobNotFound
+from ..manager import Manager, current_queues
+from ..metrics import FailureCause
+from ..record import JobRecord, Status, to_milliseconds
+from ..shapes import iso, job_fields, secrets_of
+from . import charts, reads
+from .actions import for_status
+from .formats import now
+from .language import gettext as _
+from .pages import run_view
+from .render import page
+from .words import process_of
+
+#: Jobs of a cause that are looked at to tell what they have in common, and that stand on its page.
+LOOKED, SHOWN = 200, 20
+#: What no fewer of them have in common is said.
+SHARE = 50
+HOUR = 3_600_000
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Add the routes."""
+    blueprint.add_url_rule("/failed", "causes", causes)
+    blueprint.add_url_rule("/failed/<key>", "cause", cause)
+    blueprint.add_url_rule("/api/failed", "api_causes", api_causes)
+    blueprint.add_url_rule("/api/failed/<key>", "api_cause", api_cause)
+
+
+def current(manager: Manager) -> list[FailureCause]:
+    """The causes of which jobs are failed, the last first."""
+    return [one for one in manager.causes() if one.number]
+
+
+def found(manager: Manager, key: str) -> FailureCause:
+    """One cause, also where none of its jobs is failed any more."""
+    for one in manager.causes():
+        if one.cause.key == key:
+            return one
+    raise NotFound
+
+
+def jobs_of(manager: Manager, one: FailureCause, n: int) -> list[JobRecord]:
+    """The newest of its jobs."""
+    only = one.types[0] if len(one.types) == 1 else None
+    return list(islice(manager.jobs_of(type=only, statuses=[Status.FAILED], cause=one.cause.key, limit=n).jobs, n))
+
+
+def causes() -> ResponseReturnValue:
+    """All causes."""
+    overview = reads.Overview.read(current_queues, now())
+    return page(
+        "causes.html",
+        overview=overview,
+        rows=current(current_queues),
+        status=Status.FAILED,
+        actions=for_status(Status.FAILED),
+        charts=charts,
+    )
+
+
+def cause(key: str) -> ResponseReturnValue:
+    """One cause: is it one bug, since when, is it over?"""
+    one = found(current_queues, key)
+    jobs = jobs_of(current_queues, one, LOOKED)
+    hours = since_the_first(one)
+    return page(
+        "cause.html",
+        one=one,
+        jobs=jobs[:SHOWN],
+        looked=len(jobs),
+        run=last_run(jobs[0]) if jobs else None,
+        tried=tried(),
+        common=in_common(jobs),
+        hours=hours,
+        zeros=[0] * len(hours),
+        status=Status.FAILED,
+        actions=for_status(Status.FAILED),
+        charts=charts,
+    )
+
+
+def since_the_first(one: FailureCause) -> list[int]:
+    """How many failed in each hour since the first that is kept, a few of them at least."""
+    begin = min(one.hours, default=to_milliseconds(one.begin) // HOUR)
+    return one.lately(now(), max(6, to_milliseconds(now()) // HOUR - begin + 1))
+
+
+def last_run(job: JobRecord) -> dict[str, Any] | None:
+    """The run that failed last, as it stands on the job's own page."""
+    last = next((attempt for attempt in reversed(job.history) if attempt.error is not None), None)
+    return run_view(job, last, secrets_of(current_queues, job)) if last is not None else None
+
+
+def tried() -> JobRecord | None:
+    """The job that was retried before the others."""
+    try:
+        return current_queues.find(request.args["tried"][:64]) if "tried" in request.args else None
+    except JobNotFound:
+        return None
+
+
+def in_common(jobs: Sequence[JobRecord]) -> list[tuple[str, str, float]]:
+    """What half of the jobs or more have in common: its name, what it is, the share of the jobs in per cent."""
+    asked: list[tuple[str, Callable[[JobRecord], Iterable[str]]]] = [
+        (_("Job type"), lambda job: [current_queues.name_of(job.type)]),
+        (_("Queue"), lambda job: [job.queue]),
+        (_("Host"), lambda job: [process_of(job.worker)[0]] if job.worker else []),
+        (_("Tag"), lambda job: job.tags),
+    ]
+    shares = []
+    for label, values in asked:
+        for value, n in Counter(value for job in jobs for value in set(values(job))).most_common(3):
+            if n * 100 >= SHARE * len(jobs):
+                shares.append((label, value, 100 * n / len(jobs)))
+    return shares
+
+
+def api_causes() -> ResponseReturnValue:
+    """All causes, for programs."""
+    return jsonify(causes=[cause_fields(one) for one in current(current_queues)])
+
+
+def api_cause(key: str) -> ResponseReturnValue:
+    """One cause with its newest jobs, for programs."""
+    one = found(current_queues, key)
+    jobs = [job_fields(current_queues, job) for job in jobs_of(current_queues, one, SHOWN)]
+    return jsonify({**cause_fields(one), "newest": jobs})
+
+
+def cause_fields(one: FailureCause) -> dict[str, Any]:
+    """A cause for programs."""
+    return {
+        "key": one.cause.key,
+        "error": one.cause.type,
+        "message": one.cause.message,
+        "example": one.cause.example,
+        "frame": one.cause.frame,
+        "jobs": one.number,
+        "first": iso(one.begin),
+        "last": iso(one.end),
+        "types": one.types,
+        "queues": one.queues,
+    }

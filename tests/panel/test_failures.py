@@ -1,0 +1,170 @@
+"""Failures by cause: how many problems there are, which first, whether one is over; and looking for jobs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from flask_queues import Status
+
+from .conftest import Shop, post, token_of
+
+XSS = "<script>alert(1)</script>"
+
+
+def cause_of(shop: Shop) -> str:
+    """The key of the only cause."""
+    (cause,) = shop.client().get("/queues/api/failed").get_json()["causes"]
+    key: str = cause["key"]
+    return key
+
+
+def test_a_hundred_equal_failures_are_one_line(shop: Shop) -> None:
+    """With their number; another error is another line, the last first."""
+    for n in range(100):
+        shop.failed(ValueError(f"no user {n}"))
+    shop.failed(KeyError("price"))
+    shop.count()
+    text = shop.client().get("/queues/failed").text
+    assert "101 in 2 causes" in text
+    lines = re.findall(r'<tr id="row-\w+">.*?</tr>', text, re.DOTALL)
+    assert ["KeyError" in line for line in lines] == [True, False]
+    assert re.search(r">\s*100\s*<", lines[1])
+    assert "no user 99" in lines[1]
+    assert 'aria-label="100 in 24 hours"' in lines[1]
+
+
+def test_the_json_tells_the_same(shop: Shop) -> None:
+    """Of all causes, and of one with its newest jobs."""
+    job = shop.failed(ValueError("no user 17"))
+    shop.count()
+    client = shop.client()
+    (cause,) = client.get("/queues/api/failed").get_json()["causes"]
+    assert (cause["error"], cause["message"], cause["jobs"]) == ("ValueError", "no user #", 1)
+    assert (cause["types"], cause["queues"]) == (["shop:mail"], ["mail"])
+    one = client.get(f"/queues/api/failed/{cause['key']}").get_json()
+    assert [record["id"] for record in one["newest"]] == [job]
+    assert client.get("/queues/api/failed/none").status_code == 404
+
+
+def test_a_cause_shows_one_trace_what_jobs_have_in_common_and_the_jobs(shop: Shop) -> None:
+    """And how many there are, since when."""
+    jobs = [shop.failed(ValueError(f"no user {n}")) for n in range(3)]
+    shop.failed(KeyError("price"))
+    shop.count()
+    key = shop.client().get("/queues/api/failed").get_json()["causes"][1]["key"]
+    text = shop.client().get(f"/queues/failed/{key}").text
+    assert "3 jobs failed so." in text
+    assert sorted(re.findall(r'<tr id="row-(\w+)"', text)) == sorted(jobs)
+    assert "raise error" in text
+    common = text[text.index("In common") :]
+    assert re.search(r"Queue</dt><dd>mail <small>100%", common)
+    assert re.search(r"Host</dt><dd>host <small>100%", common)
+    assert re.search(r"Tag</dt><dd>news <small>100%", common)
+    listed = shop.client().get(f"/queues/failed/jobs?cause={key}").text
+    assert sorted(re.findall(r'<tr id="row-(\w+)"', listed)) == sorted(jobs)
+
+
+def test_one_is_retried_first_and_its_outcome_stands_there(shop: Shop) -> None:
+    """Before all others are."""
+    jobs = [shop.failed(ValueError(f"no user {n}")) for n in range(3)]
+    shop.count()
+    client = shop.client()
+    page = f"/queues/failed/{cause_of(shop)}"
+    action = re.search(r'formaction="([^"]+retry[^"]+)"', client.get(page).text)
+    assert action is not None
+    answer = client.post(action[1].replace("&amp;", "&"), data={"csrf_token": token_of(client)})
+    assert answer.location == f"{page}?tried={jobs[-1]}"
+    assert shop.status(jobs[-1]) is Status.PENDING
+    assert re.search(r'id="q-tried".*Pending', client.get(answer.location).text, re.DOTALL)
+
+
+def test_all_of_a_cause_are_retried_or_deleted_after_a_question_with_their_number(shop: Shop) -> None:
+    """And no other job."""
+    jobs = [shop.failed(ValueError(f"no user {n}")) for n in range(5)]
+    other = shop.failed(KeyError("price"))
+    shop.count()
+    client = shop.client()
+    key = client.get("/queues/api/failed").get_json()["causes"][1]["key"]
+    asked = client.get(f"/queues/actions/retry/confirm?all=1&status=failed&cause={key}").text
+    assert "Push 5 jobs again?" in asked
+    answer = post(client, "/queues/actions/retry", all="1", status="failed", cause=key, seen="5")
+    assert answer.status_code == 303
+    assert "5 jobs were pushed again." in client.get("/queues/failed").text
+    assert {shop.status(job) for job in jobs} == {Status.PENDING}
+    assert shop.status(other) is Status.FAILED
+
+
+def test_a_cause_of_which_nothing_is_left_says_so(shop: Shop) -> None:
+    """Its page stays; the list forgets it as soon as somebody has counted anew."""
+    job = shop.failed()
+    shop.count()
+    key = cause_of(shop)
+    shop.manager.delete(job)
+    text = shop.client().get(f"/queues/failed/{key}").text
+    assert "All jobs of this cause were retried or deleted." in text
+    assert "Retry one first" not in text
+
+
+def test_failures_that_nobody_has_counted_yet_are_not_hidden(shop: Shop) -> None:
+    """They stand on the other page."""
+    shop.failed()
+    text = shop.client().get("/queues/failed").text
+    assert "Causes are counted by workers; these failures were not yet." in text
+    assert "/queues/failed/jobs" in text
+
+
+def test_a_cause_shows_no_secret_and_no_html(shop: Shop) -> None:
+    """In the list, on its page, in JSON and search."""
+    shop.failed(ValueError(f"no {XSS} swordfish!!"), to="anna", password="swordfish!!")
+    shop.count()
+    client = shop.client()
+    pages = ["/queues/failed", f"/queues/failed/{cause_of(shop)}", "/queues/api/failed", "/queues/search?q=anna"]
+    for page in pages:
+        text = client.get(page).text
+        assert "swordfish" not in text, page
+        assert XSS not in text or page.startswith("/queues/api"), page
+    assert "No job" not in client.get("/queues/search?q=swordfish").text
+    assert client.get("/queues/api/search?q=swordfish").get_json()["jobs"] == []
+
+
+class TestSearch:
+    def test_an_id_leads_to_its_job(self, shop: Shop) -> None:
+        """Wherever it was copied from."""
+        job = shop.failed()
+        assert shop.client().get(f"/queues/search?q=+{job}+").location == f"/queues/jobs/{job}"
+
+    @pytest.mark.parametrize(
+        ("text", "found"),
+        [
+            ("anna", ["anna"]),
+            ("ANNA@", ["anna"]),
+            ("queue:mail error:ValueError", ["failed"]),
+            ("type:shop:mail tag:news anna", ["anna"]),
+            ("worker:host", ["failed"]),
+            ("attempts:1", ["failed"]),
+            ("attempts:nonsense nobody", []),
+            ("queue:images", []),
+            ("", []),
+        ],
+    )
+    def test_texts_and_named_fields_are_looked_for(self, shop: Shop, text: str, found: list[str]) -> None:
+        """In jobs of every status."""
+        jobs = {"failed": shop.failed(to="otto"), "anna": shop.pending(to="anna@example.org")}
+        answer = shop.client().get("/queues/api/search", query_string={"q": text}).get_json()
+        assert sorted(job["id"] for job in answer["jobs"]) == sorted(jobs[name] for name in found)
+        page = shop.client().get("/queues/search", query_string={"q": text}).text
+        assert sorted(re.findall(r'<tr id="row-(\w+)"', page)) == sorted(jobs[name] for name in found)
+
+    def test_a_list_is_searched_by_its_own_field(self, shop: Shop) -> None:
+        """What was found is a list like any other: with the filter in each link, and actions on all."""
+        job = shop.pending(to="anna")
+        shop.pending(to="otto")
+        client = shop.client()
+        text = client.get("/queues/jobs?text=tag:news+anna").text
+        assert re.findall(r'<tr id="row-(\w+)"', text) == [job]
+        assert 'value="tag:news anna"' in text
+        post(client, "/queues/actions/cancel", all="1", status="pending", text="anna", seen="0")
+        assert {record.id: record.status for record in shop.manager.every()}[job] is Status.CANCELLED
+        assert len(shop.manager.jobs_of(statuses=[Status.PENDING]).jobs) == 1
