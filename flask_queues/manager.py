@@ -16,7 +16,8 @@ from typing import Any
 from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import commits, permission, transitions
+from . import activity, commits, permission, transitions
+from .activity import Act
 from .backend import storage_of
 from .causes import Cause, cause_of_job
 from .config import Config
@@ -463,6 +464,16 @@ class Manager:
         return sorted(
             {*self.config.names, *self.counts().queues, self.config.default, *stopped, *([own] if own else [])}
         )
+
+    # Who changed what
+
+    def note_act(self, who: str, action: str, kind: str, name: str, number: int = 0, reason: str = "") -> None:
+        """Keep that a person did something, as `activity.Act` has it; the panel and the command line do."""
+        activity.note(self.storage, who, action, kind, name, number, reason)
+
+    def acts(self) -> Iterator[Act]:
+        """What people did, the last first; the last 2,000 lines or so are kept."""
+        return activity.acts(self.storage)
 
     # What workers do
 

@@ -17,6 +17,7 @@ from ..record import Attempt, JobRecord, LogLine, Status
 from ..shapes import job_fields, log_fields, secrets_of
 from ..transitions import read_error
 from ..worker import run_in_foreground
+from .noting import note
 from .text import coloured, dump, local, printable
 
 NOTHING_MATCHED = 3
@@ -89,13 +90,15 @@ def retry(job_ids: tuple[str, ...], everything: bool, queue: str | None, type_: 
     if not everything:
         if any(filters.values()):
             raise click.UsageError("--queue, --type and --tag go with --all.")
-        each(job_ids, manager.retry, "pending again")
+        each("retry", job_ids, manager.retry, "pending again")
         return
     failed = manager.counts().statuses["failed"]
     count = 0
     with click.progressbar(manager.retry_each(**filters), length=failed, label="Retrying", file=sys.stderr) as ids:
         for count, _ in enumerate(ids, 1):  # noqa: B007 - the last count is what is wanted
             pass
+    if count:
+        note("retry", "jobs", " ".join(f"{name}:{value}" for name, value in filters.items() if value), count)
     finish(count, "pushed again", "No failed job matches.")
 
 
@@ -112,7 +115,7 @@ def cancel(job_ids: tuple[str, ...], reason: str) -> None:
         if not manager.cancel(job_id, reason):
             raise OptionError(f"Job {job_id} is {manager.find(job_id).status} already.")
 
-    each(job_ids, cancel_one, "cancelled, or asked to end")
+    each("cancel", job_ids, cancel_one, "cancelled, or asked to end")
 
 
 def this_manager() -> Manager:
@@ -121,7 +124,7 @@ def this_manager() -> Manager:
     return manager
 
 
-def each(job_ids: tuple[str, ...], act: Any, done: str) -> None:
+def each(action: str, job_ids: tuple[str, ...], act: Any, done: str) -> None:
     """Do something with each job; what is wrong with one does not keep the others from it."""
     wrong = 0
     for job_id in job_ids:
@@ -131,6 +134,7 @@ def each(job_ids: tuple[str, ...], act: Any, done: str) -> None:
             wrong += 1
             click.echo(f"Error: {error}", err=True)
         else:
+            note(action, "job", job_id, 1)
             click.echo(f"{job_id}  {done}")
     if wrong:
         sys.exit(1)

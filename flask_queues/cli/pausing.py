@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import sys
 
 import click
@@ -11,6 +9,7 @@ from flask.cli import with_appcontext
 
 from ..pausing import Pause
 from .jobs import NOTHING_MATCHED, this_manager
+from .noting import note, who
 from .text import local, printable
 
 
@@ -24,6 +23,7 @@ def pause(queue: str | None, job_type: str | None, seconds: float | None, reason
     """Let nothing more of a queue or job type be claimed; what runs goes on, pushes too."""
     manager = this_manager()
     manager.pause(queue, type=job_type, seconds=seconds, reason=reason, by=who())
+    note("pause", "type" if queue is None else "queue", queue or job_type or "", reason=reason)
     found = next(one for one in manager.pauses() if (one.queue, one.type) == (queue, job_type))
     click.echo(f"{described(found)}.")
 
@@ -37,15 +37,8 @@ def resume(queue: str | None, job_type: str | None) -> None:
     if not this_manager().resume(queue, type=job_type):
         click.echo(f"{printable(queue or job_type or '')} was not paused.", err=True)
         sys.exit(NOTHING_MATCHED)
+    note("resume", "type" if queue is None else "queue", queue or job_type or "")
     click.echo(f"{printable(queue or job_type or '')} goes on.")
-
-
-def who() -> str:
-    """Who types this, for those who wonder later."""
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (KeyError, OSError):
-        return socket.gethostname()
 
 
 def described(pause: Pause) -> str:

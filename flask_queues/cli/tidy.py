@@ -13,6 +13,7 @@ from ..manager import current_queues
 from ..options import check_seconds
 from ..record import Status
 from .jobs import NOTHING_MATCHED, finish
+from .noting import note
 
 
 @click.command()
@@ -29,6 +30,8 @@ def clear(hours: float, completed: bool, failed: bool, cancelled: bool) -> None:
     counts = current_queues.counts().statuses
     total = sum(counts[status.value] for status in statuses)
     deleted = count_with_bar(current_queues.clear_slices(hours, statuses), total)
+    if deleted:
+        note("clear", "jobs", " ".join(f"status:{status}" for status in statuses), deleted, f"{hours:g} h")
     finish(deleted, "deleted", f"No such job ended more than {hours:g} hours ago.")
 
 
@@ -53,11 +56,10 @@ def flush(queue: str | None, yes: bool) -> None:
         click.echo("Nothing was deleted.", err=True)
         sys.exit(1)
     statuses = [status for status in Status if status is not Status.RUNNING]
-    finish(
-        count_with_bar(current_queues.clear_slices(0, statuses, queue), total),
-        "deleted",
-        "Nothing was deleted.",
-    )
+    deleted = count_with_bar(current_queues.clear_slices(0, statuses, queue), total)
+    if deleted:
+        note("flush", *(("queue", queue) if queue else ("jobs", "")), deleted)
+    finish(deleted, "deleted", "Nothing was deleted.")
 
 
 def count_with_bar(slices: Iterator[int], total: int) -> int:

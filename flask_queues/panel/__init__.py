@@ -7,7 +7,22 @@ from pathlib import Path
 from flask import Blueprint
 
 from ..config import Config
-from . import access, actions, api, causes, csrf, headers, metrics, mistakes, pages, preferences, schedules, search
+from . import (
+    access,
+    actions,
+    activity,
+    api,
+    causes,
+    csrf,
+    headers,
+    metrics,
+    mistakes,
+    pages,
+    pausing,
+    preferences,
+    schedules,
+    search,
+)
 
 HERE = Path(__file__).parent
 
@@ -25,6 +40,6 @@ def make_blueprint(config: Config) -> Blueprint:
     blueprint.before_request(access.check)
     blueprint.before_request(csrf.check)
     blueprint.after_request(headers.add)
-    for part in (causes, search, pages, metrics, actions, schedules, preferences, api, mistakes):
+    for part in (causes, search, pages, metrics, activity, actions, pausing, schedules, preferences, api, mistakes):
         part.add_to(blueprint)
     return blueprint

@@ -157,6 +157,7 @@ def act(name: str) -> ResponseReturnValue:
     if jobs.every and (wrong := why_ask_again(action, jobs)):
         return ask(action, jobs, wrong=wrong)
     done, problem = do(action, islice(jobs.walk(current_queues), AT_ONCE))
+    note(action, done, jobs)
     tell(action, done, problem, jobs)
     return redirect(back_of(jobs), 303)
 
@@ -185,6 +186,19 @@ def do(action: Action, ids: Iterator[str]) -> tuple[list[str], QueuesError | Non
         else:
             done.append(getattr(result, "id", job_id))
     return done, problem
+
+
+def note(action: Action, done: list[str], jobs: Chosen) -> None:
+    """Keep who did it."""
+    if not done:
+        return
+    if not jobs.every and len(jobs.ids) == 1:
+        kind, name = "job", jobs.ids[0]
+    elif set(jobs.filters.given) == {"cause"}:
+        kind, name = "cause", jobs.filters.cause or ""
+    else:
+        kind, name = "jobs", " ".join(f"{key}:{value}" for key, value in jobs.filters.given.items())
+    current_queues.note_act(access.name_of_person(), action.name, kind, name, len(done))
 
 
 def tell(action: Action, done: list[str], problem: QueuesError | None, jobs: Chosen) -> None:

@@ -18,6 +18,7 @@ from .actions import for_status
 from .address import asked_listing
 from .formats import now
 from .mistakes import QueueNotFound
+from .pausing import LASTS
 from .render import page
 from .routes import ADDRESSES
 from .trace import blocks
@@ -180,7 +181,7 @@ def queue(name: str) -> ResponseReturnValue:
         raise QueueNotFound
     filters = reads.Filters(queue=name)
     listed = reads.listing(current_queues, overview.counts, Status.PENDING, filters, None, 0, 20)
-    return page("queue.html", overview=overview, row=rows[name], listing=listed, status=Status.PENDING)
+    return page("queue.html", overview=overview, row=rows[name], listing=listed, status=Status.PENDING, lasts=LASTS)
 
 
 def workers() -> ResponseReturnValue:

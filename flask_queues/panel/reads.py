@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..manager import Manager
 from ..metrics import Forecast, Outlook, Pace
+from ..pausing import Pause
 from ..record import Counts, JobRecord, LogLine, Status, WorkerRecord
 from ..shapes import iso, job_fields, log_fields, secrets_of, state, worker_fields
 
@@ -291,12 +292,18 @@ class Overview:
     #: Whether a job failed within the last hour.
     failed_lately: bool
     note: Note | None = field(default=None)
+    pauses: tuple[Pause, ...] = ()
 
     @classmethod
     def read(cls, manager: Manager, now: datetime) -> Overview:
-        """Ask for counts, workers and the last failure: three reads, whatever is stored."""
+        """Ask for counts, workers, pauses and the last failure: four reads, whatever is stored."""
         counts, fleet = manager.counts(), Fleet.of(manager)
-        return cls(counts, fleet, failed_since(manager, counts, now - NEWS), worst_note(counts, fleet))
+        lately = failed_since(manager, counts, now - NEWS)
+        return cls(counts, fleet, lately, worst_note(counts, fleet), tuple(manager.pauses()))
+
+    def pause_of(self, queue: str | None = None, job_type: str | None = None) -> Pause | None:
+        """What holds back a queue or a job type, whichever is named."""
+        return next((one for one in self.pauses if one.queue == queue and one.type == job_type), None)
 
 
 def failed_since(manager: Manager, counts: Counts, since: datetime) -> bool:

@@ -146,6 +146,8 @@ class Helpers:
     pause_text = staticmethod(words.pause_text)
     outlook_text = staticmethod(words.outlook_text)
     about = staticmethod(words.about)
+    act_word = staticmethod(words.act_word)
+    paused_text = staticmethod(words.paused_text)
     spark_text = staticmethod(words.spark_text)
     here = staticmethod(here)
     take_flashes = staticmethod(flashes.take)

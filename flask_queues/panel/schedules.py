@@ -88,6 +88,7 @@ def act(what: str) -> ResponseReturnValue:
         flashes.add(_("%(name)s goes on.", name=name))
     else:
         raise NotFound
+    current_queues.note_act(access.name_of_person(), what, "schedule", name)
     return redirect(way_back(url_for("queues.schedules")), 303)
 
 

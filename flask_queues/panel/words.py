@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from ..manager import Manager
 from ..masking import masked_text
 from ..metrics import Outlook
+from ..pausing import Pause
 from ..record import Attempt, JobRecord, Outcome, Status
 from ..shapes import masked_error, secrets_of
-from .formats import ago, duration, now, number
+from .formats import ago, duration, exact, now, number
 from .language import _l
 from .language import gettext as _
 from .reads import Fleet
@@ -68,6 +69,8 @@ VERBS = {
     "cancel": _l("Cancel"),
     "delete": _l("Delete"),
 }
+#: What somebody did, in the activity.
+ACTS = {**VERBS, "pause": _l("Pause"), "resume": _l("Resume"), "clear": _l("Clear"), "flush": _l("Empty")}
 #: What Flask-Queues itself writes into a job, in English; the first line of each is all of it.
 WRITTEN = (
     _l("It did not start before it expired."),
@@ -97,6 +100,21 @@ def status_label(status: Status) -> str:
 def outcome_label(attempt: Attempt) -> str:
     """How a run ended, or that it has not."""
     return label(_(OUTCOMES[attempt.outcome]) if attempt.outcome else status_word(Status.RUNNING))
+
+
+def act_word(action: str) -> str:
+    """What somebody did."""
+    return _(ACTS[action]) if action in ACTS else action
+
+
+def paused_text(pause: Pause) -> str:
+    """By whom something is paused, why, and until when."""
+    parts = [
+        _("paused by %(name)s", name=pause.by) if pause.by else _("held back by a job"),
+        *([_("until %(time)s", time=exact(pause.until))] if pause.until is not None else []),
+        *([pause.reason] if pause.reason else []),
+    ]
+    return ", ".join(parts)
 
 
 def state_label(state: str) -> str:

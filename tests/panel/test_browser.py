@@ -26,7 +26,17 @@ AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 #: A list of everything but who has what name and colour would be found by other tests as well.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 LISTS = ("/jobs", "/running", "/scheduled", "/failed/jobs", "/completed", "/cancelled")
-PAGES = (*LISTS, "/queues", "/queues/mail", "/workers", "/schedules", "/metrics", "/failed", "/search?q=ada")
+PAGES = (
+    *LISTS,
+    "/queues",
+    "/queues/mail",
+    "/workers",
+    "/schedules",
+    "/metrics",
+    "/failed",
+    "/search?q=ada",
+    "/activity",
+)
 
 
 @pytest.fixture(scope="module")

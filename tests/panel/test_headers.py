@@ -24,6 +24,7 @@ PAGES = (
     "/metrics",
     "/failed",
     "/search",
+    "/activity",
 )
 
 
