@@ -14,6 +14,7 @@ from .caches import MEASURES as IN_CACHES
 from .machine import describe
 from .measures import MEASURES as ON_SQLITE
 from .measures import Settings
+from .panel import MEASURES as OF_PANEL
 from .picture import draw
 from .redis.measures import MEASURES as ON_REDIS
 from .rounds import Group
@@ -21,7 +22,7 @@ from .schedules import MEASURES as OF_SCHEDULES
 from .table import table
 
 MEASURES: dict[str, Callable[[Settings], Group | list[Group]]] = {
-    **ON_SQLITE, **OF_SCHEDULES, **ON_REDIS, **IN_CACHES
+    **ON_SQLITE, **OF_SCHEDULES, **ON_REDIS, **IN_CACHES, **OF_PANEL
 }  # fmt: skip
 #: Words for several of them.
 WHOLES = {"sqlite": [*ON_SQLITE, *OF_SCHEDULES], "redis": list(ON_REDIS), "caches": list(IN_CACHES)}

@@ -17,6 +17,7 @@ from . import (
     headers,
     metrics,
     mistakes,
+    openapi,
     pages,
     pausing,
     preferences,
@@ -40,6 +41,19 @@ def make_blueprint(config: Config) -> Blueprint:
     blueprint.before_request(access.check)
     blueprint.before_request(csrf.check)
     blueprint.after_request(headers.add)
-    for part in (causes, search, pages, metrics, activity, actions, pausing, schedules, preferences, api, mistakes):
+    for part in (
+        openapi,
+        causes,
+        search,
+        pages,
+        metrics,
+        activity,
+        actions,
+        pausing,
+        schedules,
+        preferences,
+        api,
+        mistakes,
+    ):
         part.add_to(blueprint)
     return blueprint

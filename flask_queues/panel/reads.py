@@ -15,6 +15,8 @@ from ..shapes import iso, job_fields, log_fields, secrets_of, state, worker_fiel
 
 PAGE = 50
 PAGES = (25, 50, 100)
+#: Pages that one can go back, one by one, before the first is next.
+TRAIL = 20
 #: Failures younger than this are news.
 NEWS = timedelta(hours=1)
 
@@ -62,12 +64,16 @@ class Listing:
     status: Status
     filters: Filters
     jobs: tuple[JobRecord, ...]
+    #: Where this page began; None for the first.
+    began: str | None
     #: Where the next page begins.
     after: str | None
     #: How many jobs a page has.
     limit: int
     #: How many jobs stand on the pages before.
     before: int
+    #: Where the pages before began that are behind the first, the last of them last.
+    trail: tuple[str, ...]
     #: How many match, as kept by the storage; None with filters for which no count is kept.
     total: int | None
     #: The queues and types that hold jobs in this status.
@@ -80,13 +86,25 @@ class Listing:
         return {**self.filters.given, **({} if self.limit == PAGE else {"limit": str(self.limit)})}
 
     @property
+    def here(self) -> tuple[str, ...]:
+        """The trail of the next page."""
+        return (*self.trail, *([self.began] if self.began else []))[-TRAIL:]
+
+    @property
     def first_page(self) -> bool:
         """Whether new jobs may come onto this page."""
         return self.before == 0
 
 
 def listing(
-    manager: Manager, counts: Counts, status: Status, filters: Filters, after: str | None, before: int, limit: int
+    manager: Manager,
+    counts: Counts,
+    status: Status,
+    filters: Filters,
+    after: str | None,
+    before: int,
+    limit: int,
+    trail: tuple[str, ...] = (),
 ) -> Listing:
     """Read a page of jobs, those first that came last into their status."""
     page = manager.jobs_of(**filters._asdict(), statuses=[status], limit=limit, after=after)
@@ -95,9 +113,11 @@ def listing(
         status=status,
         filters=filters,
         jobs=page.jobs,
+        began=after,
         after=page.after,
         limit=limit,
         before=before if after else 0,
+        trail=trail if after else (),
         total=total(manager, counts, status, filters),
         queues=tuple(sorted({queue for queue, _, _ in cells} | ({filters.queue} if filters.queue else set()))),
         types=tuple(sorted({type_ for _, type_, _ in cells} | ({filters.type} if filters.type else set()))),

@@ -116,7 +116,11 @@ def version() -> str:
 
 
 class Helpers:
-    """What templates call."""
+    """What templates call, for one answer."""
+
+    def __init__(self) -> None:
+        #: Addresses of actions, up to the job's id: a list has many of each.
+        self._actions: dict[tuple[str, Status, str], str] = {}
 
     number = staticmethod(formats.number)
     short_number = staticmethod(formats.short_number)
@@ -217,11 +221,13 @@ class Helpers:
         """The address of a queue."""
         return f"{base_url('queues.queue', 'name')}{quote(name)}"
 
-    @staticmethod
-    def action_url(action: Action, record: JobRecord, back: str) -> str:
+    def action_url(self, action: Action, record: JobRecord, back: str) -> str:
         """Where an action on one job is done, or asked about if it is a danger."""
-        endpoint = f"{base_url('queues.act', 'name')}{action.name}" + ("/confirm" if action.danger else "")
-        return f"{endpoint}?{urlencode({'id': record.id, 'status': record.status.value, 'back': back})}"
+        key = (action.name, record.status, back)
+        if key not in self._actions:
+            endpoint = f"{base_url('queues.act', 'name')}{action.name}" + ("/confirm" if action.danger else "")
+            self._actions[key] = f"{endpoint}?{urlencode({'status': record.status.value, 'back': back})}&id="
+        return f"{self._actions[key]}{quote(record.id)}"
 
     @staticmethod
     def list_url(status: Status, **values: Any) -> str:

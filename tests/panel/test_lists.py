@@ -81,6 +81,27 @@ def test_a_thousand_jobs_are_walked_page_by_page(shop: Shop) -> None:
     assert sorted(seen) == sorted(pushed)
 
 
+def test_pages_are_walked_back_as_they_were_walked(shop: Shop) -> None:
+    """One by one to the first, with the filter in each link."""
+    shop.queues.push_many([("shop:resize", {"file_id": n}) for n in range(220)])
+    client = shop.client()
+    address, walked, text = "/queues/jobs?queue=images", [], ""
+    while address:
+        text = client.get(address).text
+        walked.append(rows(text))
+        found = re.search(r'rel="next" href="([^"]+)"', text)
+        address = found[1].replace("&amp;", "&") if found else ""
+    assert [len(page) for page in walked] == [50, 50, 50, 50, 20]
+    back = [walked[-1]]
+    while found := re.search(r'rel="prev" href="([^"]+)"', text):
+        address = found[1].replace("&amp;", "&")
+        assert "queue=images" in address
+        text = client.get(address).text
+        back.append(rows(text))
+    assert back == walked[::-1]
+    assert "First page" not in text
+
+
 def test_lists_are_filtered_by_queue_type_and_tag(shop: Shop) -> None:
     """And the filter survives in the links to the next page."""
     mails = [shop.mail.using(tags=[f"user:{n % 2}"]).push(to="a@example.org").id for n in range(120)]

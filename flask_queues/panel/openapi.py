@@ -1,0 +1,409 @@
+"""What the JSON below /api looks like, as types; and the OpenAPI document that is made of them.
+
+The types are what programs may rely on. The answers are written elsewhere, and the tests read each of them back
+through these types, strictly: a field that is not named here, or has another type, is an error there.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+from flask import Blueprint, jsonify, url_for
+from flask.typing import ResponseReturnValue
+
+from ..record import Outcome, Status
+from .reads import PAGES, Filters
+
+#: ISO 8601 in UTC, with milliseconds.
+Moment = str
+Statuses = dict[Literal["scheduled", "pending", "running", "completed", "failed", "cancelled"], int]
+
+
+class Answer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What every answer has in common: no field that is not named."""
+
+
+class Progress(Answer):
+    """How far a job says it is."""
+
+    percent: float
+    message: str
+
+
+class Error(Answer):
+    """What went wrong in an attempt, secrets hidden."""
+
+    type: str
+    message: str
+    traceback: str
+
+
+class Attempt(Answer):
+    """One run of a job."""
+
+    run: int
+    worker: str
+    started: Moment
+    ended: Moment | None
+    outcome: Outcome | None
+    error: Error | None
+
+
+class Job(Answer):
+    """A job, secrets hidden."""
+
+    id: str
+    type: str
+    name: str
+    queue: str
+    status: Status
+    priority: int
+    tags: list[str]
+    created: Moment
+    due: Moment
+    expires: Moment | None
+    started: Moment | None
+    finished: Moment | None
+    attempts: int
+    tries: int
+    timeout: float
+    worker: str | None
+    progress: Progress | None
+    payload: dict[str, Any]
+    result: Any
+    error: Error | None
+    reason: str | None
+    held: str | None
+    history: list[Attempt]
+
+
+class LogLine(Answer):
+    """A line that a job logged."""
+
+    time: Moment
+    level: str
+    message: str
+    context: dict[str, Any]
+    run: int
+
+
+class JobWithLog(Job):
+    """A job with the newest lines of its log."""
+
+    log: list[LogLine]
+
+
+class JobPage(Answer):
+    """A page of jobs."""
+
+    jobs: list[Job]
+    #: Hand it in for the next page; none where this is the last.
+    after: str | None
+    #: How many match, where that is kept.
+    total: int | None
+
+
+class FoundJobs(Answer):
+    """Jobs that match a search."""
+
+    jobs: list[Job]
+    after: str | None
+
+
+class Process(Answer):
+    """A child process of a worker."""
+
+    name: str
+    pid: int
+    memory_mb: float | None
+    jobs: list[str]
+
+
+class Worker(Answer):
+    """A worker."""
+
+    name: str
+    host: str
+    pid: int
+    status: Literal["working", "idle", "silent", "lost"]
+    version: str
+    queues: list[str]
+    started: Moment
+    heartbeat: Moment
+    jobs: list[str]
+    processes: list[Process]
+
+
+class Workers(Answer):
+    """All workers."""
+
+    workers: list[Worker]
+
+
+class StatusOfAll(Workers):
+    """How many jobs are where, and who works."""
+
+    statuses: Statuses
+    queues: dict[str, Statuses]
+
+
+class Outlook(Answer):
+    """When a queue will be empty: in so many seconds, or it grows by so many jobs a minute."""
+
+    what: Literal["empty", "paused", "no worker", "unknown", "grows", "in"]
+    value: float
+
+
+class Queue(Answer):
+    """A queue."""
+
+    name: str
+    counts: Statuses
+    #: Workers that listen to it.
+    workers: int
+    oldest: Moment | None
+    pushed_per_minute: float
+    ended_per_minute: float
+    outlook: Outlook
+
+
+class Queues(Answer):
+    """All queues."""
+
+    queues: list[Queue]
+
+
+class Cause(Answer):
+    """What failed jobs have in common."""
+
+    key: str
+    error: str
+    message: str
+    example: str
+    frame: str
+    jobs: int
+    first: Moment
+    last: Moment
+    types: list[str]
+    queues: list[str]
+
+
+class Causes(Answer):
+    """All causes of which jobs are failed."""
+
+    causes: list[Cause]
+
+
+class CauseWithJobs(Cause):
+    """A cause with its newest jobs."""
+
+    newest: list[Job]
+
+
+class Percentiles(Answer):
+    """Seconds, at most 5 % off."""
+
+    p50: float | None
+    p95: float | None
+
+
+class Work(Answer):
+    """What was done in a time."""
+
+    measured: Literal[True]
+    completed: int
+    failed: int
+    cancelled: int
+    pushed: int
+    failure_rate: float | None
+    runs: int
+    seconds: float
+    wait: Percentiles
+    process: Percentiles
+
+
+class Slot(Answer):
+    """One part of a range; what follows is missing where no worker was there to count."""
+
+    start: Moment
+    #: False for the last one, which is not over.
+    over: bool
+    measured: bool
+    completed: int | msgspec.UnsetType = msgspec.UNSET
+    failed: int | msgspec.UnsetType = msgspec.UNSET
+    cancelled: int | msgspec.UnsetType = msgspec.UNSET
+    pushed: int | msgspec.UnsetType = msgspec.UNSET
+    failure_rate: float | msgspec.UnsetType | None = msgspec.UNSET
+    runs: int | msgspec.UnsetType = msgspec.UNSET
+    seconds: float | msgspec.UnsetType = msgspec.UNSET
+    wait: Percentiles | msgspec.UnsetType = msgspec.UNSET
+    process: Percentiles | msgspec.UnsetType = msgspec.UNSET
+
+
+class Metrics(Answer, kw_only=True):
+    """What was done in a range of time, slot by slot."""
+
+    range: Literal["1h", "24h", "7d"]
+    #: Of a slot.
+    minutes: int
+    queue: str | msgspec.UnsetType = msgspec.UNSET
+    type: str | msgspec.UnsetType = msgspec.UNSET
+    whole: Work
+    before: Work | None
+    slots: list[Slot]
+    types: dict[str, Work]
+
+
+class Act(Answer):
+    """Something that somebody did."""
+
+    moment: Moment
+    who: str
+    action: str
+    kind: Literal["job", "jobs", "cause", "queue", "type", "schedule"]
+    name: str
+    number: int
+    reason: str
+
+
+class Activity(Answer):
+    """Who changed what, the last first."""
+
+    acts: list[Act]
+    before: int
+    more: bool
+
+
+class Schedule(Answer):
+    """A schedule, secrets hidden."""
+
+    name: str
+    when: str
+    words: str
+    timezone: str
+    type: str
+    queue: str | None
+    payload: dict[str, Any]
+    overlap: bool
+    catch_up: str | int
+    starts: Moment | None
+    ends: Moment | None
+    left: int | None
+    paused: str | None
+    defined_in_code: bool
+    stored: bool
+    next: Moment | None
+    last: Moment | None
+    outcome: str | None
+    job: str | None
+    result: str | None
+
+
+class Occurrence(Answer):
+    """What became of one point in time at which a schedule was due."""
+
+    due: Moment
+    decided: Moment
+    outcome: str
+    job: str | None
+
+
+class Schedules(Answer):
+    """All schedules."""
+
+    schedules: list[Schedule]
+
+
+class ScheduleWithHistory(Schedule):
+    """A schedule with what became of its last occurrences."""
+
+    history: list[Occurrence]
+
+
+class Mistake(Answer):
+    """Why there is no answer."""
+
+    error: str
+
+
+FILTERS = {
+    name: "integer" if name == "attempts" else "number" if name == "ran" else "string" for name in Filters._fields
+}
+LIST = {**FILTERS, "after": "string", "limit": "integer"}
+#: By address: what it answers, what may be asked of it, and what it is.
+PATHS: dict[str, tuple[type[Answer], dict[str, str], str]] = {
+    "/jobs": (JobPage, LIST, "Jobs that wait for a worker"),
+    "/running": (JobPage, LIST, "Jobs that run"),
+    "/scheduled": (JobPage, LIST, "Jobs that wait for their time"),
+    "/failed/jobs": (JobPage, LIST, "Jobs that failed for good"),
+    "/completed": (JobPage, LIST, "Jobs that ended well"),
+    "/cancelled": (JobPage, LIST, "Jobs that were ended on somebody's word"),
+    "/jobs/{job_id}": (JobWithLog, {}, "One job with its log"),
+    "/failed": (Causes, {}, "Failed jobs by cause"),
+    "/failed/{key}": (CauseWithJobs, {}, "One cause with its newest jobs"),
+    "/search": (FoundJobs, {"q": "string", "after": "string"}, "Jobs of every status that match"),
+    "/queues": (Queues, {}, "All queues"),
+    "/queues/{name}": (Queue, {}, "One queue"),
+    "/workers": (Workers, {}, "All workers"),
+    "/status": (StatusOfAll, {}, "How many jobs are where, and who works"),
+    "/metrics": (Metrics, {"range": "string", "queue": "string", "type": "string"}, "What was done"),
+    "/activity": (Activity, {"who": "string", "action": "string", "before": "integer"}, "Who changed what"),
+    "/schedules": (Schedules, {}, "All schedules"),
+    "/schedules/{schedule}": (ScheduleWithHistory, {}, "One schedule with its history"),
+}
+
+
+def add_to(blueprint: Blueprint) -> None:
+    """Add the route."""
+    blueprint.add_url_rule("/api/openapi.json", "api_openapi", openapi)
+
+
+def openapi() -> ResponseReturnValue:
+    """The document, for programs that make clients."""
+    server = url_for("queues.root").rstrip("/") + "/api"
+    return jsonify({**document(), "servers": [{"url": server}]})
+
+
+@cache
+def document() -> dict[str, Any]:
+    """All of it but where this application has it."""
+    answers = [answer for answer, _, _ in PATHS.values()]
+    schemas, components = msgspec.json.schema_components(
+        [*answers, Mistake], ref_template="#/components/schemas/{name}"
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Flask-Queues", "version": "1", "description": "Read-only; for those who may see the panel."},
+        "paths": {
+            path: {"get": operation(path, schema, query, words)}
+            for (path, (_, query, words)), schema in zip(PATHS.items(), schemas, strict=False)
+        },
+        "components": {"schemas": components},
+    }
+
+
+def operation(path: str, schema: Any, query: dict[str, str], words: str) -> dict[str, Any]:
+    """What one address answers."""
+    named = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    parameters = [
+        *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in named),
+        *({"name": name, "in": "query", "schema": in_query(name, kind)} for name, kind in query.items()),
+    ]
+    mistake = {"application/json": {"schema": {"$ref": "#/components/schemas/Mistake"}}}
+    refusals = {"400": "Asked for what cannot be", "401": "Not signed in", "403": "Not allowed", "404": "Not there"}
+    return {
+        "summary": words,
+        "operationId": path.strip("/").replace("/", "_").replace("{", "one_").replace("}", ""),
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": words, "content": {"application/json": {"schema": schema}}},
+            **{code: {"description": told, "content": mistake} for code, told in refusals.items()},
+        },
+    }
+
+
+def in_query(name: str, kind: str) -> dict[str, Any]:
+    """The schema of a parameter."""
+    return {"type": kind, "enum": list(PAGES)} if name == "limit" else {"type": kind}
