@@ -6,10 +6,12 @@ have done nothing. So each end is counted once, whoever dies in the middle.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
 
+from ..errors import StorageError
 from ..record import Counts, Status, WorkerRecord, to_milliseconds
 from ..storage import Storage
 from ..storage.figures import Ended
@@ -18,10 +20,17 @@ from .bucket import Bucket, read_line
 from .causes import CauseOf, Causes, add_failures, failed_lines, recount
 from .ledger import INDEX, MINUTE, Index, close, needed, sheet
 
+logger = logging.getLogger("flask_queues")
+
 #: Seconds between two looks.
 EVERY = 2.0
+#: Seconds until the next look after one that has failed.
+REST = 60.0
 #: Milliseconds for which it is enough that another keeper has counted.
 FRESH = EVERY * 500
+#: Milliseconds: an end may be written so long after the moment that it bears, by a process that had to wait or by a
+#: server of a cluster whose clock is behind.
+LAG = 1000
 #: Milliseconds: what ended longer ago than this when a worker comes is not counted any more.
 LOOK_BACK = 600_000
 #: Milliseconds of which one look reads the ends at most.
@@ -45,19 +54,28 @@ class Gatherer:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + EVERY
+        try:
+            self._work()
+        except StorageError:
+            raise
+        except Exception:  # figures are no reason to keep anybody from his jobs
+            self._next = time.monotonic() + REST
+            logger.exception("What has ended could not be counted; it is tried again in %g s", REST)
+
+    def _work(self) -> None:
         until = time.monotonic() + EVERY / 10
-        while gather(self._storage(), self._told, FRESH) and time.monotonic() < until:
+        while gather(self._storage(), self._told, FRESH, LAG) and time.monotonic() < until:
             pass
 
 
-def gather(storage: Storage, told: CauseOf, fresh: float = 0) -> bool:
+def gather(storage: Storage, told: CauseOf, fresh: float = 0, lag: int = 0) -> bool:
     """Count what has ended in the next window of time; tells whether there is another one.
 
     `told` says of what cause a job has failed. Nothing is done where somebody has counted within the last `fresh`
-    milliseconds.
+    milliseconds, nor for the last `lag` milliseconds.
     """
     text = storage.sheets([INDEX]).get(INDEX)
-    now = storage.now()
+    now = storage.now() - lag
     if text is None:
         first = Index(now - LOOK_BACK, still_open(storage.counts()))
         return storage.write_sheets((INDEX, None), {INDEX: first.dump()})

@@ -10,7 +10,7 @@ import pytest
 
 from flask_queues import Outcome, Status
 from flask_queues.causes import cause_of_job
-from flask_queues.metrics import Bucket, Ledger, gather
+from flask_queues.metrics import Bucket, Gatherer, Ledger, gather
 from flask_queues.metrics.ledger import INDEX, MINUTE, SPANS, Index
 from flask_queues.record import to_datetime
 from flask_queues.storage import Storage
@@ -239,6 +239,17 @@ def test_a_time_without_workers_is_a_gap(storage: Storage, clock: Clock) -> None
     assert to_datetime(max(found) * MINUTE) <= to_datetime(clock.now())
 
 
+def test_sheets_that_cannot_be_read_keep_nobody_from_his_jobs(
+    storage: Storage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The keeper goes on; the log says why nothing is counted."""
+    text = storage.sheets([INDEX])[INDEX]
+    assert storage.write_sheets((INDEX, text), {INDEX: '{"of": "another version"}'})
+    gatherer = Gatherer(lambda: storage, cause_of_job)
+    gatherer.work_if_due()
+    assert "What has ended could not be counted; it is tried again in 60 s" in caplog.text
+
+
 def test_what_was_counted_is_read_by_all(make_site: Any) -> None:
     """A worker counts while it works; whoever asks gets its figures, without a look at a job."""
     from tests.support.site import eventually
@@ -256,4 +267,3 @@ def test_what_was_counted_is_read_by_all(make_site: Any) -> None:
     assert cell.runs == 7
     assert site.manager.report("24h").whole.some().completed == 5
     assert site.manager.report("7d").whole.some().completed == 5
-    assert site.manager.forecast().pace("default").mean is None

@@ -145,6 +145,8 @@ def test_nothing_is_lost_whatever_is_killed(make_site, seed, request, tmp_path, 
     assert {record.status for record in records} == {Status.COMPLETED}
     assert [record for record in records if not 1 <= runs[record.id] <= 1 + cut_short(record)] == []
     assert sum(runs[job] - 1 for job in acknowledged) <= AHEAD * havoc.victims
+    eventually(lambda: counted(site) >= len(stock), what=f"The count of {len(stock)} jobs")
+    assert counted(site) == len(stock)
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("redis", marks=pytest.mark.servers)])
@@ -164,6 +166,11 @@ def test_a_killed_child_repeats_no_more_than_it_had_claimed(make_site, seed, req
     assert set(runs) == set(jobs)
     assert sum(runs.values()) - len(jobs) <= AHEAD * kills
     take_stock(site.manager)
+
+
+def counted(site: Site) -> int:
+    """How many completed jobs the keepers have counted."""
+    return site.manager.report("1h").whole.some().completed
 
 
 def cut_short(record: JobRecord) -> int:
