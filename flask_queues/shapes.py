@@ -8,6 +8,7 @@ from typing import Any
 from .errors import JobNotFound
 from .manager import Manager
 from .masking import masked, masked_text, secrets_in
+from .metrics import FailureCause
 from .pausing import Pause
 from .record import Attempt, JobError, JobRecord, LogLine, WorkerRecord
 from .scheduler import OccurrenceRecord, ScheduleRecord
@@ -132,6 +133,22 @@ def pause_fields(pause: Pause) -> dict[str, Any]:
         "reason": pause.reason,
         "by": pause.by,
         "since": iso(pause.since),
+    }
+
+
+def cause_fields(one: FailureCause) -> dict[str, Any]:
+    """A cause of failures for programs."""
+    return {
+        "key": one.cause.key,
+        "error": one.cause.type,
+        "message": one.cause.message,
+        "example": one.cause.example,
+        "frame": one.cause.frame,
+        "jobs": one.number,
+        "first": iso(one.begin),
+        "last": iso(one.end),
+        "types": one.types,
+        "queues": one.queues,
     }
 
 

@@ -11,6 +11,7 @@ import click
 from flask.cli import AppGroup
 
 from ..errors import QueuesError
+from .causes import causes
 from .doctor import doctor
 from .jobs import cancel, push, retry, run, show
 from .move import move
@@ -33,5 +34,21 @@ class QueuesGroup(AppGroup):
 
 
 queues_group = QueuesGroup("queues", help="Background jobs: run them, look at them, repair them.")
-for command in (work, status, push, show, run, retry, cancel, clear, flush, pause, resume, schedule, move, doctor):
+for command in (
+    work,
+    status,
+    causes,
+    push,
+    show,
+    run,
+    retry,
+    cancel,
+    clear,
+    flush,
+    pause,
+    resume,
+    schedule,
+    move,
+    doctor,
+):
     queues_group.add_command(command)

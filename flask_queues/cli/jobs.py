@@ -80,16 +80,18 @@ def run(job_id: str) -> None:
 @click.option("--queue", help="With --all: only of this queue.")
 @click.option("--type", "type_", help="With --all: only of this job type.")
 @click.option("--tag", help="With --all: only with this tag.")
+@click.option("--cause", help="With --all: only of this cause, as `causes` names it.")
+@click.option("--error", help="With --all: only after this error, by its class.")
 @with_appcontext
-def retry(job_ids: tuple[str, ...], everything: bool, queue: str | None, type_: str | None, tag: str | None) -> None:
+def retry(job_ids: tuple[str, ...], everything: bool, type_: str | None, **filters: str | None) -> None:
     """Give failed or cancelled jobs all their tries again."""
     manager = this_manager()
-    filters = {"queue": queue, "type": type_, "tag": tag}
+    filters["type"] = type_
     if everything == bool(job_ids):
         raise click.UsageError("Name jobs by their ids, or use --all.")
     if not everything:
         if any(filters.values()):
-            raise click.UsageError("--queue, --type and --tag go with --all.")
+            raise click.UsageError("--queue, --type, --tag, --cause and --error go with --all.")
         each("retry", job_ids, manager.retry, "pending again")
         return
     failed = manager.counts().statuses["failed"]

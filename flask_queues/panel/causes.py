@@ -15,7 +15,7 @@ from ..errors import JobNotFound
 from ..manager import Manager, current_queues
 from ..metrics import FailureCause
 from ..record import JobRecord, Status, to_milliseconds
-from ..shapes import iso, job_fields, secrets_of
+from ..shapes import cause_fields, job_fields, secrets_of
 from . import charts, reads
 from .actions import for_status
 from .formats import now
@@ -138,19 +138,3 @@ def api_cause(key: str) -> ResponseReturnValue:
     one = found(current_queues, key)
     jobs = [job_fields(current_queues, job) for job in jobs_of(current_queues, one, SHOWN)]
     return jsonify({**cause_fields(one), "newest": jobs})
-
-
-def cause_fields(one: FailureCause) -> dict[str, Any]:
-    """A cause for programs."""
-    return {
-        "key": one.cause.key,
-        "error": one.cause.type,
-        "message": one.cause.message,
-        "example": one.cause.example,
-        "frame": one.cause.frame,
-        "jobs": one.number,
-        "first": iso(one.begin),
-        "last": iso(one.end),
-        "types": one.types,
-        "queues": one.queues,
-    }
