@@ -135,7 +135,7 @@ def parcel(queue: str, n: int, total: int, now: int) -> Parcel:
         id=new_id(f"{queue}:0"), queue=queue, type=TYPES[n % len(TYPES)],
         payload=json.dumps({"to": f"user{n}@example.org"}), options=None, priority=0,
         tags=("news",) if n % 100 == 0 else (), status=status, since=since, created=since - 500,
-        due=since if status is Status.SCHEDULED else since - 450, expires=None, attempts=int(status.final),
+        due=since - 450 if status.final else since, expires=None, attempts=int(status.final),
         runs=(run,) if status.final else (), worker=run.worker if status.final else None,
         started=run.started if status.final else None, progress=None, result=None, reason=None, alone=False, logs=(),
     )  # fmt: skip

@@ -81,6 +81,8 @@ def gather(storage: Storage, told: CauseOf, fresh: float = 0, lag: int = 0) -> b
         return storage.write_sheets((INDEX, None), {INDEX: first.dump()})
     index = Index.load(text)
     since = max(index.until, now - LOOK_BACK)
+    if now - since > WINDOW and not storage.ended(since, now, 1).counts:
+        since = max(since, now - now % MINUTE)  # nobody was there to count, and nothing to be counted
     until = min(now, since + WINDOW, (since // MINUTE + 1) * MINUTE)
     if now - since <= fresh:
         return False

@@ -79,9 +79,9 @@ def whole_duration(seconds: float) -> str:
 
 def now() -> datetime:
     """One moment of the storage's clock for the whole answer, so that no two times of it contradict each other."""
-    if "queues_now" not in g:
-        g.queues_now = current_queues.now()
-    moment: datetime = g.queues_now
+    moment: datetime | None = g.get("queues_now")
+    if moment is None:
+        moment = g.queues_now = current_queues.now()
     return moment
 
 
@@ -150,9 +150,9 @@ def short_day(which: date, language: str) -> str:
 
 def zone() -> tzinfo:
     """The person's zone as the browser told it, else the application's, else `QUEUES_TIMEZONE`."""
-    if "queues_zone" not in g:
-        g.queues_zone = choose_zone()
-    found: tzinfo = g.queues_zone
+    found: tzinfo | None = g.get("queues_zone")
+    if found is None:
+        found = g.queues_zone = choose_zone()
     return found
 
 

@@ -28,9 +28,9 @@ def _l(message: str) -> str:
 
 def locale() -> Locale:
     """The language of this request: the person's choice, the application's, the browser's, or English."""
-    if "queues_locale" not in g:
-        g.queues_locale = choose_locale()
-    found: Locale = g.queues_locale
+    found: Locale | None = g.get("queues_locale")
+    if found is None:
+        found = g.queues_locale = choose_locale()
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +17,7 @@ from flask.wrappers import Response
 from markupsafe import Markup, escape
 
 from ..errors import QueuesError
-from ..manager import current_queues
+from ..manager import Manager, current_queues
 from ..masking import masked
 from ..record import JobRecord, Status
 from ..scheduler import ScheduleRecord
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).parent / "static"
 #: Characters of a payload that stand in a list.
 SUMMARY = 160
+#: Icons that are called otherwise than their action.
+ICONS = {"push": "retry"}
 LIVE_CLOCK = "X-Queues-Clock"
 LIVE_TOKEN = "X-Queues-Token"  # noqa: S105 - the name of a header
 
@@ -61,7 +65,7 @@ def render(template: str, **values: Any) -> str:
         base=base,
         frame=frame,
         layout=current_queues.config.layout,
-        _=say,
+        _=sayer(),
         ngettext=say_number,
         q=Helpers(),
         Status=Status,
@@ -78,10 +82,17 @@ def render_for_strangers(template: str, context: dict[str, Any]) -> str:
     return found.render(context, frame="flask_queues/frame.html", layout=None)
 
 
-def say(message: str, /, **values: Any) -> Markup:
-    """Translate for a template: message and values are text, except for what is markup already."""
-    text = escape(gettext(message))
-    return text % values if values else text
+def sayer() -> Callable[..., Markup]:
+    """Make what translates for one answer: message and values are text, except for what is markup already."""
+    texts: dict[str, Markup] = {}
+
+    def say(message: str, /, **values: Any) -> Markup:
+        text = texts.get(message)
+        if text is None:  # a list says the same in each of its rows
+            text = texts[message] = escape(gettext(message))
+        return text % values if values else text
+
+    return say
 
 
 def say_number(one: str, other: str, number: int, /, **values: Any) -> Markup:
@@ -121,6 +132,8 @@ class Helpers:
     def __init__(self) -> None:
         #: Addresses of actions, up to the job's id: a list has many of each.
         self._actions: dict[tuple[str, Status, str], str] = {}
+        #: Itself: a row asks it often, and each look through the proxy costs.
+        self._manager: Manager = current_queues._get_current_object()  # type: ignore[attr-defined]
 
     number = staticmethod(formats.number)
     short_number = staticmethod(formats.short_number)
@@ -212,6 +225,27 @@ class Helpers:
         return gettext(words.VERBS[action.name])
 
     @staticmethod
+    def time(moment: datetime, text: str | None = None) -> Markup:
+        """A moment as a person says it, the exact one beside it. Of Python, since a list has a hundred of them."""
+        shown, exact = escape(text or formats.ago(moment)), escape(formats.with_zone(moment))
+        return Markup(f'<time datetime="{moment.isoformat()}" title="{exact}">{shown}</time>')  # noqa: S704 - escaped
+
+    def action_button(
+        self, action: Action, record: JobRecord, back: str, class_: str = "q-button q-small q-plain"
+    ) -> Markup:
+        """What does something with a job: a button, or a link to the question before it."""
+        verb, address = escape(self.verb(action)), escape(self.action_url(action, record, back))
+        label = f"{verb} {escape(self.name_of(record.type))}"
+        icon = f'<svg class="q-icon" aria-hidden="true"><use href="#q-i-{ICONS.get(action.name, action.name)}"/></svg>'
+        inside = f'aria-label="{label}">{icon}<span>{verb}</span>'
+        if action.danger:
+            danger = " q-danger" if action.name == "delete" else ""
+            text = f'<a class="{class_}{danger}" href="{address}" data-confirm {inside}</a>'
+        else:
+            text = f'<button class="{class_}" form="q-act" formaction="{address}" {inside}</button>'
+        return Markup(text)  # noqa: S704 - escaped
+
+    @staticmethod
     def job_url(job_id: str) -> str:
         """The address of a job; a list has many of them, and `url_for` is slow."""
         return f"{base_url('queues.job', 'job_id')}{quote(job_id)}"
@@ -234,51 +268,42 @@ class Helpers:
         """The address of a list."""
         return url_for(f"queues.list_{status}", **values)
 
-    @staticmethod
-    def name_of(type_string: str) -> str:
+    def name_of(self, type_string: str) -> str:
         """The readable name of a job type."""
-        return current_queues.name_of(type_string)
+        return self._manager.name_of(type_string)
 
-    @staticmethod
-    def timeout_of(record: JobRecord) -> float:
+    def timeout_of(self, record: JobRecord) -> float:
         """Seconds that one run may take."""
-        return current_queues.timeout_of(record)
+        return self._manager.timeout_of(record)
 
-    @staticmethod
-    def tries_of(record: JobRecord) -> int:
+    def tries_of(self, record: JobRecord) -> int:
         """How many runs may fail."""
-        return current_queues.tries_of(record)
+        return self._manager.tries_of(record)
 
-    @staticmethod
-    def attempt_text(record: JobRecord) -> str:
+    def attempt_text(self, record: JobRecord) -> str:
         """Which attempt this is, from the second on."""
-        return words.attempt_text(current_queues, record)
+        return words.attempt_text(self._manager, record)
 
-    @staticmethod
-    def because(record: JobRecord) -> str:
+    def because(self, record: JobRecord) -> str:
         """Why it waits for its time."""
-        return words.because(current_queues, record)
+        return words.because(self._manager, record)
 
-    @staticmethod
-    def verdict(record: JobRecord) -> str:
+    def verdict(self, record: JobRecord) -> str:
         """The reason of its status."""
-        return words.verdict(current_queues, record)
+        return words.verdict(self._manager, record)
 
-    @staticmethod
-    def progress_message(record: JobRecord) -> str:
+    def progress_message(self, record: JobRecord) -> str:
         """What it says of how far it is."""
-        return words.progress_message(current_queues, record)
+        return words.progress_message(self._manager, record)
 
-    @staticmethod
-    def deleted_at(record: JobRecord) -> Any:
+    def deleted_at(self, record: JobRecord) -> Any:
         """When it is deleted."""
-        return words.deleted_at(current_queues, record)
+        return words.deleted_at(self._manager, record)
 
-    @staticmethod
-    def summary(record: JobRecord | ScheduleRecord) -> str:
+    def summary(self, record: JobRecord | ScheduleRecord) -> str:
         """The payload in one line, its secrets hidden."""
         parts, length = [], 0
-        for name, value in masked(record.payload, current_queues.sensitive(record.type)).items():
+        for name, value in masked(record.payload, self._manager.sensitive(record.type)).items():
             parts.append(f"{name}={json.dumps(value, ensure_ascii=False)[: SUMMARY + 1]}")
             length += len(parts[-1]) + 1
             if length > SUMMARY:

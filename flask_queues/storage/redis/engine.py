@@ -264,8 +264,8 @@ class RedisStorage(Storage):
 
     def _stop(self, queue: str, kind: str | None, *said: Any) -> Any:
         near = self._servers.near
-        if not near:
-            self._names.add([queue])
+        if not near:  # another process may have forgotten the name a moment ago
+            self._names.add([queue], again=True)
         return self._calls.ask(self._on(queue, STOP, [queue, "1" if near else "", kind or "", *said]))
 
     def stops(self) -> list[Stop]:

@@ -3,7 +3,7 @@
 -- ARGV: root; partition; its queue's name; whether names of queues are within reach; name; revision; text, with `t`
 -- before it, or nothing to delete it; whether an answer was lost before; number of jobs; the jobs; number of
 -- occurrences; their texts, before which the time of the decision is put.
--- Returns the new revision, or 0 where another is stored; then 1 where the partition held no job before.
+-- Returns the new revision, or 0 where another is stored; then 1 where these are its first jobs.
 
 local p, queue, near, name = arg(), arg(), arg() == '1', arg()
 local revision, about, again = arg(), arg(), arg() == '1'

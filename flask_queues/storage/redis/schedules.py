@@ -42,8 +42,8 @@ class Schedules:
         for job in jobs:
             pushes += push_arguments(job, stray=near and is_stray(job))
             keys += of_job(partition, job.id, job.tags)
-        if not near:
-            self._names.add([schedule.queue])
+        if not near:  # another process may have forgotten the name a moment ago
+            self._names.add([schedule.queue], again=True)
 
         def build(unsure: bool) -> Command:
             arguments = [
@@ -52,9 +52,7 @@ class Schedules:
             ]  # fmt: skip
             return Command(partition, SCHEDULE, arguments, keys)
 
-        revision, new = self._calls.run(build)
-        if new and not near:
-            self._names.add([schedule.queue], again=True)
+        revision, _ = self._calls.run(build)
         return int(revision)
 
     def all(self) -> list[Schedule]:
