@@ -7,6 +7,9 @@ from typing import NamedTuple
 #: How long a job holds its key: to its final status, to its first claim, or for a time, whatever becomes of it.
 END, START, TIME = "end", "start", "time"
 
+#: So begins the reason of a job that was cancelled for another, which has its key since.
+REPLACED = "Replaced by job "
+
 
 class Unique(NamedTuple):
     """A key that one job of a queue holds at a time; a push with a key that is held stores nothing."""
@@ -24,8 +27,10 @@ class Unique(NamedTuple):
         return at == "gone" or (self.until != TIME and at in (self.until, END))
 
 
-def holds(unique: Unique, *, final: bool, started: bool, created: int, now: int) -> bool:
-    """Whether a job that comes from another storage still holds its key."""
+def holds(unique: Unique, *, final: bool, started: bool, created: int, now: int, reason: str | None) -> bool:
+    """Whether a job that comes from another storage still holds its key; `reason` is why it was cancelled."""
+    if reason is not None and reason.startswith(REPLACED):
+        return False
     if unique.until == TIME:
         return created + unique.lasts > now
     return not (final or (started and unique.until == START))
@@ -33,7 +38,7 @@ def holds(unique: Unique, *, final: bool, started: bool, created: int, now: int)
 
 def replaced(job_id: str) -> str:
     """Why a job was cancelled in whose place another came."""
-    return f"Replaced by job {job_id}."
+    return f"{REPLACED}{job_id}."
 
 
 def taken(job_id: str, holder: str) -> str:

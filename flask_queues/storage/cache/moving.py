@@ -76,7 +76,12 @@ def arrive(state: State, source: str, text: str) -> int:
 def take_key(state: State, parcel: Parcel, unique: Unique) -> None:
     """Let a unique job hold its key here, if it still does and nobody else has it."""
     still = holds(
-        unique, final=parcel.status.final, started=parcel.started is not None, created=parcel.created, now=state.time
+        unique,
+        final=parcel.status.final,
+        started=parcel.started is not None,
+        created=parcel.created,
+        now=state.time,
+        reason=parcel.reason,
     )
     if still and uniques.holder(state, parcel.queue, unique.key, state.time) is None:
         uniques.hold(state, parcel.queue, unique, parcel.id, parcel.created)

@@ -291,7 +291,9 @@ def arriving_unique(parcel: Parcel) -> str:
     if parcel.unique is None:
         return ""
     started, final = parcel.started is not None, parcel.status.final
-    still = holds(Unique(*parcel.unique), final=final, started=started, created=parcel.created, now=0)
+    still = holds(
+        Unique(*parcel.unique), final=final, started=started, created=parcel.created, now=0, reason=parcel.reason
+    )
     return f"{int(still)}{unique_text(parcel.unique)}"
 
 

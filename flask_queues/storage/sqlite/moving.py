@@ -159,7 +159,12 @@ def put_in(db: sqlite3.Connection, parcel: Parcel, deltas: Deltas, now: int) -> 
 def take_key(db: sqlite3.Connection, parcel: Parcel, unique: Unique, now: int) -> None:
     """Let a unique job hold its key here, if it still does and nobody else has it."""
     still = holds(
-        unique, final=parcel.status.final, started=parcel.started is not None, created=parcel.created, now=now
+        unique,
+        final=parcel.status.final,
+        started=parcel.started is not None,
+        created=parcel.created,
+        now=now,
+        reason=parcel.reason,
     )
     if still and uniques.holder(db, parcel.queue, unique.key, now) is None:
         uniques.hold(db, parcel.queue, unique, parcel.id, parcel.created)

@@ -157,7 +157,7 @@ class Model:
             assert unique
             started = job.token is not None
             if self.holder(pushed.queue, unique.key, now) is None and holds(
-                unique, final=final, started=started, created=job.created, now=now
+                unique, final=final, started=started, created=job.created, now=now, reason=job.reason
             ):
                 self.hold(pushed, job.created)
 

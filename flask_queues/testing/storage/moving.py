@@ -17,6 +17,7 @@ from ...moving import move
 from ...record import Outcome, Progress, Status
 from ...storage import Storage
 from ...storage.base import Occurrence, Schedule
+from ...storage.unique import Unique
 from .contract import (
     LATER,
     LONG,
@@ -195,6 +196,16 @@ class MoveContract(OpenedTwice):
         move_all(storage, elsewhere, 7)
         line = sorted(jobs, key=lambda job: (-job.priority, job.at, job.id))
         assert [take_one(elsewhere, types="tu").id for _ in names] == [job.id for job in line]
+
+    def test_a_job_that_took_the_place_of_another_keeps_its_key(self, storage: Storage, elsewhere: Storage) -> None:
+        """The other one, cancelled for it, may have held the key for a time that is not over."""
+        fill(storage, "a", unique=Unique("k", "time", LONG))
+        fill(storage, "b", delay=LONG, unique=Unique("k", "end", replace=True))
+        assert the(storage, "a").status is Status.CANCELLED
+        move_all(storage, elsewhere, 1)
+        assert elsewhere.push_unique(new("c", unique=Unique("k"))) == "b"
+        elsewhere.cancel("b", "no")
+        assert elsewhere.push_unique(new("c", unique=Unique("k"))) == "c"
 
     def test_what_was_handed_out_is_in_no_line_and_on_no_list(self, storage: Storage, other: Storage) -> None:
         """Nobody claims, sees or counts it; the others stay."""

@@ -213,7 +213,9 @@ class State:
             return False
         if job.unique is not None and self.holder(job, now) is None:
             started, final = job.started is not None, job.status.final
-            if holds(Unique(*job.unique), final=final, started=started, created=job.created, now=now):
+            if holds(
+                Unique(*job.unique), final=final, started=started, created=job.created, now=now, reason=job.reason
+            ):
                 self.hold(job, job.created)
         return True
 
