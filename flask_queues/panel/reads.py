@@ -86,6 +86,11 @@ class Listing:
         return {**self.filters.given, **({} if self.limit == PAGE else {"limit": str(self.limit)})}
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many jobs a page may have."""
+        return PAGES
+
+    @property
     def here(self) -> tuple[str, ...]:
         """The trail of the next page."""
         return (*self.trail, *([self.began] if self.began else []))[-TRAIL:]

@@ -81,6 +81,22 @@ def test_a_thousand_jobs_are_walked_page_by_page(shop: Shop) -> None:
     assert sorted(seen) == sorted(pushed)
 
 
+def test_a_page_may_have_another_size(shop: Shop) -> None:
+    """Offered where there is more than the smallest; it survives in the links, and the filter in it."""
+    shop.queues.push_many([("shop:resize", {"file_id": n}) for n in range(120)])
+    client = shop.client()
+    text = client.get("/queues/jobs?queue=images").text
+    address = re.search(r'href="([^"]+limit=100[^"]*)"', text)
+    assert address is not None
+    assert "queue=images" in address[1]
+    text = client.get(address[1].replace("&amp;", "&")).text
+    assert len(rows(text)) == 100
+    assert re.search(r'rel="next" href="[^"]*limit=100', text)
+    shop.manager.flush()
+    shop.resize.push()
+    assert "A page has" not in client.get("/queues/jobs").text
+
+
 def test_pages_are_walked_back_as_they_were_walked(shop: Shop) -> None:
     """One by one to the first, with the filter in each link."""
     shop.queues.push_many([("shop:resize", {"file_id": n}) for n in range(220)])
