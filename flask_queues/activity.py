@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from .record import storable, to_datetime
 from .storage import Storage
+from .storage.figures import legible
 
 logger = logging.getLogger("flask_queues")
 
@@ -62,7 +63,7 @@ def add(storage: Storage, act: Act) -> bool:
     """Add a line to the current sheet; False where somebody else has changed it meanwhile."""
     number = current(storage)
     text = storage.sheets([sheet(number)]).get(sheet(number))
-    lines = [*json.loads(text or "[]"), act]
+    lines = [*json.loads(legible(text) or "[]"), act]
     changes: dict[str, str | None] = {sheet(number): json.dumps(lines, ensure_ascii=False, separators=(",", ":"))}
     if len(lines) >= LINES:
         changes |= {SHEET: str(number + 1), sheet(number - SHEETS + 1): None}
@@ -73,13 +74,13 @@ def acts(storage: Storage) -> Iterator[Act]:
     """What people did, the last first."""
     number = current(storage)
     for one in range(number, max(-1, number - SHEETS), -1):
-        for line in reversed(json.loads(storage.sheets([sheet(one)]).get(sheet(one)) or "[]")):
+        for line in reversed(json.loads(legible(storage.sheets([sheet(one)]).get(sheet(one))) or "[]")):
             yield Act(*line)
 
 
 def current(storage: Storage) -> int:
     """The number of the sheet to which lines are added."""
-    return int(storage.sheets([SHEET]).get(SHEET, "0"))
+    return int(legible(storage.sheets([SHEET]).get(SHEET)) or "0")
 
 
 def sheet(number: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from ..record import JobRecord, Status
+from ..storage.figures import legible
 from .histogram import Histogram
 
 #: Queue and job type.
@@ -157,9 +158,9 @@ class Bucket:
 
     @classmethod
     def load(cls, text: str | None) -> Bucket:
-        """Read what `dump` has written; an empty one where there is no text."""
+        """Read what `dump` has written; an empty one where there is nothing that can be read."""
         bucket = cls()
-        if text is not None:
+        if (text := legible(text)) is not None:
             said = json.loads(text)
             bucket.cells.update((read_line(line), Cell.load(cell)) for line, cell in said["cells"].items())
             bucket.depth = said["depth"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,9 +12,10 @@ from ..causes import Cause
 from ..record import JobRecord, Status, to_datetime, to_milliseconds
 from ..storage import Storage
 from ..storage.base import Query
-from ..storage.figures import Ended, every
-from ..storage.sealed import CAUSES
+from ..storage.figures import Ended, every, legible
 
+#: The name of their sheet.
+CAUSES = "causes"
 HOUR = 3_600_000
 #: Says of what cause a job has failed.
 CauseOf = Callable[[JobRecord], Cause | None]
@@ -22,8 +23,9 @@ CauseOf = Callable[[JobRecord], Cause | None]
 HOURS, MOST = 168, 500
 #: Failed jobs of one queue and type that are read in one look; more of them are like these.
 READ = 200
-#: Failed jobs of a queue and type that are counted anew when some of them were retried or deleted.
-RECOUNT = 2000
+#: Failed jobs of a queue and type that are read to count them anew; more of them are like these. And queues and types
+#: that are counted anew at a time.
+RECOUNT, LINES = 2000, 5
 
 
 @dataclass
@@ -96,12 +98,18 @@ class Causes:
         """How many jobs of a queue and type are known to be failed."""
         return sum(one.jobs.get(line, 0) for one in self.known.values())
 
-    def recount(self, line: str, found: Counter[str]) -> None:
-        """Take over how many jobs of a queue and type are failed for each cause."""
+    def recount(self, line: str, jobs: Sequence[tuple[JobRecord, Cause]], number: int) -> None:
+        """Take over of which causes the failed jobs of a queue and type are: some of so many, the newest first."""
+        found: Counter[str] = Counter()
+        for job, cause in jobs:
+            moment = to_milliseconds(job.finished or job.created)
+            self.known.setdefault(cause.key, FailureCause(cause, moment, moment))
+            found[cause.key] += 1
+        shares = scaled(found, number)
         for key, one in self.known.items():
             one.jobs.pop(line, None)
-            if found[key]:
-                one.jobs[line] = found[key]
+            if shares.get(key):
+                one.jobs[line] = shares[key]
 
     def forget(self, now: int) -> None:
         """Drop what has no job left and was last seen long ago, and the oldest of too many."""
@@ -121,10 +129,9 @@ class Causes:
 
     @classmethod
     def load(cls, text: str | None) -> Causes:
-        """Read what `dump` has written; nothing where that is encrypted with a key that is not known."""
+        """Read what `dump` has written; none where there is nothing that can be read."""
         causes = cls()
-        rows = json.loads(text or "[]")
-        for *about, first, last, hours, jobs in rows if isinstance(rows, list) else []:
+        for *about, first, last, hours, jobs in json.loads(legible(text) or "[]"):
             by_hour = {int(hour): n for hour, n in hours.items()}
             cause = Cause(*about)
             causes.known[cause.key] = FailureCause(cause, first, last, by_hour, jobs)
@@ -149,25 +156,35 @@ def failed_within(storage: Storage, queue: str, job_type: str, since: int, until
 def recount(storage: Storage, causes: Causes, failed: dict[str, int], told: CauseOf) -> None:
     """Count anew of which causes jobs are failed, where their number is another than was counted.
 
-    Some were retried or deleted, one by one. Of very many only those that failed last are looked at.
+    Some were retried or deleted, one by one, or had failed before anybody counted.
     """
-    for line in {line for one in causes.known.values() for line in one.jobs} | set(failed):
-        if causes.failed(line) != failed.get(line, 0):
-            causes.recount(line, count_failed(storage, line, told) if failed.get(line) else Counter())
+    known = {line for one in causes.known.values() for line in one.jobs}
+    changed = [line for line in sorted(known | set(failed)) if causes.failed(line) != failed.get(line, 0)]
+    for line in changed[:LINES]:
+        causes.recount(line, newest_failed(storage, line, told) if line in failed else (), failed.get(line, 0))
 
 
-def count_failed(storage: Storage, line: str, told: CauseOf) -> Counter[str]:
-    """How many jobs of a queue and type are failed for each cause."""
+def newest_failed(storage: Storage, line: str, told: CauseOf) -> list[tuple[JobRecord, Cause]]:
+    """The jobs of a queue and type that failed last, with their causes."""
     queue, _, job_type = line.partition("\t")
-    found: Counter[str] = Counter()
+    found: list[tuple[JobRecord, Cause]] = []
     after: str | None = None
     for _ in range(RECOUNT // READ):
         page = storage.page(Query(queue, job_type, None, [Status.FAILED], READ, after))
-        found.update(cause.key for job in page.jobs if (cause := told(job)) is not None)
+        found += [(job, cause) for job in page.jobs if (cause := told(job)) is not None]
         after = page.after
         if after is None:
             break
     return found
+
+
+def scaled(found: Counter[str], number: int) -> dict[str, int]:
+    """Let some stand for so many: the same shares, and exactly that sum."""
+    looked = found.total()
+    shares = {key: n * number // looked for key, n in found.items()}
+    for key, _ in found.most_common(1):
+        shares[key] += number - sum(shares.values())
+    return shares
 
 
 def failed_lines(cells: Iterable[tuple[tuple[str, str, str], int]]) -> dict[str, int]:

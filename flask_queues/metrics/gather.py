@@ -15,9 +15,8 @@ from ..errors import StorageError
 from ..record import Counts, Status, WorkerRecord, to_milliseconds
 from ..storage import Storage
 from ..storage.figures import Ended
-from ..storage.sealed import CAUSES
 from .bucket import Bucket, read_line
-from .causes import CauseOf, Causes, add_failures, failed_lines, recount
+from .causes import CAUSES, CauseOf, Causes, add_failures, failed_lines, recount
 from .ledger import INDEX, MINUTE, Index, close, needed, sheet
 
 logger = logging.getLogger("flask_queues")
@@ -76,10 +75,10 @@ def gather(storage: Storage, told: CauseOf, fresh: float = 0, lag: int = 0) -> b
     """
     text = storage.sheets([INDEX]).get(INDEX)
     now = storage.now() - lag
-    if text is None:
-        first = Index(now - LOOK_BACK, still_open(storage.counts()))
-        return storage.write_sheets((INDEX, None), {INDEX: first.dump()})
     index = Index.load(text)
+    if text is None or index is None:
+        first = Index(now - LOOK_BACK, still_open(storage.counts()))
+        return storage.write_sheets((INDEX, text), {INDEX: first.dump()})
     since = max(index.until, now - LOOK_BACK)
     if now - since > WINDOW and not storage.ended(since, now, 1).counts:
         since = max(since, now - now % MINUTE)  # nobody was there to count, and nothing to be counted
@@ -109,21 +108,23 @@ class Window:
         changes = close(index, self._minute, texts) if begins else {}
         bucket = Bucket.load(texts.get(current))
         add(bucket, self._ended)
-        changes |= self._causes(last=last, begins=begins)
+        changes |= self._causes(index, last=last)
         if last:
             self._look(bucket, index)
         index.until = self._until
         changes |= {current: bucket.dump(), INDEX: index.dump()}
         return self._storage.write_sheets((INDEX, seen), changes)
 
-    def _causes(self, *, last: bool, begins: bool) -> dict[str, str | None]:
+    def _causes(self, index: Index, *, last: bool) -> dict[str, str | None]:
         """The sheet of causes, where something has failed; once a minute also where failed jobs were retried."""
-        if not begins and not any(status is Status.FAILED for _, _, status in self._ended.counts):
+        due = last and index.recounted < self._minute
+        if not due and not any(status is Status.FAILED for _, _, status in self._ended.counts):
             return {}
         causes = Causes.read(self._storage)
         before = causes.dump()
         add_failures(self._storage, causes, self._ended, self._since, self._until, self._told)
-        if begins and last:
+        if due:
+            index.recounted = self._minute
             recount(self._storage, causes, failed_lines(self._storage.counts().cells.items()), self._told)
             causes.forget(self._until)
         text = causes.dump()

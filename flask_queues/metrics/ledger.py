@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..storage import Storage
+from ..storage.figures import legible
 from .bucket import Bucket, all_of
 
 MINUTE = 60_000
@@ -31,6 +32,8 @@ class Index:
     open: dict[str, int]
     #: By span: the minutes since 1970 with which buckets begin, in order.
     starts: dict[int, list[int]] = field(default_factory=lambda: {span: [] for span in SPANS})
+    #: The minute in which failed jobs were last counted anew by their causes.
+    recounted: int = 0
 
     @property
     def minute(self) -> int | None:
@@ -40,13 +43,17 @@ class Index:
     def dump(self) -> str:
         """Write it as JSON text."""
         starts = {str(span): starts for span, starts in self.starts.items()}
-        return json.dumps({"until": self.until, "open": self.open, "starts": starts}, separators=(",", ":"))
+        said = {"until": self.until, "open": self.open, "starts": starts, "recounted": self.recounted}
+        return json.dumps(said, separators=(",", ":"))
 
     @classmethod
-    def load(cls, text: str) -> Index:
-        """Read what `dump` has written."""
+    def load(cls, text: str | None) -> Index | None:
+        """Read what `dump` has written; None where there is nothing that can be read."""
+        if (text := legible(text)) is None:
+            return None
         said = json.loads(text)
-        return cls(said["until"], said["open"], {span: said["starts"].get(str(span), []) for span in SPANS})
+        starts = {span: said["starts"].get(str(span), []) for span in SPANS}
+        return cls(said["until"], said["open"], starts, said["recounted"])
 
 
 class Ledger:
@@ -58,8 +65,7 @@ class Ledger:
 
     def index(self) -> Index | None:
         """Which buckets there are; None before anything was counted."""
-        text = self._storage.sheets([INDEX]).get(INDEX)
-        return Index.load(text) if text is not None else None
+        return Index.load(self._storage.sheets([INDEX]).get(INDEX))
 
     def buckets(self, span: int, first: int, last: int) -> dict[int, Bucket]:
         """Buckets of a span of minutes that begin from one minute to another, by their beginning.

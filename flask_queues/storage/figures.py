@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from ..payload import MARK
 from ..record import JobRecord, Status
 
 
@@ -43,6 +44,11 @@ class Measuring(ABC):
         False, and nothing is changed, where it says something else by now. Sheets stay where they are
         when jobs move to another storage.
         """
+
+
+def legible(text: str | None) -> str | None:
+    """The text of a sheet; None where there is none, or it is encrypted and nobody here can read it."""
+    return None if text is None or text.startswith(f'{{"{MARK}"') else text
 
 
 def every(total: int, sample: int) -> int:

@@ -1,9 +1,9 @@
 """A storage in which nobody can read what jobs are about: encrypted on the way in, decrypted on the way out.
 
 Encrypted are payloads, results, messages and tracebacks of errors, log lines, messages of progress, what jobs keep for
-their next run, and schedules. Not encrypted, since the storage works with them: ids, queues, types, tags, priorities,
-times, the classes of exceptions, and reasons of cancellations. Fernet is authenticated: what was changed is not
-decrypted either.
+their next run, schedules, and the sheets of figures, causes and activity. Not encrypted, since the storage works with
+them: ids, queues, types, tags, priorities, times, the classes of exceptions, and reasons of cancellations. Fernet is
+authenticated: what was changed is not decrypted either.
 
 An encrypted text is a JSON object with the one name `MARK`, so that it is told from one stored before there were keys.
 """
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from .figures import Ended
 
-#: The sheet on which the messages of errors are.
-CAUSES = "causes"
 #: What a person reads in place of a text that no key opens.
 CLOSED = "(encrypted with a key that QUEUES_ENCRYPTION_KEYS does not hold)"
 
@@ -221,17 +219,16 @@ class Sealed:
         return found._replace(sample=[(self._open_record(record), n) for record, n in found.sample])
 
     def sheets(self, names: Collection[str]) -> dict[str, str]:
-        """Decrypt the sheet of causes, which says what errors said."""
-        found = self.inner.sheets(names)
-        if CAUSES in found:
-            found[CAUSES] = self._cipher.open(found[CAUSES]) or ""
-        return found
+        """Decrypt texts; one that no key opens stays closed."""
+        return {name: self._cipher.open(text) or "" for name, text in self.inner.sheets(names).items()}
 
     def write_sheets(self, seen: tuple[str, str | None], sheets: Mapping[str, str | None]) -> bool:
-        """Encrypt the sheet of causes."""
-        if CAUSES in sheets:
-            sheets = {**sheets, CAUSES: self._cipher.shut(sheets[CAUSES])}
-        return self.inner.write_sheets(seen, sheets)
+        """Encrypt texts. The storage compares what is stored, and no text is encrypted to the same twice."""
+        name, text = seen
+        stored = self.inner.sheets([name]).get(name)
+        if self._cipher.open(stored) != text:
+            return False
+        return self.inner.write_sheets((name, stored), {name: self._cipher.shut(text) for name, text in sheets.items()})
 
     def schedules(self) -> list[Schedule]:
         """Decrypt what schedules say."""

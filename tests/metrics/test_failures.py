@@ -10,9 +10,10 @@ import pytest
 
 from flask_queues import Outcome, Status
 from flask_queues.causes import cause_of, cause_of_job
-from flask_queues.metrics import Causes, gather
+from flask_queues.metrics import Causes, Ledger, causes, gather, report
 from flask_queues.metrics.causes import HOUR, MOST
 from flask_queues.metrics.ledger import INDEX, MINUTE, Index
+from flask_queues.record import to_datetime
 from flask_queues.storage import Storage
 from flask_queues.storage.sealed import sealed
 from flask_queues.testing.storage import Clock
@@ -65,8 +66,8 @@ def test_a_thousand_equal_failures_are_one_cause(storage: Storage, clock: Clock)
         fail(storage, *(f"j{n}-{m}" for m in range(100)), message=f"No user {n}")
     fail(storage, "other", message="disk full", queue="r")
     assert count(storage, clock) == {"No user #": 1000, "disk full": 1}
-    causes = {one.cause.message: one for one in Causes.read(storage).known.values()}
-    assert (causes["disk full"].queues, causes["disk full"].types) == (["r"], ["t"])
+    (other,) = [one for one in Causes.read(storage).known.values() if one.cause.message == "disk full"]
+    assert (other.queues, other.types) == (["r"], ["t"])
 
 
 def test_a_cause_tells_since_when_and_when_last(storage: Storage, clock: Clock) -> None:
@@ -117,18 +118,42 @@ def test_of_very_many_failures_some_are_read(storage: Storage, clock: Clock) -> 
     assert count(storage, clock) == {"No user #": 600}
 
 
+def test_of_more_than_a_recount_reads_the_number_stays_right(
+    storage: Storage, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that failed last stand for the others, in sum exactly as many as there are."""
+    monkeypatch.setattr(causes, "RECOUNT", 400)
+    for n in range(9):
+        fail(storage, *(f"j{n}-{m}" for m in range(100)))
+        count(storage, clock)
+    fail(storage, *(f"k{m}" for m in range(100)), message="disk full")
+    assert count(storage, clock) == {"No user #": 900, "disk full": 100}
+    storage.retry("j0-0")
+    assert count(storage, clock, MINUTE) == {"No user #": 750, "disk full": 249}
+    text = storage.sheets(["causes"])
+    count(storage, clock, MINUTE)
+    assert storage.sheets(["causes"]) == text
+
+
+def test_failures_of_before_anybody_counted_are_counted(storage: Storage, clock: Clock) -> None:
+    """As after a move, or the first start of a version that counts."""
+    fail(storage, "a", "b")
+    clock.advance(HOUR)
+    assert count(storage, clock) == {"No user #": 2}
+
+
 def test_the_last_causes_are_kept(storage: Storage, clock: Clock) -> None:
     """Errors that are all different never fill the storage."""
-    causes = Causes()
+    known = Causes()
     fail(storage, "a")
     job = storage.get("a")
     assert job is not None
     assert job.error is not None
     for n in range(MOST + 10):
         word = "".join(chr(ord("a") + int(digit)) for digit in f"{n:05}")
-        causes.add(job, cause_of(job.error._replace(message=word), ""), 1)
-    causes.forget(clock.now())
-    assert len(causes.known) == MOST
+        known.add(job, cause_of(job.error._replace(message=word), ""), 1)
+    known.forget(clock.now())
+    assert len(known.known) == MOST
 
 
 def test_behind_encryption_nobody_reads_what_errors_said(engine: SQLiteEngine, clock: Clock) -> None:
@@ -139,11 +164,36 @@ def test_behind_encryption_nobody_reads_what_errors_said(engine: SQLiteEngine, c
     plain = engine.open()
     assert "anna" not in plain.sheets(["causes"])["causes"]
     assert "ValueError" not in plain.sheets(["causes"])["causes"]
-    assert Causes.read(plain).known == {}
-    assert Causes.read(sealed(plain, [OTHER])).known == {}
+    assert "q" not in plain.sheets([INDEX])[INDEX].partition('"open"')[2]
     assert Causes.read(sealed(plain, [KEY])).known != {}
+    for stranger in (plain, sealed(plain, [OTHER])):
+        assert Causes.read(stranger).known == {}
+        assert report(Ledger(stranger), to_datetime(clock.now())).measured is False
+
+
+def test_without_the_key_counting_begins_anew(engine: SQLiteEngine, clock: Clock) -> None:
+    """What nobody can read any more is no reason to count nothing."""
+    storage = sealed(engine.open(), [KEY])
+    fail(storage, "a")
+    count(storage, clock)
+    plain = engine.open()
+    fail(plain, "b", message="disk full")
+    assert count(plain, clock, MINUTE)["disk full"] == 1
     storage.close()
     plain.close()
+
+
+def test_the_sheets_that_are_encrypted_are_compared_as_they_were_read(engine: SQLiteEngine) -> None:
+    """Of two who have seen the same, one writes."""
+    one, other = sealed(engine.open(), [KEY]), sealed(engine.open(), [KEY])
+    assert one.write_sheets(("s", None), {"s": "1"})
+    assert not other.write_sheets(("s", None), {"s": "2"})
+    assert other.sheets(["s"]) == {"s": "1"}
+    assert other.write_sheets(("s", "1"), {"s": "2"})
+    assert not one.write_sheets(("s", "1"), {"s": "3"})
+    assert one.sheets(["s"]) == {"s": "2"}
+    one.close()
+    other.close()
 
 
 def test_what_is_written_is_read_as_it_was(storage: Storage, clock: Clock) -> None:
