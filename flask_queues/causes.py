@@ -19,7 +19,7 @@ HEAD = "(most recent call last):"
 QUOTED = re.compile(r"""(?<!\w)(?P<quote>['"`]).*?(?P=quote)(?!\w)""")
 #: A word with a digit in it: a number, an id, an address, a time.
 COUNTED = re.compile(r"(?<![\w-])[\w-]*\d(?:[\w.:-]*\w)?")
-#: So much of a message is looked at, so that its length never slows a settle.
+#: So much of a message is looked at, so that its length never slows the count.
 LOOKED_AT = 1000
 MAX_MESSAGE = 200
 

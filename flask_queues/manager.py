@@ -645,11 +645,14 @@ def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:
 
 
 def check_where(where: dict[str, Any]) -> Where:
-    """Return what is looked for; raises `OptionError` for what is no filter."""
-    if unknown := set(where) - set(Where._fields):
-        raise OptionError(
-            f"There is no filter {min(unknown)!r}; there are queue, type, tag, {', '.join(Where._fields)}."
-        )
+    """Return what is looked for; raises `OptionError` for what is no filter, or not what one takes."""
+    for name, value in where.items():
+        if name not in Where._fields:
+            known = ", ".join(("queue", "type", "tag", *Where._fields))
+            raise OptionError(f"There is no filter {name!r}; there are {known}.")
+        kinds = (int, float) if name in ("attempts", "ran") else str
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+            raise OptionError(f"{name}: {value!r} is not {'a number' if kinds is not str else 'a text'}.")
     return Where(**where)
 
 

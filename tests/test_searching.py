@@ -105,3 +105,7 @@ def test_a_filter_that_does_not_exist_is_refused(shop: Shop) -> None:
     """A typing mistake would otherwise match everything."""
     with pytest.raises(OptionError, match="There is no filter 'txt'; there are queue, type, tag, cause, error"):
         shop.manager.jobs_of(txt="x")
+    with pytest.raises(OptionError, match="attempts: '2' is not a number"):
+        shop.manager.jobs_of(attempts="2")
+    with pytest.raises(OptionError, match="text: 5 is not a text"):
+        shop.manager.jobs_of(text=5)

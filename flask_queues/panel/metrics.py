@@ -66,7 +66,7 @@ class Line(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """What a chart shows; `drawn` says how, and `shown` writes a value."""
+    """What a chart shows; `shown` writes a value."""
 
     name: str
     title: str

@@ -11,12 +11,17 @@ from ..manager import Manager
 from ..metrics import Forecast, Outlook, Pace
 from ..pausing import Pause
 from ..record import Counts, JobRecord, LogLine, Status, WorkerRecord
+from ..searching import Where
 from ..shapes import iso, job_fields, log_fields, secrets_of, state, worker_fields
 
 PAGE = 50
 PAGES = (25, 50, 100)
 #: Pages that one can go back, one by one, before the first is next.
 TRAIL = 20
+#: Filters that can be typed in front of a text: `tag:news error:KeyError anna`.
+TYPED = ("tag", "error", "cause", "worker", "attempts", "ran")
+#: What may be said of a queue that holds jobs, the worst last.
+WORST = ("empty", "in", "unknown", "paused", "no worker", "grows")
 #: Failures younger than this are news.
 NEWS = timedelta(hours=1)
 
@@ -44,17 +49,13 @@ class Filters(NamedTuple):
     @property
     def searching(self) -> bool:
         """Whether jobs have to be read to be found."""
-        return any(value is not None for value in self[3:])
+        return any(getattr(self, name) is not None for name in Where._fields)
 
     @property
     def typed(self) -> str:
         """What stands in the search field: the text, and what has no field of its own."""
         named = [f"{name}:{value}" for name, value in self.given.items() if name in TYPED]
         return " ".join([*named, *([self.text] if self.text else [])])
-
-
-#: Filters that can be typed in front of a text: `tag:news error:KeyError anna`.
-TYPED = ("tag", "error", "cause", "worker", "attempts", "ran")
 
 
 @dataclass(frozen=True)
@@ -272,10 +273,6 @@ class Prospects:
             starts(forecast, pending, listed),
             forecast.failed(),
         )
-
-
-#: What may be said of a queue that holds jobs, the worst last.
-WORST = ("empty", "in", "unknown", "paused", "no worker", "grows")
 
 
 def starts(forecast: Forecast, pending: dict[str, int], listed: Listing) -> dict[str, float]:

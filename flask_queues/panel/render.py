@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).parent / "static"
 #: Characters of a payload that stand in a list.
 SUMMARY = 160
-#: Icons that are called otherwise than their action.
-ICONS = {"push": "retry"}
 LIVE_CLOCK = "X-Queues-Clock"
 LIVE_TOKEN = "X-Queues-Token"  # noqa: S105 - the name of a header
 
@@ -225,6 +223,12 @@ class Helpers:
         return gettext(words.VERBS[action.name])
 
     @staticmethod
+    def icon(name: str) -> Markup:
+        """One of the drawings that stand at the top of each page; pushing again looks like retrying."""
+        shape = "retry" if name == "push" else name
+        return Markup('<svg class="q-icon" aria-hidden="true"><use href="#q-i-%s"/></svg>') % shape
+
+    @staticmethod
     def time(moment: datetime, text: str | None = None) -> Markup:
         """A moment as a person says it, the exact one beside it. Of Python, since a list has a hundred of them."""
         shown, exact = escape(text or formats.ago(moment)), escape(formats.with_zone(moment))
@@ -236,8 +240,7 @@ class Helpers:
         """What does something with a job: a button, or a link to the question before it."""
         verb, address = escape(self.verb(action)), escape(self.action_url(action, record, back))
         label = f"{verb} {escape(self.name_of(record.type))}"
-        icon = f'<svg class="q-icon" aria-hidden="true"><use href="#q-i-{ICONS.get(action.name, action.name)}"/></svg>'
-        inside = f'aria-label="{label}">{icon}<span>{verb}</span>'
+        inside = f'aria-label="{label}">{self.icon(action.name)}<span>{verb}</span>'
         if action.danger:
             danger = " q-danger" if action.name == "delete" else ""
             text = f'<a class="{class_}{danger}" href="{address}" data-confirm {inside}</a>'

@@ -8,10 +8,10 @@ from itertools import groupby
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from ..causes import FOREIGN
+
 FRAME = re.compile(r'  File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<name>.+)')
 HEAD = "Traceback (most recent call last):"
-#: Below one of these lies what somebody else has written.
-FOREIGN = re.compile(r"[/\\](?:site-packages|dist-packages|lib[/\\]python3(?:\.\d+)?|flask_queues)[/\\]|^<frozen ")
 PACKAGE = re.compile(r"(?:site-packages|dist-packages|python3(?:\.\d+)?)[/\\]([^/\\.]+)")
 MARKS = re.compile(r"[ ~^]+")
 

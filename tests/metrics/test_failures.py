@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +10,7 @@ from flask_queues import Outcome, Status
 from flask_queues.causes import cause_of, cause_of_job
 from flask_queues.metrics import Causes, Ledger, causes, gather, report
 from flask_queues.metrics.causes import HOUR, MOST
-from flask_queues.metrics.ledger import INDEX, MINUTE, Index
+from flask_queues.metrics.ledger import INDEX, MINUTE
 from flask_queues.record import to_datetime
 from flask_queues.storage import Storage
 from flask_queues.storage.sealed import sealed
@@ -20,29 +18,6 @@ from flask_queues.testing.storage import Clock
 from flask_queues.testing.storage.contract import error_text, fill, settle, take
 from tests.storage.engines import SQLiteEngine
 from tests.storage.test_sealed import KEY, OTHER
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> SQLiteEngine:
-    """A file in the test's folder."""
-    return SQLiteEngine(tmp_path)
-
-
-@pytest.fixture
-def clock(engine: SQLiteEngine) -> Iterator[Clock]:
-    """The storage's clock, at the beginning of an hour."""
-    with engine.clock() as clock:
-        clock.advance(HOUR - clock.now() % HOUR)
-        yield clock
-
-
-@pytest.fixture
-def storage(engine: SQLiteEngine, clock: Clock) -> Iterator[Storage]:
-    """A storage in which counting has begun."""
-    storage = engine.open()
-    storage.write_sheets((INDEX, None), {INDEX: Index(clock.now(), {}).dump()})
-    yield storage
-    storage.close()
 
 
 def fail(storage: Storage, *jobs: str, message: str = "No user 17", queue: str = "q") -> None:

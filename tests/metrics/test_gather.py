@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from flask_queues import Outcome, Status
 from flask_queues.causes import cause_of_job
 from flask_queues.metrics import Bucket, Gatherer, Ledger, gather
-from flask_queues.metrics.ledger import INDEX, MINUTE, SPANS, Index
+from flask_queues.metrics.ledger import INDEX, MINUTE, SPANS
 from flask_queues.record import to_datetime
 from flask_queues.storage import Storage
 from flask_queues.testing.storage import Clock
@@ -19,29 +17,6 @@ from flask_queues.testing.storage.contract import a_worker, complete, error_text
 from tests.storage.engines import SQLiteEngine
 
 HOUR = 60 * MINUTE
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> SQLiteEngine:
-    """A file in the test's folder."""
-    return SQLiteEngine(tmp_path)
-
-
-@pytest.fixture
-def clock(engine: SQLiteEngine) -> Iterator[Clock]:
-    """The storage's clock, at the beginning of an hour."""
-    with engine.clock() as clock:
-        clock.advance(2 * HOUR - clock.now() % (2 * HOUR))
-        yield clock
-
-
-@pytest.fixture
-def storage(engine: SQLiteEngine, clock: Clock) -> Iterator[Storage]:
-    """A storage in which counting has begun."""
-    storage = engine.open()
-    storage.write_sheets((INDEX, None), {INDEX: Index(clock.now(), {}).dump()})
-    yield storage
-    storage.close()
 
 
 def count(storage: Storage, clock: Clock) -> None:

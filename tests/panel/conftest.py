@@ -16,12 +16,15 @@ from werkzeug.test import TestResponse
 
 from flask_queues import Queues, Status, transitions
 from flask_queues.manager import Manager
-from flask_queues.metrics import gather
-from flask_queues.metrics.ledger import INDEX, Index
+from flask_queues.metrics import Ledger, gather
 from flask_queues.record import LogLine, Progress
 from flask_queues.storage.base import Claim, Wanted
 
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+#: The address of the list of each status, and all pages that need no id.
+LISTS = ("/jobs", "/running", "/scheduled", "/failed/jobs", "/completed", "/cancelled")
+INSIGHT = ("/failed", "/search?q=ada", "/metrics", "/schedules", "/queues", "/queues/mail", "/workers", "/activity")
+PAGES = (*LISTS, *INSIGHT)
 
 
 class Person(UserMixin):
@@ -163,7 +166,8 @@ class Shop:
     def count(self) -> None:
         """Count what has ended, as a keeper would a moment later."""
         storage, begin = self.manager.storage, self.manager.storage.now()
-        while gather(storage, self.manager.cause_of) or Index.load(storage.sheets([INDEX])[INDEX]).until <= begin:
+        ledger = Ledger(storage)
+        while gather(storage, self.manager.cause_of) or (index := ledger.index()) is None or index.until <= begin:
             pass
 
     def status(self, job_id: str) -> Status:

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 from flask_queues import Status, transitions
 from flask_queues.record import LogLine, Progress
 
-from .conftest import Shop
+from .conftest import PAGES, Shop
 
 pytestmark = pytest.mark.browser
 
@@ -25,18 +25,6 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 #: A list of everything but who has what name and colour would be found by other tests as well.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-LISTS = ("/jobs", "/running", "/scheduled", "/failed/jobs", "/completed", "/cancelled")
-PAGES = (
-    *LISTS,
-    "/queues",
-    "/queues/mail",
-    "/workers",
-    "/schedules",
-    "/metrics",
-    "/failed",
-    "/search?q=ada",
-    "/activity",
-)
 
 
 @pytest.fixture(scope="module")

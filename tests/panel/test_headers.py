@@ -8,24 +8,9 @@ from pathlib import Path
 
 from flask_queues.panel.headers import POLICY
 
-from .conftest import Shop
+from .conftest import PAGES, Shop
 
 STATIC = Path(__file__).parents[2] / "flask_queues" / "panel" / "static"
-PAGES = (
-    "/jobs",
-    "/running",
-    "/scheduled",
-    "/failed/jobs",
-    "/completed",
-    "/cancelled",
-    "/queues",
-    "/queues/mail",
-    "/workers",
-    "/metrics",
-    "/failed",
-    "/search",
-    "/activity",
-)
 
 
 def test_every_answer_carries_the_policy(shop: Shop) -> None:

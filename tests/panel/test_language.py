@@ -17,23 +17,11 @@ from jinja2 import Environment
 from flask_queues import Status
 from flask_queues.panel import formats
 
-from .conftest import Shop, post
+from .conftest import PAGES, Shop, post
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "flask_queues" / "panel" / "templates" / "flask_queues"
 METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
-LISTS = ("/jobs", "/running", "/scheduled", "/failed/jobs", "/completed", "/cancelled")
-PAGES = (
-    *LISTS,
-    "/queues",
-    "/queues/mail",
-    "/workers",
-    "/schedules",
-    "/metrics",
-    "/failed",
-    "/search?q=ada",
-    "/activity",
-)
 #: English words that would stand on a German page if a message had been forgotten. Job and Worker are German words.
 ENGLISH = re.compile(
     r"\b(the|and|of|is|are|were|no|not|all|any|with|for|from|when|after|before|now|first|next|newest|latest|waits?|"

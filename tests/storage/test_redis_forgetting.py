@@ -131,6 +131,21 @@ def test_a_forgotten_queue_begins_anew(server: Any, storage: Storage) -> None:
     other.close()
 
 
+def test_what_is_put_into_a_queue_that_another_process_has_forgotten_is_seen(server: Any, storage: Storage) -> None:
+    """At once: a pause and a schedule too, by a process that has just stored the name itself."""
+    other = opened(server.settings)
+    for queue in ("paused", "planned"):
+        use(storage, queue)
+    other.maintain()
+    assert names(server) == set()
+    storage.stop("paused")
+    assert storage.put_schedule(Schedule("nightly", "planned", "{}"))
+    assert [stop.queue for stop in other.stops()] == ["paused"]
+    assert [one.queue for one in other.schedules()] == ["planned"]
+    assert other.schedules_changed() > 0
+    other.close()
+
+
 def test_pushes_at_the_same_moment_are_not_lost(server: Any, storage: Storage) -> None:
     """While the queue is emptied and forgotten again and again, whatever is pushed is found."""
     pushed: list[str] = []

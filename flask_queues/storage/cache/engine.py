@@ -296,7 +296,7 @@ class CacheStorage(Storage):
     def write_sheets(self, seen: tuple[str, str | None], sheets: Mapping[str, str | None]) -> bool:
         """Compare and write with one entry; with none where they say something else already."""
         name, text = seen
-        said = [name, text, dict(sheets)]
+        said = [name, figures.digest(text), dict(sheets)]
 
         def write(state: State, _now: int) -> list[Any] | Known:
             return ["sheets", *said] if state.sheets.get(name) == text else Known(False)

@@ -6,7 +6,7 @@ import os
 import secrets
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ...errors import ConfigError, StorageUnavailable, UniqueTaken
@@ -264,9 +264,8 @@ class RedisStorage(Storage):
 
     def _stop(self, queue: str, kind: str | None, *said: Any) -> Any:
         near = self._servers.near
-        if not near:  # another process may have forgotten the name a moment ago
-            self._names.add([queue], again=True)
-        return self._calls.ask(self._on(queue, STOP, [queue, "1" if near else "", kind or "", *said]))
+        with nullcontext() if near else self._names.surely(queue):
+            return self._calls.ask(self._on(queue, STOP, [queue, "1" if near else "", kind or "", *said]))
 
     def stops(self) -> list[Stop]:
         """Read the stops of every queue."""

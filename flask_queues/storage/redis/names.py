@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from .calls import Calls, Command
 from .keys import Keys, candidates
@@ -69,6 +70,16 @@ class QueueNames:
         if missing:
             self._calls.ask(Command(self._key, None, ["SADD", self._key, *missing]))
             self._stored |= dict.fromkeys(missing, now + STORED_FOR)
+
+    @contextmanager
+    def surely(self, queue: str) -> Iterator[None]:
+        """Let a name be stored while something is put into its queue, and once more behind it.
+
+        Another process may have found the queue empty just before, and forget its name just after.
+        """
+        self.add([queue])
+        yield
+        self.add([queue], again=True)
 
     def remove(self, queues: Sequence[str]) -> None:
         """Take names off the list."""

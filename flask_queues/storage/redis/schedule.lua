@@ -3,7 +3,7 @@
 -- ARGV: root; partition; its queue's name; whether names of queues are within reach; name; revision; text, with `t`
 -- before it, or nothing to delete it; whether an answer was lost before; number of jobs; the jobs; number of
 -- occurrences; their texts, before which the time of the decision is put.
--- Returns the new revision, or 0 where another is stored; then 1 where these are its first jobs.
+-- Returns the new revision, or 0 where another is stored.
 
 local p, queue, near, name = arg(), arg(), arg() == '1', arg()
 local revision, about, again = arg(), arg(), arg() == '1'
@@ -20,12 +20,12 @@ if stored then
 end
 if current ~= revision then
     if again and earlier == revision and about == 't' .. text then
-        return {current, 0}
+        return current
     end
-    return {'0', 0}
+    return '0'
 end
 if not stored and about == '' then
-    return {'0', 0}
+    return '0'
 end
 if call('HEXISTS', p .. 'meta', 'revision') == 0 and near then
     call('SADD', root .. 'queues', queue)
@@ -35,7 +35,7 @@ wake()
 if about == '' then
     call('HDEL', p .. 'schedules', name)
     call('DEL', history)
-    return {new, 0}
+    return new
 end
 call('HSET', p .. 'schedules', name, new .. '\t' .. revision .. '\t' .. string.sub(about, 2))
 local first = #jobs > 0 and numbers(p, #jobs) or 0
@@ -46,4 +46,4 @@ for _ = 1, tonumber(arg()) do
     call('RPUSH', history, digits(now) .. '\t' .. arg())
 end
 call('LTRIM', history, -100, -1)
-return finish({new, first == 1 and 1 or 0})
+return finish(new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from ..base import NewJob, Occurrence, Schedule
 from .calls import Calls, Command
@@ -42,8 +43,6 @@ class Schedules:
         for job in jobs:
             pushes += push_arguments(job, stray=near and is_stray(job))
             keys += of_job(partition, job.id, job.tags)
-        if not near:  # another process may have forgotten the name a moment ago
-            self._names.add([schedule.queue], again=True)
 
         def build(unsure: bool) -> Command:
             arguments = [
@@ -52,8 +51,8 @@ class Schedules:
             ]  # fmt: skip
             return Command(partition, SCHEDULE, arguments, keys)
 
-        revision, _ = self._calls.run(build)
-        return int(revision)
+        with nullcontext() if near else self._names.surely(schedule.queue):
+            return int(self._calls.run(build))
 
     def all(self) -> list[Schedule]:
         """All schedules, by name."""
