@@ -29,8 +29,9 @@ from .errors import (
     WorkerLost,
 )
 from .extension import Queues
+from .handles import ChainHandle, JobHandle
 from .job import FunctionJob, Job, current_job
-from .manager import JobHandle, current_queues
+from .manager import current_queues
 from .payload import Secret
 from .record import Attempt, Counts, JobError, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
 from .storage import SQLiteCache
@@ -39,6 +40,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Attempt",
+    "ChainHandle",
     "ConfigError",
     "Counts",
     "Discard",

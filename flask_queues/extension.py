@@ -11,11 +11,13 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, overload
 from flask import Flask, current_app, has_app_context
 from flask_caching import Cache
 
+from .chains import Chain
 from .cli import queues_group
 from .config import Config, shortened
 from .errors import ConfigError
+from .handles import JobHandle
 from .job import FunctionJob, Job, job_type_of
-from .manager import JobHandle, Manager, manager_of
+from .manager import Manager, manager_of
 from .options import Seconds
 from .panel import make_blueprint
 from .record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord
@@ -198,6 +200,10 @@ class Queues:
     def push_many(self, jobs: Iterable[Any], /, **options: Any) -> list[JobHandle]:
         """Store many jobs in few round trips; see `Manager.push_many`."""
         return self.manager.push_many(jobs, **options)
+
+    def chain(self, links: Iterable[Any] = ()) -> Chain:
+        """Begin a chain of jobs that run one after another; see `Manager.chain`."""
+        return Chain(links, lambda plan, options: self.manager.chain(plan).push(**options))
 
     def find(self, job_id: str) -> JobRecord:
         """Return a job; raises `JobNotFound`."""

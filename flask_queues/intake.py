@@ -17,9 +17,17 @@ from .storage.base import NewJob
 from .uniqueness import unique_of
 
 
-def new_job(jobs: Registry, config: Config, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
+def new_job(
+    jobs: Registry,
+    config: Config,
+    job: Any,
+    payload: dict[str, Any] | None,
+    options: Options,
+    awaited: str | None = None,
+) -> NewJob:
     """Make a job of a registered class, an instance, a function job or a type string.
 
+    `awaited` is an argument that the payload gets later.
     Raises `UnknownJobType`, `PayloadError`, `OptionError` or `NotAllowed`.
     """
     job_type = jobs.find(job)
@@ -28,7 +36,7 @@ def new_job(jobs: Registry, config: Config, job: Any, payload: dict[str, Any] | 
         options = options.over(job.pushed_with)
     if payload is not None and not isinstance(payload, dict):
         raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
-    text = job_type.shape.dump(payload or {}, config.max_payload)
+    text = job_type.shape.dump(payload or {}, config.max_payload, awaited)
     permission.check(job_type, payload or {})
     whole = options.over(job_type.options)
     queue = whole.queue or config.default

@@ -6,7 +6,6 @@ import itertools
 import json
 import logging
 import threading
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -16,22 +15,21 @@ from typing import Any
 from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import activity, commits, permission, transitions
+from . import activity, chains, commits, permission, transitions
 from .activity import Act
 from .backend import storage_of
 from .causes import Cause, cause_of_job
+from .chains import Chain, Link
 from .config import Config
 from .errors import (
     ConfigError,
-    JobCancelled,
-    JobFailed,
     JobNotFound,
     OptionError,
     PayloadError,
-    ResultNotReady,
     TransitionError,
     UniqueTaken,
 )
+from .handles import ChainHandle, JobHandle
 from .ids import is_id
 from .intake import new_job, spread_over
 from .job import Job
@@ -66,57 +64,6 @@ PUSH_SLICE = 500
 PURGE_SLICE = 500
 #: For so long a worker that vanished is shown as lost.
 VANISHED = timedelta(hours=1)
-
-
-class JobHandle:
-    """A pushed job, seen from where it was pushed. Each property asks the storage anew."""
-
-    def __init__(self, manager: Manager, job_id: str, *, created: bool = True) -> None:
-        self._manager = manager
-        self.id = job_id
-        #: False where the push changed nothing: this id was stored already, or this job held its unique key.
-        self.created = created
-
-    @property
-    def record(self) -> JobRecord:
-        """The job as it is now; raises `JobNotFound` once it was deleted."""
-        return self._manager.find(self.id)
-
-    @property
-    def status(self) -> Status:
-        """Where the job stands."""
-        return self.record.status
-
-    @property
-    def progress(self) -> Progress | None:
-        """How far it said it is."""
-        return self.record.progress
-
-    def result(self, timeout: float = 0) -> Any:
-        """Return what `handle` returned, waiting up to `timeout` seconds for the job's end.
-
-        Raises `ResultNotReady`, `JobFailed`, `JobCancelled` or `JobNotFound`.
-        """
-        until = time.monotonic() + timeout
-        pause = 0.005
-        while not (record := self.record).status.final:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise ResultNotReady(f"Job {self.id} is {record.status} and has no result yet.")
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, 0.25)
-        if record.status is Status.FAILED:
-            raise JobFailed(f"Job {self.id} failed: {record.error}")
-        if record.status is Status.CANCELLED:
-            raise JobCancelled(f"Job {self.id} was cancelled: {record.reason}")
-        return record.result
-
-    def cancel(self, reason: str = "cancelled by the application") -> bool:
-        """End the job, or ask for its end if it runs; False where it has ended already."""
-        return self._manager.cancel(self.id, reason)
-
-    def __repr__(self) -> str:
-        return f"<JobHandle {self.id}>"
 
 
 class Manager:
@@ -193,6 +140,27 @@ class Manager:
             for n, (job, payload) in enumerate(pairs)
         ]
         return self._store(new, after_commit=any(self._waits(job, common) for job, _ in pairs))
+
+    def chain(self, links: Iterable[Any] = ()) -> Chain:
+        """Begin a chain: jobs of which each is pushed by the step that settles the one before.
+
+        `links` are jobs, or pairs of job and payload; `.then()` adds one that says more; `.push()` stores the chain.
+        """
+        return Chain(links, self._push_chain)
+
+    def _push_chain(self, links: Sequence[Link], options: dict[str, Any]) -> ChainHandle:
+        chains.check_links(links)
+        common = Options.of(**options)
+        given = [Options.of(**link.options).over(common) for link in links]
+        made = [
+            chains.Made(
+                new_job(self.jobs, self.config, link.job, link.payload, one, link.result_as), link.on, link.result_as
+            )
+            for link, one in zip(links, given, strict=True)
+        ]
+        waits = any(self._waits(link.job, one) for link, one in zip(links, given, strict=True))
+        self._store([chains.joined(made)], after_commit=waits)
+        return ChainHandle(self, [link.job.id for link in made])
 
     def _waits(self, job: Any, options: Options) -> bool:
         given = options.over(job.pushed_with) if isinstance(job, Job) else options
@@ -351,10 +319,23 @@ class Manager:
 
         A running job gets the exception within about a second and is killed after `QUEUES_GRACE`.
         """
-        status = self.storage.cancel(checked_id(job_id), reason)
+        record = self.find(job_id)
+        if record.chain is not None and record.chain.on_cancel is not None and self._call_off(record, reason):
+            return True
+        status = self.storage.cancel(job_id, reason)
         if status is None:
             raise not_found(job_id)
         return not status.final
+
+    def _call_off(self, link: JobRecord, reason: str) -> bool:
+        """End a link that waits, so that what comes after any end follows; False where it runs or has ended."""
+        if link.status not in (Status.SCHEDULED, Status.PENDING):
+            return False
+        claim = self.storage.claim(f"{link.id}:cancel", link.id, self.lease)
+        if claim is None:
+            return False
+        settlement = chains.followed(claim, transitions.called_off(claim, reason))
+        return not self.step(claim.worker, [settlement]).lost
 
     def retry(self, job_id: str) -> None:
         """Give a failed or cancelled job all its tries again, or start a scheduled one now.
@@ -601,7 +582,9 @@ class Manager:
         self, claims: list[Claim], outcome: Outcome, error: JobError, mark: int | None = None
     ) -> list[Claim]:
         text = transitions.dump_error(*error)
-        settled = [transitions.died(claim, self.terms(claim), text, outcome, mark) for claim in claims]
+        settled = [
+            chains.followed(claim, transitions.died(claim, self.terms(claim), text, outcome, mark)) for claim in claims
+        ]
         if not settled:
             return []
         lost = set(self.step("keeper", settled).lost)

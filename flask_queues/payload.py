@@ -53,20 +53,16 @@ class Shape:
         for name in self.names:
             refuse_foreign(type_string, name, hints.get(name, Any))
         try:
-            self._struct: Any = msgspec.defstruct(
-                "Payload",
-                [struct_field(parameter, hints) for parameter in named],
-                kw_only=True,
-                forbid_unknown_fields=not self.open,
-            )
-            self._decoder = msgspec.json.Decoder(self._struct)
+            self._fields = [struct_field(parameter, hints) for parameter in named]
+            self._decoder = msgspec.json.Decoder(self._new_struct(self._fields))
         except TypeError as error:
             raise PayloadError(f"{type_string}: the signature cannot be a payload's shape: {error}") from error
 
-    def dump(self, payload: dict[str, Any], limit: int) -> str:
+    def dump(self, payload: dict[str, Any], limit: int, awaited: str | None = None) -> str:
         """Write a payload as JSON text, after checking it against the signature.
 
-        Raises `PayloadError`, naming the argument, where it does not fit or cannot be stored.
+        `awaited` is an argument that is still to come, and not checked. Raises `PayloadError`, naming the argument,
+        where it does not fit or cannot be stored.
         """
         text = dump_json(self._type, payload)
         size = len(text.encode())
@@ -75,19 +71,36 @@ class Shape:
                 f"{self._type}: the payload has {size:,} bytes; {limit:,} are allowed (QUEUES_MAX_PAYLOAD). "
                 "Store the data elsewhere and push its id."
             )
-        self.load(text)
+        if awaited is None:
+            self.load(text)
+        else:
+            self._check_without(awaited, payload, text)
         return text
+
+    def _check_without(self, awaited: str, payload: dict[str, Any], text: str) -> None:
+        if awaited in payload:
+            raise PayloadError(f"{self._type}: the argument {awaited!r} gets a result (result_as); leave it out here.")
+        if awaited not in self.names and not self.open:
+            raise PayloadError(f"{self._type}: there is no argument {awaited!r} for a result; {self._takes}.")
+        others = [one for one in self._fields if one[0] != awaited]
+        self._decode(msgspec.json.Decoder(self._new_struct(others)), text)
 
     def load(self, text: str) -> dict[str, Any]:
         """Read JSON text as the arguments of the function, in the types of its signature."""
-        try:
-            struct = self._decoder.decode(text)
-        except msgspec.ValidationError as error:
-            raise PayloadError(f"{self._type}: {self._explain(str(error))}") from error
+        struct = self._decode(self._decoder, text)
         arguments = {name: getattr(struct, name) for name in self.names}
         if self.open:
             arguments |= {key: value for key, value in json.loads(text).items() if key not in arguments}
         return arguments
+
+    def _decode(self, decoder: msgspec.json.Decoder[Any], text: str) -> Any:
+        try:
+            return decoder.decode(text)
+        except msgspec.ValidationError as error:
+            raise PayloadError(f"{self._type}: {self._explain(str(error))}") from error
+
+    def _new_struct(self, described: list[Any]) -> Any:
+        return msgspec.defstruct("Payload", described, kw_only=True, forbid_unknown_fields=not self.open)
 
     def _refuse_positional(self, parameters: list[inspect.Parameter]) -> None:
         for parameter in parameters:
@@ -96,8 +109,12 @@ class Shape:
                     f"{self._type}: the argument {parameter} cannot be given by name, as every payload is."
                 )
 
+    @property
+    def _takes(self) -> str:
+        return f"it takes {', '.join(self.names)}" if self.names else "it takes none"
+
     def _explain(self, message: str) -> str:
-        takes = f"it takes {', '.join(self.names)}" if self.names else "it takes none"
+        takes = self._takes
         if found := _UNKNOWN.search(message):
             if found["name"] == MARK:
                 return "the payload is encrypted with a key that QUEUES_ENCRYPTION_KEYS does not hold."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
@@ -116,6 +117,32 @@ class Attempt:
     error: JobError | None = None
 
 
+class ChainPlace(NamedTuple):
+    """Where a job stands in its chain. All ids were fixed at the push: a job of such an id may never come to be."""
+
+    #: The id of the chain's first job.
+    id: str
+    #: Which link it is, from 1.
+    at: int
+    #: How many links there are.
+    of: int
+    #: The id of the job that it came after; None for the first.
+    before: str | None
+    #: The ids of what comes next after each end.
+    on_success: str | None
+    on_failure: str | None
+    on_cancel: str | None
+
+    def after(self, status: Status) -> str | None:
+        """The id of what comes after such an end; None where nothing does, or it is none."""
+        ends = {
+            Status.COMPLETED: self.on_success,
+            Status.FAILED: self.on_failure,
+            Status.CANCELLED: self.on_cancel,
+        }
+        return ends.get(status)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
     """A job as the storage holds it at one moment. All times are aware, in UTC."""
@@ -160,6 +187,8 @@ class JobRecord:
     reason: str | None = None
     #: Why a pending job is not claimed, such as a job type that no worker knows.
     held: str | None = None
+    #: None for a job of no chain.
+    chain: ChainPlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +266,19 @@ class Page(NamedTuple):
     jobs: tuple[JobRecord, ...]
     #: Hand it in to get the next page; None at the end of the list.
     after: str | None = None
+
+
+def said_by_push(options: str | None) -> dict[str, Any]:
+    """Read the options that an engine keeps of a push as what they are of a record."""
+    if not options:
+        return {}
+    said = json.loads(options)
+    found = {name: said[name] for name in ("tries", "timeout") if name in said}
+    if "backoff" in said:
+        found["backoff"] = tuple(said["backoff"])
+    if "chain" in said:
+        found["chain"] = ChainPlace(*said["chain"])
+    return found
 
 
 def storable(text: object, length: int) -> str:

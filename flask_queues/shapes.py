@@ -10,7 +10,7 @@ from .manager import Manager
 from .masking import masked, masked_text, secrets_in
 from .metrics import FailureCause
 from .pausing import Pause
-from .record import Attempt, JobError, JobRecord, LogLine, WorkerRecord
+from .record import Attempt, ChainPlace, JobError, JobRecord, LogLine, WorkerRecord
 from .scheduler import OccurrenceRecord, ScheduleRecord
 
 
@@ -53,8 +53,14 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "error": error_fields(record.error, secrets),
         "reason": masked_text(record.reason, secrets) if record.reason else record.reason,
         "held": record.held,
+        "chain": chain_fields(record.chain),
         "history": [attempt_fields(attempt, secrets) for attempt in record.history],
     }
+
+
+def chain_fields(place: ChainPlace | None) -> dict[str, Any] | None:
+    """Where a job stands in its chain, for programs."""
+    return None if place is None else place._asdict()
 
 
 def progress_fields(record: JobRecord, secrets: set[str]) -> dict[str, Any] | None:

@@ -80,6 +80,11 @@ def cancelled(claim: Claim) -> Settlement:
     return Settlement(claim.id, claim.token, Status.CANCELLED, Outcome.CANCELLED, counted=True)
 
 
+def called_off(claim: Claim, reason: str) -> Settlement:
+    """Somebody ended it while it waited."""
+    return Settlement(claim.id, claim.token, Status.CANCELLED, reason=storable(reason, MAX_MESSAGE))
+
+
 def given_back(claim: Claim, *, begun: bool) -> Settlement:
     """Its worker stops: it keeps its place in the line and loses no try."""
     outcome = Outcome.GIVEN_BACK if begun else None

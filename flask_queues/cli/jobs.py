@@ -13,7 +13,7 @@ from flask.cli import with_appcontext
 
 from ..errors import OptionError, PayloadError, QueuesError
 from ..manager import Manager, current_queues
-from ..record import Attempt, JobRecord, LogLine, Status
+from ..record import Attempt, ChainPlace, JobRecord, LogLine, Status
 from ..shapes import job_fields, log_fields, secrets_of
 from ..transitions import read_error
 from ..worker import run_in_foreground
@@ -179,6 +179,7 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
         "Type": record.type,
         "Queue": f"{record.queue}, priority {record.priority}",
         "Why": record.reason or record.held,
+        "Chain": chain_words(record.chain) if record.chain else "",
         "Tags": ", ".join(record.tags),
         "Pushed": local(record.created),
         "Due": local(record.due) if record.status is Status.SCHEDULED else "",
@@ -195,6 +196,12 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
             click.echo(f"  {name:9} {printable(str(value))}")
     print_runs(record.history)
     print_log(logs)
+
+
+def chain_words(place: ChainPlace) -> str:
+    """Say where a job stands in its chain, and what it came after."""
+    words = f"link {place.at} of {place.of} of {place.id}"
+    return f"{words}, after {place.before}" if place.before else words
 
 
 def print_runs(history: tuple[Attempt, ...]) -> None:

@@ -51,6 +51,18 @@ class Attempt(Answer):
     error: Error | None
 
 
+class ChainPlace(Answer):
+    """Where a job stands in its chain, and the ids of what comes next after each end."""
+
+    id: str
+    at: int
+    of: int
+    before: str | None
+    on_success: str | None
+    on_failure: str | None
+    on_cancel: str | None
+
+
 class Job(Answer):
     """A job, secrets hidden."""
 
@@ -76,6 +88,7 @@ class Job(Answer):
     error: Error | None
     reason: str | None
     held: str | None
+    chain: ChainPlace | None
     history: list[Attempt]
 
 

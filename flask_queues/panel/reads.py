@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ..manager import Manager
 from ..metrics import Forecast, Outlook, Pace
 from ..pausing import Pause
-from ..record import Counts, JobRecord, LogLine, Status, WorkerRecord
+from ..record import FINAL, Counts, JobRecord, LogLine, Status, WorkerRecord
 from ..searching import Where
 from ..shapes import iso, job_fields, log_fields, secrets_of, state, worker_fields
 
@@ -334,6 +334,15 @@ def failed_since(manager: Manager, counts: Counts, since: datetime) -> bool:
         return False
     newest = manager.jobs_of(statuses=[Status.FAILED], limit=1).jobs
     return bool(newest) and (newest[0].finished or newest[0].created) > since
+
+
+def neighbours(manager: Manager, record: JobRecord) -> list[tuple[str, JobRecord]]:
+    """What a job came after in its chain, and what came after it, where that is still there."""
+    if record.chain is None:
+        return []
+    places = [("before", record.chain.before), *(("then", record.chain.after(end)) for end in sorted(FINAL))]
+    found = {job_id: (way, manager.storage.get(job_id)) for way, job_id in places if job_id is not None}
+    return [(way, job) for way, job in found.values() if job is not None]
 
 
 def one_job(manager: Manager, job_id: str) -> tuple[JobRecord, list[LogLine]]:

@@ -1,9 +1,9 @@
 """A storage in which nobody can read what jobs are about: encrypted on the way in, decrypted on the way out.
 
 Encrypted are payloads, results, messages and tracebacks of errors, log lines, messages of progress, what jobs keep for
-their next run, schedules, and the sheets of figures, causes and activity. Not encrypted, since the storage works with
-them: ids, queues, types, tags, priorities, times, the classes of exceptions, and reasons of cancellations. Fernet is
-authenticated: what was changed is not decrypted either.
+their next run, what comes after them in a chain, schedules, and the sheets of figures, causes and activity. Not
+encrypted, since the storage works with them: ids, queues, types, tags, priorities, times, the classes of exceptions,
+and reasons of cancellations. Fernet is authenticated: what was changed is not decrypted either.
 
 An encrypted text is a JSON object with the one name `MARK`, so that it is told from one stored before there were keys.
 """
@@ -11,7 +11,7 @@ An encrypted text is a JSON object with the one name `MARK`, so that it is told 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -237,7 +237,16 @@ class Sealed:
     # Parts
 
     def _shut_job(self, job: NewJob) -> NewJob:
-        return job._replace(payload=self._cipher.shut(job.payload) or "")
+        return job._replace(
+            payload=self._cipher.shut(job.payload) or "", options=self._with_rest(job.options, self._cipher.shut)
+        )
+
+    def _with_rest(self, options: str | None, turn: Callable[[str | None], str | None]) -> str | None:
+        """Encrypt or decrypt what comes after a job in its chain, which is among its options."""
+        if options is None or '"rest"' not in options:
+            return options
+        said = json.loads(options)
+        return json.dumps({**said, "rest": turn(said["rest"])}, ensure_ascii=False, separators=(",", ":"))
 
     def _shut_progress(self, progress: Progress | None) -> Progress | None:
         return None if progress is None else progress._replace(message=self._cipher.shut_words(progress.message))
@@ -256,7 +265,8 @@ class Sealed:
 
     def _open_claim(self, claim: Claim) -> Claim:
         payload = self._cipher.open(claim.payload) or ""
-        return claim._replace(payload=payload, error=self._cipher.open_error(claim.error))
+        options = self._with_rest(claim.options, self._cipher.open)
+        return claim._replace(payload=payload, options=options, error=self._cipher.open_error(claim.error))
 
     def _open_record(self, record: JobRecord) -> JobRecord:
         progress = record.progress

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NoReturn, Protocol
 
 from .. import transitions
+from ..chains import followed
 from ..errors import Discard, JobTimeout, RateLimited, Retry, WorkerLost
 from ..job import Job, running_job
 from ..loops import Kept
@@ -63,6 +64,7 @@ class Attempt:
         return self._with_notes(contextvars.copy_context().run(self._decide))
 
     def _with_notes(self, settlement: Settlement) -> Settlement:
+        settlement = followed(self.claim, settlement)
         progress, lines = self.notes.finish()
         if progress is None and not lines:
             return settlement
@@ -128,7 +130,12 @@ class Attempt:
 
     def end_without_words(self, error: Exception, outcome: Outcome) -> Settlement:
         """The same for one whose `failed` does not end either."""
-        return transitions.failed(self.claim, self.terms, transitions.describe_exception(error), outcome)
+        failed = transitions.failed(self.claim, self.terms, transitions.describe_exception(error), outcome)
+        return followed(self.claim, failed)
+
+    def cancelled(self) -> Settlement:
+        """The same for one that somebody cancelled."""
+        return followed(self.claim, transitions.cancelled(self.claim))
 
     def _fail(self, error: BaseException, outcome: Outcome) -> Settlement:
         text = transitions.describe_exception(error)

@@ -175,7 +175,7 @@ class Crew:
             return transitions.given_back(member.attempt.claim, begun=True)
         if self._slot.cancel == token:
             self._spoilt = True
-            return transitions.cancelled(member.attempt.claim)
+            return member.attempt.cancelled()
         if now < member.until:
             return None
         if member.late:

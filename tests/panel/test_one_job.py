@@ -9,8 +9,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from flask_queues import Status, transitions
+from flask_queues.chains import followed
 from flask_queues.panel.trace import blocks
 from flask_queues.record import LogLine
+from flask_queues.storage.base import Wanted
 
 from .conftest import Shop
 
@@ -98,3 +100,19 @@ def test_a_long_payload_is_folded(shop: Shop) -> None:
     payload = text[text.index('id="q-payload"') :]
 
     assert "<details>" in payload[: payload.index("</section>")]
+
+
+def test_a_link_of_a_chain_leads_to_its_neighbours(shop: Shop) -> None:
+    """What it came after, and what has come of it so far."""
+    manager = shop.manager
+    chain = manager.chain([("shop:mail", {"to": "anna"})]).then("shop:mail", {"to": "bert"}, queue="slow").push()
+    text = shop.client().get(f"/queues/jobs/{chain.id}").text
+    assert "Chain link 1 of 2" in plain(text)
+    (claim,) = manager.step("child", (), Wanted(manager.queue_order(), manager.jobs.keys(), 30_000)).claims
+    manager.step("child", [followed(claim, transitions.completed(claim, None))])
+    after = chain.current.id
+    first, second = (shop.client().get(f"/queues/jobs/{job}").text for job in (chain.id, after))
+    assert "Chain link 1 of 2 then" in plain(first)
+    assert f'href="/queues/jobs/{after}"' in first
+    assert "Chain link 2 of 2 after" in plain(second)
+    assert f'href="/queues/jobs/{chain.id}"' in second

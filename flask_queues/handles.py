@@ -1,0 +1,149 @@
+"""What was pushed, seen from where it was pushed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from .errors import JobCancelled, JobFailed, JobNotFound, ResultNotReady
+from .record import JobRecord, Progress, Status
+
+
+class Jobs(Protocol):
+    """What a handle asks of the manager."""
+
+    def find(self, job_id: str) -> JobRecord:
+        """Return a job; raises `JobNotFound`."""
+
+    def cancel(self, job_id: str, reason: str) -> bool:
+        """End a job, or ask for its end."""
+
+    def retry(self, job_id: str) -> None:
+        """Give a job all its tries again."""
+
+
+class JobHandle:
+    """A pushed job, seen from where it was pushed. Each property asks the storage anew."""
+
+    def __init__(self, manager: Jobs, job_id: str, *, created: bool = True) -> None:
+        self._manager = manager
+        self.id = job_id
+        #: False where the push changed nothing: this id was stored already, or this job held its unique key.
+        self.created = created
+
+    @property
+    def record(self) -> JobRecord:
+        """The job as it is now; raises `JobNotFound` once it was deleted."""
+        return self._manager.find(self.id)
+
+    @property
+    def status(self) -> Status:
+        """Where the job stands."""
+        return self.record.status
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it said it is."""
+        return self.record.progress
+
+    def result(self, timeout: float = 0) -> Any:
+        """Return what `handle` returned, waiting up to `timeout` seconds for the job's end.
+
+        Raises `ResultNotReady`, `JobFailed`, `JobCancelled` or `JobNotFound`.
+        """
+        until = time.monotonic() + timeout
+        pause = 0.005
+        while not (record := self.record).status.final:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise ResultNotReady(f"Job {self.id} is {record.status} and has no result yet.")
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, 0.25)
+        if record.status is Status.FAILED:
+            raise JobFailed(f"Job {self.id} failed: {record.error}")
+        if record.status is Status.CANCELLED:
+            raise JobCancelled(f"Job {self.id} was cancelled: {record.reason}")
+        return record.result
+
+    def cancel(self, reason: str = "cancelled by the application") -> bool:
+        """End the job, or ask for its end if it runs; False where it has ended already."""
+        return self._manager.cancel(self.id, reason)
+
+    def __repr__(self) -> str:
+        return f"<JobHandle {self.id}>"
+
+
+class ChainHandle:
+    """A pushed chain. Each property asks the storage anew, and raises `JobNotFound` once its jobs were deleted."""
+
+    def __init__(self, manager: Jobs, ids: Sequence[str]) -> None:
+        self._manager = manager
+        self._ids = ids
+        self._last = ids[0]
+        #: The id of its first job.
+        self.id = ids[0]
+
+    @property
+    def jobs(self) -> list[JobRecord]:
+        """Its jobs that exist, in their order: those that ran, and the one that its turn has come to."""
+        found = (self._find(job_id) for job_id in self._ids)
+        return [job for job in found if job is not None]
+
+    @property
+    def current(self) -> JobRecord:
+        """The job that the chain has come to; it has ended where nothing comes after it."""
+        job = self._find(self._last) or self._first_left()
+        while (after := self._after(job)) is not None:
+            job = after
+        self._last = job.id
+        return job
+
+    @property
+    def status(self) -> Status:
+        """Where the chain stands: where its current job does."""
+        return self.current.status
+
+    def result(self, timeout: float = 0) -> Any:
+        """Return what its last job returned, waiting up to `timeout` seconds for the chain's end.
+
+        Raises what `JobHandle.result` does.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            job = self.current
+            try:
+                result = JobHandle(self._manager, job.id).result(max(0.0, until - time.monotonic()))
+            except (JobFailed, JobCancelled):
+                if self.current.id == job.id:
+                    raise
+            else:
+                if self.current.id == job.id:
+                    return result
+
+    def cancel(self, reason: str = "cancelled by the application") -> bool:
+        """End the current job, or ask for its end; only links with `on="end"` come after. False where all has ended."""
+        return self._manager.cancel(self.current.id, reason)
+
+    def retry(self) -> None:
+        """Let the chain go on from its job that failed or was cancelled; raises `TransitionError` for any other."""
+        self._manager.retry(self.current.id)
+
+    def _after(self, job: JobRecord) -> JobRecord | None:
+        after = job.chain.after(job.status) if job.chain is not None else None
+        return self._find(after) if after is not None else None
+
+    def _first_left(self) -> JobRecord:
+        left = next(iter(self.jobs), None)
+        if left is None:
+            raise JobNotFound(f"There is no job of the chain {self.id}. Ended jobs are deleted after their retention.")
+        return left
+
+    def _find(self, job_id: str) -> JobRecord | None:
+        try:
+            return self._manager.find(job_id)
+        except JobNotFound:
+            return None
+
+    def __repr__(self) -> str:
+        return f"<ChainHandle {self.id}>"

@@ -1,0 +1,85 @@
+"""Chains under real workers: in their order, and whole whatever is killed."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+
+import pytest
+
+from flask_queues import Status
+from tests.support.site import Site, eventually
+from tests.support.stock import take_stock, unfinished
+
+from .test_kills import LEASE, kill_the_child, seed, settings_for
+
+__all__ = ["seed"]
+
+LINKS = 40
+CHAINS = 8
+
+
+def test_links_run_in_their_order_with_results_handed_on(make_site, place):
+    """Over several queues, in several processes; a failure is passed on to whoever waits for it."""
+    site = make_site(**place)
+    site.work("--processes", "2")
+    chain = site.manager.chain([("add", {"a": 1})])
+    for n in range(5):
+        chain.then("add", {"a": 10}, result_as="b", queue=f"queue{n % 3}")
+    added = chain.push()
+    mourned = site.manager.chain([("doomed", {}), "noop"]).then("add", {"a": 5}, on="failure").push(tries=1)
+    assert added.result(timeout=30) == 52
+    assert mourned.result(timeout=30) == 6
+    assert [job.type for job in mourned.jobs] == ["doomed", "add"]
+
+
+def test_a_timed_out_and_a_cancelled_link_are_ends_too(make_site, place):
+    """What waits for any end follows."""
+    site = make_site(**place)
+    site.work()
+    late = site.manager.chain([("doomed", {"how": "sleep"})]).then("noop", on="failure").push(tries=1, timeout=0.3)
+    assert late.result(timeout=30) is None
+    stopped = site.manager.chain(["polite"]).then("add", {"a": 2}, on="end").push()
+    eventually(lambda: any("began" in run.word for run in site.runs()))
+    stopped.cancel("enough")
+    assert stopped.result(timeout=30) == 3
+    assert [job.status for job in stopped.jobs] == [Status.CANCELLED, Status.COMPLETED]
+
+
+def go_on(site: Site) -> None:
+    """Wait until a few more jobs have run, or all have."""
+    before = len(site.runs())
+    eventually(lambda: len(site.runs()) > before + 3 or unfinished(site.manager) == 0, 30)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sqlite", "files", *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("redis", "cluster"))],
+)
+def test_no_link_is_lost_or_doubled_whatever_is_killed(make_site, seed, request, tmp_path, kind):
+    """Chains over several queues, children and workers killed in their midst: each link is stored once, and ends."""
+    site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
+    chance = random.Random(seed)
+    chains = []
+    for _ in range(CHAINS):
+        chain = site.manager.chain()
+        for n in range(LINKS):
+            chain.then("mark", {"seconds": chance.choice((0, 0, 0.002, 0.02))}, queue=f"queue{n % 3}")
+        chains.append(chain.push())
+    workers = [site.work("--processes", "2") for _ in range(2)]
+    for _ in range(12):
+        go_on(site)
+        if chance.random() < 0.7:
+            kill_the_child(site, workers[0])
+        else:
+            victim = chance.randrange(2)
+            workers[victim].kill_all()
+            workers[victim] = site.work("--processes", "2")
+    eventually(lambda: all(len(chain.jobs) == LINKS for chain in chains) and not unfinished(site.manager), 60)
+    for chain in chains:
+        jobs = chain.jobs
+        assert {job.status for job in jobs} == {Status.COMPLETED}
+        assert all(job.started >= before.finished for before, job in itertools.pairwise(jobs))
+    assert len(take_stock(site.manager)) == CHAINS * LINKS
+    assert set(Counter(run.job for run in site.runs())) == {job.id for chain in chains for job in chain.jobs}
