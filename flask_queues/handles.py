@@ -101,8 +101,9 @@ class ChainHandle:
 
     @property
     def status(self) -> Status:
-        """Where the chain stands: where its current job does."""
-        return self.current.status
+        """Where the chain stands: where its current job does; pending where the next one is on its way."""
+        job = self.current
+        return Status.PENDING if next_id(job) is not None else job.status
 
     def result(self, timeout: float = 0) -> Any:
         """Return what its last job returned, waiting up to `timeout` seconds for the chain's end.
@@ -110,16 +111,16 @@ class ChainHandle:
         Raises what `JobHandle.result` does.
         """
         until = time.monotonic() + timeout
-        while True:
-            job = self.current
-            try:
-                result = JobHandle(self._manager, job.id).result(max(0.0, until - time.monotonic()))
-            except (JobFailed, JobCancelled):
-                if self.current.id == job.id:
-                    raise
-            else:
-                if self.current.id == job.id:
-                    return result
+        pause = 0.005
+        while next_id(job := self.current) is not None or not job.status.final:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise ResultNotReady(
+                    f"The chain {self.id} has come to job {job.id} ({job.type}), and has no result yet."
+                )
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, 0.25)
+        return JobHandle(self._manager, job.id).result()
 
     def cancel(self, reason: str = "cancelled by the application") -> bool:
         """End the current job, or ask for its end; only links with `on="end"` come after. False where all has ended."""
@@ -130,7 +131,7 @@ class ChainHandle:
         self._manager.retry(self.current.id)
 
     def _after(self, job: JobRecord) -> JobRecord | None:
-        after = job.chain.after(job.status) if job.chain is not None else None
+        after = next_id(job)
         return self._find(after) if after is not None else None
 
     def _first_left(self) -> JobRecord:
@@ -147,3 +148,8 @@ class ChainHandle:
 
     def __repr__(self) -> str:
         return f"<ChainHandle {self.id}>"
+
+
+def next_id(job: JobRecord) -> str | None:
+    """The id of what comes after a link that has ended; on a cluster, it may be on its way for a moment."""
+    return job.chain.after(job.status) if job.chain is not None else None

@@ -185,6 +185,7 @@ def test_a_chain_whose_first_jobs_were_deleted_is_still_found(queues: Queues) ->
     end(queues.manager)
     queues.delete(chain.id)
     assert chain.current.type == "mail"
+    end(queues.manager)
     queues.delete(chain.current.id)
     with pytest.raises(JobNotFound, match="no job of the chain"):
         chain.current  # noqa: B018
