@@ -1,6 +1,8 @@
 """Background jobs for Flask: queues, retries and one worker, kept in a single file or in Redis."""
 
+from .batches import BatchHandle, BatchRecord
 from .errors import (
+    BatchNotFound,
     ConfigError,
     Discard,
     DuplicateJobType,
@@ -40,6 +42,9 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Attempt",
+    "BatchHandle",
+    "BatchNotFound",
+    "BatchRecord",
     "ChainHandle",
     "ConfigError",
     "Counts",

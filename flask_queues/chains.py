@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .errors import OptionError
 from .record import ChainPlace, Status
 from .storage.base import Claim, NewJob, Settlement
-from .storage.limits import Limit
 
 if TYPE_CHECKING:
     from .handles import ChainHandle
@@ -166,19 +165,14 @@ def placed(job: NewJob, place: ChainPlace, rest: list[Any]) -> NewJob:
 
 
 def written(link: Made) -> list[Any]:
-    """Write a link as it travels; what is as usual is left out."""
-    defaults = NewJob._field_defaults
-    fields = {
-        name: value for name, value in link.job._asdict().items() if name not in defaults or value != defaults[name]
-    }
-    return [link.on, link.result_as, fields]
+    """Write a link as it travels."""
+    return [link.on, link.result_as, link.job.said()]
 
 
 def with_result(link: list[Any], settlement: Settlement) -> NewJob:
     """Read a link as it travels, with the result of the job before it where it wants that."""
     _, result_as, fields = link
-    job = NewJob(**fields)
-    job = job._replace(tags=tuple(job.tags), limits=tuple(Limit(*limit) for limit in job.limits))
+    job = NewJob.read(fields)
     if result_as is None:
         return job
     payload = json.loads(job.payload)

@@ -60,6 +60,10 @@ class JobNotFound(QueuesError):
     """The storage holds no job with this id; it never existed or was deleted."""
 
 
+class BatchNotFound(QueuesError):
+    """Raised where there is no batch of this id."""
+
+
 class JobFailed(QueuesError):
     """A result was asked of a job that failed for good."""
 

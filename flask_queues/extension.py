@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, overload
 from flask import Flask, current_app, has_app_context
 from flask_caching import Cache
 
+from .batches import Batch, Batches
 from .chains import Chain
 from .cli import queues_group
 from .config import Config, shortened
@@ -204,6 +205,15 @@ class Queues:
     def chain(self, links: Iterable[Any] = ()) -> Chain:
         """Begin a chain of jobs that run one after another; see `Manager.chain`."""
         return Chain(links, lambda plan, options: self.manager.chain(plan).push(**options))
+
+    def batch(self, jobs: Iterable[Any] = (), name: str = "") -> Batch:
+        """Begin a batch of jobs that belong together; see `Manager.batch`."""
+        return self.manager.batch(jobs, name)
+
+    @property
+    def batches(self) -> Batches:
+        """The batches, to be read and changed."""
+        return self.manager.batches
 
     def find(self, job_id: str) -> JobRecord:
         """Return a job; raises `JobNotFound`."""

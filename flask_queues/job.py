@@ -20,6 +20,23 @@ R = TypeVar("R")
 H_co = TypeVar("H_co", covariant=True)
 
 
+class BatchOfJob(Protocol):
+    """What a running job may do with its batch."""
+
+    #: The id of the batch.
+    id: str
+
+    @property
+    def record(self) -> Any:
+        """How many of its jobs stand where."""
+
+    def add(self, jobs: Iterable[Any], **options: Any) -> int:
+        """Add jobs, and return how many."""
+
+    def cancel(self, reason: str = ...) -> bool:
+        """Cancel those that have not ended."""
+
+
 class Run(Protocol):
     """What the worker offers a job while it runs."""
 
@@ -29,6 +46,10 @@ class Run(Protocol):
     attempt: int
     #: When its schedule wanted it.
     occurrence: datetime | None
+
+    @property
+    def batch(self) -> BatchOfJob | None:
+        """The batch that it belongs to, or reports for."""
 
     @property
     def stopping(self) -> bool:
@@ -124,6 +145,11 @@ class Job:
     def occurrence(self) -> datetime | None:
         """When the job was due by its schedule, in UTC; it may run later. None for a job of no schedule."""
         return self._running.occurrence
+
+    @property
+    def batch(self) -> BatchOfJob | None:
+        """The batch that this job belongs to, or reports for as a callback; None for others."""
+        return self._running.batch
 
     @property
     def job(self) -> JobRecord:

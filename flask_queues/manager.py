@@ -18,6 +18,7 @@ from werkzeug.local import LocalProxy
 from . import activity, chains, commits, permission, transitions
 from .activity import Act
 from .backend import storage_of
+from .batches import Batch, Batches
 from .causes import Cause, cause_of_job
 from .chains import Chain, Link
 from .config import Config
@@ -83,6 +84,8 @@ class Manager:
         self._ledger: Ledger | None = None
         self._root = application_folder(app)
         self._gatherer = Gatherer(lambda: self.storage, self.cause_of)
+        #: The batches of this application.
+        self.batches = Batches(lambda: self.storage, self._new_member, self._push_slices, self.every)
         #: The schedules of this application.
         self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage)
 
@@ -161,6 +164,18 @@ class Manager:
         waits = any(self._waits(link.job, one) for link, one in zip(links, given, strict=True))
         self._store([chains.joined(made)], after_commit=waits)
         return ChainHandle(self, [link.job.id for link in made])
+
+    def batch(self, jobs: Iterable[Any] = (), name: str = "") -> Batch:
+        """Begin a batch: jobs that belong together, and callbacks when all have ended.
+
+        `jobs` are jobs, or pairs of job and payload, and may come from a generator. `.then()`, `.catch()` and
+        `.finally_()` say what is pushed when; `.push()` stores the batch.
+        """
+        return self.batches.new(jobs, name)
+
+    def _new_member(self, one: Any, options: dict[str, Any]) -> NewJob:
+        job, payload = one if isinstance(one, tuple) else (one, None)
+        return self._new_job(job, payload, Options.of(**options))
 
     def _waits(self, job: Any, options: Options) -> bool:
         given = options.over(job.pushed_with) if isinstance(job, Job) else options
@@ -342,13 +357,19 @@ class Manager:
 
         Raises `JobNotFound`, `TransitionError` in any other status, or `NotAllowed`.
         """
+        record = self.find(job_id)
         if has_request_context():
-            self._check_permission(self.find(job_id))
-        status = self.storage.retry(checked_id(job_id))
+            self._check_permission(record)
+        self._reopen_batch_of(record)
+        status = self.storage.retry(job_id)
         if status is None:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
+
+    def _reopen_batch_of(self, job: JobRecord) -> None:
+        if job.batch is not None and job.status.final:
+            self.batches.reopen(job.batch)
 
     def _check_permission(self, record: JobRecord) -> None:
         if record.type in self.jobs:
@@ -376,6 +397,7 @@ class Manager:
         """Retry all failed jobs that match, yielding each id once it is pending."""
         for record in self.every(statuses=[Status.FAILED], **filters):
             self._check_permission(record)
+            self._reopen_batch_of(record)
             with suppress(UniqueTaken):
                 if self.storage.retry(record.id) is Status.FAILED:
                     yield record.id
@@ -476,6 +498,7 @@ class Manager:
         claim = self.storage.claim(worker, job_id, self.lease)
         if claim is None:
             raise TransitionError(f"Job {job_id} is {record.status}; it cannot be run again. Push a new one.")
+        self._reopen_batch_of(record)
         return claim
 
     def note(self, claim: Claim, progress: Progress | None, logs: Sequence[LogLine]) -> bool:
@@ -500,6 +523,7 @@ class Manager:
             timeout=given.get("timeout") or ours.timeout or self.config.timeout,
             backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff")),
             occurrence=to_datetime(given["occurrence"]) if "occurrence" in given else None,
+            batch=given.get("batch"),
         )
 
     def _backoff(self, job_type: JobType | None, attempt: int, pushed: Any) -> float:
@@ -602,6 +626,11 @@ class Manager:
     def release_held(self) -> int:
         """Let jobs be claimed that were held for a type which is known here."""
         return self.storage.release_held(self.jobs.keys())
+
+    def tend_batches(self) -> int:
+        """Push the callbacks of batches that are due; returns how many."""
+        hours = max(self.config.retention_completed, self.config.retention_failed)
+        return self.batches.tend(round(hours * 3_600_000))
 
     def gather(self) -> None:
         """Count what has ended, if that is due; before it is deleted."""

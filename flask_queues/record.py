@@ -189,6 +189,8 @@ class JobRecord:
     held: str | None = None
     #: None for a job of no chain.
     chain: ChainPlace | None = None
+    #: The id of the batch that it belongs to, or reports for.
+    batch: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +275,7 @@ def said_by_push(options: str | None) -> dict[str, Any]:
     if not options:
         return {}
     said = json.loads(options)
-    found = {name: said[name] for name in ("tries", "timeout") if name in said}
+    found = {name: said[name] for name in ("tries", "timeout", "batch") if name in said}
     if "backoff" in said:
         found["backoff"] = tuple(said["backoff"])
     if "chain" in said:

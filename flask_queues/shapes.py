@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
+from .batches import BatchRecord
 from .errors import JobNotFound
 from .manager import Manager
 from .masking import masked, masked_text, secrets_in
@@ -54,6 +55,7 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "reason": masked_text(record.reason, secrets) if record.reason else record.reason,
         "held": record.held,
         "chain": chain_fields(record.chain),
+        "batch": record.batch,
         "history": [attempt_fields(attempt, secrets) for attempt in record.history],
     }
 
@@ -61,6 +63,26 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
 def chain_fields(place: ChainPlace | None) -> dict[str, Any] | None:
     """Where a job stands in its chain, for programs."""
     return None if place is None else place._asdict()
+
+
+def batch_fields(record: BatchRecord) -> dict[str, Any]:
+    """A batch for programs."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "status": record.status.value,
+        "created": iso(record.created),
+        "ended": iso(record.ended),
+        "total": record.total,
+        "done": record.done,
+        "percent": round(record.percent, 2),
+        "counts": dict(record.counts),
+        "growing": record.growing,
+        "reason": record.reason,
+        "queues": list(record.queues),
+        "callbacks": dict(record.callbacks),
+        "fired": list(record.fired),
+    }
 
 
 def progress_fields(record: JobRecord, secrets: set[str]) -> dict[str, Any] | None:

@@ -31,6 +31,8 @@ class Terms(NamedTuple):
     backoff: Callable[[int], float]
     #: When its schedule wanted it; None for a job of no schedule.
     occurrence: datetime | None = None
+    #: The id of the batch that it belongs to, or reports for.
+    batch: str | None = None
 
 
 def completed(claim: Claim, result: str | None) -> Settlement:

@@ -11,6 +11,7 @@ import click
 from flask.cli import AppGroup
 
 from ..errors import QueuesError
+from .batches import batches
 from .causes import causes
 from .doctor import doctor
 from .jobs import cancel, push, retry, run, show
@@ -38,6 +39,7 @@ for command in (
     work,
     status,
     causes,
+    batches,
     push,
     show,
     run,

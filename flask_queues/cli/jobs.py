@@ -180,6 +180,7 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
         "Queue": f"{record.queue}, priority {record.priority}",
         "Why": record.reason or record.held,
         "Chain": chain_words(record.chain) if record.chain else "",
+        "Batch": record.batch,
         "Tags": ", ".join(record.tags),
         "Pushed": local(record.created),
         "Due": local(record.due) if record.status is Status.SCHEDULED else "",

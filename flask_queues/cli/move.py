@@ -54,6 +54,7 @@ def move(to: tuple[str, ...], from_: tuple[str, ...], while_working: bool) -> No
         refuse_private(manager)
     if not while_working:
         refuse_workers(source)
+    refuse_open_batches(source)
     refuse_too_many(source, target)
     source.rescue()
     click.echo(f"From {source.storage.describe()} to {target.storage.describe()}.", err=True)
@@ -117,6 +118,15 @@ def refuse_workers(source: Manager) -> None:
         )
 
 
+def refuse_open_batches(source: Manager) -> None:
+    """Refuse to part batches from what counts them."""
+    if number := source.batches.open():
+        raise ConfigError(
+            f"{number_of(number, 'batch', 'batches')} on {source.storage.describe()} not over yet, and batches do not "
+            "move: wait for them, or cancel them first."
+        )
+
+
 def refuse_too_many(source: Manager, target: Manager) -> None:
     """Refuse to fill a storage with more than it is made for, where every process would be slow and large for ever."""
     limit = target.storage.made_for
@@ -156,6 +166,6 @@ def tell(source: Manager, jobs: int, schedules: int) -> None:
         sys.exit(NOTHING_MATCHED)
 
 
-def number_of(count: int, word: str) -> str:
+def number_of(count: int, word: str, words: str = "") -> str:
     """A count with its word."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+    return f"{count:,} {word if count == 1 else words or f'{word}s'}"

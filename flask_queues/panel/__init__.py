@@ -12,6 +12,7 @@ from . import (
     actions,
     activity,
     api,
+    batches,
     causes,
     csrf,
     headers,
@@ -44,6 +45,7 @@ def make_blueprint(config: Config) -> Blueprint:
     for part in (
         openapi,
         causes,
+        batches,
         search,
         pages,
         metrics,

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import escape
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
-from ..errors import JobNotFound, OptionError, ScheduleNotFound, StorageError
+from ..errors import BatchNotFound, JobNotFound, OptionError, ScheduleNotFound, StorageError
 from .asked import asked_for_json, asked_for_page
 from .language import gettext as _
 
@@ -33,6 +33,7 @@ def add_to(blueprint: Blueprint) -> None:
         blueprint.register_error_handler(code, refuse)
     blueprint.register_error_handler(JobNotFound, no_such_job)
     blueprint.register_error_handler(ScheduleNotFound, no_such_schedule)
+    blueprint.register_error_handler(BatchNotFound, no_such_batch)
     blueprint.register_error_handler(OptionError, bad_option)
     blueprint.register_error_handler(StorageError, no_storage)
 
@@ -91,6 +92,11 @@ def no_such_job(_error: JobNotFound) -> ResponseReturnValue:
 def no_such_schedule(_error: ScheduleNotFound) -> ResponseReturnValue:
     """It may have been removed from the code."""
     return answer(404, _("No such schedule"), _("It was removed, or never defined."))
+
+
+def no_such_batch(_error: BatchNotFound) -> ResponseReturnValue:
+    """It may have been forgotten."""
+    return answer(404, _("No such batch"), _("Ended batches are forgotten when their jobs are deleted."))
 
 
 def bad_option(error: OptionError) -> ResponseReturnValue:

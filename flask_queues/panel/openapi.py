@@ -89,6 +89,7 @@ class Job(Answer):
     reason: str | None
     held: str | None
     chain: ChainPlace | None
+    batch: str | None
     history: list[Attempt]
 
 
@@ -335,6 +336,34 @@ class ScheduleWithHistory(Schedule):
     history: list[Occurrence]
 
 
+class Batch(Answer):
+    """Jobs that belong together: how many of them stand where."""
+
+    id: str
+    name: str
+    status: Literal["pending", "running", "completed", "failed", "cancelled"]
+    created: Moment
+    ended: Moment | None
+    total: int
+    done: int
+    percent: float
+    counts: Statuses
+    growing: bool
+    reason: str | None
+    queues: list[str]
+    #: By `then`, `catch` and `finally`: the id of the job that reports.
+    callbacks: dict[str, str]
+    fired: list[str]
+
+
+class Batches(Answer):
+    """A page of batches, the newest first."""
+
+    batches: list[Batch]
+    after: str | None
+    total: int
+
+
 class Mistake(Answer):
     """Why there is no answer."""
 
@@ -363,6 +392,8 @@ PATHS: dict[str, tuple[type[Answer], dict[str, str], str]] = {
     "/status": (StatusOfAll, {}, "How many jobs are where, and who works"),
     "/metrics": (Metrics, {"range": "string", "queue": "string", "type": "string"}, "What was done"),
     "/activity": (Activity, {"who": "string", "action": "string", "before": "integer"}, "Who changed what"),
+    "/batches": (Batches, {"after": "string"}, "Batches"),
+    "/batches/{batch_id}": (Batch, {}, "One batch"),
     "/schedules": (Schedules, {}, "All schedules"),
     "/schedules/{schedule}": (ScheduleWithHistory, {}, "One schedule with its history"),
 }

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from ..batches import BatchRecord
+from ..errors import BatchNotFound
 from ..manager import Manager
 from ..metrics import Forecast, Outlook, Pace
 from ..pausing import Pause
@@ -343,6 +345,14 @@ def neighbours(manager: Manager, record: JobRecord) -> list[tuple[str, JobRecord
     places = [("before", record.chain.before), *(("then", record.chain.after(end)) for end in sorted(FINAL))]
     found = {job_id: (way, manager.storage.get(job_id)) for way, job_id in places if job_id is not None}
     return [(way, job) for way, job in found.values() if job is not None]
+
+
+def batch_of(manager: Manager, record: JobRecord) -> BatchRecord | None:
+    """The batch that a job belongs to, or reports for, where it is still kept."""
+    try:
+        return manager.batches.find(record.batch) if record.batch is not None else None
+    except BatchNotFound:
+        return None
 
 
 def one_job(manager: Manager, job_id: str) -> tuple[JobRecord, list[LogLine]]:

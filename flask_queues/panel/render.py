@@ -162,6 +162,7 @@ class Helpers:
     outlook_text = staticmethod(words.outlook_text)
     about = staticmethod(words.about)
     act_word = staticmethod(words.act_word)
+    callback_label = staticmethod(words.callback_label)
     paused_text = staticmethod(words.paused_text)
     spark_text = staticmethod(words.spark_text)
     here = staticmethod(here)

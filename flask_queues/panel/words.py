@@ -69,6 +69,12 @@ VERBS = {
     "cancel": _l("Cancel"),
     "delete": _l("Delete"),
 }
+#: When a batch's callback is pushed.
+CALLBACKS = {
+    "then": _l("when all have completed"),
+    "catch": _l("with the first failure"),
+    "finally": _l("when all have ended"),
+}
 #: What somebody did, in the activity.
 ACTS = {**VERBS, "pause": _l("Pause"), "resume": _l("Resume"), "clear": _l("Clear"), "flush": _l("Empty")}
 #: What Flask-Queues itself writes into a job, in English; the first line of each is all of it.
@@ -77,6 +83,7 @@ WRITTEN = (
     _l("The worker vanished; its lease ran out."),
     _l("cancelled by the application"),
     _l("discarded by the job"),
+    _l("Its push broke off."),
 )
 PAUSED_BY = re.compile(r"paused by (.+) in the panel")
 BY_PERSON = re.compile(r"cancelled by (.+) in the panel")
@@ -105,6 +112,11 @@ def outcome_label(attempt: Attempt) -> str:
 def act_word(action: str) -> str:
     """What somebody did."""
     return _(ACTS[action]) if action in ACTS else action
+
+
+def callback_label(name: str) -> str:
+    """When a callback of a batch is pushed."""
+    return label(_(CALLBACKS[name]))
 
 
 def paused_text(pause: Pause) -> str:

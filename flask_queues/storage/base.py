@@ -8,7 +8,7 @@ once. Times cross this border as whole milliseconds, durations too; moments are 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +17,7 @@ from .figures import Measuring
 from .limits import Limit
 from .parcels import Load
 from .stops import Stopping
+from .tallies import Tallying
 from .unique import Unique
 
 
@@ -42,6 +43,20 @@ class NewJob(NamedTuple):
     unique: Unique | None = None
     #: Claimed alone, and only while each of these lets it; it waits aside for that.
     limits: Sequence[Limit] = ()
+    #: The batch in whose tally it is counted, or None.
+    batch: str | None = None
+
+    def said(self) -> dict[str, Any]:
+        """What is not as usual, for JSON: a job that is kept to be pushed later."""
+        usual = self._field_defaults
+        return {name: value for name, value in self._asdict().items() if name not in usual or value != usual[name]}
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> NewJob:
+        """Read what `said` wrote."""
+        job = cls(**said)
+        unique = Unique(*job.unique) if job.unique else None
+        return job._replace(tags=tuple(job.tags), unique=unique, limits=tuple(Limit(*one) for one in job.limits))
 
 
 class Claim(NamedTuple):
@@ -227,7 +242,7 @@ class Watcher(ABC):
         """Stop watching."""
 
 
-class Storage(Stopping, Measuring, ABC):
+class Storage(Stopping, Measuring, Tallying, ABC):
     """What holds the jobs.
 
     Safe to use from several threads and processes. No call leaves a job in two statuses or in none,

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from typing import Any, NoReturn, Protocol
 
 from .. import transitions
+from ..batches import BatchHandle
 from ..chains import followed
 from ..errors import Discard, JobTimeout, RateLimited, Retry, WorkerLost
 from ..job import Job, running_job
@@ -175,6 +176,11 @@ class Attempt:
     def log(self, level: str, message: str, context: dict[str, Any]) -> None:
         """Keep a line with the job."""
         self.notes.log(level, message, context)
+
+    @property
+    def batch(self) -> BatchHandle | None:
+        """The batch that it belongs to, or reports for."""
+        return self._manager.batches.handle(self.terms.batch) if self.terms.batch is not None else None
 
     @property
     def timeout(self) -> float:

@@ -79,7 +79,7 @@ class Keeper:
         """Keep the worker until the supervisor says that it is over."""
         while not self._over:
             try:
-                self._each(self._listen, self._wake_children, self._tick_if_due, self._beat_if_due)
+                self._each(self._listen, self._wake_children, self._tick_if_due, self._tend_batches, self._beat_if_due)
             except StorageFormatError:
                 raise
             except StorageError as error:
@@ -116,7 +116,9 @@ class Keeper:
         """How long to wait for somebody to say something before looking at the clock again."""
         now = time.monotonic()
         if self._watcher.fileno() is not None:
-            until = min(self._next_beat, self._next_tick, self._due_at or self._next_beat)
+            until = min(
+                self._next_beat, self._next_tick, self._manager.batches.next_look, self._due_at or self._next_beat
+            )
             return max(0.0, until - now) if not self._stale else self._watcher.interval
         interval = self._watcher.interval
         return max(interval, QUIET_INTERVAL) if now - self._changed_at > LIVELY else interval
@@ -189,6 +191,12 @@ class Keeper:
         self._next_tick = time.monotonic() + self._beat  # where it fails
         self._next_tick = time.monotonic() + self._ticker.tick()
         if self._ticker.pushed > pushed:
+            self._stale = True
+            self._changed_at = time.monotonic()
+
+    def _tend_batches(self) -> None:
+        """Push the callbacks of batches that are done."""
+        if self._manager.tend_batches():
             self._stale = True
             self._changed_at = time.monotonic()
 

@@ -23,7 +23,17 @@ from flask_queues.storage.base import Claim, Wanted
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 #: The address of the list of each status, and all pages that need no id.
 LISTS = ("/jobs", "/running", "/scheduled", "/failed/jobs", "/completed", "/cancelled")
-INSIGHT = ("/failed", "/search?q=ada", "/metrics", "/schedules", "/queues", "/queues/mail", "/workers", "/activity")
+INSIGHT = (
+    "/failed",
+    "/search?q=ada",
+    "/metrics",
+    "/schedules",
+    "/batches",
+    "/queues",
+    "/queues/mail",
+    "/workers",
+    "/activity",
+)
 PAGES = (*LISTS, *INSIGHT)
 
 
@@ -158,6 +168,18 @@ class Shop:
         self.manager.scheduler.add("30 2 * * 1", "shop:mail", {"to": "ada@example.org"}, name=name)
         self.manager.scheduler.run(name)
         return name
+
+    def batch(self) -> str:
+        """A batch of which one job has failed and another waits, with callbacks."""
+        jobs = [("shop:mail", {"to": f"{n}@example.org"}) for n in range(3)]
+        batch = self.queues.batch(jobs, name="Rundbrief").catch("shop:resize").finally_("shop:resize")
+        pushed = batch.push(tries=1, priority=9)
+        self.settle(transitions.completed(self.claim(), None))
+        claim = self.claim()
+        error = transitions.describe_exception(raised(ValueError("the mail server said no")))
+        self.settle(transitions.failed(claim, self.manager.terms(claim)._replace(tries=1), error))
+        self.manager.tend_batches()
+        return pushed.id
 
     def backing_off_or_delayed(self) -> str:
         self.backing_off()

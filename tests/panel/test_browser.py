@@ -286,7 +286,7 @@ def test_no_card_is_wider_than_its_column_at_any_width(
     shop.failed(ValueError("a-word-without-an-end-" * 60), to="شركة " * 60)
     shop.schedule()
     anna = visit(locale=language)
-    for path in (*PAGES, "/schedules/bericht", f"/jobs/{shop.failed()}"):
+    for path in (*PAGES, "/schedules/bericht", f"/batches/{shop.batch()}", f"/jobs/{shop.failed()}"):
         page = anna.go(path)
         for width in (320, 360, 640, 768, 900, 1024, 1100, 1280, 1920, 2560):
             page.set_viewport_size({"width": width, "height": 800})
@@ -322,7 +322,7 @@ def test_pages_fit_the_screen_and_axe_finds_nothing(
     shop.failed(ValueError("a-word-without-an-end-" * 60), to="x" * 300)
     anna = visit(color_scheme=scheme, viewport={"width": width, "height": 900}, locale=language)
     pages = [*PAGES, *(f"/jobs/{job_id}" for job_id in jobs.values()), "/nothing"]
-    pages.append(f"/schedules/{shop.schedule()}")
+    pages += [f"/schedules/{shop.schedule()}", f"/batches/{shop.batch()}"]
     pages.append(f"/actions/delete/confirm?id={jobs[Status.FAILED]}")
     source = AXE.read_text("utf-8")
     for path in pages:

@@ -98,7 +98,9 @@ def test_german_pages_hold_no_english_word(shop: Shop) -> None:
     post(client, "/queues/preferences", language="de")
     post(client, "/queues/actions/retry", id=shop.failed())
     pages = [*PAGES, *(f"/jobs/{one}" for one in jobs.values()), "/jobs/none", "/nothing", "/queues/none"]
-    pages += ["/schedules/bericht", "/schedules/none"]
+    batch = shop.batch()
+    member = next(shop.queues.batches.jobs(batch)).id
+    pages += ["/schedules/bericht", "/schedules/none", f"/batches/{batch}", "/batches/none", f"/jobs/{member}"]
     pages += [
         f"/actions/{name}/confirm?id={jobs[Status.FAILED]}" for name in ("delete", "cancel", "run", "push", "retry")
     ]

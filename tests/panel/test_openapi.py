@@ -30,7 +30,7 @@ def full(shop: Shop) -> dict[str, str]:
     shop.count()
     (cause,) = [one for one in shop.manager.causes() if one.number]
     ids = {f"job_{status.value}": job_id for status, job_id in jobs.items()}
-    return {**ids, "key": cause.cause.key, "name": "mail", "schedule": "bericht"}
+    return {**ids, "key": cause.cause.key, "name": "mail", "schedule": "bericht", "batch_id": shop.batch()}
 
 
 def read(shop: Shop, path: str, kind: type[Answer]) -> Any:
@@ -80,7 +80,7 @@ def test_the_document_is_served_to_those_who_may_see_the_panel(shop: Shop) -> No
 
 
 @pytest.mark.parametrize(
-    "path", ["/jobs/none", "/queues/none", "/failed/none", "/schedules/none", "/jobs?after=nonsense"]
+    "path", ["/jobs/none", "/queues/none", "/failed/none", "/schedules/none", "/batches/none", "/jobs?after=nonsense"]
 )
 def test_a_mistake_is_what_the_document_says(shop: Shop, path: str) -> None:
     """One sentence."""

@@ -453,5 +453,22 @@ def occurrence(note_it: bool = True) -> str:
     return due
 
 
+@queues.job("grow-batch", tries=1000, backoff=0)
+def grow_batch(jobs: int) -> None:
+    """Adds jobs to its batch, again where it was cut short."""
+    note("ran")
+    assert current_job.batch is not None
+    current_job.batch.add([("mark", {})] * jobs, queue="grown")
+
+
+@queues.job("report", tries=1000, backoff=0)
+def report(what: str) -> dict[str, Any]:
+    """Tells how its batch stands."""
+    note(what)
+    assert current_job.batch is not None
+    record = current_job.batch.record
+    return {"total": record.total, "counts": dict(record.counts)}
+
+
 for schedule in app.config.get("SAMPLE_SCHEDULES", ()):
     queues.schedule(schedule.pop("when"), schedule.pop("job", occurrence), schedule.pop("payload", None), **schedule)

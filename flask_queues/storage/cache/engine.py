@@ -343,6 +343,17 @@ class CacheStorage(Storage):
         with self._log.change(write) as (answer, _):
             return int(answer)
 
+    def tallies(self, batches: Mapping[str, Collection[str]]) -> dict[str, dict[Status, int]]:
+        """Read what the shelves count; a tally here is over all queues."""
+        with self._log.read() as (state, _):
+            found = {batch: list(state.shelves.tallies[batch]) for batch in batches if batch in state.shelves.tallies}
+        return {batch: {STATUSES[n]: many for n, many in enumerate(tally) if many} for batch, tally in found.items()}
+
+    def forget_tallies(self, batches: Mapping[str, Collection[str]]) -> None:
+        """Forget them with one entry."""
+        with self._log.change(lambda *_: ["untally", sorted(batches)], sorted(batches)):
+            pass
+
     # The scheduler's side
 
     def put_schedule(

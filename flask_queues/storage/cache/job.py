@@ -70,6 +70,8 @@ class Job:
     unique: list[Any] | None = None
     #: The limits that it is under.
     limits: list[list[Any]] = field(default_factory=list)
+    #: The batch in whose tally it is counted.
+    batch: str | None = None
 
     def row(self) -> tuple[Any, ...]:
         """Everything, as `Job` takes it."""

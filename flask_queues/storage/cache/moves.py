@@ -131,6 +131,12 @@ def old_ones(state: State, numbers: list[int], until: int, queue: str | None, li
     return jobs
 
 
+def forget_tallies(state: State, batches: list[str]) -> None:
+    """Count these batches no more."""
+    for batch in batches:
+        state.shelves.tallies.pop(batch, None)
+
+
 # Schedules
 
 
@@ -184,6 +190,7 @@ MOVES: dict[str, Callable[..., Any]] = {
     "retry": retry,
     "delete": delete,
     "purge": purge,
+    "untally": forget_tallies,
     "schedule": put_schedule,
     "unschedule": delete_schedule,
     "depart": moving.depart,

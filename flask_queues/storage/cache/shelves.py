@@ -10,7 +10,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import Any
 
-from .job import PENDING, RUNNING, SCHEDULED, Job
+from .job import CANCELLED, PENDING, RUNNING, SCHEDULED, STATUSES, Job
 
 #: A sorted list of positions, each with its job last; what comes before the job differs between any two.
 Line = list[tuple[Any, ...]]
@@ -32,12 +32,16 @@ class Shelves:
         #: By type, or by gate: what no worker knew, or may not begin.
         self.held: dict[str, Line] = {}
         self.tags: dict[str, Line] = {}
+        #: By batch: how many of its jobs stand in each status, those that were deleted too.
+        self.tallies: dict[str, list[int]] = {}
         for job in jobs:
             self.add(job)
 
     def add(self, job: Job) -> None:
         """Put a new job in."""
         self.jobs[job.id] = job
+        if job.batch is not None:
+            self.tallies.setdefault(job.batch, [0] * len(STATUSES))
         for tag in set(job.tags):
             put(self.tags, tag, (job.seq, job))
         self.put(job)
@@ -45,12 +49,14 @@ class Shelves:
     def remove(self, job: Job) -> None:
         """Take a job out for good."""
         self.take(job)
+        self._tally(job, job.status if STATUSES[job.status].final else CANCELLED, 1)
         for tag in set(job.tags):
             take(self.tags, tag, (job.seq,))
         del self.jobs[job.id]
 
     def put(self, job: Job) -> None:
         """Put a job where its status says."""
+        self._tally(job, job.status, 1)
         put(self.lists, (job.queue, job.type, job.status), (job.stamp, job.seq, job))
         if job.held is not None:
             put(self.held, job.held, (-job.priority, job.due, job.seq, job))
@@ -63,6 +69,7 @@ class Shelves:
 
     def take(self, job: Job) -> None:
         """Take a job from where it stands."""
+        self._tally(job, job.status, -1)
         take(self.lists, (job.queue, job.type, job.status), (job.stamp, job.seq))
         if job.held is not None:
             take(self.held, job.held, (-job.priority, job.due, job.seq))
@@ -72,6 +79,11 @@ class Shelves:
             take(self.hands, str(job.worker), (job.seq,))
         elif job.status == SCHEDULED:
             take(self.waiting, job.queue, (job.stamp, job.seq))
+
+    def _tally(self, job: Job, status: int, n: int) -> None:
+        tally = self.tallies.get(job.batch) if job.batch is not None else None
+        if tally is not None:
+            tally[status] += n
 
     def running(self) -> list[Job]:
         """The jobs in anybody's hands."""

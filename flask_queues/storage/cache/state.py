@@ -119,6 +119,7 @@ class State:
             self.uniques,
             self.gates,
             self.sheets,
+            self.shelves.tallies,
             [job.row() for job in self.shelves.jobs.values()],
         ]
 
@@ -139,7 +140,7 @@ class State:
         state.loads, leaving, state.arrived = moved
         state.leaving = tuple(leaving) if leaving else None
         state.shelves = Shelves(Job(*row) for row in jobs)
-        state.stops, state.uniques, state.gates, state.sheets = later or ({}, {}, {}, {})
+        state.stops, state.uniques, state.gates, state.sheets, state.shelves.tallies = later or ({}, {}, {}, {}, {})
         return state
 
 

@@ -61,6 +61,7 @@ def push_one(
     options: str | None = None,
     unique: list[Any] | None = None,
     limits: Any = (),
+    batch: str | None = None,
 ) -> bool:
     """Store one job; False if its id is there already."""
     if id_ in state.shelves.jobs:
@@ -76,7 +77,7 @@ def push_one(
         uniques.hold(state, queue, Unique(*unique), id_, now)
     place = (status, stamp)
     job = Job(state.pushes, id_, queue, type_, payload, priority, list(tags), options, now, due, until, *place)
-    job.unique, job.limits = unique, list(limits)
+    job.unique, job.limits, job.batch = unique, list(limits), batch
     state.shelves.add(job)
     return True
 

@@ -71,7 +71,7 @@ local function put(job, seq)
     if job.kept ~= '' then
         call('SET', p .. 'k:' .. id, job.kept)
     end
-    count(p, stem, nil, job.status)
+    count(p, stem, id, nil, job.status)
     return 1
 end
 

@@ -25,7 +25,7 @@ local function cancel(stem, status, list)
         take_out(p, list, stem .. '\t' .. id)
         call('ZADD', p .. 'cancelled', now, stem .. '\t' .. id)
         call('APPEND', key, table.concat({'\nC', digits(now), status, nonce, reason}, '\t'))
-        count(p, stem, status, CANCELLED)
+        count(p, stem, id, status, CANCELLED)
         free(p, id, 'end')
     end
 end
@@ -39,7 +39,7 @@ local function retry(stem, status, list)
         take_out(p, list, stem .. '\t' .. id)
         line_up(p, stem, id, now)
         call('APPEND', key, table.concat({'\nY', digits(now), status, nonce}, '\t'))
-        count(p, stem, status, PENDING)
+        count(p, stem, id, status, PENDING)
         wake()
     end
 end

@@ -50,5 +50,5 @@ claim = write_claim(
     digits(tokens(p, 1)), digits(now), digits(now + lease), '0', digits(due), stem, worker, nonce, '', ''
 )
 call('HSET', p .. 'run', id, claim)
-count(p, stem, status, RUNNING)
+count(p, stem, id, status, RUNNING)
 return finish({claim, call('GET', p .. 'j:' .. id)})

@@ -24,7 +24,7 @@ for n = 1, tonumber(arg()) do
         for _, tag in ipairs(tags) do
             call('ZREM', p .. 't:' .. tag, stem .. '\t' .. id)
         end
-        count(p, stem, status, nil)
+        count(p, stem, id, status, nil)
     end
     answer[n] = status or ''
 end

@@ -48,6 +48,7 @@ from .schedules import Schedules
 from .scripts import BEAT, CLAIM, KEEP, LETGO, LOOK, NOTE, RELEASE, STOP, Script
 from .servers import servers_of
 from .steps import Steps, in_lines
+from .tallies import Tallies
 from .watcher import Channel
 
 
@@ -73,6 +74,7 @@ class RedisStorage(Storage):
             self._calls, self._keys, self._names, self._roster, self._outbox, self._pushes, self._claims
         )
         self._figures = Figures(self._calls, self._keys, self._names)
+        self._tallies = Tallies(self._calls, self._keys)
         self._jobs = Jobs(self._calls, self._keys, self._names)
         self._schedules = Schedules(self._calls, self._keys, self._names, self._pushes)
         self._moves = Moves(self._calls, self._keys, self._names, self._pushes, self._schedules, self._outbox, wait)
@@ -302,6 +304,16 @@ class RedisStorage(Storage):
         """Compare and write in one script."""
         with self._call():
             return self._figures.write(seen, sheets)
+
+    def tallies(self, batches: Mapping[str, Collection[str]]) -> dict[str, dict[Status, int]]:
+        """Ask the queues of each batch."""
+        with self._call():
+            return self._tallies.read(batches)
+
+    def forget_tallies(self, batches: Mapping[str, Collection[str]]) -> None:
+        """Tell the queues of each batch."""
+        with self._call():
+            self._tallies.forget(batches)
 
     # The operator's side
 

@@ -18,7 +18,7 @@ from ..parcels import Parcel
 STRUCTURES = (
     "meta", "counts", "ready", "held", "since", "due", "run", "completed", "failed", "cancelled", "alone",
     "out", "arrived", "schedules", "leaving", "stops", "keys", "unique",
-    "limits", "gates", "opens", "gated", "gatedby",
+    "limits", "gates", "opens", "gated", "gatedby", "batches", "tallies",
 )  # fmt: skip
 
 

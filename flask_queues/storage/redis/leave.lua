@@ -51,7 +51,7 @@ for _, job in ipairs(jobs) do
     for _, tag in ipairs(job.tags) do
         call('ZREM', p .. 't:' .. tag, member)
     end
-    count(p, job.stem, job.status, nil)
+    count(p, job.stem, job.id, job.status, nil)
 end
 for _, post in ipairs(posts) do
     call('HDEL', p .. 'schedules', post.name)

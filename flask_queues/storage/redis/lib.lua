@@ -21,6 +21,7 @@
 --   p..limits     hash    id: a line for each limit of a job: its gate, kind, number, ms and burst
 --   p..gates      hash    gate: claims in force, next moment in us, and its limit;  p..opens zset ms: when to look at a gate
 --   p..gated      zset    gate, line end, rank, line end, member of a held job that waits there;  p..gatedby hash member: that
+--   p..batches    hash    id: the batch of a job;  p..tallies hash: batch: 1; batch, tab, status: n
 --   p..stops      hash    type, or nothing for all of them: until when or nothing, since when, who and why
 --   p..j:<id>     string  the record;  p..l:<id> list: its log;  p..k:<id> string: what it keeps;  p..t:<tag> zset: ms of the push
 -- A member is a stem, a tab and an id. A stem is 11 hex digits of the push's number, 2 of 100 - priority, and the type.
@@ -77,33 +78,6 @@ local function id_of(member)
     return string.sub(member, string.find(member, '\t', 14, true) + 1)
 end
 
--- Note that a job came from one status into another, nil for none. `finish` brings the counts up to date: most moves
--- of one step cancel each other out, or are of one kind.
-local moves = {}
-local function count(p, stem, before, after)
-    local kind = string.sub(stem, 14) .. '\t'
-    local changes = moves[p] or {}
-    moves[p] = changes
-    if before then
-        changes[kind .. before] = (changes[kind .. before] or 0) - 1
-    end
-    if after then
-        changes[kind .. after] = (changes[kind .. after] or 0) + 1
-    end
-end
-
--- What a script ends with that moves jobs.
-local function finish(answer)
-    for p, changes in pairs(moves) do
-        for field, n in pairs(changes) do
-            if n ~= 0 then
-                call('HINCRBY', p .. 'counts', field, n)
-            end
-        end
-    end
-    return answer
-end
-
 -- Tell those who listen that something may have become claimable, or due earlier.
 local function wake()
     call('PUBLISH', root .. 'wake', '1')
@@ -140,6 +114,52 @@ local function note_trait(p, trait)
         known(p).traits = known(p).traits .. trait
         call('HSET', p .. 'meta', 'traits', known(p).traits)
     end
+end
+
+-- Note that a job came from one status into another, nil for none. `finish` brings the counts up to date: most moves
+-- of one step cancel each other out, or are of one kind.
+local moves = {}
+local function count(p, stem, id, before, after)
+    local kind = string.sub(stem, 14) .. '\t'
+    local changes = moves[p] or {}
+    moves[p] = changes
+    if before then
+        changes[kind .. before] = (changes[kind .. before] or 0) - 1
+    end
+    if after then
+        changes[kind .. after] = (changes[kind .. after] or 0) + 1
+    end
+    if before and has(p, 'b') then
+        local batch = call('HGET', p .. 'batches', id)
+        if batch and call('HEXISTS', p .. 'tallies', batch) == 1 then
+            local gone = (before == COMPLETED or before == FAILED) and before or CANCELLED
+            call('HINCRBY', p .. 'tallies', batch .. '\t' .. before, -1)
+            call('HINCRBY', p .. 'tallies', batch .. '\t' .. (after or gone), 1)
+        end
+        if batch and not after then
+            call('HDEL', p .. 'batches', id)
+        end
+    end
+end
+
+-- A new job belongs to a batch.
+local function tally(p, batch, id, status)
+    note_trait(p, 'b')
+    call('HSET', p .. 'batches', id, batch)
+    call('HSET', p .. 'tallies', batch, '1')
+    call('HINCRBY', p .. 'tallies', batch .. '\t' .. status, 1)
+end
+
+-- What a script ends with that moves jobs.
+local function finish(answer)
+    for p, changes in pairs(moves) do
+        for field, n in pairs(changes) do
+            if n ~= 0 then
+                call('HINCRBY', p .. 'counts', field, n)
+            end
+        end
+    end
+    return answer
 end
 
 -- Whether a stop, as it is kept, is in force.
@@ -308,7 +328,7 @@ end
 local function read_job()
     local job = {
         id = arg(), type = arg(), text = arg(), priority = arg(), delay = tonumber(arg()), at = arg(),
-        expires = arg(), stray = arg(), unique = arg(), limits = arg(), tags = {},
+        expires = arg(), stray = arg(), unique = arg(), limits = arg(), batch = arg(), tags = {},
     }
     for n = 1, tonumber(arg()) do
         job.tags[n] = arg()
@@ -362,7 +382,7 @@ local function drop_claim(p, id, stem)
     leave(p, id)
     call('HDEL', p .. 'limits', id)
     free(p, id, 'gone')
-    count(p, stem, RUNNING, nil)
+    count(p, stem, id, RUNNING, nil)
 end
 
 -- Store a job, unless its id is there; says whether it is new, or who holds its key. `seq` is its number.
@@ -390,10 +410,13 @@ local function store(p, job, seq)
     end
     if due > now then
         call('ZADD', p .. 'due', due, stem .. '\t' .. id)
-        count(p, stem, nil, SCHEDULED)
+        count(p, stem, id, nil, SCHEDULED)
     else
         line_up(p, stem, id, due)
-        count(p, stem, nil, PENDING)
+        count(p, stem, id, nil, PENDING)
+    end
+    if job.batch ~= '' then
+        tally(p, job.batch, id, due > now and SCHEDULED or PENDING)
     end
     for _, tag in ipairs(job.tags) do
         call('ZADD', p .. 't:' .. tag, moment, stem .. '\t' .. id)

@@ -10,8 +10,6 @@ import json
 from collections.abc import Sequence
 
 from ..base import NewJob
-from ..limits import Limit
-from ..unique import Unique
 from .calls import Calls, Command
 from .keys import Keys, of_job, structures
 from .names import QueueNames
@@ -55,11 +53,9 @@ class Outbox:
 
 def outward_text(job: NewJob) -> str:
     """Write a push so that it can wait."""
-    return dump(job)
+    return dump(job.said())
 
 
 def read_outward(text: str) -> NewJob:
     """Read what `outward_text` wrote."""
-    job = NewJob(*json.loads(text))
-    unique = Unique(*job.unique) if job.unique else None
-    return job._replace(tags=tuple(job.tags), unique=unique, limits=tuple(Limit(*one) for one in job.limits))
+    return NewJob.read(json.loads(text))

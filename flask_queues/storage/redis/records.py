@@ -98,6 +98,7 @@ def push_arguments(job: NewJob, *, stray: bool) -> list[Any]:
         "1" if stray else "",
         unique_text(job.unique),
         limits_text(job.limits),
+        job.batch or "",
         len(job.tags),
         *job.tags,
     ]

@@ -121,7 +121,7 @@ local function settle(one)
     else
         call('ZADD', p .. LISTS[status], moment, member)
     end
-    count(p, stem, RUNNING, status)
+    count(p, stem, id, RUNNING, status)
     if status ~= PENDING and status ~= SCHEDULED then
         free(p, id, 'end')
     end
@@ -146,7 +146,7 @@ local function promote(p)
         local stem = stem_of(member)
         call('ZREM', p .. 'due', member)
         call('ZADD', p .. 'ready', rank_of(stem, due), member)
-        count(p, stem, SCHEDULED, PENDING)
+        count(p, stem, id_of(member), SCHEDULED, PENDING)
     end
 end
 
@@ -233,7 +233,7 @@ local function take(p, queue, jobs, ahead, claims)
                 claims[#claims + 1] = part
             end
         end
-        count(p, stem, PENDING, record and RUNNING or nil)
+        count(p, stem, id, PENDING, record and RUNNING or nil)
         free(p, id, 'start')
         if record then
             enter(p, id)

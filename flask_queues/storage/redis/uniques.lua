@@ -65,7 +65,7 @@ local function supersede(p, id, by)
     take_out(p, list, stem .. '\t' .. id)
     call('ZADD', p .. 'cancelled', moment, stem .. '\t' .. id)
     call('APPEND', p .. 'j:' .. id, table.concat({'\nC', moment, status, '', '"Replaced by job ' .. by .. '."'}, '\t'))
-    count(p, stem, status, CANCELLED)
+    count(p, stem, id, status, CANCELLED)
     return true
 end
 

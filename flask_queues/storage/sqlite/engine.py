@@ -25,7 +25,7 @@ from ..figures import Ended
 from ..parcels import Load
 from ..stops import Stop
 from ..unique import END, START
-from . import figures, findings, gates, listing, moving, schedules, stops, uniques
+from . import figures, findings, gates, listing, moving, schedules, stops, tallies, uniques
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -50,11 +50,9 @@ from .steps import (
     KEEP,
     KEPT,
     TAKE,
-    Deltas,
     add_logs,
     claim_next,
     claims_of,
-    count_move,
     delete_one,
     has_one,
     hold_again,
@@ -66,8 +64,8 @@ from .steps import (
     read_claim,
     retry_one,
     settle,
-    write_counts,
 )
+from .tallies import Deltas
 
 #: Bytes of WAL above which the keeper makes writers begin it anew.
 WAL_LIMIT = 16 * 1024 * 1024
@@ -80,7 +78,7 @@ FOREVER = 2**62
 RELEASE_SLICE = 500
 CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
-WHERE = "SELECT seq, queue, type, status, uniq, limits FROM jobs WHERE id=?"
+WHERE = "SELECT seq, queue, type, status, uniq, limits, batch FROM jobs WHERE id=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
 HELD = "SELECT DISTINCT queue, held FROM jobs WHERE held IS NOT NULL"
 
@@ -131,19 +129,19 @@ class SQLiteStorage(Storage):
     def push(self, jobs: Sequence[NewJob]) -> list[bool]:
         """Store the jobs in one transaction that is on the disk when this returns."""
         now = wall()
-        deltas: Deltas = defaultdict(int)
+        deltas = Deltas()
         with self._database.write(durable=True) as db:
             created = insert_all(db, jobs, now, deltas)
-            write_counts(db, deltas)
+            deltas.write(db)
         return created
 
     def push_unique(self, job: NewJob) -> str:
         """Store the job, or read who holds its key, in one transaction that is on the disk when this returns."""
         now = wall()
-        deltas: Deltas = defaultdict(int)
+        deltas = Deltas()
         with self._database.write(durable=True) as db:
             new = insert(db, job, now, deltas)
-            write_counts(db, deltas)
+            deltas.write(db)
             if new or job.unique is None or db.execute(WHERE, (job.id,)).fetchone():
                 return job.id
             return uniques.holder(db, job.queue, job.unique.key, now) or job.id
@@ -153,7 +151,7 @@ class SQLiteStorage(Storage):
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
         """Settle and claim in one transaction."""
         now = wall()
-        deltas: Deltas = defaultdict(int)
+        deltas = Deltas()
         claims: list[Claim] = []
         held = 0
         with self._database.write() as db:
@@ -162,18 +160,18 @@ class SQLiteStorage(Storage):
                 promote(db, wanted.queues, now, deltas)
                 gates.let_through(db, now)
                 claims, held = claim_next(db, worker, wanted, steady() + wanted.lease, now, deltas)
-            write_counts(db, deltas)
+            deltas.write(db)
         return Step(claims, lost, held)
 
     def claim(self, worker: str, job_id: str, lease: int) -> Claim | None:
         """Claim one job whatever its place in the line."""
         now = wall()
-        deltas: Deltas = defaultdict(int)
+        deltas = Deltas()
         with self._database.write() as db:
             row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None or row[3] in (RUNNING, COMPLETED):
                 return None
-            seq, queue, type_, status, uniq, limits = row
+            seq, queue, type_, status, uniq, limits, batch = row
             if status in (FAILED, CANCELLED):
                 hold_again(db, queue, uniq, job_id, now)
                 retry_one(db, seq, now)
@@ -183,8 +181,8 @@ class SQLiteStorage(Storage):
             token = next_tokens(db, 1)
             db.execute(TAKE, (now, token, worker, steady() + lease, 0, now, seq))
             db.execute("UPDATE jobs SET held=NULL WHERE seq=?", (seq,))
-            count_move(deltas, queue, type_, status, RUNNING)
-            write_counts(db, deltas)
+            deltas.moved(queue, type_, status, RUNNING, batch)
+            deltas.write(db)
             return read_claim(db.execute(CLAIM_AT, (seq,)).fetchone())
 
     def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
@@ -359,53 +357,63 @@ class SQLiteStorage(Storage):
         with self._database.write() as db:
             return figures.write(db, seen, sheets)
 
+    def tallies(self, batches: Mapping[str, Collection[str]]) -> dict[str, dict[Status, int]]:
+        """Read rows; a tally here is over all queues."""
+        with self._database.read() as db:
+            return tallies.read(db, batches)
+
+    def forget_tallies(self, batches: Mapping[str, Collection[str]]) -> None:
+        """Delete rows."""
+        with self._database.write() as db:
+            tallies.forget(db, batches)
+
     # The operator's side
 
     def cancel(self, job_id: str, reason: str) -> Status | None:
         """Cancel a waiting job; leave word with a running one."""
         now = wall()
-        deltas: Deltas = defaultdict(int)
+        deltas = Deltas()
         with self._database.write(durable=True) as db:
             row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None:
                 return None
-            seq, queue, type_, status, uniq, _ = row
+            seq, queue, type_, status, uniq, _, batch = row
             if status == RUNNING:
                 db.execute("UPDATE jobs SET cancel=? WHERE seq=?", (reason, seq))
             elif status in (PENDING, SCHEDULED):
                 db.execute(CANCEL, (now, reason, seq))
                 uniques.free(db, queue, uniq, job_id, END)
-                count_move(deltas, queue, type_, status, CANCELLED)
-            write_counts(db, deltas)
+                deltas.moved(queue, type_, status, CANCELLED, batch)
+            deltas.write(db)
         return STATUSES[status]
 
     def retry(self, job_id: str) -> Status | None:
         """Make the job pending; its history stays."""
         now = wall()
-        deltas: Deltas = defaultdict(int)
+        deltas = Deltas()
         with self._database.write(durable=True) as db:
             row = db.execute(WHERE, (job_id,)).fetchone()
             if row is None:
                 return None
-            seq, queue, type_, status, uniq, _ = row
+            seq, queue, type_, status, uniq, _, batch = row
             if status in (FAILED, CANCELLED):
                 hold_again(db, queue, uniq, job_id, now)
             if status in (FAILED, CANCELLED, SCHEDULED):
                 retry_one(db, seq, now)
-                count_move(deltas, queue, type_, status, PENDING)
-            write_counts(db, deltas)
+                deltas.moved(queue, type_, status, PENDING, batch)
+            deltas.write(db)
         return STATUSES[status]
 
     def delete(self, job_id: str) -> Status | None:
         """Delete the job with its log and tags."""
-        deltas: Deltas = defaultdict(int)
+        deltas = Deltas()
         with self._database.write(durable=True) as db:
             row = db.execute("SELECT seq, status FROM jobs WHERE id=?", (job_id,)).fetchone()
             if row is None:
                 return None
             if row[1] != RUNNING:
                 delete_one(db, row[0], deltas)
-            write_counts(db, deltas)
+            deltas.write(db)
         return STATUSES[row[1]]
 
     def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
@@ -415,12 +423,12 @@ class SQLiteStorage(Storage):
         with self._database.read() as db:
             if not old_ones(db, numbers, until, queue, 1):
                 return 0
-        deltas: Deltas = defaultdict(int)
+        deltas = Deltas()
         with self._database.write() as db:
             seqs = old_ones(db, numbers, until, queue, limit)
             for seq in seqs:
                 delete_one(db, seq, deltas)
-            write_counts(db, deltas)
+            deltas.write(db)
         return len(seqs)
 
     # The scheduler's side
@@ -430,13 +438,13 @@ class SQLiteStorage(Storage):
     ) -> int:
         """Compare, set and push in one transaction that is on the disk when this returns."""
         now = wall()
-        deltas: Deltas = defaultdict(int)
+        deltas = Deltas()
         with self._database.write(durable=True) as db:
             revision = schedules.put(db, schedule)
             if not revision:
                 return 0
             insert_all(db, jobs, now, deltas)
-            write_counts(db, deltas)
+            deltas.write(db)
             schedules.add_occurrences(db, schedule.name, occurrences, now)
         return revision
 
@@ -469,20 +477,20 @@ class SQLiteStorage(Storage):
 
     def hand_out(self, to: str, limit: int = 100) -> Load | None:
         """Take jobs out in one transaction that is on the disk when this returns."""
-        deltas: Deltas = defaultdict(int)
+        deltas = Deltas()
         with self._database.write(durable=True) as db:
             load = moving.kept_load(db, to)
             if load is None:
                 load = moving.load_up(db, to, limit, deltas)
-                write_counts(db, deltas)
+                deltas.write(db)
         return load
 
     def take_in(self, source: str, load: Load) -> int:
         """Put a load in, in one transaction that is on the disk when this returns."""
-        deltas: Deltas = defaultdict(int)
+        deltas = Deltas()
         with self._database.write(durable=True) as db:
             new = moving.unload(db, source, load, deltas, wall())
-            write_counts(db, deltas)
+            deltas.write(db)
         return new
 
     def let_go(self, number: int) -> bool:

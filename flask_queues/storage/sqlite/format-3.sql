@@ -28,3 +28,10 @@ CREATE INDEX gates_opens ON gates (opens) WHERE opens IS NOT NULL;
 CREATE INDEX jobs_at_gates ON jobs (queue, held, priority DESC, due) WHERE held IS NOT NULL;
 -- From format 2 to 3: texts in which the keeper adds up what was done.
 CREATE TABLE sheets (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+-- From format 2 to 3: batches. In `jobs`, the one to which a job belongs; here, how many of each stand where.
+ALTER TABLE jobs ADD COLUMN batch TEXT;
+CREATE TABLE tallies (
+    batch TEXT, status INTEGER,
+    n INTEGER NOT NULL,
+    PRIMARY KEY (batch, status)
+) WITHOUT ROWID;

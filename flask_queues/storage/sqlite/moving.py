@@ -15,7 +15,8 @@ from ..parcels import Load, Parcel, Run, SchedulePost
 from ..unique import Unique, holds
 from . import schedules, uniques
 from .rows import NUMBERS, STATUSES, dump, log_line
-from .steps import KEEP, Deltas, add_logs, delete_one
+from .steps import KEEP, add_logs, delete_one
+from .tallies import Deltas
 
 #: Characters of JSON after which a load is full, however few its jobs are.
 FULL = 4_000_000
@@ -152,7 +153,7 @@ def put_in(db: sqlite3.Connection, parcel: Parcel, deltas: Deltas, now: int) -> 
         take_key(db, parcel, Unique(*parcel.unique), now)
     if parcel.kept is not None:
         db.execute(KEEP, (seq, parcel.kept))
-    deltas[parcel.queue, parcel.type, status] += 1
+    deltas.pushed(parcel.queue, parcel.type, status)
     return True
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from .rows import (
     SCHEDULED,
     dump,
 )
+from .tallies import Deltas
 
 #: Due jobs of all queues, and of each wanted one, made pending in one claim: its cost is bounded.
 PROMOTE = 100
@@ -38,16 +38,17 @@ CLAIM = (
 )
 CLAIMS_OF = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND worker=?"  # noqa: S608
 INSERT = """
-INSERT INTO jobs (id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload, uniq, limits)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
+INSERT INTO jobs (
+    id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload, uniq, limits, batch
+) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
 """
 NEXT = """
-SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq, limits FROM jobs
-WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
+SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq, limits, batch
+FROM jobs WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
 """
 NEXT_AT = """
-SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq, limits FROM jobs
-WHERE seq=?
+SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq, limits, batch
+FROM jobs WHERE seq=?
 """
 HEAD = """
 SELECT seq, type FROM jobs WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
@@ -56,14 +57,14 @@ KNOWN = "SELECT 1 FROM workers, json_each(about, '$.types') WHERE heartbeat>? AN
 TAKE = """
 UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
 """
-IN_HAND = "SELECT seq, queue, type, uniq, limits FROM jobs WHERE id=? AND token=? AND status=1"
+IN_HAND = "SELECT seq, queue, type, uniq, limits, batch FROM jobs WHERE id=? AND token=? AND status=1"
 COMPLETE = """
 UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL,
     result=?4, cancel=NULL
 WHERE seq=?5
 """
 IN_FORCE = """
-SELECT seq, queue, type, worker, started, runs, history, cancel, error, uniq, limits FROM jobs
+SELECT seq, queue, type, worker, started, runs, history, cancel, error, uniq, limits, batch FROM jobs
 WHERE id=? AND token=? AND status=1
 """
 SETTLE = """
@@ -72,20 +73,17 @@ UPDATE jobs SET status=:status, stamp=:stamp, due=coalesce(:due, due), ended=:no
     history=:history, alone=max(alone, :alone), cancel=NULL
 WHERE seq=:seq
 """
-DUE = "SELECT seq, queue, type FROM jobs WHERE status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
-DUE_IN_QUEUE = "SELECT seq, queue, type FROM jobs WHERE queue=? AND status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
+DUE = "SELECT seq, queue, type, batch FROM jobs WHERE status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
+DUE_IN_QUEUE = "SELECT seq, queue, type, batch FROM jobs WHERE queue=? AND status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
 PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=? WHERE seq=?"
 CANCEL = "UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?"
 OLD = """
 SELECT seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?
 """
+DELETE = "DELETE FROM jobs WHERE seq=? RETURNING queue, type, status, tags, id, uniq, batch"
 TOKENS = "UPDATE meta SET value=value+? WHERE name='token' RETURNING value"
-COUNT = """
-INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
-"""
 #: The types that are stopped in most queues.
 NONE: frozenset[str] = frozenset()
-Deltas = defaultdict[tuple[str, str, int], int]
 Row = tuple[Any, ...]
 #: Rows to claim, and whether they are claimed ahead.
 Taken = tuple[list[Row], bool]
@@ -102,7 +100,8 @@ def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> boo
         return False
     uniq = dump(job.unique) if job.unique is not None else None
     limits = dump(job.limits) if job.limits else None
-    cursor = db.execute(INSERT, (job.id, job.queue, job.type, *where, tags, job.options, job.payload, uniq, limits))
+    what = (tags, job.options, job.payload, uniq, limits, job.batch)
+    cursor = db.execute(INSERT, (job.id, job.queue, job.type, *where, *what))
     if not cursor.rowcount:
         return False
     if job.unique is not None:
@@ -110,7 +109,7 @@ def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> boo
     if job.tags:
         tagged = [(tag, cursor.lastrowid) for tag in job.tags]
         db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", tagged)
-    deltas[job.queue, job.type, status] += 1
+    deltas.pushed(job.queue, job.type, status, job.batch)
     return True
 
 
@@ -124,13 +123,13 @@ def make_room(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> 
         return True
     if not job.unique.replace:
         return False
-    row = db.execute("SELECT seq, type, status FROM jobs WHERE id=?", (holder,)).fetchone()
+    row = db.execute("SELECT seq, type, status, batch FROM jobs WHERE id=?", (holder,)).fetchone()
     if row is not None and row[2] not in (PENDING, SCHEDULED):
         return False
     if row is not None:
-        seq, type_, status = row
+        seq, type_, status, batch = row
         db.execute(CANCEL, (now, replaced(job.id), seq))
-        count_move(deltas, job.queue, type_, status, CANCELLED)
+        deltas.moved(job.queue, type_, status, CANCELLED, batch)
     return True
 
 
@@ -149,7 +148,7 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
     row = db.execute(IN_FORCE, (one.id, one.token)).fetchone()
     if row is None:
         return False
-    seq, queue, type_, worker, started, runs, history, cancel, error, uniq, limits = row
+    seq, queue, type_, worker, started, runs, history, cancel, error, uniq, limits, batch = row
     gates.leave(db, queue, limits, now)
     status, reason = NUMBERS[one.status], one.reason
     if cancel is not None and status in (PENDING, SCHEDULED):
@@ -186,7 +185,7 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
     if one.stop:
         stops.extend(db, queue, now + one.stop, raised(one.id), now)
     add_words(db, seq, one)
-    count_move(deltas, queue, type_, RUNNING, status)
+    deltas.moved(queue, type_, RUNNING, status, batch)
     if status == NUMBERS[one.status]:
         insert_all(db, one.follows, now, deltas)
     return True
@@ -197,7 +196,7 @@ def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) 
     row = db.execute(IN_HAND, (one.id, one.token)).fetchone()
     if row is None:
         return False
-    seq, queue, type_, uniq, limits = row
+    seq, queue, type_, uniq, limits, batch = row
     if limits is not None:
         gates.leave(db, queue, limits, now)
     if uniq is not None:
@@ -205,7 +204,7 @@ def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) 
     outcome = one.outcome.value if one.outcome is not None else None
     db.execute(COMPLETE, (now, outcome, int(one.counted), one.result, seq))
     add_words(db, seq, one)
-    count_move(deltas, queue, type_, RUNNING, COMPLETED)
+    deltas.moved(queue, type_, RUNNING, COMPLETED, batch)
     return True
 
 
@@ -232,9 +231,9 @@ def promote(db: sqlite3.Connection, queues: Sequence[str], now: int, deltas: Del
 def promote_some(db: sqlite3.Connection, which: str, parameters: tuple[Any, ...], now: int, deltas: Deltas) -> int:
     """Make the jobs that a statement finds pending; returns how many."""
     rows = db.execute(which, parameters).fetchall()
-    for seq, queue, type_ in rows:
+    for seq, queue, type_, batch in rows:
         db.execute(PROMOTE_ONE, (now, seq))
-        count_move(deltas, queue, type_, SCHEDULED, PENDING)
+        deltas.moved(queue, type_, SCHEDULED, PENDING, batch)
     return len(rows)
 
 
@@ -306,14 +305,13 @@ def take(db: sqlite3.Connection, worker: str, taken: Taken, until: int, now: int
     first = next_tokens(db, len(rows))
     claims = []
     for token, row in enumerate(rows, first):
-        seq, id_, queue, type_, payload, options, created, expires, attempts, runs, error, _, uniq, limits = row
+        seq, id_, queue, type_, payload, options, created, expires, attempts, runs, error, _, uniq, limits, batch = row
         if limits is not None:
             gates.enter(db, queue, limits, now)
         if uniq is not None:
             uniques.free(db, queue, uniq, id_, START)
         db.execute(TAKE, (now, token, worker, until, ahead, now, seq))
-        deltas[queue, type_, PENDING] -= 1
-        deltas[queue, type_, RUNNING] += 1
+        deltas.moved(queue, type_, PENDING, RUNNING, batch)
         claims.append(
             Claim(
                 id_, queue, type_, payload, options, created, expires, attempts, runs, error,
@@ -376,14 +374,16 @@ def old_ones(db: sqlite3.Connection, numbers: Sequence[int], until: int, queue: 
 
 def delete_one(db: sqlite3.Connection, seq: int, deltas: Deltas) -> None:
     """Delete a job with all that hangs on it."""
-    row = db.execute("DELETE FROM jobs WHERE seq=? RETURNING queue, type, status, tags, id, uniq", (seq,)).fetchone()
-    queue, type_, status, tags, id_, uniq = row
+    row = db.execute(
+        "DELETE FROM jobs WHERE seq=? RETURNING queue, type, status, tags, id, uniq, batch", (seq,)
+    ).fetchone()
+    queue, type_, status, tags, id_, uniq, batch = row
     uniques.free(db, queue, uniq, id_, "gone")
     if tags:
         db.executemany("DELETE FROM tags WHERE tag=? AND job=?", [(tag, seq) for tag in json.loads(tags)])
     db.execute("DELETE FROM logs WHERE job=?", (seq,))
     db.execute("DELETE FROM kept WHERE job=?", (seq,))
-    deltas[queue, type_, status] -= 1
+    deltas.deleted(queue, type_, status, batch)
 
 
 KEEP = "INSERT INTO kept VALUES (?,?) ON CONFLICT (job) DO UPDATE SET text=excluded.text"
@@ -402,16 +402,3 @@ def add_logs(db: sqlite3.Connection, seq: int, logs: Sequence[LogLine]) -> None:
             for n, line in enumerate(logs, last + 1)
         ],
     )
-
-
-def count_move(deltas: Deltas, queue: str, type_: str, before: int, after: int) -> None:
-    """Note that a job went from one status to another."""
-    deltas[queue, type_, before] -= 1
-    deltas[queue, type_, after] += 1
-
-
-def write_counts(db: sqlite3.Connection, deltas: Deltas) -> None:
-    """Bring the kept counts up to date."""
-    changes = [(*key, n) for key, n in deltas.items() if n]
-    if changes:
-        db.executemany(COUNT, changes)

@@ -63,6 +63,7 @@ NEW = st.builds(
     tags=st.sampled_from([(), ("x",), ("x", "nul\x00"), ("nul", "nul\x00")]),
     options=st.sampled_from([None, '{"tries":3}']),
     unique=st.sampled_from([None, None, None, *UNIQUE]),
+    batch=st.sampled_from([None, None, "b", "c"]),
 )
 PUSHED = NEW | NEW.map(lambda job: job._replace(id=f"j{job.id[1:]}", unique=None))
 ENDS = st.fixed_dictionaries(
@@ -451,6 +452,11 @@ class StorageMachine(RuleBasedStateMachine):
         assert storage.counts().cells == self.model.counts()
         waiting = {job.pushed.queue for job in self.model.jobs.values() if job.status in WAITING}
         assert set(storage.queues()) == waiting
+
+    @invariant()
+    def tallies_agree(self) -> None:
+        """Each batch has a tally that was kept, not counted."""
+        assert self.storage.tallies({"b": ["q", "r"], "c": ["q", "r"]}) == self.model.tallies()
 
     @invariant()
     def records_agree(self) -> None:

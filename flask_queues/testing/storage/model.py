@@ -11,6 +11,7 @@ from typing import Any
 from ...record import JobRecord, LogLine, Outcome, Progress, Status
 from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from ...storage.stops import Stop
+from ...storage.tallies import deleted
 from ...storage.unique import holds
 
 WAITING = (Status.PENDING, Status.SCHEDULED)
@@ -42,6 +43,8 @@ class ModelJob:
     progress: Progress | None = None
     logs: list[LogLine] = field(default_factory=list)
     kept: str | None = None
+    #: The batch in whose tally it is counted.
+    batch: str | None = None
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -87,6 +90,8 @@ class Model:
         self.stops: dict[tuple[str, str | None], Stop] = {}
         #: By queue and key: the id of the job that holds it, and until when.
         self.keys: dict[tuple[str, str], tuple[str, int | None]] = {}
+        #: By batch with a tally: where its jobs stood that are gone.
+        self.gone: dict[str, list[Status]] = {}
         self.last_token = 0
         self._pushes = 0
 
@@ -98,7 +103,9 @@ class Model:
         status = Status.SCHEDULED if due > now else Status.PENDING
         expires = None if new.expires is None else max(due, now) + new.expires
         self._pushes += 1
-        self.jobs[new.id] = ModelJob(new, self._pushes, status, due, now, now, expires)
+        self.jobs[new.id] = ModelJob(new, self._pushes, status, due, now, now, expires, batch=new.batch)
+        if new.batch is not None:
+            self.gone.setdefault(new.batch, [])
         return True
 
     def make_room(self, new: NewJob, now: int) -> bool:
@@ -145,10 +152,27 @@ class Model:
     def delete(self, job_id: str) -> None:
         """A job is gone."""
         self.free(self.jobs[job_id], "gone")
+        self.leave_tally(self.jobs[job_id])
         del self.jobs[job_id]
 
+    def leave_tally(self, job: ModelJob) -> None:
+        """A job of a batch is gone, and counts as what it was."""
+        if job.batch is not None:
+            self.gone[job.batch].append(deleted(job.status))
+        job.batch = None
+
+    def tallies(self) -> dict[str, dict[Status, int]]:
+        """Where the jobs of each batch stand, or stood."""
+        return {
+            batch: dict(Counter([*gone, *(job.status for job in self.jobs.values() if job.batch == batch)]))
+            for batch, gone in self.gone.items()
+        }
+
     def moved(self, now: int) -> None:
-        """All jobs but the running ones have been elsewhere: those hold their keys that still do."""
+        """All jobs but the running ones have been elsewhere: those hold their keys that still do; none has a batch."""
+        for job in self.jobs.values():
+            if job.status is not Status.RUNNING:
+                self.leave_tally(job)
         elsewhere = [job for job in self.jobs.values() if job.pushed.unique and job.status is not Status.RUNNING]
         for job in elsewhere:
             self.free(job, "gone")

@@ -16,6 +16,7 @@ from .contract import (
     ScheduleContract,
     SettleContract,
     StopContract,
+    TallyContract,
     UniqueContract,
 )
 from .engine import Engine
@@ -44,6 +45,7 @@ class StorageContract(
     StopContract,
     UniqueContract,
     LimitContract,
+    TallyContract,
     NoteContract,
     KeeperContract,
     OperatorContract,

@@ -18,6 +18,7 @@ from .read import ReadContract
 from .schedule import ScheduleContract
 from .settle import SettleContract
 from .stop import StopContract
+from .tally import TallyContract
 from .unique import UniqueContract
 from .words import (
     LATER,
@@ -65,6 +66,7 @@ __all__ = [
     "ScheduleContract",
     "SettleContract",
     "StopContract",
+    "TallyContract",
     "UniqueContract",
     "a_worker",
     "claim_by_id",

@@ -310,6 +310,17 @@ class OneFileStorage(Storage):
             state.sheets = {name: text for name, text in kept.items() if text is not None}
             return True
 
+    def tallies(self, batches: Mapping[str, Collection[str]]) -> dict[str, dict[Status, int]]:
+        """Count."""
+        state = self.read()
+        return {batch: state.tally(batch) for batch in batches if batch in state.gone}
+
+    def forget_tallies(self, batches: Mapping[str, Collection[str]]) -> None:
+        """Forget which jobs belong to the batches."""
+        with self.change() as state:
+            for batch in batches:
+                state.forget_tally(batch)
+
     # The operator's side
 
     def cancel(self, job_id: str, reason: str) -> Status | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -24,6 +25,7 @@ from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wan
 from flask_queues.storage.limits import Gate, Limit, left, opens, passed
 from flask_queues.storage.parcels import Parcel, Run
 from flask_queues.storage.stops import Stop, held_back, raised
+from flask_queues.storage.tallies import deleted
 from flask_queues.storage.unique import END, START, TIME, Unique, holds, replaced, taken
 
 #: The form of the file. A file of a higher one was written by a newer version of this module.
@@ -69,6 +71,7 @@ class StoredJob:
     cancel: str | None = None
     #: Why it is set aside: its type, or a gate.
     held: str | None = None
+    batch: str | None = None
 
     def enter(self, status: Status, now: int) -> None:
         """Come into a status."""
@@ -150,6 +153,8 @@ class State:
     keys: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     #: By queue and gate, with a tab between.
     gates: dict[str, Gate] = field(default_factory=dict)
+    #: By batch that is counted: where its jobs stood that were deleted.
+    gone: dict[str, list[Status]] = field(default_factory=dict)
     #: Numbers that were given out last.
     pushes: int = 0
     tokens: int = 0
@@ -176,11 +181,13 @@ class State:
         expires = None if new.expires is None else max(due, now) + new.expires
         given = {
             name: getattr(new, name)
-            for name in ("id", "queue", "type", "payload", "options", "priority", "tags", "unique", "limits")
+            for name in ("id", "queue", "type", "payload", "options", "priority", "tags", "unique", "limits", "batch")
         }
         if new.id in self.jobs or not self.make_room(new, now):
             return False
         self.hold(new, now)
+        if new.batch is not None:
+            self.gone.setdefault(new.batch, [])
         return self.add(StoredJob(**given, status=status, since=since, created=now, due=due, expires=expires))
 
     def make_room(self, new: NewJob, now: int) -> bool:
@@ -236,7 +243,19 @@ class State:
     def remove(self, job: StoredJob) -> None:
         """Take a job out for good."""
         self.free(job, "gone")
+        if job.batch is not None:
+            self.gone[job.batch].append(deleted(job.status))
         del self.jobs[job.id]
+
+    def tally(self, batch: str) -> dict[Status, int]:
+        """Where the jobs of a batch stand, or stood."""
+        return dict(Counter([*(job.status for job in self.jobs.values() if job.batch == batch), *self.gone[batch]]))
+
+    def forget_tally(self, batch: str) -> None:
+        """Count the jobs of a batch no more."""
+        self.gone.pop(batch, None)
+        for job in self.jobs.values():
+            job.batch = None if job.batch == batch else job.batch
 
     def in_force(self, job_id: str, token: int) -> StoredJob | None:
         """The job, if this is the token of its claim."""

@@ -1,0 +1,9 @@
+"""Jobs that belong together: pushed in slices, counted by the storage, with callbacks when all have ended."""
+
+from __future__ import annotations
+
+from .batches import Batches
+from .builder import Batch, BatchHandle
+from .record import BatchRecord, tag_of
+
+__all__ = ["Batch", "BatchHandle", "BatchRecord", "Batches", "tag_of"]

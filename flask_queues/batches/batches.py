@@ -1,0 +1,272 @@
+"""The batches of one application: pushed, read, changed, and ended by whichever keeper sees first that all is done."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+from ..errors import BatchNotFound, OptionError, TransitionError
+from ..ids import is_id, new_id
+from ..record import JobRecord, Status
+from ..storage import Storage
+from ..storage.base import NewJob
+from .book import ENDED, SHARDS, Book, not_found
+from .builder import Batch, BatchHandle, Plan
+from .record import BROKEN_WORDS, BatchRecord, Sheet, record_of, tag_of
+
+#: Jobs that are pushed at once; no more of a batch are in memory.
+SLICE = 500
+#: Milliseconds after which a long push gives a sign of life.
+SIGN_OF_LIFE = 60_000
+#: Batches that are looked at in one go.
+LOOKED_AT = 500
+#: Seconds between two looks at batches that are not over, where there are none, and at those that are.
+SOON, SELDOM, RARELY = 0.25, 1.0, 60.0
+MAX_NAME = 128
+
+Make = Callable[[Any, dict[str, Any]], NewJob]
+
+
+class Batches:
+    """Makes, reads and changes batches."""
+
+    def __init__(
+        self,
+        storage: Callable[[], Storage],
+        make: Make,
+        store: Callable[[Sequence[NewJob]], object],
+        jobs_of: Callable[..., Iterator[JobRecord]],
+    ) -> None:
+        self._storage = storage
+        self._make = make
+        self._store = store
+        self._jobs_of = jobs_of
+        self._book = Book(storage)
+        #: When to look again at what is not over, by the monotonic clock.
+        self.next_look = 0.0
+        self._next_tidy = 0.0
+        self._turn = 0
+
+    def new(self, jobs: Iterable[Any] = (), name: str = "") -> Batch:
+        """Begin a batch."""
+        if len(name) > MAX_NAME:
+            raise OptionError(f"name: {name[:40]!r}… has more than {MAX_NAME} characters.")
+        return Batch(jobs, name, self._push)
+
+    def find(self, batch_id: str) -> BatchRecord:
+        """Return a batch as it is now; raises `BatchNotFound`."""
+        sheet = self._book.read([checked(batch_id)]).get(batch_id)
+        if sheet is None:
+            raise not_found(batch_id)
+        return self._records([sheet])[0]
+
+    def handle(self, batch_id: str) -> BatchHandle:
+        """Return a handle of a batch; raises nothing before it is used."""
+        return BatchHandle(self, checked(batch_id))
+
+    def all(self, limit: int = 50, after: str | None = None) -> tuple[list[BatchRecord], str | None, int]:
+        """A page of batches, the newest first; where the next one begins, and how many there are."""
+        listed = self._book.all()
+        made = listed.open | listed.ended
+        ids = sorted(made, key=lambda batch_id: (made[batch_id], batch_id), reverse=True)
+        if after is not None:
+            start = next((n for n, batch_id in enumerate(ids) if batch_id == after), len(ids) - 1) + 1
+        else:
+            start = 0
+        shown = ids[start : start + limit]
+        read = self._book.read(shown)
+        more = start + limit < len(ids)
+        records = self._records([read[batch_id] for batch_id in shown if batch_id in read])
+        return records, shown[-1] if more else None, len(ids)
+
+    def open(self) -> int:
+        """How many batches are not over."""
+        return len(self._book.all().open)
+
+    def _records(self, sheets: Sequence[Sheet]) -> list[BatchRecord]:
+        tallies = self._storage().tallies({sheet.id: sheet.queues for sheet in sheets})
+        return [record_of(sheet, tallies.get(sheet.id, {})) for sheet in sheets]
+
+    # Pushing
+
+    def _push(self, plan: Plan, options: dict[str, Any]) -> BatchHandle:
+        batch_id, now = new_id("batches"), self._storage().now()
+        callbacks = {name: self._callback(batch_id, *said) for name, said in plan.callbacks.items()}
+        self._book.create(Sheet(id=batch_id, name=plan.name, created=now, pushed=now, pushers=1, callbacks=callbacks))
+        try:
+            self._add_all(batch_id, plan.jobs, options)
+        except BaseException:
+            with suppress(BatchNotFound):
+                self.cancel(batch_id, BROKEN_WORDS)
+            raise
+        finally:
+            with suppress(BatchNotFound):
+                self._book.change(batch_id, one_pusher_less)
+        self.next_look = 0.0
+        return BatchHandle(self, batch_id)
+
+    def _callback(self, batch_id: str, job: Any, payload: dict[str, Any] | None, options: dict[str, Any]) -> Any:
+        made = self._make((job, payload), options)
+        if made.unique is not None:
+            raise OptionError(f"{made.type}: a unique job may not come to be, so it cannot report for a batch.")
+        return made._replace(options=with_batch(made.options, batch_id)).said()
+
+    def add(self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any]) -> int:
+        """Add jobs to a batch that is not over, and return how many; raises `TransitionError` where it is."""
+        with self._growing(batch_id):
+            return self._add_all(batch_id, jobs, options)
+
+    @contextmanager
+    def _growing(self, batch_id: str) -> Iterator[None]:
+        """Keep a batch from ending while somebody adds jobs to it."""
+        now = self._storage().now()
+        self._book.change(checked(batch_id), lambda sheet: one_pusher_more(sheet, now))
+        try:
+            yield
+        finally:
+            self._book.change(batch_id, one_pusher_less)
+
+    def _add_all(self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any]) -> int:
+        known: frozenset[str] = frozenset()
+        told, count = self._storage().now(), 0
+        waiting = iter(jobs)
+        while part := list(itertools.islice(waiting, SLICE)):
+            made = [self._member(batch_id, self._make(one, options)) for one in part]
+            now = self._storage().now()
+            queues = known | {job.queue for job in made}
+            if queues != known or now - told > SIGN_OF_LIFE:
+                self._book.change(batch_id, sign_of_life(now, queues))
+                known, told = queues, now
+            self._store(made)
+            count += len(made)
+        return count
+
+    @staticmethod
+    def _member(batch_id: str, job: NewJob) -> NewJob:
+        return job._replace(
+            batch=batch_id, tags=(*job.tags, tag_of(batch_id)), options=with_batch(job.options, batch_id)
+        )
+
+    # Changing
+
+    def jobs(self, batch_id: str, statuses: Sequence[Status | str] = ()) -> Iterator[JobRecord]:
+        """Walk through the jobs of a batch that are stored, the last pushed first."""
+        return self._jobs_of(tag=tag_of(checked(batch_id)), statuses=statuses)
+
+    def cancel(self, batch_id: str, reason: str) -> bool:
+        """Cancel a batch with all its jobs that have not ended; False where it was over."""
+        sheet = self._book.change(
+            checked(batch_id),
+            lambda sheet: sheet if sheet.ended is not None else replace(sheet, cancelled=sheet.cancelled or reason),
+        )
+        if sheet.ended is not None:
+            return False
+        for job in self.jobs(batch_id, [status for status in Status if not status.final]):
+            self._storage().cancel(job.id, reason)
+        return True
+
+    def retry(self, batch_id: str) -> int:
+        """Retry the failed jobs of a batch, and return how many."""
+        failed = [job.id for job in self.jobs(batch_id, [Status.FAILED])]
+        if failed:
+            self.reopen(batch_id)
+        return sum(1 for job_id in failed if self._storage().retry(job_id) is Status.FAILED)
+
+    def reopen(self, batch_id: str) -> None:
+        """Let a batch that was over go on: one of its jobs does. What it has reported is not reported again."""
+        now = self._storage().now()
+        with suppress(BatchNotFound):
+            self._book.change(batch_id, lambda sheet: replace(sheet, ended=None, pushed=now))
+        self.next_look = 0.0
+
+    # What the keeper does
+
+    def tend(self, keep: int) -> int:
+        """Push the callbacks that are due, if it is time to look; returns how many jobs were pushed.
+
+        `keep` is for how many milliseconds an ended batch is kept. Several keepers may do so at once.
+        """
+        if time.monotonic() < self.next_look:
+            return 0
+        listed = self._book.all()
+        self.next_look = time.monotonic() + (SOON if listed.open else SELDOM)
+        if time.monotonic() >= self._next_tidy:
+            self._next_tidy = time.monotonic() + RARELY
+            self._tidy(listed.ended, keep)
+        ids = self._some(list(listed.open))
+        sheets = self._book.read(ids)
+        tallies = self._storage().tallies({sheet.id: sheet.queues for sheet in sheets.values()})
+        now = self._storage().now()
+        pushed = 0
+        for sheet in sheets.values():
+            with suppress(BatchNotFound):
+                pushed += self._look_at(sheet, tallies.get(sheet.id, {}), now)
+        return pushed
+
+    def _some(self, ids: list[str]) -> list[str]:
+        """Those whose turn it is, of very many."""
+        if len(ids) <= LOOKED_AT:
+            return ids
+        start, self._turn = self._turn % len(ids), self._turn + LOOKED_AT
+        return (ids + ids)[start : start + LOOKED_AT]
+
+    def _look_at(self, sheet: Sheet, tally: Mapping[Status, int], now: int) -> int:
+        """Note what is due before it is pushed, so that nothing is added meanwhile to what is over."""
+        seen = sheet.looked_at(tally, now)
+        if seen != sheet and self._book.change(sheet.id, lambda stored: seen if stored == sheet else stored) != seen:
+            return 0
+        if not seen.owed:
+            return 0
+        self._storage().push([NewJob.read(seen.callbacks[name]) for name in seen.owed])  # once: their ids are fixed
+        self._book.change(sheet.id, lambda stored: replace(stored, fired=stored.due))
+        return len(seen.owed)
+
+    def _tidy(self, ended: Mapping[str, int], keep: int) -> None:
+        """Forget batches that ended long ago, and the oldest of too many."""
+        sheets = self._book.read(ended)
+        before = self._storage().now() - keep
+        kept = sorted(sheets.values(), key=lambda sheet: -(sheet.ended or 0))
+        gone = [
+            sheet
+            for n, sheet in enumerate(kept)
+            if sheet.ended is not None and (sheet.ended < before or n >= ENDED * SHARDS)
+        ]
+        if gone:
+            self._storage().forget_tallies({sheet.id: sheet.queues for sheet in gone})
+            self._book.forget([sheet.id for sheet in gone])
+
+
+def one_pusher_more(sheet: Sheet, now: int) -> Sheet:
+    """The sheet of a batch to which somebody begins to add jobs."""
+    if sheet.ended is not None or sheet.cancelled is not None:
+        what = "over" if sheet.cancelled is None else "cancelled"
+        raise TransitionError(f"The batch {sheet.id} is {what}; no job can be added. Push a new one.")
+    return replace(sheet, pushers=sheet.pushers + 1, pushed=now, grown=sheet.grown + 1)
+
+
+def one_pusher_less(sheet: Sheet) -> Sheet:
+    """The sheet of a batch to which somebody has added jobs."""
+    return replace(sheet, pushers=max(0, sheet.pushers - 1))
+
+
+def sign_of_life(now: int, queues: Iterable[str]) -> Callable[[Sheet], Sheet]:
+    """Note that jobs are still being added, and to which queues."""
+    return lambda sheet: replace(sheet, pushed=now, queues=tuple(sorted({*sheet.queues, *queues})))
+
+
+def with_batch(options: str | None, batch_id: str) -> str:
+    """Let a job know its batch."""
+    said = json.loads(options) if options else {}
+    return json.dumps({**said, "batch": batch_id}, ensure_ascii=False, separators=(",", ":"))
+
+
+def checked(batch_id: str) -> str:
+    """Return what may be an id."""
+    if not is_id(batch_id):
+        raise not_found(batch_id)
+    return batch_id

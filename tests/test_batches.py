@@ -1,0 +1,332 @@
+"""Batches as an application pushes them, and what a keeper does when their jobs have ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_queues import BatchHandle, BatchNotFound, OptionError, PayloadError, Queues, Status, TransitionError
+from flask_queues.batches import tag_of
+from flask_queues.manager import Manager
+from flask_queues.record import Outcome
+from flask_queues.storage.base import Settlement, Wanted
+from flask_queues.transitions import dump_error
+
+
+@pytest.fixture
+def queues(tmp_path: Path) -> Queues:
+    return sample(Flask("shop", instance_path=str(tmp_path)))
+
+
+def sample(app: Flask) -> Queues:
+    """The queues of an application with two job types."""
+    queues = Queues(app)
+
+    @queues.job("work", tries=1)
+    def work(n: int = 0) -> None: ...
+
+    @queues.job("report", priority=-100)
+    def report(what: str) -> None: ...
+
+    return queues
+
+
+def numbers(n: int) -> Iterator[tuple[str, dict[str, int]]]:
+    """So many jobs."""
+    return (("work", {"n": i}) for i in range(n))
+
+
+def end(manager: Manager, status: Status = Status.COMPLETED) -> str:
+    """Claim the next job and settle it, as a worker does; returns its id."""
+    wanted = Wanted(manager.queue_order(), manager.jobs.keys(), 30_000)
+    (claim,) = manager.step("child", (), wanted).claims
+    error = dump_error("ValueError", "no") if status is Status.FAILED else None
+    settled = Settlement(claim.id, claim.token, status, Outcome.COMPLETED, counted=True, error=error)
+    assert manager.step("child", [settled]).lost == []
+    return claim.id
+
+
+def tend(manager: Manager) -> list[str]:
+    """Do what a keeper does; returns what the callbacks say that wait now."""
+    manager.batches.next_look = 0
+    manager.tend_batches()
+    return sorted(job.payload["what"] for job in manager.jobs_of(type="report", statuses=[Status.PENDING]).jobs)
+
+
+def reporting(queues: Queues, n: int, **options: Any) -> BatchHandle:
+    """Push a batch with every callback."""
+    batch = queues.batch(numbers(n), name="Numbers")
+    for name, method in (("then", batch.then), ("catch", batch.catch), ("finally", batch.finally_)):
+        method("report", {"what": name}, priority=-100)
+    return batch.push(**options)
+
+
+def test_callbacks_come_when_all_jobs_have_completed(queues: Queues) -> None:
+    """`then` and `finally`, once, and not before."""
+    batch = reporting(queues, 3)
+    assert (batch.status, batch.record.name, batch.record.total) == (Status.PENDING, "Numbers", 3)
+    end(queues.manager)
+    end(queues.manager)
+    assert tend(queues.manager) == []
+    assert (batch.status, round(batch.percent)) == (Status.RUNNING, 67)
+    end(queues.manager)
+    assert tend(queues.manager) == ["finally", "then"]
+    assert tend(queues.manager) == ["finally", "then"]
+    record = batch.record
+    assert (record.status, record.percent, record.done) == (Status.COMPLETED, 100, 3)
+    assert record.ended is not None
+    assert set(record.fired) == {"then", "finally"}
+    assert queues.find(record.callbacks["then"]).batch == batch.id
+
+
+def test_catch_comes_with_the_first_failure(queues: Queues) -> None:
+    """While others still run; `then` does not come."""
+    batch = reporting(queues, 3)
+    end(queues.manager, Status.FAILED)
+    assert tend(queues.manager) == ["catch"]
+    assert batch.status is Status.RUNNING
+    end(queues.manager, Status.FAILED)
+    end(queues.manager)
+    assert tend(queues.manager) == ["catch", "finally"]
+    assert (batch.status, batch.record.counts["failed"]) == (Status.FAILED, 2)
+
+
+def test_failures_are_retried_together(queues: Queues) -> None:
+    """And when all have completed then, `then` comes; the others not again."""
+    batch = reporting(queues, 3)
+    for status in (Status.FAILED, Status.COMPLETED, Status.FAILED):
+        end(queues.manager, status)
+    tend(queues.manager)
+    assert batch.retry() == 2
+    assert batch.record.status is Status.RUNNING
+    end(queues.manager)
+    end(queues.manager)
+    assert tend(queues.manager) == ["catch", "finally", "then"]
+    assert batch.status is Status.COMPLETED
+    assert batch.retry() == 0
+
+
+def test_a_job_that_is_retried_by_itself_opens_its_batch_again(queues: Queues) -> None:
+    """Also from the panel or at the terminal."""
+    batch = reporting(queues, 1)
+    failed = end(queues.manager, Status.FAILED)
+    tend(queues.manager)
+    queues.retry(failed)
+    assert batch.record.ended is None
+    end(queues.manager)
+    assert "then" in tend(queues.manager)
+
+
+def test_a_cancelled_batch_cancels_what_waits(queues: Queues) -> None:
+    """`finally` comes, `then` and `catch` do not; nothing can be added."""
+    batch = reporting(queues, 4)
+    end(queues.manager)
+    assert batch.cancel("enough")
+    with pytest.raises(TransitionError, match="is cancelled; no job can be added"):
+        batch.add(numbers(1))
+    assert tend(queues.manager) == ["finally"]
+    record = batch.record
+    assert (record.status, record.reason, record.counts["cancelled"]) == (Status.CANCELLED, "enough", 3)
+    assert not batch.cancel()
+
+
+def test_a_batch_grows_while_its_jobs_run(queues: Queues) -> None:
+    """It is not over before what was added is; then nothing can be added."""
+    batch = reporting(queues, 1)
+    wanted = Wanted(["default"], ["work"], 30_000)
+    (claim,) = queues.manager.step("child", (), wanted).claims
+    assert batch.add(numbers(2), queue="other") == 2
+    queues.manager.step("child", [Settlement(claim.id, claim.token, Status.COMPLETED, Outcome.COMPLETED, counted=True)])
+    assert tend(queues.manager) == []
+    assert (batch.record.total, batch.record.queues) == (3, ("default", "other"))
+    end(queues.manager)
+    end(queues.manager)
+    assert tend(queues.manager) == ["finally", "then"]
+    with pytest.raises(TransitionError, match="is over; no job can be added"):
+        batch.add(numbers(1))
+
+
+def test_what_is_added_while_a_keeper_looks_is_waited_for(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keeper has read that all is done, and somebody was quicker."""
+    batch = reporting(queues, 1)
+    end(queues.manager)
+    storage = queues.manager.storage
+    tallies = storage.tallies
+
+    def tallies_and_more(batches: Any) -> Any:
+        monkeypatch.undo()
+        found = tallies(batches)
+        batch.add(numbers(1))
+        return found
+
+    monkeypatch.setattr(storage, "tallies", tallies_and_more)
+    assert tend(queues.manager) == []
+    end(queues.manager)
+    assert tend(queues.manager) == ["finally", "then"]
+
+
+def test_an_empty_batch_is_done_at_once(queues: Queues) -> None:
+    """As is one whose generator had nothing to give."""
+    batch = reporting(queues, 0)
+    assert tend(queues.manager) == ["finally", "then"]
+    assert (batch.status, batch.percent) == (Status.COMPLETED, 100)
+
+
+def test_options_of_all_jobs_and_of_callbacks(queues: Queues) -> None:
+    """Each has its own."""
+    batch = queues.batch(numbers(2)).then("report", {"what": "x"}, queue="reports").push(queue="slow", priority=5)
+    assert {(job.queue, job.priority, job.tags) for job in batch.jobs()} == {("slow", 5, (tag_of(batch.id),))}
+    end(queues.manager)
+    end(queues.manager)
+    tend(queues.manager)
+    assert queues.find(batch.record.callbacks["then"]).queue == "reports"
+
+
+def test_a_large_batch_is_pushed_in_slices(queues: Queues) -> None:
+    """No more than a slice is taken from a generator before it is stored."""
+    ahead = 0
+
+    def counted() -> Iterator[tuple[str, dict[str, int]]]:
+        nonlocal ahead
+        for n in range(1300):
+            ahead = max(ahead, n - queues.counts().statuses["pending"])
+            yield ("work", {"n": n})
+
+    batch = queues.batch(counted()).push()
+    assert batch.record.total == 1300
+    assert ahead < 500
+
+
+def test_a_job_that_cannot_be_pushed_cancels_the_batch(queues: Queues) -> None:
+    """What was pushed before it is cancelled, and `finally` comes."""
+    jobs = [*numbers(500), ("work", {"m": 1})]
+    with pytest.raises(PayloadError, match="no argument 'm'"):
+        queues.batch(jobs).finally_("report", {"what": "finally"}).push()
+    (record,), _, total = queues.batches.all()
+    assert (total, record.counts["cancelled"], record.reason) == (1, 500, "Its push broke off.")
+    assert tend(queues.manager) == ["finally"]
+
+
+def test_a_push_that_died_ends_after_ten_minutes(queues: Queues) -> None:
+    """What it had pushed runs; the batch counts as cancelled."""
+    batch = reporting(queues, 1)
+    book = queues.batches._book
+    book.change(batch.id, lambda sheet: replace(sheet, pushers=1))
+    end(queues.manager)
+    assert tend(queues.manager) == []
+    assert batch.record.growing
+    book.change(batch.id, lambda sheet: replace(sheet, pushed=sheet.pushed - 600_001))
+    assert tend(queues.manager) == ["finally"]
+    assert (batch.status, batch.record.growing) == (Status.CANCELLED, False)
+
+
+def test_batches_are_listed_page_by_page(queues: Queues) -> None:
+    """The newest first."""
+    made = [queues.batch(numbers(1), name=str(n)).push().id for n in range(7)]
+    seen: list[str] = []
+    after: str | None = None
+    while True:
+        records, after, total = queues.batches.all(limit=3, after=after)
+        seen += [record.id for record in records]
+        assert total == 7
+        if after is None:
+            break
+    assert sorted(seen) == sorted(made)
+    assert [queues.batches.find(one).created for one in seen] == sorted(
+        (queues.batches.find(one).created for one in made), reverse=True
+    )
+
+
+def test_ended_batches_are_forgotten_after_their_retention(queues: Queues) -> None:
+    """With what was counted."""
+    batch = reporting(queues, 1)
+    end(queues.manager)
+    tend(queues.manager)
+    week = queues.manager.config.retention_failed * 3_600_000
+    queues.batches._book.change(batch.id, lambda sheet: replace(sheet, ended=(sheet.ended or 0) - int(week) - 1))
+    queues.batches._next_tidy = 0
+    tend(queues.manager)
+    with pytest.raises(BatchNotFound, match="forgotten after their retention"):
+        batch.record  # noqa: B018
+    assert queues.manager.storage.tallies({batch.id: ["default"]}) == {}
+    assert queues.batches.all() == ([], None, 0)
+
+
+def test_a_batch_that_cannot_be_is_refused(queues: Queues) -> None:
+    """Before anything is stored."""
+    with pytest.raises(OptionError, match="one job for then"):
+        queues.batch().then("report", {"what": "a"}).then("report", {"what": "b"})
+    with pytest.raises(OptionError, match="without after_commit"):
+        queues.batch(numbers(1)).push(after_commit=True)
+    with pytest.raises(OptionError, match="unique"):
+        queues.batch(numbers(1)).then("report", {"what": "a"}, unique=True).push()
+    with pytest.raises(PayloadError, match="'what' is missing"):
+        queues.batch(numbers(1)).then("report").push()
+    with pytest.raises(BatchNotFound):
+        queues.batches.find("nonsense")
+    assert queues.batches.all() == ([], None, 0)
+    assert sum(queues.counts().statuses.values()) == 0
+
+
+def test_sheets_of_batches_are_encrypted(tmp_path: Path) -> None:
+    """Also the payloads of callbacks, which are kept there until they are pushed."""
+    from cryptography.fernet import Fernet
+
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.config["QUEUES_ENCRYPTION_KEYS"] = [Fernet.generate_key().decode()]
+    queues = sample(app)
+    queues.batch(numbers(1), name="mountain").then("report", {"what": "valley"}).push()
+    end(queues.manager)
+    assert tend(queues.manager) == ["valley"]
+    queues.manager.storage.close()
+    stored = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    assert not any(word in stored for word in (b"mountain", b"valley"))
+
+
+def test_open_batches_do_not_move(queues: Queues, tmp_path: Path) -> None:
+    """What counts them would stay; said before anything is moved."""
+    batch = reporting(queues, 1)
+    runner = queues.manager.app.test_cli_runner()
+    where = ["--to", "QUEUES_CACHE_TYPE=FileSystemCache", "--to", f"QUEUES_CACHE_DIR={json.dumps(str(tmp_path / 'x'))}"]
+    told = runner.invoke(args=["queues", "move", *where])
+    assert (told.exit_code, "1 batch on" in told.output) == (1, True)
+    batch.cancel()
+    end_all(queues.manager)
+    assert runner.invoke(args=["queues", "move", *where]).exit_code == 0
+
+
+def end_all(manager: Manager) -> None:
+    """Let a batch end with its callbacks."""
+    tend(manager)
+    while manager.counts().statuses["pending"]:
+        end(manager)
+
+
+def test_batches_at_the_terminal(queues: Queues) -> None:
+    """A table, one of them, and what can be done about it."""
+    batch = reporting(queues, 2)
+    end(queues.manager, Status.FAILED)
+    runner = queues.manager.app.test_cli_runner()
+
+    def run(*args: str) -> str:
+        told = runner.invoke(args=["queues", "batches", *args])
+        assert told.exit_code == 0, told.output
+        return told.output
+
+    assert run().splitlines()[1].split()[1:7] == ["Numbers", "running", "50", "%", "1", "2"]
+    assert "2: 1 pending, 1 failed" in run(batch.id)
+    assert "then not pushed" in run(batch.id)
+    shown = json.loads(run(batch.id, "--json"))
+    assert (shown["status"], shown["counts"]["failed"], shown["total"]) == ("running", 1, 2)
+    assert json.loads(run("--json"))["batches"] == [shown]
+    assert "2 pending" in run(batch.id, "--retry")
+    assert "2 cancelled" in run(batch.id, "--cancel")
+    assert [act.action for act in queues.manager.acts()] == ["cancel", "retry"]
+    assert runner.invoke(args=["queues", "batches", "--retry"]).exit_code == 2
+    assert "There is no batch nonsense" in runner.invoke(args=["queues", "batches", "nonsense"]).output

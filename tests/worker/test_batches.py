@@ -1,0 +1,75 @@
+"""Batches under real workers: each callback once, whatever is killed."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from flask_queues import Status
+from tests.support.site import eventually
+from tests.support.stock import take_stock, unfinished
+
+from .test_chains import go_on
+from .test_kills import LEASE, kill_the_child, seed, settings_for
+
+__all__ = ["seed"]
+
+JOBS, GROWN = 300, 20
+
+
+def test_a_batch_reports_when_all_have_ended(make_site, place):
+    """Over several queues, also what one of its jobs has added; a callback sees the whole."""
+    site = make_site(**place)
+    site.work("--processes", "2")
+    jobs = [("mark", {}), ("grow-batch", {"jobs": 3}), ("doomed", {})]
+    batch = site.manager.batch(jobs).finally_("report", {"what": "finally"}).catch("report", {"what": "catch"})
+    pushed = batch.then("report", {"what": "then"}).push(tries=1)
+    eventually(lambda: pushed.record.ended is not None and unfinished(site.manager) == 0, 30)
+    record = pushed.record
+    assert (record.status, record.total, set(record.fired)) == (Status.FAILED, 6, {"catch", "finally"})
+    told = site.manager.find(record.callbacks["finally"])
+    assert told.result["total"] == 6
+    assert (told.result["counts"]["completed"], told.result["counts"]["failed"]) == (5, 1)
+    assert pushed.retry() == 1
+    eventually(lambda: pushed.record.ended is not None, 30)
+    assert pushed.record.status is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sqlite", "files", *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("redis", "cluster"))],
+)
+def test_each_callback_comes_once_whatever_is_killed(make_site, seed, request, tmp_path, kind):
+    """Jobs over several queues, some of which add more; children and whole workers killed among them."""
+    site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
+    chance = random.Random(seed)
+    batch = site.manager.batch(
+        site.manager.jobs["grow-batch"].job_class().with_payload(jobs=GROWN).on_queue("queue0")
+        if n == 7
+        else site.manager.jobs["mark"]
+        .job_class()
+        .with_payload(seconds=chance.choice((0, 0.002)))
+        .on_queue(f"queue{n % 3}")
+        for n in range(JOBS)
+    )
+    pushed = batch.then("report", {"what": "then"}).finally_("report", {"what": "finally"}).push()
+    workers = [site.work("--processes", "2") for _ in range(2)]
+    for _ in range(8):
+        go_on(site)
+        if chance.random() < 0.6:
+            kill_the_child(site, workers[0])
+        else:
+            victim = chance.randrange(2)
+            workers[victim].kill_all()
+            workers[victim] = site.work("--processes", "2")
+    eventually(lambda: pushed.record.ended is not None and unfinished(site.manager) == 0, 60)
+    record = pushed.record
+    growing = next(job.id for job in pushed.jobs() if job.type == "grow-batch")
+    grown = sum(1 for run in site.runs() if run.job == growing)
+    assert record.status is Status.COMPLETED
+    assert JOBS + GROWN <= record.total <= JOBS + GROWN * grown
+    assert set(record.fired) == {"then", "finally"}
+    reports = [job for job in take_stock(site.manager).values() if job.type == "report"]
+    assert sorted(job.payload["what"] for job in reports) == ["finally", "then"]
+    assert {job.result["counts"]["completed"] for job in reports} == {record.total}
