@@ -36,8 +36,8 @@ html_show_sourcelink = False
 html_show_sphinx = False
 html_copy_source = False
 html_permalinks_icon = "#"
-pygments_style = "sphinx"
-pygments_dark_style = "monokai"
+html_static_path = ["static"]
+html_css_files = ["docs.css"]
 
 
 def setup(app: Sphinx) -> None:

@@ -230,6 +230,15 @@ def test_no_page_is_out_of_reach() -> None:
     assert [page for page in PAGES if page != "index.md" and page.removesuffix(".md") not in index] == []
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", "example/README.md"])
+def test_links_between_files_lead_somewhere(name: str) -> None:
+    """Those that Sphinx does not see, pictures too."""
+    text = (ROOT / name).read_text("utf-8")
+    links = re.findall(r"\]\(([^)#:\s]+)\)|(?:src|srcset)=\"([^\"]+)\"", text)
+
+    assert [link for link in map("".join, links) if not (ROOT / name).parent.joinpath(link).exists()] == []
+
+
 @pytest.mark.slow
 def test_the_documents_build(tmp_path: Path) -> None:
     """Without a warning: every link leads somewhere, every docstring can be set, and every public name is described."""
