@@ -21,6 +21,13 @@ format: environment  ## format the code and repair what ruff can repair
 	.venv-tests/bin/ruff check --fix
 	.venv-tests/bin/ruff format
 
+docs: environment  ## build docs/ as pages in build/docs; a warning is an error
+	$(python) -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	@echo build/docs/index.html
+
+pictures: environment  ## take the pictures of the panel that README.md and docs/ show, from the example
+	$(python) scripts/screenshots.py
+
 bench:  ## run the benchmarks
 	python3 scripts/environment.py .venv-benchmarks requirements/benchmarks.txt
 	.venv-benchmarks/bin/python -m benchmarks $(ARGS)
@@ -33,6 +40,6 @@ lock:  ## write requirements/*.txt anew; ARGS=--upgrade takes the newest version
 	scripts/lock $(ARGS)
 
 environment:
-	@python3 scripts/environment.py .venv-tests requirements/dev.txt requirements/example.txt
+	@python3 scripts/environment.py .venv-tests requirements/dev.txt requirements/example.txt requirements/docs.txt
 
-.PHONY: help demo test lint format bench messages lock environment
+.PHONY: help demo test lint format docs pictures bench messages lock environment
