@@ -32,7 +32,7 @@ from .errors import (
 )
 from .extension import Queues
 from .handles import ChainHandle, JobHandle
-from .job import FunctionJob, Job, current_job
+from .job import FunctionJob, GatheredJob, Job, current_job
 from .manager import current_queues
 from .payload import Secret
 from .record import Attempt, Counts, JobError, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
@@ -52,6 +52,7 @@ __all__ = [
     "DuplicateJobType",
     "DuplicateSchedule",
     "FunctionJob",
+    "GatheredJob",
     "Job",
     "JobCancelled",
     "JobError",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from . import permission
 from .config import Config
-from .errors import PayloadError
+from .errors import OptionError, PayloadError
+from .gathered import Gathering
 from .ids import new_id
 from .job import Job
 from .limits import limits_of
 from .options import LONGEST, Options
-from .record import to_milliseconds
+from .record import to_datetime, to_milliseconds
 from .registry import Registry
 from .storage.base import NewJob
 from .uniqueness import unique_of
@@ -39,6 +41,8 @@ def new_job(
     text = job_type.shape.dump(payload or {}, config.max_payload, awaited)
     permission.check(job_type, payload or {})
     whole = options.over(job_type.options)
+    if job_type.gathering is not None:
+        whole = gathered(job_type.gathering, job_type.type, whole, payload or {})
     queue = whole.queue or config.default
     delay = whole.delay if whole.debounce is None or whole.unique is False else whole.debounce
     return NewJob(
@@ -55,6 +59,15 @@ def new_job(
         limits=limits_of(job_type, whole, payload or {}),
         unique=unique_of(job_type, whole, payload or {}, text),
     )
+
+
+def gathered(gathering: Gathering, type_string: str, options: Options, payload: dict[str, Any]) -> Options:
+    """Let a payload wait until its window is over, unless the push says when it is due."""
+    if options.concurrency is not None or options.rate is not None:
+        raise OptionError(f"{type_string}: what is under a limit is claimed alone, so it cannot be gathered.")
+    if options.at is not None or options.delay is not None or options.debounce is not None:
+        return options
+    return replace(options, at=to_datetime(gathering.closes(payload)))
 
 
 def spread_over(options: Options, seconds: float, n: int, total: int) -> Options:

@@ -226,6 +226,30 @@ class Job:
         return self._run
 
 
+class GatheredJob(Job):
+    """Base of job types whose payloads are collected for a while and arrive as one list, in one run.
+
+    Each payload is pushed as a job of its own, and is kept as one: a crash loses none. `handle` takes one argument, the
+    list: of dicts, or of a dataclass if it is annotated so, which is then the shape that a push is checked against.
+    What becomes of the run becomes of each; one that fails is tried again with those that failed with it.
+    """
+
+    #: Seconds: what is pushed within it, with the same key, comes together. It is over at the same moments for all.
+    window: ClassVar[float] = 30
+    #: How many come in one run at most; with more, there are several.
+    size: ClassVar[int] = 500
+
+    def key(self, payload: dict[str, Any]) -> Any:  # noqa: ARG002
+        """Say what payloads have in common that come together: a text or number, all of them by default."""
+        return ""
+
+    @property
+    def payloads(self) -> list[Any]:
+        """The list that `handle` gets; in `failed`, those that have failed for good."""
+        found: list[Any] = next(iter(self.payload.values()), [])
+        return found
+
+
 class Pusher(Protocol[H_co]):
     """What a function job needs of the extension."""
 

@@ -526,6 +526,17 @@ class Manager:
             batch=given.get("batch"),
         )
 
+    def gathering_key(self, claim: Claim) -> str | None:
+        """What a claim has in common with those that come in one run with it; None where it comes alone."""
+        job_type = self.jobs.get(claim.type)
+        if job_type is None or job_type.gathering is None:
+            return None
+        try:
+            return f"{claim.queue} {claim.type} {job_type.gathering.key_of(json.loads(claim.payload))}"
+        except Exception:
+            logger.exception("key() of %s failed; job %s comes alone", claim.type, claim.id)
+            return f"{claim.id} alone"
+
     def _backoff(self, job_type: JobType | None, attempt: int, pushed: Any) -> float:
         if job_type is None:
             return self.config.backoff
@@ -606,13 +617,26 @@ class Manager:
         self, claims: list[Claim], outcome: Outcome, error: JobError, mark: int | None = None
     ) -> list[Claim]:
         text = transitions.dump_error(*error)
+        ran = next((claim for claim in claims if mark is not None and claim.token == abs(mark)), None)
         settled = [
-            chains.followed(claim, transitions.died(claim, self.terms(claim), text, outcome, mark)) for claim in claims
+            chains.followed(claim, self._died(claim, text, outcome, self._mark_of(claim, ran, mark)))
+            for claim in claims
         ]
         if not settled:
             return []
         lost = set(self.step("keeper", settled).lost)
         return [claim for claim in claims if claim.id not in lost]
+
+    def _mark_of(self, claim: Claim, ran: Claim | None, mark: int | None) -> int | None:
+        """Of claims that run together, the first stands for all; what else is gathered had not begun."""
+        key = self.gathering_key(claim)
+        if key is None or mark is None:
+            return mark
+        return claim.token if ran is not None and self.gathering_key(ran) == key else 0
+
+    def _died(self, claim: Claim, text: str, outcome: Outcome, mark: int | None) -> Settlement:
+        end = transitions.died(claim, self.terms(claim), text, outcome, mark)
+        return end._replace(alone=False) if self.gathering_key(claim) is not None else end
 
     def retain(self) -> int:
         """Delete one slice of the jobs that were kept long enough; returns how many."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from .config import shortened
 from .errors import ConfigError, DuplicateJobType, OptionError, UnknownJobType
-from .job import FunctionJob, Job
+from .gathered import Gathering, read_gathering
+from .job import FunctionJob, GatheredJob, Job
 from .options import CHECKS, Options
 from .payload import Shape
 
@@ -30,7 +31,10 @@ class JobType:
         if inspect.isgeneratorfunction(handle) or inspect.isasyncgenfunction(handle):
             raise ConfigError(f"{self.type}: handle is a generator; nothing would go through it. Write a loop.")
         bound = isinstance(inspect.getattr_static(job_class, "handle"), (staticmethod, classmethod))
-        self.shape = Shape(self.type, handle, method=not bound)
+        #: How its payloads are gathered, None where each has a run of its own.
+        self.gathering: Gathering | None = None
+        #: What a payload has to be.
+        self.shape = self._read_shape(handle, method=not bound)
         self.sensitive = frozenset(check_names(self.type, "sensitive", job_class.sensitive)) | self.shape.secrets
         self.authorize = check_authorize(self.type, job_class)
         check_jitter(self.type, job_class.jitter)
@@ -38,6 +42,15 @@ class JobType:
         self.unique_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "unique")
         self.limit_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "limit_key")
         self.options = self._class_options()
+
+    def _read_shape(self, handle: Callable[..., Any], *, method: bool) -> Shape:
+        if not issubclass(self.job_class, GatheredJob):
+            return Shape(self.type, handle, method=method)
+        try:
+            self.gathering, shape = read_gathering(self.type, self.job_class)
+        except OptionError as error:
+            raise ConfigError(f"{self.type}: {error}") from error
+        return shape
 
     def _class_options(self) -> Options:
         cls = self.job_class

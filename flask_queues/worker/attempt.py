@@ -113,7 +113,7 @@ class Attempt:
         return self._fail(exception.with_traceback(trace), Outcome.TIMED_OUT)
 
     def _call_handle(self) -> Any:
-        self.payload = self._type.shape.load(self.claim.payload)
+        self.payload = self._arguments()
         job = self._new_job()
         process = os.getpid()
         try:
@@ -124,6 +124,18 @@ class Attempt:
             if os.getpid() != process:
                 # The job has forked and not ended that process: it must not go on as a second worker.
                 leave(sys.exc_info()[1])
+
+    def _arguments(self) -> dict[str, Any]:
+        return self._type.shape.load(self.claim.payload)
+
+    def along(self, _settlement: Settlement) -> list[Settlement]:
+        """What becomes of other claims that ran with this one."""
+        return []
+
+    @property
+    def tokens(self) -> frozenset[int]:
+        """The claim tokens of all that run."""
+        return frozenset((self.claim.token,))
 
     def end(self, error: Exception, outcome: Outcome) -> Settlement:
         """Say what becomes of a job whose code goes on in a thread that nobody can stop."""

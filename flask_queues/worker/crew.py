@@ -25,6 +25,7 @@ from .attempt import __file__ as attempt_file
 from .bell import Bell
 from .board import Slot
 from .exchange import Exchange
+from .gathering import gather, new_attempt
 from .interrupts import Interrupt, Interrupts, StopNow
 from .loop import KILL_AFTER, End
 from .plan import Share
@@ -138,7 +139,10 @@ class Crew:
         return self._reason_to_end() is None and len(self._members) < self._share.threads
 
     def _start(self, claim: Claim) -> None:
-        attempt = Attempt(self._manager, claim, Untouched(self._signals), self._steward.stir)
+        along, others = gather(self._manager, claim, self._exchange.claim_more)
+        if others:
+            self._exchange.step([transitions.given_back(one, begun=False) for one in others], None)
+        attempt = new_attempt(self._manager, claim, along, Untouched(self._signals), self._steward.stir)
         now = time.monotonic()
         member = self._members[claim.token] = Member(attempt, now, now + attempt.terms.timeout)
         member.thread = in_thread(self._run, member)
@@ -166,14 +170,14 @@ class Crew:
                 del self._members[token]
                 self._slot.end()
                 self._exchange.ran(member.attempt, now - member.began)
-                settled.append(settlement)
+                settled += [settlement, *member.attempt.along(settlement)]
         return settled
 
     def _end(self, token: int, member: Member, now: float) -> Settlement | None:
         """End a job that goes on: it is late, cancelled, or there is no time left."""
         if self._signals.hurried:
             return transitions.given_back(member.attempt.claim, begun=True)
-        if self._slot.cancel == token:
+        if self._slot.cancel == token or self._slot.cancel in member.attempt.tokens:
             self._spoilt = True
             return member.attempt.cancelled()
         if now < member.until:

@@ -75,6 +75,11 @@ class Exchange:
                 self._report.solved()
                 return self._take_in(settled, step)
 
+    def claim_more(self, claim: Claim, limit: int) -> list[Claim]:
+        """Claim up to so many that are like one, with it."""
+        wanted = Wanted([claim.queue], [claim.type], self._manager.lease, limit, short=[claim.type])
+        return self.step((), wanted)
+
     def begin(self, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:
         """Send a step whose answer is fetched later; None where that gains nothing, or fails."""
         try:

@@ -15,7 +15,7 @@ from ..errors import QueuesError, UnknownJobType
 from ..manager import Manager
 from ..record import ChildRecord
 from ..storage.base import Settlement
-from .attempt import Attempt
+from .gathering import new_attempt
 from .interrupts import Interrupts
 from .keeper import HEARTBEAT
 from .notes import JobLogHandler
@@ -52,7 +52,7 @@ def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
     JobLogHandler.install(manager.app)
     with kept_alive(manager, name, interrupts):
         steward: Steward
-        attempt = Attempt(manager, claim, interrupts, lambda: steward.stir())  # noqa: PLW0108 - the steward is made after the attempt
+        attempt = new_attempt(manager, claim, (), interrupts, lambda: steward.stir())  # noqa: PLW0108 - the steward is made after the attempt
         steward = Steward(attempt.notes.flush)
         settlement = attempt.run()
     manager.step(name, [settlement])

@@ -37,6 +37,14 @@ class Hand:
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
 
+    def take_like(self, claim: Claim) -> list[Claim]:
+        """Take out those that wait and are of the same queue and type."""
+        with self._lock:
+            alike = [one for one in self._waiting if (one.queue, one.type) == (claim.queue, claim.type)]
+            if alike:
+                self._waiting = deque(one for one in self._waiting if one not in alike)
+        return alike
+
     @property
     def waiting(self) -> int:
         """How many claims wait in it."""

@@ -50,6 +50,8 @@ class Interrupts:
         self._waiting: type[Interrupt] | None = None
         #: What was thrown into this run, whether or not the job let it through.
         self.thrown: type[Interrupt] | None = None
+        #: The claim tokens of what runs.
+        self.tokens: frozenset[int] = frozenset()
         #: Whether the worker was asked to stop.
         self.stopping = False
         self._bell: Bell | None = None

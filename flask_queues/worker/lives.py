@@ -24,7 +24,11 @@ def child_life(manager: Manager, name: str, share: Share, *, slot: Slot, bell: B
     """Run jobs; returns the exit code."""
     threaded = share.threads > 1
     interrupts = (Signals if threaded else Interrupts)(lambda: manager.storage.busy)
-    interrupts.install(bell, lambda: slot.cancel == slot.token != 0, lambda seconds: slot.limit(seconds + KILL_AFTER))
+    interrupts.install(
+        bell,
+        lambda: slot.token != 0 and slot.cancel in interrupts.tokens,
+        lambda seconds: slot.limit(seconds + KILL_AFTER),
+    )
     bell.silence()
     hear_stop()
     try:

@@ -12,6 +12,7 @@ from .attempt import Attempt
 from .bell import Bell
 from .board import Slot
 from .exchange import Exchange
+from .gathering import gather, new_attempt
 from .hand import Hand
 from .interrupts import Interrupts
 from .pace import Pace
@@ -125,25 +126,39 @@ class Loop:
             self._steward.stir()
         while (claim := self._hand.next()) is not None:
             self._exchange_behind(claim)
-            self._hand.done(self._run(claim))
+            self._hand.done(*self._run(claim))
+            if self._manager.gathering_key(claim) is not None:
+                self._settle(self._hand.take_done())  # who dies in the next run must not take this one along
             over = self._interrupts.stopping or self._left <= 0
             if over or not self._hand.waiting:
                 self._hand.collect()
             if over:
                 self._hand.give_back()
 
-    def _run(self, claim: Claim) -> Settlement:
-        self._attempt = attempt = Attempt(self._manager, claim, self._interrupts, self._steward.stir)
+    def _run(self, claim: Claim) -> list[Settlement]:
+        self._attempt = attempt = self._begin(claim)
+        self._interrupts.tokens = attempt.tokens
         began = time.perf_counter()
         self._slot.begin(claim.token, attempt.terms.timeout + KILL_AFTER)
         settlement = attempt.run()
         self._slot.end()
         seconds = time.perf_counter() - began
         self._attempt = None
-        self._pace.ran(claim.type, seconds)
+        if len(attempt.tokens) == 1:
+            self._pace.ran(claim.type, seconds)
         self._exchange.ran(attempt, seconds)
         self._left = 0 if settlement.outcome in INTERRUPTED else self._left - 1
-        return settlement
+        return [settlement, *attempt.along(settlement)]
+
+    def _begin(self, claim: Claim) -> Attempt:
+        """Make the attempt, with all that comes along; what is claimed beside it is run after it, or goes back."""
+        if self._manager.jobs[claim.type].gathering is None:
+            return Attempt(self._manager, claim, self._interrupts, self._steward.stir)
+        along, others = gather(self._manager, claim, self._exchange.claim_more, self._hand.take_like(claim))
+        self._hand.fill(others)
+        if others:
+            self._steward.stir()
+        return new_attempt(self._manager, claim, along, self._interrupts, self._steward.stir)
 
     def _flush_notes(self) -> bool:
         attempt = self._attempt

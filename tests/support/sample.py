@@ -21,7 +21,7 @@ from typing import Any
 
 from flask import Flask, current_app, g, request
 
-from flask_queues import Discard, Job, Queues, RateLimited, Retry, StorageError, current_job
+from flask_queues import Discard, GatheredJob, Job, Queues, RateLimited, Retry, StorageError, current_job
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = HERE / "settings.json"
@@ -451,6 +451,44 @@ def occurrence(note_it: bool = True) -> str:
     if note_it:
         note(due)
     return due
+
+
+class Digest(GatheredJob):
+    """Says which payloads came together."""
+
+    type = "digest"
+    window = 0.3
+    size = 40
+    tries = 1000
+    backoff = 0
+
+    def key(self, payload: dict[str, Any]) -> Any:
+        return payload["customer"]
+
+    def handle(self, payloads: list[dict[str, Any]]) -> int:
+        customers = {payload["customer"] for payload in payloads}
+        note(f"list:{'+'.join(map(str, customers))}:{','.join(str(payload['n']) for payload in payloads)}")
+        time.sleep(payloads[0].get("seconds", 0))
+        return len(payloads)
+
+
+class BadDigest(GatheredJob):
+    """Fails, is stopped or dies, with all that came together."""
+
+    type = "bad-digest"
+    window = 0.1
+    tries = 2
+    backoff = 0.05
+
+    def handle(self, payloads: list[dict[str, Any]]) -> None:
+        note(f"list:{len(payloads)}")
+        WAYS[payloads[0]["how"]]()
+
+    def failed(self, exception: BaseException) -> None:
+        note(f"failed:{len(self.payloads)}", self)
+
+
+queues.register(Digest, BadDigest)
 
 
 @queues.job("grow-batch", tries=1000, backoff=0)

@@ -1,0 +1,142 @@
+"""One run for several claims: their payloads come as one list, and what becomes of the run becomes of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from .. import transitions
+from ..chains import followed
+from ..errors import PayloadError
+from ..manager import Manager
+from ..record import Outcome, Status
+from ..storage.base import Claim, Settlement
+from .attempt import Attempt, Limits
+from .interrupts import CancelNow, Interrupt
+
+#: Claims that are asked for at a time: few at first, since there may be no more of the same key.
+FIRST_FEW, AT_ONCE = 32, 250
+
+
+def new_attempt(
+    manager: Manager, claim: Claim, along: Sequence[Claim], interrupts: Limits, stir: Callable[[], None]
+) -> Attempt:
+    """Make the attempt of a claim, with those that come along."""
+    if manager.jobs[claim.type].gathering is None:
+        return Attempt(manager, claim, interrupts, stir)
+    return GatheredAttempt(manager, claim, along, interrupts, stir)
+
+
+def gather(
+    manager: Manager,
+    claim: Claim,
+    claim_more: Callable[[Claim, int], list[Claim]],
+    at_hand: Sequence[Claim] = (),
+) -> tuple[list[Claim], list[Claim]]:
+    """Claim what comes along with a claim; returns that, and what was claimed with it and does not belong to it."""
+    gathering = manager.jobs[claim.type].gathering
+    if gathering is None or stands_alone(manager, claim):
+        return [], list(at_hand)
+    along, others = parted(manager, claim, at_hand)
+    few = FIRST_FEW
+    while (wanted := min(gathering.size - 1 - len(along), few)) > 0:
+        found = claim_more(claim, wanted)
+        mine, strange = parted(manager, claim, found)
+        along += mine
+        others += strange
+        few = AT_ONCE
+        if len(mine) < wanted:
+            break
+    return along, others
+
+
+def parted(manager: Manager, claim: Claim, others: Sequence[Claim]) -> tuple[list[Claim], list[Claim]]:
+    """Part claims into those that come along with one, and those that do not."""
+    key = manager.gathering_key(claim)
+    along = [
+        one
+        for one in others
+        if manager.gathering_key(one) == key and one.type == claim.type and not stands_alone(manager, one)
+    ]
+    return along, [one for one in others if one not in along]
+
+
+def stands_alone(manager: Manager, claim: Claim) -> bool:
+    """Whether a claim has an end of its own: its tries are used up, it has expired, or its payload fits no more."""
+    if transitions.is_last_words(claim, manager.terms(claim)) or transitions.is_expired(claim):
+        return True
+    with suppress(PayloadError):
+        manager.jobs[claim.type].shape.load(claim.payload)
+        return False
+    return True
+
+
+class GatheredAttempt(Attempt):
+    """Several claims of one type in one run. Its log, progress and result are kept with the first."""
+
+    def __init__(
+        self,
+        manager: Manager,
+        claim: Claim,
+        along: Sequence[Claim],
+        interrupts: Limits,
+        stir: Callable[[], None],
+    ) -> None:
+        super().__init__(manager, claim, interrupts, stir)
+        gathering = self._type.gathering
+        assert gathering is not None
+        self._gathering = gathering
+        self._along = along
+        #: What a failure makes of each claim.
+        self._failures: dict[int, Settlement] = {}
+
+    def along(self, settlement: Settlement) -> list[Settlement]:
+        """What becomes of the others where this becomes of the first."""
+        return [followed(claim, self._like(settlement, claim)) for claim in self._along]
+
+    @property
+    def tokens(self) -> frozenset[int]:
+        """The claim tokens of all that run."""
+        return frozenset(claim.token for claim in (self.claim, *self._along))
+
+    def _like(self, settlement: Settlement, claim: Claim) -> Settlement:
+        if settlement.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
+            return self._failures.get(claim.token) or self._failed(claim, settlement.error or "", settlement)
+        if settlement.outcome is Outcome.CANCELLED:
+            return transitions.given_back(claim, begun=True)
+        return settlement._replace(
+            id=claim.id, token=claim.token, result=None, progress=None, logs=(), follows=(), stop=0
+        )
+
+    def _arguments(self) -> dict[str, Any]:
+        return self._list_of((self.claim, *self._along))
+
+    def _list_of(self, claims: Sequence[Claim]) -> dict[str, Any]:
+        items = [self._gathering.item(**self._type.shape.load(claim.payload)) for claim in claims]
+        return {self._gathering.argument: items}
+
+    def _fail(self, error: BaseException, outcome: Outcome) -> Settlement:
+        text = transitions.describe_exception(error)
+        first = transitions.failed(self.claim, self.terms, text, outcome)
+        self._failures = {claim.token: self._failed(claim, text, first) for claim in self._along}
+        ends = [(self.claim, first), *((claim, self._failures[claim.token]) for claim in self._along)]
+        for_good = [claim for claim, end in ends if end.status is Status.FAILED]
+        if for_good:
+            with suppress(PayloadError):
+                self.payload = self._list_of(for_good)
+            self._say_last_words(error)
+        return first
+
+    def _failed(self, claim: Claim, error: str, first: Settlement) -> Settlement:
+        """The end of another claim; those that are tried again come again together."""
+        assert first.outcome is not None
+        failed = transitions.failed(claim, self._manager.terms(claim), error, first.outcome)
+        together = failed.status is Status.SCHEDULED and first.status is Status.SCHEDULED
+        return failed._replace(delay=first.delay) if together else failed
+
+    def _interrupted(self, thrown: type[Interrupt], error: BaseException | None) -> Settlement:
+        """Where one of them was cancelled, all go back; the storage ends the one that was meant."""
+        if thrown is CancelNow:
+            return transitions.given_back(self.claim, begun=True)
+        return super()._interrupted(thrown, error)

@@ -1,0 +1,115 @@
+"""Gathered jobs under real workers: together by key, none lost, whatever becomes of the run."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+
+import pytest
+
+from flask_queues import Outcome, Status
+from tests.support.site import Site, eventually
+from tests.support.stock import take_stock, unfinished
+
+from .test_chains import go_on
+from .test_kills import LEASE, kill_the_child, seed, settings_for
+
+__all__ = ["seed"]
+
+
+def lists(site: Site) -> list[tuple[str, list[int]]]:
+    """What came together, by customer."""
+    words = [run.word.split(":") for run in site.runs() if run.word.startswith("list:")]
+    return [(word[1], [int(n) for n in word[2].split(",")]) for word in words]
+
+
+@pytest.mark.parametrize("options", [(), ("--threads", "3")])
+def test_payloads_of_a_key_come_as_one_list(make_site, place, options):
+    """Up to the size, each payload once; those of other keys apart."""
+    site = make_site(**place)
+    jobs = [("digest", {"customer": n % 3, "n": n}) for n in range(180)]
+    handles = site.manager.push_many(jobs)
+    site.work("--processes", "1", *options)
+    eventually(lambda: unfinished(site.manager) == 0, 30)
+    found = lists(site)
+    assert all("+" not in customer for customer, _ in found)
+    assert max(len(numbers) for _, numbers in found) == 40
+    assert len(found) <= 12
+    assert sorted(n for _, numbers in found for n in numbers) == list(range(180))
+    got: defaultdict[str, set[int]] = defaultdict(set)
+    for customer, numbers in found:
+        got[customer] |= {n % 3 for n in numbers}
+    assert dict(got) == {"0": {0}, "1": {1}, "2": {2}}
+    assert {handle.status for handle in handles} == {Status.COMPLETED}
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome", "options"),
+    [
+        ("raise", Outcome.FAILED, ()),
+        ("raise", Outcome.FAILED, ("--threads", "3")),
+        ("kill", Outcome.KILLED, ()),
+    ],
+)
+def test_what_becomes_of_the_run_becomes_of_each(make_site, how, outcome, options):
+    """Tried again together, then failed for good, and told so together; each has paid for each try."""
+    site = make_site()
+    handles = site.manager.push_many([("bad-digest", {"how": how})] * 5)
+    site.work(*options)
+    eventually(lambda: unfinished(site.manager) == 0, 30)
+    records = [handle.record for handle in handles]
+    assert {(record.status, record.attempts) for record in records} == {(Status.FAILED, 2)}
+    assert {run.outcome for record in records for run in record.history} >= {outcome}
+    words = Counter(run.word for run in site.runs())
+    assert words["list:5"] == 2
+    assert words["failed:5"] == 1 or how == "kill"
+
+
+def test_a_timeout_stops_all_and_each_is_tried_again(make_site):
+    """Together."""
+    site = make_site()
+    handles = site.manager.push_many([("bad-digest", {"how": "sleep"})] * 3, timeout=0.3)
+    site.work()
+    eventually(lambda: unfinished(site.manager) == 0, 30)
+    assert {handle.record.history[0].outcome for handle in handles} == {Outcome.TIMED_OUT}
+    assert Counter(run.word for run in site.runs())["list:3"] == 2
+
+
+def test_cancelling_one_lets_the_others_run_again(make_site):
+    """The run ends for all, the one that was meant is cancelled, and nobody has lost a try."""
+    site = make_site()
+    handles = site.manager.push_many([("digest", {"customer": 1, "n": n, "seconds": 60 * (n == 0)}) for n in range(3)])
+    site.work()
+    eventually(lambda: len(lists(site)) == 1)
+    handles[0].cancel("not this one")
+    eventually(lambda: unfinished(site.manager) == 0, 30)
+    assert [handle.status for handle in handles] == [Status.CANCELLED, Status.COMPLETED, Status.COMPLETED]
+    assert {handle.record.attempts for handle in handles[1:]} == {1}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sqlite", "files", *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("redis", "cluster"))],
+)
+def test_no_payload_is_lost_whatever_is_killed(make_site, seed, request, tmp_path, kind):
+    """Children and workers killed between collecting and running: each payload completes, again only if cut short."""
+    site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
+    chance = random.Random(seed)
+    jobs = [("digest", {"customer": n % 5, "n": n, "seconds": chance.choice((0, 1, 5)) / 100}) for n in range(1000)]
+    handles = site.manager.push_many(jobs, spread=3)
+    workers = [site.work("--processes", "2") for _ in range(2)]
+    for _ in range(10):
+        go_on(site)
+        if chance.random() < 0.6:
+            kill_the_child(site, workers[0])
+        else:
+            victim = chance.randrange(2)
+            workers[victim].kill_all()
+            workers[victim] = site.work("--processes", "2")
+    eventually(lambda: unfinished(site.manager) == 0, 60)
+    stock = take_stock(site.manager)
+    assert {stock[handle.id].status for handle in handles} == {Status.COMPLETED}
+    times = Counter(n for _, numbers in lists(site) for n in numbers)
+    assert set(times) == set(range(1000))
+    for n, handle in enumerate(handles):
+        assert times[n] <= len(stock[handle.id].history)
