@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,8 @@ class Manager:
         self._cache = cache
         self._storage: Storage | None = None
         self._building = threading.Lock()
+        #: Whether a test keeps the jobs in a storage of its own now.
+        self.in_test = False
         self._ledger: Ledger | None = None
         self._root = application_folder(app)
         self._gatherer = Gatherer(lambda: self.storage, self.cause_of)
@@ -157,6 +159,16 @@ class Manager:
     def engine(self) -> str:
         """What kind of storage holds the jobs, for people; never where it is."""
         return type(unsealed(self.storage)).__name__.removesuffix("Storage")
+
+    @contextmanager
+    def kept_in(self, storage: Storage) -> Iterator[None]:
+        """Keep the jobs in another storage while the block runs, as tests do; those stored before are out of sight."""
+        before = self._storage, self._ledger, self.in_test
+        self._storage, self._ledger, self.in_test = storage, None, True
+        try:
+            yield
+        finally:
+            self._storage, self._ledger, self.in_test = before
 
     # Pushing
 
@@ -509,7 +521,7 @@ class Manager:
         """What the job has kept last; None on its first run, which can have kept nothing before."""
         return self.storage.kept(claim.id)
 
-    def terms(self, claim: Claim) -> Terms:
+    def terms(self, claim: Claim, *, jitter: bool = True) -> Terms:
         """On which terms a claimed job runs: the push's word, then the type's, then the configuration's."""
         job_type = self.jobs.get(claim.type)
         given = json.loads(claim.options) if claim.options else {}
@@ -517,15 +529,15 @@ class Manager:
         return Terms(
             tries=given.get("tries") or ours.tries or self.config.tries,
             timeout=given.get("timeout") or ours.timeout or self.config.timeout,
-            backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff")),
+            backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff"), jitter=jitter),
             occurrence=to_datetime(given["occurrence"]) if "occurrence" in given else None,
         )
 
-    def _backoff(self, job_type: JobType | None, attempt: int, pushed: Any) -> float:
+    def _backoff(self, job_type: JobType | None, attempt: int, pushed: Any, *, jitter: bool) -> float:
         if job_type is None:
             return self.config.backoff
         try:
-            return job_type.backoff(attempt, tuple(pushed) if pushed else None, self.config.backoff)
+            return job_type.backoff(attempt, tuple(pushed) if pushed else None, self.config.backoff, jitter=jitter)
         except Exception:
             logger.exception("backoff() of %s failed; waiting %g s", job_type.type, self.config.backoff)
             return self.config.backoff

@@ -39,6 +39,11 @@ class Bell:
         self.silence()
         return True
 
+    def close(self) -> None:
+        """Let go of both ends, once nobody rings or waits any more."""
+        self._ear.close()
+        self._clapper.close()
+
     def silence(self) -> None:
         """Forget that it rang."""
         try:
