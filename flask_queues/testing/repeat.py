@@ -6,6 +6,7 @@ as the worker's own way of giving back a job in hand, which costs no try.
 
 from __future__ import annotations
 
+import dis
 import inspect
 import linecache
 import random
@@ -26,6 +27,10 @@ from ..worker.interrupts import Interrupt, StopNow
 #: Code of others, in which no job is cut, wherever it is installed.
 INSTALLED = ("site-packages", "dist-packages")
 OURS = str(Path(__file__).resolve().parents[1])
+
+#: Instructions before which nothing is raised: a `with` that is about to be left would not be, and the test's own
+#: process would go on with a lock that nobody lets go.
+SPARED = frozenset({"NOP", "POP_BLOCK", "PUSH_EXC_INFO", "WITH_EXCEPT_START"})
 
 Trace = Callable[[FrameType, str, Any], Any]
 
@@ -75,12 +80,13 @@ class Cutter(Undisturbed):
         return self._count if event == "call" and self._is_application(frame.f_code.co_filename) else None
 
     def _count(self, frame: FrameType, event: str, _argument: Any) -> Trace:
-        if event == "line" and self._left > 0:
+        if event == "line" and self._left > 1:
             self._left -= 1
-            if not self._left:
-                self.thrown = StopNow
-                self.place = place_of(frame)
-                raise StopNow
+        elif event == "line" and self._left == 1 and not is_spared(frame):
+            self._left = 0
+            self.thrown = StopNow
+            self.place = place_of(frame)
+            raise StopNow
         return self._count
 
     def _is_application(self, file: str) -> bool:
@@ -147,6 +153,13 @@ def lines_of(code: CodeType | None) -> int:
     inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     own = len({line for _, _, line in code.co_lines() if line is not None and line != code.co_firstlineno})
     return max(1, own) + sum(lines_of(one) for one in inner)
+
+
+def is_spared(frame: FrameType) -> bool:
+    """Whether a `with` may be on its way out where a frame is about to go on, or has just come in."""
+    code = frame.f_code
+    name, argument = dis.opname[code.co_code[frame.f_lasti]], code.co_code[frame.f_lasti + 1]
+    return name in SPARED or (name == "LOAD_CONST" and code.co_consts[argument] is None)
 
 
 def place_of(frame: FrameType) -> str:

@@ -170,8 +170,7 @@ class Runner:
 
     def _let_through(self, claim: Claim, error: BaseException | None) -> None:
         """Raise at once what is meant for the test itself: Ctrl-C, and `pytest.fail` or a timeout of the test."""
-        if isinstance(error, KeyboardInterrupt) or type(error).__module__.startswith("_pytest."):
-            assert error is not None
+        if error is not None and is_for_the_test(error):
             self._manager.step(self._name, [transitions.given_back(claim, begun=True)])
             raise error
 
@@ -191,6 +190,13 @@ class Runner:
         moments = [to_milliseconds(one.next) for one in self._manager.scheduler.all() if one.next is not None]
         stored = self._storage.next_moment()
         return min((moment for moment in [*moments, stored] if moment is not None and moment > now), default=None)
+
+
+def is_for_the_test(error: BaseException) -> bool:
+    """Whether it is Ctrl-C, or one of pytest's own, which name their module otherwise."""
+    return isinstance(error, KeyboardInterrupt) or any(
+        base.__module__.startswith("_pytest.") for base in type(error).__mro__
+    )
 
 
 def as_in_a_worker(run: Callable[[], T]) -> T:

@@ -110,6 +110,8 @@ class ThreadWorker(Worker):
     def stop(self) -> None:
         """Let the jobs in hand end, give back those that do not, and then let the keeper go."""
         worker, keeper = self._threads
+        if self._over.is_set():
+            return
         self._signals.stop()
         self._bell.ring()
         worker.join(self._manager.config.grace)

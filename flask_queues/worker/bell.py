@@ -22,7 +22,7 @@ class Bell:
         """Wake who waits, or who waits next; never blocks."""
         try:
             self._clapper.send(b"r")
-        except BlockingIOError:
+        except OSError:  # it rings already, or was closed
             return
 
     def ring_on_signals(self) -> None:
