@@ -62,7 +62,7 @@ class Fake:
     @property
     def jobs(self) -> list[JobRecord]:
         """Every job that was pushed, by a schedule too, in that order: as it is now, or was last if it is deleted."""
-        return [self._as_it_is(record) for record in self._pushed.values()]
+        return [self._as_it_is(record) for record in list(self._pushed.values())]
 
     @property
     def runs(self) -> list[Run]:
@@ -96,7 +96,7 @@ class Fake:
         wanted = Wanted.of(self._manager, job, payload, queue, tags, priority, delay, at, where)
         found = self._matching(wanted)
         if len(found) != times if times is not None else not found:
-            raise AssertionError(not_pushed(self._manager, wanted, times, len(found), self._pushed.values()))
+            raise AssertionError(not_pushed(self._manager, wanted, times, len(found), list(self._pushed.values())))
         return found
 
     def not_pushed(
@@ -122,10 +122,10 @@ class Fake:
         """Assert that no job was pushed."""
         __tracebackhide__ = True
         if self._pushed:
-            raise AssertionError(too_many(self._manager, self._pushed.values()))
+            raise AssertionError(too_many(self._manager, list(self._pushed.values())))
 
     def _matching(self, wanted: Wanted) -> list[JobRecord]:
-        return [now for record in self._pushed.values() if wanted.fits(record, now := self._as_it_is(record))]
+        return [now for record in list(self._pushed.values()) if wanted.fits(record, now := self._as_it_is(record))]
 
     def _as_it_is(self, record: JobRecord) -> JobRecord:
         with suppress(JobNotFound):

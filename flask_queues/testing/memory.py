@@ -18,8 +18,10 @@ from .clock import Clock, Hand
 class MemoryStorage(CacheStorage):
     """Tells which jobs come into it, by whichever way."""
 
-    def __init__(self, clock: Clock, came: Callable[[list[str]], None]) -> None:
-        super().__init__(MemoryPort(SimpleCache()), Hand(clock))
+    def __init__(
+        self, clock: Clock, came: Callable[[list[str]], None] = lambda _: None, cache: SimpleCache | None = None
+    ) -> None:
+        super().__init__(MemoryPort(cache or SimpleCache()), Hand(clock))
         self._clock = clock
         self._came = came
         self._told = 0

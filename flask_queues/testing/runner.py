@@ -127,10 +127,10 @@ class Runner:
     def _run_due(self, queues: Sequence[str], most: int) -> None:
         """Fire, rescue and run, until none of them leaves anything to do."""
         while True:
+            self._manager.release_held()
             fired = self._manager.scheduler.ticker().drain()
             rescued = len(self._manager.rescue())
-            ran = self._run_pending(queues, most)
-            if not fired + rescued + ran + self._manager.release_held():
+            if not fired + rescued + self._run_pending(queues, most):
                 return
 
     def _run_pending(self, queues: Sequence[str], most: int) -> int:

@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from flask import Flask
+
 from ..errors import FakeError, QueuesError
 from ..manager import Manager
 from ..record import ChildRecord, Counts, Status
@@ -221,8 +223,10 @@ class ProcessWorker(Worker):
         """Be the supervisor, to the end of this process: nothing of the test's is done here any more."""
         code = BROKEN
         try:
-            os.close(self._ours or -1)
+            assert self._ours is not None
+            os.close(self._ours)
             die_with_parent(parent, lifeline)
+            leave_connections(self._manager.app)
             signal.set_wakeup_fd(-1)
             with self._output.open("ab", buffering=0) as output:
                 os.dup2(output.fileno(), 1)
@@ -269,6 +273,19 @@ class ProcessWorker(Worker):
         return False
 
 
+def leave_connections(app: Flask) -> None:
+    """Leave the test's connections of Flask-SQLAlchemy to the test: this process makes its own.
+
+    A database in memory is another one in each process anyway.
+    """
+    extension = app.extensions.get("sqlalchemy")
+    if extension is not None:
+        with app.app_context():
+            for engine in extension.engines.values():
+                if engine.url.database not in (None, "", ":memory:"):
+                    engine.dispose(close=False)
+
+
 @contextmanager
 def forking() -> Iterator[None]:
     """Fork although a plugin of pytest has threads: what is forked execs nothing and touches none of their locks."""
@@ -306,6 +323,8 @@ def working_outside(
     if configured_storage:
         storage: Storage = manager.storage
     else:
+        folder = folder / "queues_worker"
+        folder.mkdir()
         storage = SQLiteStorage(SQLiteCache(folder).database)
         keys = manager.config.encryption_keys
         storage = sealed(storage, keys) if keys else storage

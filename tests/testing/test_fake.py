@@ -13,6 +13,8 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import text
 
 from flask_queues import (
     ConfigError,
@@ -409,3 +411,22 @@ def test_eager_takes_pushes_of_all_threads(shop: Shop) -> None:
         for thread in threads:
             thread.join()
         fake.pushed("shop:mail", times=20, where=lambda job: job.status is Status.COMPLETED)
+
+
+def test_what_waits_for_a_commit_is_pushed_by_the_commit(shop: Shop, tmp_path: Path) -> None:
+    """With `after_commit` nothing is recorded, and nothing runs, before."""
+    db = SQLAlchemy()
+    shop.app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/shop.db"
+    db.init_app(shop.app)
+    with shop.queues.fake(eager=True) as fake, shop.app.app_context():
+        db.session.execute(text("CREATE TABLE orders (id INTEGER)"))
+        shop.queues.push("shop:mail", {"to": "ada"}, after_commit=True)
+        fake.nothing_pushed()
+        db.session.commit()
+        assert shop.done == ["ada"]
+        db.session.execute(text("INSERT INTO orders VALUES (1)"))
+        shop.queues.push("shop:mail", {"to": "bob"}, after_commit=True)
+        db.session.rollback()
+        fake.pushed("shop:mail", times=1)
+        db.session.remove()
+        db.engine.dispose()

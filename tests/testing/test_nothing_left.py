@@ -55,7 +55,7 @@ def use(n):
     with app.app_context():
         one.push(n=4)
     if n % 10 == 0:
-        with working_outside(app.extensions["queues"], folder) as worker:
+        with tempfile.TemporaryDirectory() as place, working_outside(app.extensions["queues"], Path(place)) as worker:
             one.push(n=5)
             worker.wait()
     return weakref.ref(app)

@@ -93,11 +93,12 @@ def test_in_threads(client, queues_worker):
 
 
 @pytest.mark.queues_worker(processes=1)
-def test_in_processes(client, queues_worker):
+def test_in_processes(client, queues_worker, tmp_path):
     job = client.post("/publish/ada").text
     queues_worker.wait()
     assert queues.find(job).result is False
     assert str(os.getpid()) not in queues.find(job).worker
+    assert not (tmp_path / "queues.sqlite3").exists()
 
 
 @pytest.mark.queues_worker(configured_storage=True)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import text
 
 from flask_queues import Outcome, Status, current_job
 from flask_queues.manager import Manager
@@ -147,9 +149,37 @@ def test_a_worker_that_has_ended_is_told(shop: Shop, tmp_path: Path) -> None:
         assert isinstance(worker, ProcessWorker)
         [supervisor] = psutil.Process().children()
         supervisor.send_signal(signal.SIGKILL)
+        eventually(lambda: supervisor.status() == psutil.STATUS_ZOMBIE)
         shop.queues.push("shop:mail", {"to": "ada"})
         with pytest.raises(AssertionError, match="The worker has ended with -9"):
             worker.wait()
+
+
+def test_a_worker_of_processes_makes_its_own_connections(shop: Shop, tmp_path: Path) -> None:
+    """Those that the test has open are the test's: two processes on one connection would mix up their answers."""
+    db = SQLAlchemy()
+    shop.app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{tmp_path}/shop.db"
+    db.init_app(shop.app)
+
+    @shop.queues.job("shop:count")
+    def count() -> list[int]:
+        rows = db.session.execute(text("SELECT count(*) FROM orders")).scalar_one()
+        return [rows, id(db.engine.pool)]
+
+    with shop.app.app_context():
+        db.session.execute(text("CREATE TABLE orders (id INTEGER)"))
+        db.session.execute(text("INSERT INTO orders VALUES (1)"))
+        db.session.commit()
+        pool = id(db.engine.pool)
+        with working_outside(manager_of(shop), tmp_path) as worker:
+            handle = count.push()
+            worker.wait()
+            rows, other = handle.result()
+        db.session.remove()
+        assert rows == 1
+        assert other != pool
+        assert id(db.engine.pool) == pool
+        db.engine.dispose()
 
 
 def test_a_worker_does_not_outlive_its_test_s_process(shop: Shop, tmp_path: Path) -> None:
