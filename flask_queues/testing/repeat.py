@@ -6,9 +6,12 @@ as the worker's own way of giving back a job in hand, which costs no try.
 
 from __future__ import annotations
 
+import ast
 import dis
+import functools
 import inspect
 import linecache
+import os
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -26,11 +29,11 @@ from ..worker.interrupts import Interrupt, StopNow
 
 #: Code of others, in which no job is cut, wherever it is installed.
 INSTALLED = ("site-packages", "dist-packages")
-OURS = str(Path(__file__).resolve().parents[1])
+OURS = str(Path(__file__).resolve().parents[1]) + os.sep
 
 #: Instructions before which nothing is raised: a `with` that is about to be left would not be, and the test's own
-#: process would go on with a lock that nobody lets go.
-SPARED = frozenset({"NOP", "POP_BLOCK", "PUSH_EXC_INFO", "WITH_EXCEPT_START"})
+#: process would go on with a lock that nobody lets go. For the same reason no `finally` is cut.
+SPARED = frozenset({"NOP", "SETUP_FINALLY", "POP_BLOCK", "PUSH_EXC_INFO", "WITH_EXCEPT_START", "SWAP", "ROT_TWO"})
 
 Trace = Callable[[FrameType, str, Any], Any]
 
@@ -59,7 +62,7 @@ class Cutter(Undisturbed):
     def __init__(self, line: int, root: str, handle: CodeType | None) -> None:
         super().__init__()
         self._left = line
-        self._root = root
+        self._root = root.rstrip(os.sep) + os.sep
         self._handle = handle.co_filename if handle is not None else None
 
     @contextmanager
@@ -156,10 +159,23 @@ def lines_of(code: CodeType | None) -> int:
 
 
 def is_spared(frame: FrameType) -> bool:
-    """Whether a `with` may be on its way out where a frame is about to go on, or has just come in."""
+    """Whether a `with` may be on its way out, or just in, or a `finally` at work, where a frame is about to go on."""
     code = frame.f_code
     name, argument = dis.opname[code.co_code[frame.f_lasti]], code.co_code[frame.f_lasti + 1]
-    return name in SPARED or (name == "LOAD_CONST" and code.co_consts[argument] is None)
+    if name in SPARED or (name == "LOAD_CONST" and code.co_consts[argument] is None):
+        return True
+    return frame.f_lineno in lines_of_finally(code.co_filename)
+
+
+@functools.lru_cache(maxsize=64)
+def lines_of_finally(file: str) -> frozenset[int]:
+    """The lines of a file that clean up."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except SyntaxError:  # what runs may be older than what is there now
+        return frozenset()
+    ends = [end for node in ast.walk(tree) for end in getattr(node, "finalbody", ())]
+    return frozenset(line for end in ends for line in range(end.lineno, end.end_lineno + 1))
 
 
 def place_of(frame: FrameType) -> str:

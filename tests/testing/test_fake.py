@@ -26,7 +26,10 @@ from flask_queues import (
     Status,
     UnknownJobType,
 )
+from flask_queues.intake import new_job
+from flask_queues.options import Options
 from flask_queues.testing import FakeError
+from flask_queues.transitions import completed
 from tests.testing.shop import Shop, make_shop
 
 NOON = datetime(2030, 6, 1, 12, tzinfo=timezone.utc)
@@ -173,6 +176,17 @@ def test_every_way_to_push_is_recorded(shop: Shop) -> None:
         fake.drain()
         shop.queues.scheduler.run("yearly")
         assert [job.payload.get("to") for job in fake.jobs] == ["a", "b", "c", None, "d", "yearly"]
+
+
+def test_what_a_job_s_end_causes_is_recorded(shop: Shop) -> None:
+    """It is pushed by the step that settles the job, not by a call of the application."""
+    with shop.queues.fake() as fake:
+        handle = shop.queues.push("shop:mail", {"to": "ada"})
+        manager = shop.queues.manager
+        claim = manager.claim("a worker", handle.id)
+        next_one = new_job(manager.jobs, manager.config, "shop:mail", {"to": "next"}, Options())
+        manager.step("a worker", [completed(claim, None)._replace(follows=[next_one])])
+        fake.pushed("shop:mail", payload={"to": "next"}, times=1)
 
 
 def test_encrypted_jobs_are_asked_after_in_clear(tmp_path: Path) -> None:

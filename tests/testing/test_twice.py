@@ -144,18 +144,16 @@ def test_every_line_is_cut_some_time(shop: Shop) -> None:
 
 
 def test_a_job_cannot_go_on_after_its_cut(shop: Shop) -> None:
-    """One that swallows everything is run again all the same; what must be cleaned up is."""
-    lock = threading.Lock()
+    """One that swallows everything is run again all the same."""
     ended: list[str] = []
 
     @shop.queues.job("shop:swallow")
     def swallow() -> str:
-        with lock:
-            try:
-                ended.append("half")
-                ended.append("whole")
-            except BaseException:
-                return "swallowed"
+        try:
+            ended.append("half")
+            ended.append("whole")
+        except BaseException:
+            return "swallowed"
         return "done"
 
     for seed in SEEDS:
@@ -164,8 +162,37 @@ def test_a_job_cannot_go_on_after_its_cut(shop: Shop) -> None:
             fake.drain()
             assert handle.result() == "done"
             assert len(fake.runs) == 2
-            assert not lock.locked()
     assert ended.count("half") > ended.count("whole") > len(SEEDS)
+
+
+def test_what_a_run_holds_is_let_go_when_it_is_cut(shop: Shop) -> None:
+    """The test's process goes on: a lock that stays shut would be a deadlock in the run that repeats."""
+    first, second = threading.Lock(), threading.Lock()
+
+    @shop.queues.job("shop:locks")
+    def locks(n: int) -> int:
+        with first:
+            try:
+                n += 1
+            finally:
+                n += 1
+        with first, second:
+            if n > 2:
+                return n + 1
+        assert second.acquire(timeout=1)
+        try:
+            return n + 2
+        finally:
+            n += 5
+            second.release()
+
+    for seed in range(150):
+        with shop.queues.fake(twice="cut", seed=seed) as fake:
+            handles = [locks.push(n=0), locks.push(n=1)]
+            fake.drain()
+            assert [handle.result() for handle in handles] == [4, 4]
+            assert not first.locked()
+            assert not second.locked()
 
 
 def test_a_cut_is_neither_a_failure_nor_an_end(shop: Shop) -> None:
