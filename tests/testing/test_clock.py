@@ -98,6 +98,24 @@ def test_a_lease_runs_out_by_the_clock(shop: Shop) -> None:
         assert handle.record.attempts == 2
 
 
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_job_may_let_time_pass(shop: Shop, eager: bool) -> None:
+    """As one that takes long, even longer than a lease: what becomes due meanwhile runs after it."""
+    with shop.queues.fake(eager=eager) as fake:
+        began = fake.clock.now
+
+        @shop.queues.job("shop:long")
+        def long() -> None:
+            fake.clock.move(3600)
+            shop.done.append("long")
+
+        shop.queues.push("shop:mail", {"to": "meanwhile"}, delay=60)
+        handle = long.push()
+        fake.drain()
+        assert shop.done == ["long", "meanwhile"]
+        assert (handle.record.attempts, handle.record.finished) == (1, began + timedelta(hours=1))
+
+
 def test_retention_obeys(shop: Shop) -> None:
     """A job that is deleted stays in the test's own list, as it was pushed."""
     with shop.queues.fake() as fake:
