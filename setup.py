@@ -14,6 +14,7 @@ class BuildWithCatalogues(build_py):
 
 setup(
     packages=[*find_packages(include=["flask_queues", "flask_queues.*"]), "flask_queues.translations"],
+    py_modules=["pytest_flask_queues"],
     package_dir={"flask_queues.translations": "translations"},
     cmdclass={"build_py": BuildWithCatalogues},
 )

@@ -143,6 +143,12 @@ def followed(claim: Claim, settlement: Settlement) -> Settlement:
     return settlement._replace(follows=(*settlement.follows, job))
 
 
+def types_of(first: str, options: str | None) -> list[str]:
+    """The job types of a chain whose first job is of this type, and has these options."""
+    said = json.loads(options) if options else {}
+    return [first, *(link[2]["type"] for link in json.loads(said.get("rest", "[]")))]
+
+
 def first_of(rest: list[Any], status: Status) -> tuple[int, list[Any]]:
     """Drop the links that do not run after such an end; tells how many, too."""
     for n, link in enumerate(rest):

@@ -25,6 +25,10 @@ class OptionError(QueuesError):
     """An option of a push or of a job type is out of range or contradicts another."""
 
 
+class FakeError(QueuesError):
+    """A test asked something of its fake, its clock or its worker that cannot be."""
+
+
 class ScheduleError(QueuesError):
     """A schedule's expression, zone or option cannot be; the message names the field."""
 

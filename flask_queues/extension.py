@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import Any, NamedTuple, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
 from flask import Flask, current_app, has_app_context
 from flask_caching import Cache
@@ -24,6 +25,9 @@ from .panel import make_blueprint
 from .record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord
 from .registry import Registry
 from .scheduler import Scheduler, read_timing
+
+if TYPE_CHECKING:
+    from .testing import Fake
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,10 +93,12 @@ class Queues:
 
     @property
     def manager(self) -> Manager:
-        """The manager of the application in context, or of the only one."""
+        """The manager of the application in context, or of the only one; in a test, of the one whose jobs it keeps."""
         if has_app_context():
             return manager_of(current_app._get_current_object())  # type: ignore[attr-defined]
         apps = list(self._apps)
+        if len(apps) > 1:  # those of earlier tests may be there still
+            apps = [app for app in apps if manager_of(app).in_test] or apps
         if len(apps) == 1:
             return manager_of(apps[0])
         state = "several applications" if apps else "no application yet: call init_app"
@@ -187,6 +193,30 @@ class Queues:
         for app in apps:
             manager_of(app).jobs.add(job_class)
         self._definitions.append(job_class)
+
+    # In tests
+
+    def fake(
+        self,
+        app: Flask | None = None,
+        *,
+        eager: bool = False,
+        raises: bool = True,
+        twice: bool | Literal["again", "cut"] = False,
+        seed: int | None = None,
+    ) -> AbstractContextManager[Fake]:
+        """For a test: keep the jobs in its memory while the block runs, with a clock that stands still until moved.
+
+        Pushes are checked as ever, and recorded. `eager` runs at once what is due, when it is pushed or the clock is
+        moved. An exception that leaves a job comes out of the push, or of `drain`, once the job is settled; with
+        `raises=False` it is only kept with the job. `twice` runs each job again that has completed; `"cut"` ends the
+        first run at a random line of the application's code, the same with the same `seed`.
+        Without `app`, the application in context is meant, or the only one.
+        """
+        from .testing import fake  # no application needs it
+
+        manager = self.manager if app is None else manager_of(app)
+        return fake(manager, eager=eager, raises=raises, twice=twice, seed=seed)
 
     # Handing on
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 import typing
 import zlib
 from collections.abc import Callable
@@ -34,12 +33,11 @@ class Gathering(NamedTuple):
         """What payloads have in common that come as one list."""
         return str(self.key(payload))[:MAX_KEY]
 
-    def closes(self, payload: dict[str, Any]) -> int:
-        """When the window is over into which a payload falls that is pushed now, in milliseconds.
+    def closes(self, payload: dict[str, Any], now: int) -> int:
+        """When the window is over into which a payload falls that is pushed at this moment, in milliseconds.
 
         Windows of different keys end at different moments, so that not all are due at once.
         """
-        now = time.time_ns() // 1_000_000
         phase = zlib.crc32(self.key_of(payload).encode()) % self.window
         return now - (now - phase) % self.window + self.window
 

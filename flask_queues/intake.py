@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +21,11 @@ from .storage.base import NewJob
 from .uniqueness import unique_of
 
 
+def host_time() -> int:
+    """The time of day on this machine, in milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
 def new_job(
     jobs: Registry,
     config: Config,
@@ -26,10 +33,11 @@ def new_job(
     payload: dict[str, Any] | None,
     options: Options,
     awaited: str | None = None,
+    now: Callable[[], int] = host_time,
 ) -> NewJob:
     """Make a job of a registered class, an instance, a function job or a type string.
 
-    `awaited` is an argument that the payload gets later.
+    `awaited` is an argument that the payload gets later; `now` tells the time by which gathered jobs wait.
     Raises `UnknownJobType`, `PayloadError`, `OptionError` or `NotAllowed`.
     """
     job_type = jobs.find(job)
@@ -42,7 +50,7 @@ def new_job(
     permission.check(job_type, payload or {})
     whole = options.over(job_type.options)
     if job_type.gathering is not None:
-        whole = gathered(job_type.gathering, job_type.type, whole, payload or {})
+        whole = gathered(job_type.gathering, job_type.type, whole, payload or {}, now)
     queue = whole.queue or config.default
     delay = whole.delay if whole.debounce is None or whole.unique is False else whole.debounce
     return NewJob(
@@ -61,13 +69,15 @@ def new_job(
     )
 
 
-def gathered(gathering: Gathering, type_string: str, options: Options, payload: dict[str, Any]) -> Options:
+def gathered(
+    gathering: Gathering, type_string: str, options: Options, payload: dict[str, Any], now: Callable[[], int]
+) -> Options:
     """Let a payload wait until its window is over, unless the push says when it is due."""
     if options.concurrency is not None or options.rate is not None:
         raise OptionError(f"{type_string}: what is under a limit is claimed alone, so it cannot be gathered.")
     if options.at is not None or options.delay is not None or options.debounce is not None:
         return options
-    return replace(options, at=to_datetime(gathering.closes(payload)))
+    return replace(options, at=to_datetime(gathering.closes(payload, now())))
 
 
 def spread_over(options: Options, seconds: float, n: int, total: int) -> Options:

@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from .errors import (
 )
 from .handles import ChainHandle, JobHandle
 from .ids import is_id
-from .intake import new_job, spread_over
+from .intake import host_time, new_job, spread_over
 from .job import Job
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
 from .options import Options, Seconds, check_seconds
@@ -81,6 +81,8 @@ class Manager:
         self._cache = cache
         self._storage: Storage | None = None
         self._building = threading.Lock()
+        #: Whether a test keeps the jobs in a storage of its own now.
+        self.in_test = False
         self._ledger: Ledger | None = None
         self._root = application_folder(app)
         self._gatherer = Gatherer(lambda: self.storage, self.cause_of)
@@ -107,6 +109,16 @@ class Manager:
     def engine(self) -> str:
         """What kind of storage holds the jobs, for people; never where it is."""
         return type(unsealed(self.storage)).__name__.removesuffix("Storage")
+
+    @contextmanager
+    def kept_in(self, storage: Storage) -> Iterator[None]:
+        """Keep the jobs in another storage while the block runs, as tests do; those stored before are out of sight."""
+        before = self._storage, self._ledger, self.in_test
+        self._storage, self._ledger, self.in_test = storage, None, True
+        try:
+            yield
+        finally:
+            self._storage, self._ledger, self.in_test = before
 
     # Pushing
 
@@ -156,9 +168,7 @@ class Manager:
         common = Options.of(**options)
         given = [Options.of(**link.options).over(common) for link in links]
         made = [
-            chains.Made(
-                new_job(self.jobs, self.config, link.job, link.payload, one, link.result_as), link.on, link.result_as
-            )
+            chains.Made(self._new_job(link.job, link.payload, one, link.result_as), link.on, link.result_as)
             for link, one in zip(links, given, strict=True)
         ]
         waits = any(self._waits(link.job, one) for link, one in zip(links, given, strict=True))
@@ -199,8 +209,11 @@ class Manager:
                 placed += zip([one.id for one in part], self.storage.push(part), strict=True)
         return placed
 
-    def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
-        return new_job(self.jobs, self.config, job, payload, options)
+    def _new_job(
+        self, job: Any, payload: dict[str, Any] | None, options: Options, awaited: str | None = None
+    ) -> NewJob:
+        now = self.storage.now if self.in_test else host_time
+        return new_job(self.jobs, self.config, job, payload, options, awaited, now)
 
     # Reading
 
@@ -513,7 +526,7 @@ class Manager:
         """What the job has kept last; None on its first run, which can have kept nothing before."""
         return self.storage.kept(claim.id)
 
-    def terms(self, claim: Claim) -> Terms:
+    def terms(self, claim: Claim, *, jitter: bool = True) -> Terms:
         """On which terms a claimed job runs: the push's word, then the type's, then the configuration's."""
         job_type = self.jobs.get(claim.type)
         given = json.loads(claim.options) if claim.options else {}
@@ -521,7 +534,7 @@ class Manager:
         return Terms(
             tries=given.get("tries") or ours.tries or self.config.tries,
             timeout=given.get("timeout") or ours.timeout or self.config.timeout,
-            backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff")),
+            backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff"), jitter=jitter),
             occurrence=to_datetime(given["occurrence"]) if "occurrence" in given else None,
             batch=given.get("batch"),
         )
@@ -537,11 +550,11 @@ class Manager:
             logger.exception("key() of %s failed; job %s comes alone", claim.type, claim.id)
             return f"{claim.id} alone"
 
-    def _backoff(self, job_type: JobType | None, attempt: int, pushed: Any) -> float:
+    def _backoff(self, job_type: JobType | None, attempt: int, pushed: Any, *, jitter: bool) -> float:
         if job_type is None:
             return self.config.backoff
         try:
-            return job_type.backoff(attempt, tuple(pushed) if pushed else None, self.config.backoff)
+            return job_type.backoff(attempt, tuple(pushed) if pushed else None, self.config.backoff, jitter=jitter)
         except Exception:
             logger.exception("backoff() of %s failed; waiting %g s", job_type.type, self.config.backoff)
             return self.config.backoff
@@ -651,8 +664,10 @@ class Manager:
         """Let jobs be claimed that were held for a type which is known here."""
         return self.storage.release_held(self.jobs.keys())
 
-    def tend_batches(self) -> int:
-        """Push the callbacks of batches that are due; returns how many."""
+    def tend_batches(self, *, at_once: bool = False) -> int:
+        """Push the callbacks of batches that are due, if it is time to look; returns how many."""
+        if at_once:
+            self.batches.next_look = 0.0
         hours = max(self.config.retention_completed, self.config.retention_failed)
         return self.batches.tend(round(hours * 3_600_000))
 

@@ -77,8 +77,8 @@ class JobType:
         except OptionError as error:
             raise ConfigError(f"{self.type}: {error}") from error
 
-    def backoff(self, attempt: int, pushed: tuple[float, ...] | None, default: float) -> float:
-        """Seconds to wait after a failed attempt, with jitter.
+    def backoff(self, attempt: int, pushed: tuple[float, ...] | None, default: float, *, jitter: bool = True) -> float:
+        """Seconds to wait after a failed attempt, with jitter unless that is not wanted.
 
         What the push said comes first, then the class, then the configuration's default.
         """
@@ -87,8 +87,8 @@ class JobType:
         else:
             waits = pushed or self.options.backoff or (default,)
             wait = waits[min(attempt, len(waits)) - 1]
-        jitter = self.job_class.jitter
-        return wait * random.uniform(1 - jitter, 1 + jitter) if jitter else wait  # noqa: S311 - spreads load, hides nothing
+        share = self.job_class.jitter if jitter else 0
+        return wait * random.uniform(1 - share, 1 + share) if share else wait  # noqa: S311 - spreads load, hides nothing
 
     @property
     def name(self) -> str:

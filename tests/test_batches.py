@@ -54,8 +54,7 @@ def end(manager: Manager, status: Status = Status.COMPLETED) -> str:
 
 def tend(manager: Manager) -> list[str]:
     """Do what a keeper does; returns what the callbacks say that wait now."""
-    manager.batches.next_look = 0
-    manager.tend_batches()
+    manager.tend_batches(at_once=True)
     return sorted(job.payload["what"] for job in manager.jobs_of(type="report", statuses=[Status.PENDING]).jobs)
 
 

@@ -16,7 +16,7 @@ BUILD_SDIST = "import sys; from setuptools import build_meta; print(build_meta.b
 
 @pytest.mark.slow
 def test_a_wheel_built_from_the_sdist_is_whole(tmp_path: Path) -> None:
-    """SQL, type marker and compiled catalogues are in it; tests and the example are not."""
+    """SQL, type marker, compiled catalogues and the plugin of pytest are in it; tests and the example are not."""
     source = tmp_path / "source"
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     for name in listed.stdout.splitlines():
@@ -33,4 +33,5 @@ def test_a_wheel_built_from_the_sdist_is_whole(tmp_path: Path) -> None:
     assert "flask_queues/storage/sqlite/schema.sql" in names
     assert "flask_queues/py.typed" in names
     assert "flask_queues/translations/de/LC_MESSAGES/flask_queues.mo" in names
-    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"flask_queues"}
+    ours = {name.split("/")[0] for name in names if ".dist-info" not in name}
+    assert ours == {"flask_queues", "pytest_flask_queues.py"}

@@ -241,6 +241,10 @@ class Sealed:
             payload=self._cipher.shut(job.payload) or "", options=self._with_rest(job.options, self._cipher.shut)
         )
 
+    def open_options(self, options: str | None) -> str | None:
+        """Decrypt what comes after a job in its chain."""
+        return self._with_rest(options, self._cipher.open)
+
     def _with_rest(self, options: str | None, turn: Callable[[str | None], str | None]) -> str | None:
         """Encrypt or decrypt what comes after a job in its chain, which is among its options."""
         if options is None or '"rest"' not in options:
@@ -265,7 +269,7 @@ class Sealed:
 
     def _open_claim(self, claim: Claim) -> Claim:
         payload = self._cipher.open(claim.payload) or ""
-        options = self._with_rest(claim.options, self._cipher.open)
+        options = self.open_options(claim.options)
         return claim._replace(payload=payload, options=options, error=self._cipher.open_error(claim.error))
 
     def _open_record(self, record: JobRecord) -> JobRecord:

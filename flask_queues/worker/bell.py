@@ -22,7 +22,7 @@ class Bell:
         """Wake who waits, or who waits next; never blocks."""
         try:
             self._clapper.send(b"r")
-        except BlockingIOError:
+        except OSError:  # it rings already, or was closed
             return
 
     def ring_on_signals(self) -> None:
@@ -38,6 +38,11 @@ class Bell:
             return False
         self.silence()
         return True
+
+    def close(self) -> None:
+        """Let go of both ends, once nobody rings or waits any more."""
+        self._ear.close()
+        self._clapper.close()
 
     def silence(self) -> None:
         """Forget that it rang."""

@@ -111,6 +111,12 @@ class Crew:
 
     def work(self) -> End:
         """Work until there is a reason to end, and nothing left in hand."""
+        try:
+            return self._work()
+        finally:
+            self._steward.end()
+
+    def _work(self) -> End:
         while True:
             settled = self._take_done()
             self._show()

@@ -54,7 +54,10 @@ def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
         steward: Steward
         attempt = new_attempt(manager, claim, (), interrupts, lambda: steward.stir())  # noqa: PLW0108 - the steward is made after the attempt
         steward = Steward(attempt.notes.flush)
-        settlement = attempt.run()
+        try:
+            settlement = attempt.run()
+        finally:
+            steward.end()
     manager.step(name, [settlement])
     return settlement
 

@@ -87,6 +87,7 @@ class Keeper:
                 self._report.problem(str(error))
                 time.sleep(0.2)
         self._manager.forget_worker(self._worker.name)
+        self._watcher.close()
 
     def _each(self, *duties: Callable[[], object]) -> None:
         """Do every one, also where there is no room for what another would write; the first failure is raised then.

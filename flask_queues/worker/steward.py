@@ -8,6 +8,8 @@ from collections.abc import Callable
 ROUND = 0.02
 #: Rounds with nothing to do after which it sleeps until stirred.
 QUIET = 100
+#: Seconds that a duty may take once it is over, as where the storage is away.
+LAST_DUTY = 1.0
 
 
 class Steward:
@@ -19,6 +21,7 @@ class Steward:
         self._awake = threading.Event()
         self._pause = threading.Event()
         self._thread: threading.Thread | None = None
+        self._over = False
 
     def stir(self) -> None:
         """Say that there may be something to do soon."""
@@ -28,9 +31,16 @@ class Steward:
             self._thread = threading.Thread(target=self._work, name="flask-queues-steward", daemon=True)
             self._thread.start()
 
+    def end(self) -> None:
+        """Let its thread end, waiting a little for it: whoever had it is done."""
+        self._over = True
+        self._awake.set()
+        if self._thread is not None:
+            self._thread.join(LAST_DUTY)
+
     def _work(self) -> None:
         quiet = 0
-        while True:
+        while not self._over:
             self._awake.wait()
             self._pause.wait(ROUND)
             if quiet >= QUIET:

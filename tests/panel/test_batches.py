@@ -48,8 +48,7 @@ def test_failures_are_retried_and_the_rest_is_cancelled(shop: Shop) -> None:
     assert answer.location == f"/queues/batches/{batch}"
     record = shop.queues.batches.find(batch)
     assert (record.counts["cancelled"], record.reason) == (2, "cancelled by anna in the panel")
-    shop.manager.batches.next_look = 0
-    shop.manager.tend_batches()
+    shop.manager.tend_batches(at_once=True)
     assert shop.queues.batches.find(batch).status is Status.CANCELLED
     assert "Cancelled by anna" in plain(client.get(f"/queues/batches/{batch}").text)
     acts = [(act.who, act.action, act.kind, act.number) for act in shop.manager.acts()]

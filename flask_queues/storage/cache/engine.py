@@ -35,6 +35,7 @@ from ..parcels import Load
 from ..stops import Stop
 from ..unique import taken
 from . import figures, gates, listing, moves, moving, stops, work
+from .clock import Clock
 from .job import (
     CANCELLED,
     COMPLETED,
@@ -67,9 +68,9 @@ class CacheStorage(Storage):
 
     made_for = PROMISED
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: Port, clock: Clock | None = None) -> None:
         self._port = port
-        self._log = Log(port)
+        self._log = Log(port, clock)
         self.shared = port.shared
 
     @property

@@ -51,12 +51,12 @@ Writer = Callable[[State, int], "list[Any] | Known"]
 class Log:
     """One log, replayed into one state; for any number of threads."""
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: Port, clock: Clock | None = None) -> None:
         self.port = port
         #: Set in the processes of a worker, whose keeper closes epochs.
         self.maintained = False
         self._archive = Archive(port)
-        self._clock = Clock()
+        self._clock = clock or Clock()
         self._state: State | None = None
         #: Entries of other processes that were applied here, and snapshots that were read.
         self._foreign = 0
