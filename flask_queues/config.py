@@ -17,6 +17,7 @@ QUEUE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 CLASS_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter or digit"
 FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
+TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
 URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 #: Keys of promises that a later version keeps: to ignore one would be to lie.
 FOR_LATER = frozenset({"QUEUES_PUSH_LIMIT"})
@@ -94,6 +95,8 @@ class Config:
     url_prefix: str = "/queues"
     #: Says what the person of a request may do in the panel; None asks the Flask-Login user's `is_admin`.
     admin: Callable[[], Any] | None = None
+    #: What opens the panel's addresses for monitoring to programs; None: they are for admins alone.
+    metrics_token: str | None = field(default=None, repr=False)
     #: Seconds between two refreshes of the panel's live parts.
     refresh: float = field(default=5.0, metadata={"range": (1, 3600)})
     #: A template of the host's that the panel's pages extend.
@@ -228,6 +231,13 @@ def check_template(key: str, value: Any) -> str | None:
     return value
 
 
+def check_token(key: str, value: Any) -> str | None:
+    """Return a token, or None; what is wrong with one is told without showing it."""
+    if value is not None and (not isinstance(value, str) or not TOKEN.fullmatch(value)):
+        raise ConfigError(f"{key} is not allowed: it takes at least 16 letters, digits or - . _ ~ + / =, and no blank.")
+    return value
+
+
 def check_class_name(key: str, value: Any) -> str | None:
     """Return where a class is to be imported from, or None."""
     if value is not None and (not isinstance(value, str) or not CLASS_NAME.fullmatch(value)):
@@ -273,6 +283,7 @@ def _checks() -> dict[str, Any]:
         "admin": check_callable,
         "layout": check_template,
         "storage": check_class_name,
+        "metrics_token": check_token,
         "encryption_keys": check_encryption_keys,
     }
     for one in fields(Config):

@@ -49,6 +49,8 @@ def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
         ("QUEUES_OVERLAP", 1, "QUEUES_OVERLAP = 1 is not allowed: it takes True or False."),
         ("QUEUES_URL_PREFIX", "queues", "it takes a path such as /queues"),
         ("QUEUES_ADMIN", "ada", "it takes a function without arguments"),
+        ("QUEUES_METRICS_TOKEN", "short", "QUEUES_METRICS_TOKEN is not allowed: it takes at least 16 letters"),
+        ("QUEUES_METRICS_TOKEN", 5, "QUEUES_METRICS_TOKEN is not allowed"),
         ("QUEUES_REFRESH", 0, "QUEUES_REFRESH = 0 is not allowed"),
         ("QUEUES_LAYOUT", "", "it takes the name of a template"),
         ("QUEUES_REDIS_WAIT", -1, "a whole number from 0 to 100"),

@@ -13,6 +13,7 @@ from flask.cli import AppGroup
 from ..errors import QueuesError
 from .causes import causes
 from .doctor import doctor
+from .health import health
 from .jobs import cancel, push, retry, run, show
 from .move import move
 from .pausing import pause, resume
@@ -50,5 +51,6 @@ for command in (
     schedule,
     move,
     doctor,
+    health,
 ):
     queues_group.add_command(command)

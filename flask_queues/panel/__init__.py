@@ -17,6 +17,7 @@ from . import (
     headers,
     metrics,
     mistakes,
+    monitoring,
     openapi,
     pages,
     pausing,
@@ -53,6 +54,7 @@ def make_blueprint(config: Config) -> Blueprint:
         schedules,
         preferences,
         api,
+        monitoring,
         mistakes,
     ):
         part.add_to(blueprint)
