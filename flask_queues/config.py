@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from .alertkeys import EVERY, Thresholds, read_thresholds
 from .cachekeys import check_cache_together, check_cache_value
 from .errors import ConfigError
 
@@ -97,6 +98,10 @@ class Config:
     admin: Callable[[], Any] | None = None
     #: What opens the panel's addresses for monitoring to programs; None: they are for admins alone.
     metrics_token: str | None = field(default=None, repr=False)
+    #: By queue, `*` for every other: what is too much, so that somebody is told.
+    alerts: dict[str, Thresholds] = field(default_factory=dict)
+    #: Is called with each `Alert` that has come or is over.
+    alert_receiver: Callable[[Any], Any] | None = None
     #: Seconds between two refreshes of the panel's live parts.
     refresh: float = field(default=5.0, metadata={"range": (1, 3600)})
     #: A template of the host's that the panel's pages extend.
@@ -224,6 +229,23 @@ def check_callable(key: str, value: Any) -> Callable[[], Any] | None:
     return value  # type: ignore[no-any-return]
 
 
+def check_alerts(key: str, value: Any) -> dict[str, Thresholds]:
+    """Return thresholds by queue."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes thresholds by queue.")
+    return {
+        queue if queue == EVERY else check_queue_name(key, queue): read_thresholds(f"{key}[{queue!r}]", given)
+        for queue, given in value.items()
+    }
+
+
+def check_receiver(key: str, value: Any) -> Callable[[Any], Any] | None:
+    """Return something to call with an alert, or None."""
+    if value is not None and not callable(value):
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes a function of one argument, the alert.")
+    return value  # type: ignore[no-any-return]
+
+
 def check_template(key: str, value: Any) -> str | None:
     """Return the name of a template, or None."""
     if value is not None and (not isinstance(value, str) or not value):
@@ -284,6 +306,8 @@ def _checks() -> dict[str, Any]:
         "layout": check_template,
         "storage": check_class_name,
         "metrics_token": check_token,
+        "alerts": check_alerts,
+        "alert_receiver": check_receiver,
         "encryption_keys": check_encryption_keys,
     }
     for one in fields(Config):

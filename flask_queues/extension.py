@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar, overload
 from flask import Flask, current_app, has_app_context
 from flask_caching import Cache
 
+from .alerts.herald import Receiver
 from .cli import queues_group
 from .config import Config, shortened
 from .errors import ConfigError
@@ -24,6 +25,7 @@ from .scheduler import Scheduler, read_timing
 
 P = ParamSpec("P")
 R = TypeVar("R")
+AlertReceiver = TypeVar("AlertReceiver", bound=Receiver)
 JobClass = TypeVar("JobClass", bound=type[Job])
 
 
@@ -55,6 +57,7 @@ class Queues:
         self._cache = cache
         self._definitions: list[type[Job]] = []
         self._schedules: list[Planned] = []
+        self._alert_receivers: list[Receiver] = []
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         self._last: weakref.ref[Flask] | None = None
         #: The application of `Queues(app)` is held; those of factories are not.
@@ -78,6 +81,7 @@ class Queues:
         manager = Manager(app, config, jobs, self._cache)
         for planned in self._schedules:
             planned.define(manager)
+        manager.alert_receivers += self._alert_receivers
         app.extensions["queues"] = manager
         app.cli.add_command(queues_group)
         app.register_blueprint(make_blueprint(config))
@@ -165,6 +169,19 @@ class Queues:
             planned.define(self.manager)
         else:
             planned.define(manager_of(last))
+
+    def on_alert(self, receiver: AlertReceiver) -> AlertReceiver:
+        """Have a function called with each `Alert` that has come or is over, for every application; a decorator.
+
+        It runs in a worker, in a thread of its own and an application context, and may take its time. One that
+        raises is logged.
+        """
+        if not callable(receiver):
+            raise ConfigError(f"on_alert({shortened(receiver)}): it takes a function of one argument, the alert.")
+        self._alert_receivers.append(receiver)
+        for app in list(self._apps):
+            manager_of(app).alert_receivers.append(receiver)
+        return receiver
 
     def unschedule(self, name: str) -> None:
         """Drop a schedule of the code before a worker starts, or remove one made at run time."""

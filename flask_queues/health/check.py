@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from ..alerts import Alert, standing_alerts
 from ..errors import ConfigError, StorageError
 from ..record import Counts, JobRecord, Status, WorkerRecord, to_datetime
 from ..storage import Storage
@@ -53,6 +54,8 @@ class Scene:
     paused: frozenset[str]
     #: When a job was claimed or ended last, as far as what is stored tells.
     worked: datetime | None
+    #: Thresholds of `QUEUES_ALERTS` that are crossed, the last first.
+    alerts: tuple[Alert, ...]
 
     @classmethod
     def of(cls, storage: Storage, demands: Demands) -> Scene:
@@ -65,6 +68,7 @@ class Scene:
             oldest={queue: to_datetime(moment) for queue, moment in storage.oldest().items()},
             paused=frozenset(stop.queue for stop in storage.stops() if stop.type is None),
             worked=last_work(storage),
+            alerts=tuple(standing_alerts(storage)),
         )
 
     @property

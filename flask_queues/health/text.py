@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..alerts import Alert
 from ..shapes import iso
 from .check import Health, Scene
 
@@ -22,13 +23,26 @@ def fields(health: Health) -> dict[str, Any]:
         "longest_wait": round(longest[0], 3) if longest else None,
         "longest_wait_in": longest[1] if longest else None,
         "last_work": iso(scene.worked) if scene else None,
+        "alerts": [alert_fields(one) for one in scene.alerts] if scene else [],
+    }
+
+
+def alert_fields(alert: Alert) -> dict[str, Any]:
+    """A threshold that is crossed, for programs."""
+    return {
+        "kind": alert.kind,
+        "queue": alert.queue,
+        "schedule": alert.schedule,
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "since": iso(alert.since),
     }
 
 
 def lines(health: Health) -> list[str]:
     """The answer for a person: what is wrong and what to do, or how well all is."""
     if health.good and health.scene is not None:
-        return [well(health.scene)]
+        return [well(health.scene), *(f"Alert: {one}" for one in health.scene.alerts)]
     return [f"{one.problem} {one.fix}".rstrip() for one in health.problems]
 
 

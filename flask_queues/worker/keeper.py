@@ -32,6 +32,8 @@ ROLL_CALL = 60.0
 #: Seconds after a change in which changes are asked for often, and how seldom (s) after it.
 LIVELY = 1.0
 QUIET_INTERVAL = 0.005
+#: Seconds that a receiver of alerts gets when the worker stops.
+TELLING = 2.0
 #: Seconds of each heartbeat for tidying up.
 SLICES = 0.1
 
@@ -87,6 +89,7 @@ class Keeper:
                 self._report.problem(str(error))
                 time.sleep(0.2)
         self._manager.forget_worker(self._worker.name)
+        self._manager.finish_telling(TELLING)
 
     def _each(self, *duties: Callable[[], object]) -> None:
         """Do every one, also where there is no room for what another would write; the first failure is raised then.
@@ -206,6 +209,7 @@ class Keeper:
                 self._release_held,
                 self._call_the_roll,
                 self._manager.gather,
+                self._manager.look_out,
                 lambda: in_slices(self._manager.retain),
                 self._manager.maintain,
             )

@@ -455,3 +455,10 @@ def occurrence(note_it: bool = True) -> str:
 
 for schedule in app.config.get("SAMPLE_SCHEDULES", ()):
     queues.schedule(schedule.pop("when"), schedule.pop("job", occurrence), schedule.pop("payload", None), **schedule)
+
+
+@queues.on_alert
+def tell(alert: Any) -> None:
+    """Writes the alert to `alerts.txt`, with what the storage says at that moment."""
+    with (HERE / "alerts.txt").open("a") as file:
+        file.write(f"{alert.active} {alert.kind} {alert.queue} {queues.counts().statuses['pending']}\n")
