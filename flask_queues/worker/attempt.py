@@ -25,6 +25,9 @@ from .interrupts import CancelNow, Interrupt, StopNow
 from .notes import Notes
 
 logger = logging.getLogger("flask_queues")
+#: For the handlers of an application that has some: on the terminal, the worker's own line is enough.
+failures = logging.getLogger("flask_queues.failures")
+failures.addHandler(logging.NullHandler())
 
 
 class Limits(Protocol):
@@ -138,6 +141,7 @@ class Attempt:
         return settlement
 
     def _say_last_words(self, error: BaseException) -> None:
+        tell_of_failure(self.claim, error)
         job = self._new_job()
         try:
             with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
@@ -195,6 +199,12 @@ class Attempt:
     def record(self) -> JobRecord:
         """Read the job as it is stored now."""
         return self._manager.find(self.claim.id)
+
+
+def tell_of_failure(claim: Claim, error: BaseException) -> None:
+    """Tell the log that a job has failed for good, with its exception; what watches logs, as Sentry does, sees it."""
+    about = {"job_id": claim.id, "job_type": claim.type, "job_queue": claim.queue}
+    failures.error("Job %s (%s) has failed.", claim.id, claim.type, exc_info=error, extra=about)
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:

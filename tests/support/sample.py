@@ -30,6 +30,11 @@ SETTINGS = HERE / "settings.json"
 app = Flask("sample", root_path=str(HERE), instance_path=str(HERE / "instance"))
 app.config |= json.loads(SETTINGS.read_text()) if SETTINGS.exists() else {}
 queues = Queues(app)
+if app.config.get("SAMPLE_SENTRY"):
+    import sentry_sdk
+
+    sentry_sdk.init(dsn=app.config["SAMPLE_SENTRY"])
+
 leaky: contextvars.ContextVar[str] = contextvars.ContextVar("leaky", default="clean")
 
 
