@@ -59,6 +59,7 @@ from .searching import Where, look_through
 from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .storage.sealed import unsealed
+from .tracing import traced
 from .transitions import Terms
 
 logger = logging.getLogger("flask_queues")
@@ -223,7 +224,7 @@ class Manager:
         return placed
 
     def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
-        return new_job(self.jobs, self.config, job, payload, options)
+        return traced(new_job(self.jobs, self.config, job, payload, options))
 
     # Reading
 

@@ -21,6 +21,7 @@ from ..manager import Manager
 from ..record import JobError, JobRecord, Outcome, Progress, Status
 from ..registry import JobType
 from ..storage.base import Claim, Settlement
+from ..tracing import run_traced
 from .interrupts import CancelNow, Interrupt, StopNow
 from .notes import Notes
 
@@ -117,7 +118,8 @@ class Attempt:
         job = self._new_job()
         process = os.getpid()
         try:
-            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
+            traced = run_traced(self.claim, self.attempt)
+            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context(), traced:
                 result = job.handle(**self.payload)
                 return run_coroutine(result) if inspect.iscoroutine(result) else result
         finally:

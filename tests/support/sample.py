@@ -35,6 +35,17 @@ if app.config.get("SAMPLE_SENTRY"):
 
     sentry_sdk.init(dsn=app.config["SAMPLE_SENTRY"])
 
+if app.config.get("SAMPLE_TRACES"):
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+
+    spans = (HERE / "spans.txt").open("a")
+    exporter = ConsoleSpanExporter(out=spans, formatter=lambda span: span.to_json(indent=None) + "\n")
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=3_600_000))
+    trace.set_tracer_provider(provider)
+
 leaky: contextvars.ContextVar[str] = contextvars.ContextVar("leaky", default="clean")
 
 
