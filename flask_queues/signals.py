@@ -11,4 +11,4 @@ _signals = Namespace()
 
 #: A threshold of `QUEUES_ALERTS` was crossed, or is kept again: `alert`, an `alerts.Alert`. Sent in a worker, from a
 #: thread of its keeper, within an application context.
-alert_changed = _signals.signal("alert-changed")
+alert_changed = _signals.signal("queues-alert-changed")

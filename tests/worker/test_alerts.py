@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,11 @@ from tests.support.site import Site, eventually
 
 
 @pytest.mark.slow
-def test_of_two_workers_one_says_an_alert_and_that_it_is_over(make_site: Callable[..., Site]) -> None:
+def test_of_two_workers_one_says_an_alert_and_that_it_is_over(
+    make_site: Callable[..., Site], place: dict[str, Any]
+) -> None:
     """The receiver may ask the storage, from its thread; the log of that worker says it too."""
-    site = make_site(QUEUES_LEASE=2, QUEUES_ALERTS={"paused": {"pending": 0}})
+    site = make_site(**place, QUEUES_LEASE=2, QUEUES_ALERTS={"paused": {"pending": 0}})
     site.manager.pause("paused")
     job = site.push("noop", queue="paused")
     workers = [site.work(), site.work()]
