@@ -6,6 +6,7 @@ import json
 import socket
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import click
 from flask import Flask
@@ -45,16 +46,27 @@ def main(
 def storage_at(place: str, name: str | None, prefix: str | None) -> Storage:
     """Make the storage that is at a place; nothing is begun where there is none."""
     if "://" in place:
-        if not name:
-            raise ConfigError("Name the Flask application whose jobs are in that Redis: --app NAME.")
-        settings = {"QUEUES_CACHE_TYPE": "RedisCache", "QUEUES_CACHE_REDIS_URL": place}
-        if prefix:
-            settings["QUEUES_CACHE_KEY_PREFIX"] = prefix
-        return storage_of(Flask(name), Config.read(settings))
+        return redis_at(place, name, prefix)
     path = Path(place)
     if not path.is_file():
         raise ConfigError(f"There is no file {path}. Name that of the jobs: queues.sqlite3 in the instance folder.")
     return sqlite_at(path)
+
+
+def redis_at(url: str, name: str | None, prefix: str | None) -> Storage:
+    """The storage of an application in a Redis; a wrong name must not take keys that nobody has yet."""
+    if not name:
+        raise ConfigError("Name the Flask application whose jobs are in that Redis: --app NAME.")
+    settings = {"QUEUES_CACHE_TYPE": "RedisCache", "QUEUES_CACHE_REDIS_URL": url}
+    if prefix:
+        settings["QUEUES_CACHE_KEY_PREFIX"] = prefix
+    storage: Any = storage_of(Flask(name), Config.read(settings))
+    if not storage.begun():
+        raise ConfigError(
+            f"Nothing of the application {name} is in {storage.describe()}. Start its worker, or name it with --app "
+            "and --prefix as it is configured."
+        )
+    return cast("Storage", storage)
 
 
 def sqlite_at(path: Path) -> Storage:

@@ -200,6 +200,10 @@ def test_a_redis_is_asked_by_its_address(servers: Any, make_site: Callable[..., 
     assert probe(redis.url(), "--app", "sample", "--prefix", "queues:sample:").returncode == 0
     told = json.loads(probe(redis.url(), "--app", "sample", "--json").stdout)
     assert told["workers"] == 1
+    wrong = probe(redis.url(), "--app", "shop", "--prefix", "jobs")
+    assert wrong.stdout.startswith("Nothing of the application shop is in ")
+    with redis.client() as client:
+        assert client.keys("{jobs*") == []
     unnamed = probe(redis.url())
     assert (unnamed.returncode, "--app NAME" in unnamed.stdout) == (1, True)
 
