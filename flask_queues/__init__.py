@@ -1,5 +1,6 @@
 """Background jobs for Flask: queues, retries and one worker, kept in a single file or in Redis."""
 
+from .alerts import Alert
 from .batches import BatchHandle, BatchRecord
 from .errors import (
     BatchNotFound,
@@ -41,6 +42,7 @@ from .storage import SQLiteCache
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "Alert",
     "Attempt",
     "BatchHandle",
     "BatchNotFound",

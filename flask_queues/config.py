@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from .alertkeys import EVERY, Thresholds, read_thresholds
 from .cachekeys import check_cache_together, check_cache_value
 from .errors import ConfigError
 
@@ -17,6 +18,7 @@ QUEUE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 CLASS_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter or digit"
 FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
+TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
 URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 #: Keys of promises that a later version keeps: to ignore one would be to lie.
 FOR_LATER = frozenset({"QUEUES_PUSH_LIMIT"})
@@ -94,6 +96,12 @@ class Config:
     url_prefix: str = "/queues"
     #: Says what the person of a request may do in the panel; None asks the Flask-Login user's `is_admin`.
     admin: Callable[[], Any] | None = None
+    #: What opens the panel's addresses for monitoring to programs; None: they are for admins alone.
+    metrics_token: str | None = field(default=None, repr=False)
+    #: By queue, `*` for every other: what is too much, so that somebody is told.
+    alerts: dict[str, Thresholds] = field(default_factory=dict)
+    #: Is called with each `Alert` that has come or is over.
+    alert_receiver: Callable[[Any], Any] | None = None
     #: Seconds between two refreshes of the panel's live parts.
     refresh: float = field(default=5.0, metadata={"range": (1, 3600)})
     #: A template of the host's that the panel's pages extend.
@@ -221,10 +229,34 @@ def check_callable(key: str, value: Any) -> Callable[[], Any] | None:
     return value  # type: ignore[no-any-return]
 
 
+def check_alerts(key: str, value: Any) -> dict[str, Thresholds]:
+    """Return thresholds by queue."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes thresholds by queue.")
+    return {
+        queue if queue == EVERY else check_queue_name(key, queue): read_thresholds(f"{key}[{queue!r}]", given)
+        for queue, given in value.items()
+    }
+
+
+def check_receiver(key: str, value: Any) -> Callable[[Any], Any] | None:
+    """Return something to call with an alert, or None."""
+    if value is not None and not callable(value):
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes a function of one argument, the alert.")
+    return value  # type: ignore[no-any-return]
+
+
 def check_template(key: str, value: Any) -> str | None:
     """Return the name of a template, or None."""
     if value is not None and (not isinstance(value, str) or not value):
         raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes the name of a template.")
+    return value
+
+
+def check_token(key: str, value: Any) -> str | None:
+    """Return a token, or None; what is wrong with one is told without showing it."""
+    if value is not None and (not isinstance(value, str) or not TOKEN.fullmatch(value)):
+        raise ConfigError(f"{key} is not allowed: it takes at least 16 letters, digits or - . _ ~ + / =, and no blank.")
     return value
 
 
@@ -273,6 +305,9 @@ def _checks() -> dict[str, Any]:
         "admin": check_callable,
         "layout": check_template,
         "storage": check_class_name,
+        "metrics_token": check_token,
+        "alerts": check_alerts,
+        "alert_receiver": check_receiver,
         "encryption_keys": check_encryption_keys,
     }
     for one in fields(Config):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar, 
 from flask import Flask, current_app, has_app_context
 from flask_caching import Cache
 
+from .alerts.herald import Receiver
 from .batches import Batch, Batches
 from .chains import Chain
 from .cli import queues_group
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+AlertReceiver = TypeVar("AlertReceiver", bound=Receiver)
 JobClass = TypeVar("JobClass", bound=type[Job])
 
 
@@ -62,6 +64,7 @@ class Queues:
         self._cache = cache
         self._definitions: list[type[Job]] = []
         self._schedules: list[Planned] = []
+        self._alert_receivers: list[Receiver] = []
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         self._last: weakref.ref[Flask] | None = None
         #: The application of `Queues(app)` is held; those of factories are not.
@@ -85,6 +88,7 @@ class Queues:
         manager = Manager(app, config, jobs, self._cache)
         for planned in self._schedules:
             planned.define(manager)
+        manager.alert_receivers += self._alert_receivers
         app.extensions["queues"] = manager
         app.cli.add_command(queues_group)
         app.register_blueprint(make_blueprint(config))
@@ -174,6 +178,19 @@ class Queues:
             planned.define(self.manager)
         else:
             planned.define(manager_of(last))
+
+    def on_alert(self, receiver: AlertReceiver) -> AlertReceiver:
+        """Have a function called with each `Alert` that has come or is over, for every application; a decorator.
+
+        It runs in a worker, in a thread of its own and an application context, and may take its time. One that
+        raises is logged.
+        """
+        if not callable(receiver):
+            raise ConfigError(f"on_alert({shortened(receiver)}): it takes a function of one argument, the alert.")
+        self._alert_receivers.append(receiver)
+        for app in list(self._apps):
+            manager_of(app).alert_receivers.append(receiver)
+        return receiver
 
     def unschedule(self, name: str) -> None:
         """Drop a schedule of the code before a worker starts, or remove one made at run time."""

@@ -17,6 +17,8 @@ from werkzeug.local import LocalProxy
 
 from . import activity, chains, commits, permission, transitions
 from .activity import Act
+from .alerts import Alert, Herald, Lookout, standing_alerts
+from .alerts.herald import Receiver
 from .backend import storage_of
 from .batches import Batch, Batches
 from .causes import Cause, cause_of_job
@@ -56,6 +58,7 @@ from .searching import Where, look_through
 from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .storage.sealed import unsealed
+from .tracing import traced
 from .transitions import Terms
 
 logger = logging.getLogger("flask_queues")
@@ -88,6 +91,10 @@ class Manager:
         self._gatherer = Gatherer(lambda: self.storage, self.cause_of)
         #: The batches of this application.
         self.batches = Batches(lambda: self.storage, self._new_member, self._push_slices, self.every)
+        #: Who is told of alerts, beside `QUEUES_ALERT_RECEIVER`.
+        self.alert_receivers: list[Receiver] = []
+        self._herald = Herald(app, self._all_receivers)
+        self._lookout = Lookout(lambda: self.storage, lambda: self.config, self._herald)
         #: The schedules of this application.
         self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage)
 
@@ -213,7 +220,7 @@ class Manager:
         self, job: Any, payload: dict[str, Any] | None, options: Options, awaited: str | None = None
     ) -> NewJob:
         now = self.storage.now if self.in_test else host_time
-        return new_job(self.jobs, self.config, job, payload, options, awaited, now)
+        return traced(new_job(self.jobs, self.config, job, payload, options, awaited, now))
 
     # Reading
 
@@ -339,6 +346,14 @@ class Manager:
         """What may be expected of each queue, if it goes on as in the last minutes."""
         paused = {pause.queue for pause in self.pauses() if pause.queue is not None}
         return Forecast(self.ledger, self.workers(), self.now(), paused)
+
+    def alerts(self) -> list[Alert]:
+        """The alerts that stand, the last first: thresholds of `QUEUES_ALERTS` that are crossed, as a keeper found."""
+        return standing_alerts(self.storage)
+
+    def _all_receivers(self) -> list[Receiver]:
+        configured = self.config.alert_receiver
+        return [*([configured] if configured is not None else []), *self.alert_receivers]
 
     # The operator's changes
 
@@ -674,6 +689,14 @@ class Manager:
     def gather(self) -> None:
         """Count what has ended, if that is due; before it is deleted."""
         self._gatherer.work_if_due()
+
+    def look_out(self) -> None:
+        """Look at the thresholds of `QUEUES_ALERTS`, if that is due, and tell of what has changed."""
+        self._lookout.work_if_due()
+
+    def finish_telling(self, seconds: float) -> None:
+        """Wait so long for those who are being told of alerts."""
+        self._herald.finish(seconds)
 
     def maintain(self) -> None:
         """Let the storage do its housekeeping."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flask_queues.alertkeys import Thresholds, thresholds_of
 from flask_queues.config import Config
 from flask_queues.errors import ConfigError
 
@@ -49,6 +50,16 @@ def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
         ("QUEUES_OVERLAP", 1, "QUEUES_OVERLAP = 1 is not allowed: it takes True or False."),
         ("QUEUES_URL_PREFIX", "queues", "it takes a path such as /queues"),
         ("QUEUES_ADMIN", "ada", "it takes a function without arguments"),
+        ("QUEUES_METRICS_TOKEN", "short", "QUEUES_METRICS_TOKEN is not allowed: it takes at least 16 letters"),
+        ("QUEUES_METRICS_TOKEN", 5, "QUEUES_METRICS_TOKEN is not allowed"),
+        ("QUEUES_ALERTS", 5, "QUEUES_ALERTS = 5 is not allowed: it takes thresholds by queue."),
+        ("QUEUES_ALERTS", {"not ok": {"pending": 1}}, "QUEUES_ALERTS: 'not ok' is not a queue name"),
+        ("QUEUES_ALERTS", {"*": {}}, "QUEUES_ALERTS['*'] is not allowed: it takes thresholds by name: longest_wait,"),
+        ("QUEUES_ALERTS", {"a": {"longest_wiat": 1}}, "'longest_wiat' is no threshold. Did you mean longest_wait?"),
+        ("QUEUES_ALERTS", {"a": {"pending": -1}}, "QUEUES_ALERTS['a']['pending'] = -1 is not allowed: it takes a num"),
+        ("QUEUES_ALERTS", {"a": {"pending": True}}, "QUEUES_ALERTS['a']['pending'] = True is not allowed"),
+        ("QUEUES_ALERTS", {"a": {"no_worker": "yes"}}, "it takes True, False or a number of seconds."),
+        ("QUEUES_ALERT_RECEIVER", "mail", "it takes a function of one argument, the alert"),
         ("QUEUES_REFRESH", 0, "QUEUES_REFRESH = 0 is not allowed"),
         ("QUEUES_LAYOUT", "", "it takes the name of a template"),
         ("QUEUES_REDIS_WAIT", -1, "a whole number from 0 to 100"),
@@ -60,6 +71,15 @@ def test_a_wrong_key_or_value_is_refused_by_name(key: str, value: object, said: 
         Config.read({key: value})
 
     assert said in str(caught.value)
+
+
+def test_thresholds_are_read_by_queue() -> None:
+    """True stands for half a minute without a worker; None switches off what holds for every queue."""
+    alerts = Config.read({"QUEUES_ALERTS": {"*": {"pending": 10, "no_worker": True}, "a": {"pending": None}}}).alerts
+
+    assert (alerts["*"].pending, alerts["*"].no_worker, alerts["*"].longest_wait) == (10, 30, None)
+    assert thresholds_of(alerts, "a") == Thresholds()
+    assert thresholds_of(alerts, "b") == alerts["*"]
 
 
 def test_what_is_for_a_later_version_may_be_switched_off() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 #: Programs that the pages name beside ours, where no test can look for an option.
-FOREIGN = {"curl", "docker", "git", "redis-cli", "sqlite3", "sudo", "supervisorctl", "systemctl"}
+FOREIGN = {"curl", "docker", "git", "pytest", "python", "redis-cli", "sqlite3", "sudo", "supervisorctl", "systemctl"}
 FINDING = re.compile(
     "(worker|clock|jobs|queue|type|storage|cache|lease|grace|retention|memory|memcached|move|redis|sqlite|files)-[a-z-]+"
 )
@@ -170,7 +170,7 @@ def test_every_key_is_documented_with_its_default() -> None:
     assert {key for key in documented if not key.startswith("QUEUES_CACHE_")} == known.keys() - FOR_LATER
     for key, one in known.items():
         shown = ast.literal_eval(documented[key].strip("`")) if documented[key] else None
-        assert shown == (None if one.default == () else one.default), key
+        assert shown == (None if one.default in ((), MISSING) else one.default), key
 
 
 def test_every_command_is_documented() -> None:

@@ -14,6 +14,7 @@ from ..errors import QueuesError
 from .batches import batches
 from .causes import causes
 from .doctor import doctor
+from .health import health
 from .jobs import cancel, push, retry, run, show
 from .move import move
 from .pausing import pause, resume
@@ -52,5 +53,6 @@ for command in (
     schedule,
     move,
     doctor,
+    health,
 ):
     queues_group.add_command(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from ..record import JobRecord, Status
@@ -152,7 +152,7 @@ class Bucket:
 
     def dump(self) -> str:
         """Write it as JSON text."""
-        cells = {"\t".join(line): cell.dump() for line, cell in self.cells.items()}
+        cells = dump_cells(self.cells)
         looks = [self.looks, self.alive, self.busy]
         return json.dumps({"cells": cells, "depth": self.depth, "looks": looks}, separators=(",", ":"))
 
@@ -162,10 +162,20 @@ class Bucket:
         bucket = cls()
         if (text := legible(text)) is not None:
             said = json.loads(text)
-            bucket.cells.update((read_line(line), Cell.load(cell)) for line, cell in said["cells"].items())
+            bucket.cells.update(load_cells(said["cells"]))
             bucket.depth = said["depth"]
             bucket.looks, bucket.alive, bucket.busy = said["looks"]
         return bucket
+
+
+def dump_cells(cells: Mapping[Line, Cell]) -> dict[str, list[int | str]]:
+    """Write what was done, by queue and type."""
+    return {"\t".join(line): cell.dump() for line, cell in cells.items()}
+
+
+def load_cells(dumped: Mapping[str, list[int | str]]) -> dict[Line, Cell]:
+    """Read what `dump_cells` has written."""
+    return {read_line(line): Cell.load(cell) for line, cell in dumped.items()}
 
 
 def merged(cells: Iterable[Cell]) -> Cell:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
 #: A percentile is at most this part of itself off.
 ERROR = 0.05
@@ -50,6 +51,15 @@ class Histogram:
             if rank <= 0:
                 return duration_of(slot)
         return None
+
+    def up_to(self, limits: Sequence[float]) -> list[int]:
+        """For each duration, in order: how many were not longer, at most `ERROR` off."""
+        return [sum(n for slot, n in self.slots.items() if duration_of(slot) <= limit) for limit in limits]
+
+    @property
+    def sum(self) -> float:
+        """Milliseconds of all durations together, at most `ERROR` off."""
+        return sum(duration_of(slot) * n for slot, n in self.slots.items())
 
     def dump(self) -> str:
         """Write it as text, `12:3 14:1`: only what was counted, in the order of slots."""

@@ -1,7 +1,7 @@
 """The sheets on which figures are kept: a bucket for each minute, half hour and two hours, and an index of them.
 
 A minute is added to the longer spans when it is over; until then readers add it themselves. So each bucket of
-the past is written once, and a reader may keep it.
+the past is written once, and a reader may keep it. It is also added to what was ever done (`totals.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ..storage import Storage
 from ..storage.figures import legible
 from .bucket import Bucket, all_of
+from .totals import TOTALS, Totals
 
 MINUTE = 60_000
 #: Minutes that a bucket spans, and how many of them are kept: twice the longest range that is shown of them.
@@ -84,6 +85,17 @@ class Ledger:
             {current: self._unfinished(span, index)} if first <= current <= last else {}
         )
 
+    def totals(self) -> Bucket:
+        """All that was ever done, by queue and type; it never falls, but where its queues and types are too many.
+
+        The minute that is not over is the one that the sheet names: whenever that is closed, both go together.
+        """
+        totals = Totals.load(self._storage.sheets([TOTALS]).get(TOTALS))
+        if totals is None:
+            return Bucket()
+        current = sheet(1, totals.minute)
+        return all_of([totals.bucket, Bucket.load(self._storage.sheets([current]).get(current))])
+
     def _unfinished(self, span: int, index: Index) -> Bucket:
         """The longer bucket that is not over, with the minute that is not added to it yet."""
         assert index.minute is not None
@@ -118,7 +130,7 @@ def close(index: Index, minute: int, texts: Mapping[str, str]) -> dict[str, str 
 
     `texts` holds the sheets that `needed` names. Returns the sheets to write; the index is changed.
     """
-    over, changes = index.minute, dict[str, str | None]()
+    over, changes, done = index.minute, dict[str, str | None](), Bucket()
     if over is not None:
         done = Bucket.load(texts.get(sheet(1, over)))
         for span in (span for span in SPANS if span > 1):
@@ -127,6 +139,7 @@ def close(index: Index, minute: int, texts: Mapping[str, str]) -> dict[str, str 
             whole.merge(done)
             changes[name] = whole.dump()
             add_start(index, span, over - over % span)
+    changes |= {TOTALS: Totals.after(texts.get(TOTALS), done, minute).dump()}
     add_start(index, 1, minute)
     return changes | forget(index, minute)
 
@@ -134,7 +147,7 @@ def close(index: Index, minute: int, texts: Mapping[str, str]) -> dict[str, str 
 def needed(index: Index) -> list[str]:
     """The sheets that are changed when a minute is over."""
     over = index.minute
-    return [] if over is None else [sheet(span, over - over % span) for span in SPANS]
+    return [TOTALS, *([] if over is None else [sheet(span, over - over % span) for span in SPANS])]
 
 
 def add_start(index: Index, span: int, start: int) -> None:

@@ -18,6 +18,7 @@ from . import (
     headers,
     metrics,
     mistakes,
+    monitoring,
     openapi,
     pages,
     pausing,
@@ -55,6 +56,7 @@ def make_blueprint(config: Config) -> Blueprint:
         schedules,
         preferences,
         api,
+        monitoring,
         mistakes,
     ):
         part.add_to(blueprint)

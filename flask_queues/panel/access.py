@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from enum import IntEnum
+from hmac import compare_digest
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from ..manager import current_queues
-from .asked import asked_for_page, is_public
+from .asked import asked_for_page, is_for_monitoring, is_public
 from .mistakes import closed
 
 logger = logging.getLogger("flask_queues")
@@ -33,6 +34,9 @@ def check() -> ResponseReturnValue | None:
     """Let nobody pass but an admin, before every request of the panel, whatever it asks for."""
     if is_public():
         return None
+    if is_for_monitoring() and has_token():
+        g.queues_right = Right.READ
+        return None
     if reason := why_closed():
         return closed(reason)
     user = current_person()
@@ -45,6 +49,14 @@ def check() -> ResponseReturnValue | None:
     if g.queues_right < needed:
         raise Forbidden
     return None
+
+
+def has_token() -> bool:
+    """Whether the request brings the token of `QUEUES_METRICS_TOKEN` along, as `Authorization: Bearer`."""
+    wanted, given = current_queues.config.metrics_token, request.authorization
+    if wanted is None or given is None or given.type != "bearer" or given.token is None:
+        return False
+    return compare_digest(given.token.encode(), wanted.encode())
 
 
 def may_change() -> bool:

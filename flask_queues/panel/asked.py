@@ -8,14 +8,23 @@ from flask import request
 LIVE_HEADER = "X-Queues-Live"
 
 
+#: What is asked for by programs that watch, which may come with a token.
+FOR_MONITORING = frozenset({"queues.health", "queues.prometheus"})
+
+
 def is_public() -> bool:
     """Whether what is asked for holds nothing of the application: our own style, script and icon."""
     return request.endpoint == "queues.static"
 
 
+def is_for_monitoring() -> bool:
+    """Whether a program asks how things are."""
+    return request.endpoint in FOR_MONITORING
+
+
 def asked_for_json() -> bool:
-    """Whether it is below /api."""
-    return (request.endpoint or "").startswith("queues.api_")
+    """Whether a program asks: for what is below /api, or how things are."""
+    return (request.endpoint or "").startswith("queues.api_") or is_for_monitoring()
 
 
 def asked_for_live() -> bool:

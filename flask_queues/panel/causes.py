@@ -22,7 +22,7 @@ from .formats import now
 from .language import gettext as _
 from .pages import run_view
 from .render import page
-from .words import process_of
+from .words import job_type_name, process_of
 
 #: Jobs of a cause that are looked at to tell what they have in common, and that stand on its page.
 LOOKED, SHOWN = 200, 20
@@ -115,7 +115,7 @@ def tried() -> JobRecord | None:
 def in_common(jobs: Sequence[JobRecord]) -> list[tuple[str, str, float]]:
     """What half of the jobs or more have in common: its name, what it is, the share of the jobs in per cent."""
     asked: list[tuple[str, Callable[[JobRecord], Iterable[str]]]] = [
-        (_("Job type"), lambda job: [current_queues.name_of(job.type)]),
+        (_("Job type"), lambda job: [job_type_name(current_queues.name_of(job.type), job.type)]),
         (_("Queue"), lambda job: [job.queue]),
         (_("Host"), lambda job: [process_of(job.worker)[0]] if job.worker else []),
         (_("Tag"), lambda job: job.tags),

@@ -273,8 +273,8 @@ class Helpers:
         return url_for(f"queues.list_{status}", **values)
 
     def name_of(self, type_string: str) -> str:
-        """The readable name of a job type."""
-        return self._manager.name_of(type_string)
+        """The readable name of a job type; of our own, in the reader's language."""
+        return words.job_type_name(self._manager.name_of(type_string), type_string)
 
     def timeout_of(self, record: JobRecord) -> float:
         """Seconds that one run may take."""

@@ -36,6 +36,8 @@ OUTCOMES = {
     Outcome.DISCARDED: _l("discarded"),
     Outcome.CANCELLED: _l("cancelled"),
 }
+#: Names of the job types that `builtin.py` has.
+BUILTIN = {"queues:clear-cache": _l("Clear a cache"), "queues:heartbeat": _l("Report to a watchdog")}
 OCCURRENCES = {
     "fired": _l("fired"),
     "caught up": _l("caught up"),
@@ -87,6 +89,11 @@ WRITTEN = (
 )
 PAUSED_BY = re.compile(r"paused by (.+) in the panel")
 BY_PERSON = re.compile(r"cancelled by (.+) in the panel")
+
+
+def job_type_name(name: str, type_string: str) -> str:
+    """What a job type is called; a name of ours in the reader's language."""
+    return _(name) if BUILTIN.get(type_string) == name else name
 
 
 def status_word(status: Status) -> str:

@@ -23,10 +23,14 @@ from ..manager import Manager
 from ..record import JobError, JobRecord, Outcome, Progress, Status
 from ..registry import JobType
 from ..storage.base import Claim, Settlement
+from ..tracing import run_traced
 from .interrupts import CancelNow, Interrupt, StopNow
 from .notes import Notes
 
 logger = logging.getLogger("flask_queues")
+#: For the handlers of an application that has some: on the terminal, the worker's own line is enough.
+failures = logging.getLogger("flask_queues.failures")
+failures.addHandler(logging.NullHandler())
 
 
 class Limits(Protocol):
@@ -117,7 +121,8 @@ class Attempt:
         job = self._new_job()
         process = os.getpid()
         try:
-            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
+            traced = run_traced(self.claim, self.attempt)
+            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context(), traced:
                 result = job.handle(**self.payload)
                 return run_coroutine(result) if inspect.iscoroutine(result) else result
         finally:
@@ -158,6 +163,7 @@ class Attempt:
         return settlement
 
     def _say_last_words(self, error: BaseException) -> None:
+        tell_of_failure(self.claim, error)
         job = self._new_job()
         try:
             with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
@@ -220,6 +226,12 @@ class Attempt:
     def record(self) -> JobRecord:
         """Read the job as it is stored now."""
         return self._manager.find(self.claim.id)
+
+
+def tell_of_failure(claim: Claim, error: BaseException) -> None:
+    """Tell the log that a job has failed for good, with its exception; what watches logs, as Sentry does, sees it."""
+    about = {"job_id": claim.id, "job_type": claim.type, "job_queue": claim.queue}
+    failures.error("Job %s (%s) has failed.", claim.id, claim.type, exc_info=error, extra=about)
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -32,6 +32,8 @@ ROLL_CALL = 60.0
 #: Seconds after a change in which changes are asked for often, and how seldom (s) after it.
 LIVELY = 1.0
 QUIET_INTERVAL = 0.005
+#: Seconds that a receiver of alerts gets when the worker stops.
+TELLING = 2.0
 #: Seconds of each heartbeat for tidying up.
 SLICES = 0.1
 
@@ -88,6 +90,7 @@ class Keeper:
                 time.sleep(0.2)
         self._manager.forget_worker(self._worker.name)
         self._watcher.close()
+        self._manager.finish_telling(TELLING)
 
     def _each(self, *duties: Callable[[], object]) -> None:
         """Do every one, also where there is no room for what another would write; the first failure is raised then.
@@ -215,6 +218,7 @@ class Keeper:
                 self._release_held,
                 self._call_the_roll,
                 self._manager.gather,
+                self._manager.look_out,
                 lambda: in_slices(self._manager.retain),
                 self._manager.maintain,
             )

@@ -18,6 +18,7 @@ from .notices import Listener
 from .plan import Share
 from .process import hear_stop, own_memory
 from .report import Report
+from .telemetry import send_what_is_left
 
 
 def child_life(manager: Manager, name: str, share: Share, *, slot: Slot, bell: Bell, report: Report) -> int:
@@ -43,6 +44,8 @@ def child_life(manager: Manager, name: str, share: Share, *, slot: Slot, bell: B
     except QueuesError as error:
         report.problem(str(error))
         return int(End.UNABLE)
+    finally:
+        send_what_is_left()
 
 
 def keeper_life(
@@ -63,4 +66,6 @@ def keeper_life(
     except QueuesError as error:
         report.problem(str(error))
         return int(End.UNABLE)
+    finally:
+        send_what_is_left()
     return 0

@@ -24,6 +24,7 @@ from .notices import OVER, Mouth, Notice
 from .plan import Plan, this_worker
 from .process import fork, kill_group, memory_of, process_name, share_memory, signal_name
 from .report import Report
+from .systemd import Systemd
 
 #: Seconds between two looks at deadlines, and at memory.
 LOOK = 0.1
@@ -83,6 +84,7 @@ class Supervisor:
         self._keeper_rest = 0.0
         self._looked_at = time.monotonic()
         self._said_small = False
+        self._systemd = Systemd.of_environment(os.environ)
         self._take_signals()
 
     @property
@@ -103,6 +105,8 @@ class Supervisor:
             self._watch_keeper()
             self._watch_memory()
             self._mouth.send()
+            self._tell_systemd()
+        self._systemd.stops("Stopping; jobs in hand may finish.")
         self._stop_children()
         self._stop_keeper()
         return 1 if self._unable else 0
@@ -195,6 +199,15 @@ class Supervisor:
                 f"children are replaced above {base + limit:.0f} MB.",
             )
         return base + limit
+
+    def _tell_systemd(self) -> None:
+        """It is ready once its first sign of life is in the storage."""
+        busy = sum(1 for child in self._children.values() if self._board.slots[child.index].token)
+        self._systemd.works(
+            self._board.pulse.passes,
+            ready=self._board.pulse.beat > 0,
+            status=f"{busy} of {len(self._children)} processes have a job in hand.",
+        )
 
     # Births
 
@@ -337,6 +350,7 @@ class Supervisor:
             self._reap()
             self._kill_late()
             self._watch_keeper()
+            self._systemd.goes_on(self._board.pulse.passes)
             if not hurried and (time.monotonic() > grace_over or self._stops > 1):
                 hurried = True
                 grace_over = time.monotonic()

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from flask_queues import Queues, Status, transitions
 from flask_queues.manager import Manager
 from flask_queues.metrics import Ledger, gather
-from flask_queues.record import LogLine, Progress
+from flask_queues.record import ChildRecord, LogLine, Progress, WorkerRecord
 from flask_queues.storage.base import Claim, Wanted
 
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
@@ -106,6 +106,16 @@ class Shop:
         if name:
             client.get(f"/sign-in?name={name}")
         return client
+
+    def work(self) -> None:
+        """A worker gives a sign of life."""
+        now = self.manager.now()
+        child = ChildRecord(name="host:42:1", pid=42)
+        worker = WorkerRecord(
+            name="host:9:1", host="host", pid=9, started=now, heartbeat=now,
+            queues=(), types=tuple(self.manager.jobs), children=(child,),
+        )  # fmt: skip
+        self.manager.heartbeat(worker)
 
     def claim(self) -> Claim:
         wanted = Wanted(queues=self.manager.queue_order(), types=self.manager.jobs.keys(), lease=3_600_000)

@@ -11,6 +11,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from flask_queues import Queues
+from flask_queues.panel.asked import FOR_MONITORING
 
 from .conftest import Shop, token_of
 
@@ -45,7 +46,8 @@ def test_every_route_is_closed_to_strangers(shop: Shop) -> None:
             continue
         seen.add(rule.endpoint)
         answer = client.open(address, method=method, buffered=True)
-        if method in ("GET", "HEAD") and not rule.endpoint.startswith("queues.api_"):
+        for_programs = rule.endpoint.startswith("queues.api_") or rule.endpoint in FOR_MONITORING
+        if method in ("GET", "HEAD") and not for_programs:
             assert answer.status_code == 302, (rule, method)
             assert answer.location.startswith("/sign-in?next="), (rule, method)
         else:
@@ -73,6 +75,7 @@ def test_a_reader_sees_every_page_and_changes_nothing(shop: Shop) -> None:
     """`QUEUES_ADMIN` answered "read": no button, and no way around it."""
     client = shop.client("rita")
     job_id = shop.failed()
+    shop.work()
     token = token_of(client)
     for rule, method, address in requests_of(shop.flask, job_id):
         answer = client.open(
@@ -94,6 +97,7 @@ def test_a_reader_sees_every_page_and_changes_nothing(shop: Shop) -> None:
 def test_an_admin_is_let_in_everywhere(shop: Shop) -> None:
     """No route is so closed that nobody has it."""
     client = shop.client("anna")
+    shop.work()
     for rule, method, address in requests_of(shop.flask, shop.failed()):
         if method in ("GET", "HEAD"):
             assert client.open(address, method=method, buffered=True).status_code in (200, 302, 303, 404), (

@@ -15,6 +15,7 @@ from flask_babel import Babel
 from jinja2 import Environment
 
 from flask_queues import Status
+from flask_queues.builtin import ClearCache
 from flask_queues.panel import formats
 
 from .conftest import PAGES, Shop, post
@@ -181,3 +182,11 @@ def test_moments_and_numbers_are_of_the_language(shop: Shop) -> None:
             assert "ago" not in formats.ago(now - timedelta(days=30))
     assert shown["en"] == ["2 minutes ago", "47 minutes ago", "in 3 hours", "1,204", "12.3\u00a0k", "1.2%"]
     assert shown["de"] == ["vor 2 Minuten", "vor 47 Minuten", "in 3 Stunden", "1.204", "12,3\u00a0k", "1,2\u00a0%"]
+
+
+def test_our_own_job_types_are_named_in_the_language_of_the_reader(shop: Shop) -> None:
+    """Those of the application say themselves what they are called."""
+    shop.queues.register(ClearCache)
+    job_id = shop.queues.push(ClearCache).id
+    for language, name in {"en": "Clear a cache", "de": "Cache leeren"}.items():
+        assert name in shop.client().get(f"/queues/jobs/{job_id}", headers={"Accept-Language": language}).text

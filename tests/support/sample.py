@@ -30,6 +30,22 @@ SETTINGS = HERE / "settings.json"
 app = Flask("sample", root_path=str(HERE), instance_path=str(HERE / "instance"))
 app.config |= json.loads(SETTINGS.read_text()) if SETTINGS.exists() else {}
 queues = Queues(app)
+if app.config.get("SAMPLE_SENTRY"):
+    import sentry_sdk
+
+    sentry_sdk.init(dsn=app.config["SAMPLE_SENTRY"])
+
+if app.config.get("SAMPLE_TRACES"):
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+
+    spans = (HERE / "spans.txt").open("a")
+    exporter = ConsoleSpanExporter(out=spans, formatter=lambda span: span.to_json(indent=None) + "\n")
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=3_600_000))
+    trace.set_tracer_provider(provider)
+
 leaky: contextvars.ContextVar[str] = contextvars.ContextVar("leaky", default="clean")
 
 
@@ -510,3 +526,10 @@ def report(what: str) -> dict[str, Any]:
 
 for schedule in app.config.get("SAMPLE_SCHEDULES", ()):
     queues.schedule(schedule.pop("when"), schedule.pop("job", occurrence), schedule.pop("payload", None), **schedule)
+
+
+@queues.on_alert
+def tell(alert: Any) -> None:
+    """Writes the alert to `alerts.txt`, with what the storage says at that moment."""
+    with (HERE / "alerts.txt").open("a") as file:
+        file.write(f"{alert.active} {alert.kind} {alert.queue} {queues.counts().statuses['pending']}\n")

@@ -107,6 +107,11 @@ class RedisStorage(Storage):
         """The server's address, or what leads to it."""
         return f"{self._servers.describe()}, prefix {self._keys.prefix}"
 
+    def begun(self) -> bool:
+        """Whether an application has these keys already; unlike any other call, this one does not make them ours."""
+        key = self._keys.root + "meta"
+        return bool(self._calls.ask(Command(key, None, ["EXISTS", key])))
+
     def close(self) -> None:
         """Close what is idle; the next call connects again."""
         self._servers.close()

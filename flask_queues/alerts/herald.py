@@ -1,0 +1,76 @@
+"""Who is told of an alert: the log at once; then, in a thread that may wait for them, receivers and a signal."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from flask import Flask
+
+from ..signals import alert_changed
+from .alert import Alert
+
+logger = logging.getLogger("flask_queues.alerts")
+
+Receiver = Callable[[Alert], Any]
+
+
+class Herald:
+    """Tells of alerts for one application.
+
+    Receivers send mails and call web services: a keeper that waited for them would lose the leases of running jobs.
+    """
+
+    def __init__(self, app: Flask, receivers: Callable[[], Sequence[Receiver]]) -> None:
+        self._app = app
+        self._receivers = receivers
+        self._waiting: queue.Queue[Alert] = queue.Queue()
+        self._thread: threading.Thread | None = None
+
+    def tell(self, alerts: Iterable[Alert]) -> None:
+        """Tell of alerts; returns at once."""
+        for alert in alerts:
+            logger.log(logging.WARNING if alert.active else logging.INFO, "%s", alert)
+            if not self._receivers() and not alert_changed.receivers:
+                continue
+            self._waiting.put(alert)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="flask-queues-alerts", daemon=True)
+                self._thread.start()
+
+    def finish(self, seconds: float) -> None:
+        """Wait so long for receivers that are not done."""
+        if self._thread is None:
+            return
+        done = threading.Thread(target=self._waiting.join, daemon=True)
+        done.start()
+        done.join(seconds)
+
+    def _work(self) -> None:
+        while True:
+            alert = self._waiting.get()
+            try:
+                self._tell_all(alert)
+            finally:
+                self._waiting.task_done()
+
+    def _tell_all(self, alert: Alert) -> None:
+        """Tell each; one that raises keeps no other from hearing."""
+        calls = [(receiver, partial(receiver, alert)) for receiver in self._receivers()]
+        heard = alert_changed.receivers_for(self._app)
+        calls += [(receiver, partial(receiver, self._app, alert=alert)) for receiver in heard]
+        for receiver, call in calls:
+            try:
+                with self._app.app_context():
+                    call()
+            except Exception:
+                logger.exception("The receiver %s of alerts raised.", name_of(receiver))
+
+
+def name_of(receiver: Any) -> str:
+    """What a receiver is called in its code."""
+    return str(getattr(receiver, "__qualname__", None) or type(receiver).__qualname__)

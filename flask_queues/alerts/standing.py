@@ -1,0 +1,133 @@
+"""Which alerts stand, as the storage keeps it, and what becomes of them by what was measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from ..record import to_datetime
+from ..storage import Storage
+from ..storage.figures import legible
+from .alert import Alert
+
+#: The name of the sheet.
+SHEET = "alerts"
+#: Part of its threshold to which a value has to fall before an alert is over, so that none comes and goes with one job.
+CALM = 0.8
+#: Milliseconds between two looks after which nobody knows what was between them.
+GAP = 30_000
+#: Milliseconds after which an alert is over that nobody measures any more: its threshold or its schedule is gone.
+FORGOTTEN = 600_000
+
+
+class Key(NamedTuple):
+    """What an alert is about."""
+
+    kind: str
+    queue: str
+    #: Empty for all but schedules.
+    schedule: str = ""
+
+
+class Reading(NamedTuple):
+    """A value beside its threshold."""
+
+    key: Key
+    value: float
+    threshold: float
+
+
+class Standing(NamedTuple):
+    """An alert that stands, or will if it lasts."""
+
+    #: Milliseconds: since when, and when it was measured last.
+    since: int
+    seen: int
+    value: float
+    threshold: float
+    #: Whether it was said. One that was not may have to last first.
+    said: bool
+
+
+class Sheet:
+    """The alerts of a storage, and when somebody looked last."""
+
+    def __init__(self, looked: int = 0, standing: Mapping[Key, Standing] | None = None) -> None:
+        self.looked = looked
+        self.standing = dict(standing or {})
+
+    def dump(self) -> str:
+        """Write it as JSON text."""
+        rows = [[*key, *one] for key, one in self.standing.items()]
+        return json.dumps({"looked": self.looked, "standing": rows}, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def load(cls, text: str | None) -> Sheet:
+        """Read what `dump` has written; an empty one where there is nothing that can be read."""
+        if (text := legible(text)) is None:
+            return cls()
+        said = json.loads(text)
+        return cls(said["looked"], {Key(*row[:3]): Standing(*row[3:]) for row in said["standing"]})
+
+
+def standing_alerts(storage: Storage) -> list[Alert]:
+    """The alerts that stand and were said, the last first."""
+    sheet = Sheet.load(storage.sheets([SHEET]).get(SHEET))
+    found = [alert_of(key, one) for key, one in sheet.standing.items() if one.said]
+    return sorted(found, key=lambda alert: alert.since, reverse=True)
+
+
+def judge(sheet: Sheet, readings: Iterable[Reading], now: int) -> tuple[Sheet, list[Alert]]:
+    """What stands after a look, and what is to be said of it."""
+    after, changes = Sheet(now), list[Alert]()
+    left = dict(sheet.standing)
+    for reading in readings:
+        one, change = judge_one(left.pop(reading.key, None), reading, now)
+        if one is not None:
+            after.standing[reading.key] = one
+        if change is not None:
+            changes.append(change)
+    for key, known in left.items():
+        if known.seen >= now - FORGOTTEN:
+            after.standing[key] = known
+        elif known.said:
+            changes.append(alert_of(key, known, ended=now))
+    return after, changes
+
+
+def judge_one(known: Standing | None, reading: Reading, now: int) -> tuple[Standing | None, Alert | None]:
+    """What becomes of one alert, and what is to be said of it."""
+    key, value, threshold = reading
+    if known is not None and known.said:
+        one = known._replace(seen=now, value=value, threshold=threshold)
+        if value > 0 if is_lasting(key) else value > CALM * threshold:
+            return one, None
+        return None, alert_of(key, one, ended=now)
+    if not is_lasting(key):
+        one = Standing(now, now, value, threshold, said=True)
+        return (one, alert_of(key, one)) if value > threshold else (None, None)
+    if not value:
+        return None, None
+    since = known.since if known is not None and known.seen > now - GAP else now
+    seconds = (now - since) / 1000
+    one = Standing(since, now, seconds, threshold, said=seconds >= threshold)
+    return one, alert_of(key, one) if one.said else None
+
+
+def is_lasting(key: Key) -> bool:
+    """Whether the threshold is a time for which something has to last; what was measured only says that it is so."""
+    return key.kind == "no_worker"
+
+
+def alert_of(key: Key, one: Standing, ended: int | None = None) -> Alert:
+    """An alert for people."""
+    return Alert(
+        kind=key.kind,
+        queue=key.queue,
+        schedule=key.schedule or None,
+        value=one.value,
+        threshold=one.threshold,
+        since=to_datetime(one.since),
+        ended=None if ended is None else to_datetime(ended),
+    )
