@@ -57,6 +57,7 @@ from .searching import Where, look_through
 from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .storage.sealed import unsealed
+from .telling import Teller
 from .transitions import Terms
 
 logger = logging.getLogger("flask_queues")
@@ -136,8 +137,10 @@ class Manager:
         self._ledger: Ledger | None = None
         self._root = application_folder(app)
         self._gatherer = Gatherer(lambda: self.storage, self.cause_of)
+        #: Sends the signals.
+        self.teller = Teller(app, lambda: self.storage)
         #: The schedules of this application.
-        self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage)
+        self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage, self.teller)
 
     @property
     def storage(self) -> Storage:
@@ -209,11 +212,16 @@ class Manager:
         for unique, run in itertools.groupby(new, lambda one: one.unique is not None):
             jobs = list(run)
             if unique:
-                placed += [(holder, holder == one.id) for one in jobs for holder in [self.storage.push_unique(one)]]
+                for one in jobs:
+                    holder = self.storage.push_unique(one)
+                    placed.append((holder, holder == one.id))
+                    self.teller.pushed([one], [holder == one.id])
                 continue
             for start in range(0, len(jobs), PUSH_SLICE):
                 part = jobs[start : start + PUSH_SLICE]
-                placed += zip([one.id for one in part], self.storage.push(part), strict=True)
+                created = self.storage.push(part)
+                placed += zip([one.id for one in part], created, strict=True)
+                self.teller.pushed(part, created)
         return placed
 
     def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
@@ -354,6 +362,8 @@ class Manager:
         status = self.storage.cancel(checked_id(job_id), reason)
         if status is None:
             raise not_found(job_id)
+        if not status.final and status is not Status.RUNNING:
+            self.teller.cancelled(job_id)
         return not status.final
 
     def retry(self, job_id: str) -> None:
@@ -368,6 +378,7 @@ class Manager:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
+        self.teller.retried(job_id)
 
     def _check_permission(self, record: JobRecord) -> None:
         if record.type in self.jobs:
@@ -397,6 +408,7 @@ class Manager:
             self._check_permission(record)
             with suppress(UniqueTaken):
                 if self.storage.retry(record.id) is Status.FAILED:
+                    self.teller.retried(record.id)
                     yield record.id
 
     def retry_all(self, **filters: Any) -> int:
@@ -499,7 +511,10 @@ class Manager:
 
     def note(self, claim: Claim, progress: Progress | None, logs: Sequence[LogLine]) -> bool:
         """Keep what a running job says; False where the claim is no longer in force."""
-        return self.storage.note(claim.id, claim.token, progress, logs)
+        kept = self.storage.note(claim.id, claim.token, progress, logs)
+        if kept and progress is not None:
+            self.teller.progressed(claim, progress)
+        return kept
 
     def keep(self, claim: Claim, text: str) -> bool:
         """Keep a text with a running job for its next run; False where the claim is no longer in force."""
@@ -588,8 +603,8 @@ class Manager:
     def give_back(self, child: str) -> list[Claim]:
         """Return what a child held when it was stopped; no try is lost."""
         claims = self.storage.claims_of(child)
-        if claims:
-            self.step(child, [transitions.given_back(claim, begun=not claim.ahead) for claim in claims])
+        settled = [transitions.given_back(claim, begun=not claim.ahead) for claim in claims]
+        self._settle_for(child, claims, settled)
         return claims
 
     def rescue(self) -> list[Claim]:
@@ -602,10 +617,21 @@ class Manager:
     ) -> list[Claim]:
         text = transitions.dump_error(*error)
         settled = [transitions.died(claim, self.terms(claim), text, outcome, mark) for claim in claims]
+        return self._settle_for("keeper", claims, settled, rescued=outcome is Outcome.LOST)
+
+    def _settle_for(
+        self, worker: str, claims: list[Claim], settled: list[Settlement], *, rescued: bool = False
+    ) -> list[Claim]:
+        """Settle what a process held that cannot do so itself; returns the claims that were still in force."""
         if not settled:
             return []
-        lost = set(self.step("keeper", settled).lost)
-        return [claim for claim in claims if claim.id not in lost]
+        lost = set(self.step(worker, settled).lost)
+        done = [(claim, one) for claim, one in zip(claims, settled, strict=True) if claim.id not in lost]
+        for claim, one in done:
+            if rescued:
+                self.teller.rescued(claim)
+            self.teller.settled(claim, one)
+        return [claim for claim, _ in done]
 
     def retain(self) -> int:
         """Delete one slice of the jobs that were kept long enough; returns how many."""

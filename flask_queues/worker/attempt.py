@@ -52,6 +52,8 @@ class Attempt:
         self.terms = manager.terms(claim)
         self.attempt = claim.attempts + 1
         self.occurrence = self.terms.occurrence
+        #: What went wrong, kept only where somebody is to be told.
+        self.exception: BaseException | None = None
         self.payload: dict[str, Any] = {}
         self.notes = Notes(self._keep, claim.runs + 1, stir)
         self._manager = manager
@@ -70,6 +72,7 @@ class Attempt:
 
     def _decide(self) -> Settlement:
         claim, terms = self.claim, self.terms
+        self._manager.teller.claimed(claim)
         if transitions.is_last_words(claim, terms):
             self._say_last_words(exception_of(transitions.read_error(claim.error)))
             return transitions.last_words_said(claim)
@@ -115,12 +118,15 @@ class Attempt:
         process = os.getpid()
         try:
             with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
-                result = job.handle(**self.payload)
-                return run_coroutine(result) if inspect.iscoroutine(result) else result
+                return self._handle(job)
         finally:
             if os.getpid() != process:
                 # The job has forked and not ended that process: it must not go on as a second worker.
                 leave(sys.exc_info()[1])
+
+    def _handle(self, job: Job) -> Any:
+        result = job.handle(**self.payload)
+        return run_coroutine(result) if inspect.iscoroutine(result) else result
 
     def end(self, error: Exception, outcome: Outcome) -> Settlement:
         """Say what becomes of a job whose code goes on in a thread that nobody can stop."""
@@ -131,6 +137,8 @@ class Attempt:
         return transitions.failed(self.claim, self.terms, transitions.describe_exception(error), outcome)
 
     def _fail(self, error: BaseException, outcome: Outcome) -> Settlement:
+        if self._manager.teller.wants_exceptions:
+            self.exception = error
         text = transitions.describe_exception(error)
         settlement = transitions.failed(self.claim, self.terms, text, outcome)
         if settlement.status is Status.FAILED:

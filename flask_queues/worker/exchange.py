@@ -114,12 +114,20 @@ class Exchange:
         return step.claims
 
     def _tell(self, settled: Sequence[Settlement], lost: list[str]) -> None:
+        ended: list[tuple[Attempt, Settlement, float]] = []
         for settlement in settled:
             ran = self._ran.pop(settlement.id, None)
             if ran is not None:
                 attempt, seconds = ran
-                self._report.settled(attempt.claim, attempt.terms, settlement, seconds, lost=settlement.id in lost)
+                is_lost = settlement.id in lost
+                self._report.settled(attempt.claim, attempt.terms, settlement, seconds, lost=is_lost)
+                if not is_lost:
+                    ended.append((attempt, settlement, seconds))
+            else:
+                self._manager.teller.cancelled(settlement.id)
         self._report.flush()
+        for attempt, settlement, seconds in ended:
+            self._manager.teller.settled(attempt.claim, settlement, seconds, attempt.exception)
 
     def _serve(self) -> list[str]:
         if not self._queues or (not self._share.queues and time.monotonic() - self._queues_at > QUEUES_AGE):

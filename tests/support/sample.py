@@ -19,9 +19,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from blinker import NamedSignal
 from flask import Flask, current_app, g, request
 
-from flask_queues import Discard, Job, Queues, RateLimited, Retry, StorageError, current_job
+from flask_queues import Discard, Job, Queues, RateLimited, Retry, StorageError, current_job, signals
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = HERE / "settings.json"
@@ -439,6 +440,36 @@ def push_for_ever(seed: int) -> None:
                     print(error, file=sys.stderr, flush=True)
             time.sleep(0.01)
 
+
+def hear(name: str) -> Any:
+    """Make a receiver that writes what it hears to a file, a line each."""
+
+    def heard(sender: Flask, **fields: Any) -> None:
+        line = json.dumps({"signal": name, "pid": os.getpid(), "app": sender.name, **fields}, default=str) + "\n"
+        file = os.open(HERE / "heard.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        os.write(file, line.encode())
+        os.close(file)
+
+    return heard
+
+
+def broken(sender: Flask, **fields: Any) -> None:
+    """A receiver that raises."""
+    raise RuntimeError("the receiver's own")
+
+
+def leaving(sender: Flask, **fields: Any) -> None:
+    """A receiver that ends its process, as far as it is let."""
+    sys.exit(7)
+
+
+SIGNALS = {name: one for name, one in vars(signals).items() if isinstance(one, NamedSignal)}
+for name, one in SIGNALS.items() if app.config.get("SAMPLE_HEARS") else ():
+    one.connect(hear(name), app, weak=False)
+for name, one in SIGNALS.items() if app.config.get("SAMPLE_BREAKS") else ():
+    one.connect(broken, app)
+    if name != "job_pushed":  # who pushes may be ended
+        one.connect(leaving, app)
 
 if app.config.get("SAMPLE_KNOWS_MORE"):
     queues.job("more")(lambda: note("ran"))
