@@ -29,6 +29,8 @@ class Run(Protocol):
     attempt: int
     #: When its schedule wanted it.
     occurrence: datetime | None
+    #: Of the request in which it was pushed.
+    request_id: str | None
 
     @property
     def stopping(self) -> bool:
@@ -124,6 +126,11 @@ class Job:
     def occurrence(self) -> datetime | None:
         """When the job was due by its schedule, in UTC; it may run later. None for a job of no schedule."""
         return self._running.occurrence
+
+    @property
+    def request_id(self) -> str | None:
+        """The id of the request in which the job was pushed, or of the one in which the job was that pushed it."""
+        return self._running.request_id
 
     @property
     def job(self) -> JobRecord:

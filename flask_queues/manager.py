@@ -37,6 +37,7 @@ from .intake import new_job, spread_over
 from .job import Job
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
 from .options import Options, Seconds, check_seconds
+from .origin import carried
 from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
 from .record import (
@@ -225,7 +226,7 @@ class Manager:
         return placed
 
     def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
-        return new_job(self.jobs, self.config, job, payload, options)
+        return carried(new_job(self.jobs, self.config, job, payload, options))
 
     # Reading
 
@@ -534,6 +535,8 @@ class Manager:
             timeout=given.get("timeout") or ours.timeout or self.config.timeout,
             backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff")),
             occurrence=to_datetime(given["occurrence"]) if "occurrence" in given else None,
+            request_id=given.get("request_id"),
+            locale=given.get("locale"),
         )
 
     def _backoff(self, job_type: JobType | None, attempt: int, pushed: Any) -> float:

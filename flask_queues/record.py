@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
@@ -141,6 +142,10 @@ class JobRecord:
     tries: int | None = None
     timeout: float | None = None
     backoff: tuple[float, ...] | None = None
+    #: Of the request in which it was pushed, or of the job that pushed it.
+    request_id: str | None = None
+    #: The language of that, such as `de_DE`, where Flask-Babel told one.
+    locale: str | None = None
     #: Ended attempts that count against the tries, since the push or the last retry by hand.
     attempts: int = 0
     #: Every run, oldest first, with the one in hand.
@@ -237,6 +242,16 @@ class Page(NamedTuple):
     jobs: tuple[JobRecord, ...]
     #: Hand it in to get the next page; None at the end of the list.
     after: str | None = None
+
+
+def fields_of_push(options: str | None) -> dict[str, Any]:
+    """What the options that are kept of a push say in the record of its job."""
+    kept = json.loads(options) if options else {}
+    backoff = kept.get("backoff")
+    return {
+        "backoff": None if backoff is None else tuple(backoff),
+        **{name: kept.get(name) for name in ("tries", "timeout", "request_id", "locale")},
+    }
 
 
 def storable(text: object, length: int) -> str:

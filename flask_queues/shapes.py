@@ -53,6 +53,8 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "error": error_fields(record.error, secrets),
         "reason": masked_text(record.reason, secrets) if record.reason else record.reason,
         "held": record.held,
+        "request_id": record.request_id,
+        "locale": record.locale,
         "history": [attempt_fields(attempt, secrets) for attempt in record.history],
     }
 

@@ -31,6 +31,9 @@ class Terms(NamedTuple):
     backoff: Callable[[int], float]
     #: When its schedule wanted it; None for a job of no schedule.
     occurrence: datetime | None = None
+    #: Of the request in which it was pushed, and the language of that.
+    request_id: str | None = None
+    locale: str | None = None
 
 
 def completed(claim: Claim, result: str | None) -> Settlement:

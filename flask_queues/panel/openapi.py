@@ -76,6 +76,8 @@ class Job(Answer):
     error: Error | None
     reason: str | None
     held: str | None
+    request_id: str | None
+    locale: str | None
     history: list[Attempt]
 
 

@@ -2,8 +2,8 @@
 
 Encrypted are payloads, results, messages and tracebacks of errors, log lines, messages of progress, what jobs keep for
 their next run, schedules, and the sheets of figures, causes and activity. Not encrypted, since the storage works with
-them: ids, queues, types, tags, priorities, times, the classes of exceptions, and reasons of cancellations. Fernet is
-authenticated: what was changed is not decrypted either.
+them: ids, queues, types, tags, priorities, times, the classes of exceptions, reasons of cancellations, and what pushes
+say and carry: options, id and language of a request. Fernet is authenticated: what was changed is not decrypted.
 
 An encrypted text is a JSON object with the one name `MARK`, so that it is told from one stored before there were keys.
 """

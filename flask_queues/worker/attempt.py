@@ -18,6 +18,7 @@ from ..errors import Discard, JobTimeout, RateLimited, Retry, WorkerLost
 from ..job import Job, running_job
 from ..loops import Kept
 from ..manager import Manager
+from ..origin import restored
 from ..record import JobError, JobRecord, Outcome, Progress, Status
 from ..registry import JobType
 from ..storage.base import Claim, Settlement
@@ -52,6 +53,7 @@ class Attempt:
         self.terms = manager.terms(claim)
         self.attempt = claim.attempts + 1
         self.occurrence = self.terms.occurrence
+        self.request_id = self.terms.request_id
         #: What went wrong, kept only where somebody is to be told.
         self.exception: BaseException | None = None
         self.payload: dict[str, Any] = {}
@@ -117,7 +119,7 @@ class Attempt:
         job = self._new_job()
         process = os.getpid()
         try:
-            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
+            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context(), self._restored:
                 return self._handle(job)
         finally:
             if os.getpid() != process:
@@ -127,6 +129,10 @@ class Attempt:
     def _handle(self, job: Job) -> Any:
         result = job.handle(**self.payload)
         return run_coroutine(result) if inspect.iscoroutine(result) else result
+
+    @property
+    def _restored(self) -> AbstractContextManager[None]:
+        return restored(self.terms.request_id, self.terms.locale)
 
     def end(self, error: Exception, outcome: Outcome) -> Settlement:
         """Say what becomes of a job whose code goes on in a thread that nobody can stop."""
@@ -148,7 +154,7 @@ class Attempt:
     def _say_last_words(self, error: BaseException) -> None:
         job = self._new_job()
         try:
-            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
+            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context(), self._restored:
                 job.failed(error)
         except BaseException:
             logger.exception("failed() of job %s (%s) raised.", self.claim.id, self.claim.type)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import json
 
-from ...record import Attempt, ChildRecord, JobError, JobRecord, LogLine, Outcome, Progress, WorkerRecord, to_datetime
+from ...record import (
+    Attempt,
+    ChildRecord,
+    JobError,
+    JobRecord,
+    LogLine,
+    Outcome,
+    Progress,
+    WorkerRecord,
+    fields_of_push,
+    to_datetime,
+)
 from ..base import Claim
 from ..stops import held_back
 from .job import RUNNING, STATUSES, Job
@@ -25,7 +36,6 @@ def claim_of(job: Job) -> Claim:
 def record_of(job: Job) -> JobRecord:
     """The job as people read it."""
     status = STATUSES[job.status]
-    chosen = json.loads(job.options) if job.options else {}
     past = runs_of(job)
     return JobRecord(
         id=job.id,
@@ -38,9 +48,6 @@ def record_of(job: Job) -> JobRecord:
         created=to_datetime(job.created),
         due=to_datetime(job.due),
         expires=to_datetime(job.expires) if job.expires is not None else None,
-        tries=chosen.get("tries"),
-        timeout=chosen.get("timeout"),
-        backoff=tuple(chosen["backoff"]) if "backoff" in chosen else None,
         attempts=job.attempts,
         history=past,
         worker=job.worker,
@@ -51,6 +58,7 @@ def record_of(job: Job) -> JobRecord:
         result=json.loads(job.result) if job.result is not None else None,
         reason=job.reason,
         held=held_back(job.held) if job.held else None,
+        **fields_of_push(job.options),
     )
 
 

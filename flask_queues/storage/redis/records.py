@@ -12,7 +12,18 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ...record import Attempt, JobError, JobRecord, LogLine, Outcome, Progress, Status, to_datetime, to_milliseconds
+from ...record import (
+    Attempt,
+    JobError,
+    JobRecord,
+    LogLine,
+    Outcome,
+    Progress,
+    Status,
+    fields_of_push,
+    to_datetime,
+    to_milliseconds,
+)
 from ..base import Claim, NewJob
 from ..limits import Limit
 from ..parcels import Parcel
@@ -289,7 +300,6 @@ def record_of(queue: str, job_id: str, digit: str, held: str, claim: str, text: 
     status = STATUSES[digit]
     story = read_story(text)
     hand = read_in_hand(claim) if status is Status.RUNNING else None
-    chosen = json.loads(story.options) if story.options else {}
     last = story.runs[-1] if story.runs else None
     history = history_of(story, hand)
     progress = hand.progress if hand else last.progress if last else ""
@@ -305,9 +315,6 @@ def record_of(queue: str, job_id: str, digit: str, held: str, claim: str, text: 
         created=to_datetime(story.created),
         due=to_datetime(story.due),
         expires=to_datetime(story.expires) if story.expires is not None else None,
-        tries=chosen.get("tries"),
-        timeout=chosen.get("timeout"),
-        backoff=tuple(chosen["backoff"]) if "backoff" in chosen else None,
         attempts=story.attempts,
         history=history,
         worker=hand.worker if hand else last.worker if last else None,
@@ -318,6 +325,7 @@ def record_of(queue: str, job_id: str, digit: str, held: str, claim: str, text: 
         result=json.loads(last.result) if last and last.result and status is Status.COMPLETED else None,
         reason=story.reason,
         held=held_text(held, story.type),
+        **fields_of_push(story.options),
     )
 
 

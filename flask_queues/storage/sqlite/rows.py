@@ -15,6 +15,7 @@ from ...record import (
     Progress,
     Status,
     WorkerRecord,
+    fields_of_push,
     to_datetime,
     to_milliseconds,
 )
@@ -51,7 +52,6 @@ def record(row: tuple[Any, ...]) -> JobRecord:
         history, worker, started, ended, outcome, stamp, progress, error, result, reason, held,
     ) = row  # fmt: skip
     status = STATUSES[status]
-    chosen = json.loads(options) if options else {}
     past = [json.loads(line) for line in history.split("\n")] if history else []
     if started is not None and status is Status.RUNNING:
         past.append([runs + 1, worker, started, None, None, None])
@@ -68,9 +68,6 @@ def record(row: tuple[Any, ...]) -> JobRecord:
         created=to_datetime(created),
         due=to_datetime(due),
         expires=to_datetime(expires) if expires is not None else None,
-        tries=chosen.get("tries"),
-        timeout=chosen.get("timeout"),
-        backoff=tuple(chosen["backoff"]) if "backoff" in chosen else None,
         attempts=attempts,
         history=tuple(attempt(line) for line in past),
         worker=worker,
@@ -81,6 +78,7 @@ def record(row: tuple[Any, ...]) -> JobRecord:
         result=json.loads(result) if result is not None else None,
         reason=reason,
         held=held_back(held) if held else None,
+        **fields_of_push(options),
     )
 
 

@@ -9,7 +9,17 @@ from itertools import takewhile
 import msgspec
 
 from flask_queues.errors import UniqueTaken
-from flask_queues.record import Attempt, JobError, JobRecord, LogLine, Progress, Status, WorkerRecord, to_datetime
+from flask_queues.record import (
+    Attempt,
+    JobError,
+    JobRecord,
+    LogLine,
+    Progress,
+    Status,
+    WorkerRecord,
+    fields_of_push,
+    to_datetime,
+)
 from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wanted
 from flask_queues.storage.limits import Gate, Limit, left, opens, passed
 from flask_queues.storage.parcels import Parcel, Run
@@ -84,7 +94,6 @@ class StoredJob:
 
     def record(self) -> JobRecord:
         """Say what people read."""
-        chosen = msgspec.json.decode(self.options or "{}")
         past = [attempt(run) for run in self.runs]
         errors = [one.error for one in past if one.error]
         if self.status is Status.RUNNING:
@@ -100,9 +109,6 @@ class StoredJob:
             created=to_datetime(self.created),
             due=to_datetime(self.due),
             expires=None if self.expires is None else to_datetime(self.expires),
-            tries=chosen.get("tries"),
-            timeout=chosen.get("timeout"),
-            backoff=tuple(chosen["backoff"]) if "backoff" in chosen else None,
             attempts=self.attempts,
             history=tuple(past),
             worker=self.worker,
@@ -113,6 +119,7 @@ class StoredJob:
             result=msgspec.json.decode(self.result) if self.result else None,
             reason=self.reason,
             held=held_back(self.held) if self.held else None,
+            **fields_of_push(self.options),
         )
 
 
