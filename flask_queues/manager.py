@@ -60,6 +60,7 @@ from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settleme
 from .storage.sealed import unsealed
 from .telling import Teller
 from .transitions import Terms
+from .wrapping import Wrapper
 
 logger = logging.getLogger("flask_queues")
 
@@ -140,6 +141,8 @@ class Manager:
         self._gatherer = Gatherer(lambda: self.storage, self.cause_of)
         #: Sends the signals.
         self.teller = Teller(app, lambda: self.storage)
+        #: What every run of a job happens in, the outermost first.
+        self.wrappers: list[Wrapper] = []
         #: The schedules of this application.
         self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage, self.teller)
 

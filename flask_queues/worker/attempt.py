@@ -9,9 +9,9 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
-from typing import Any, NoReturn, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from .. import transitions
 from ..errors import Discard, JobTimeout, RateLimited, Retry, WorkerLost
@@ -22,10 +22,13 @@ from ..origin import restored
 from ..record import JobError, JobRecord, Outcome, Progress, Status
 from ..registry import JobType
 from ..storage.base import Claim, Settlement
+from ..wrapping import Wrapper
 from .interrupts import CancelNow, Interrupt, StopNow
 from .notes import Notes
 
 logger = logging.getLogger("flask_queues")
+
+T = TypeVar("T")
 
 
 class Limits(Protocol):
@@ -120,7 +123,7 @@ class Attempt:
         process = os.getpid()
         try:
             with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context(), self._restored:
-                return self._handle(job)
+                return inside(self._manager.wrappers, job, lambda: self._handle(job))
         finally:
             if os.getpid() != process:
                 # The job has forked and not ended that process: it must not go on as a second worker.
@@ -209,6 +212,22 @@ class Attempt:
     def record(self) -> JobRecord:
         """Read the job as it is stored now."""
         return self._manager.find(self.claim.id)
+
+
+def inside(wrappers: Sequence[Wrapper], job: Job, work: Callable[[], T]) -> T:
+    """Do the work inside all wrappers, the first outermost; one that swallows an exception has not undone it."""
+    if not wrappers:
+        return work()
+    raised: BaseException
+    with ExitStack() as stack:
+        try:
+            for wrapper in wrappers:
+                stack.enter_context(wrapper(job))
+            return work()
+        except BaseException as error:
+            raised = error
+            raise
+    raise raised  # only one that was swallowed leads here
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:

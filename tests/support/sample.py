@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -470,6 +471,26 @@ for name, one in SIGNALS.items() if app.config.get("SAMPLE_BREAKS") else ():
     one.connect(broken, app)
     if name != "job_pushed":  # who pushes may be ended
         one.connect(leaving, app)
+
+if app.config.get("SAMPLE_AROUND"):
+
+    @queues.around
+    def noted(job: Job) -> Iterator[None]:
+        """Writes how a run is left."""
+        note("in", job)
+        try:
+            yield
+        except BaseException as error:
+            note(f"out:{type(error).__name__}", job)
+            raise
+        note("out", job)
+
+    @queues.around
+    def slow(job: Job) -> Iterator[None]:
+        """Takes for ever for a job that is tagged so."""
+        time.sleep(600 if "slow" in job.job.tags else 0)
+        yield
+
 
 if app.config.get("SAMPLE_KNOWS_MORE"):
     queues.job("more")(lambda: note("ran"))
