@@ -53,8 +53,8 @@ job_completed = _signals.signal("queues-job-completed")
 #: the job raised and `seconds` what the run took, in the process that ran it; elsewhere both are None.
 job_retried = _signals.signal("queues-job-retried")
 
-#: No try is left, and its `failed` has run: `error`, `exception`, `outcome` and `seconds` as above. Where nothing ran
-#: any more but its `failed`, `outcome` is None.
+#: No try is left, and its `failed` has run, or its process has died in that: `error`, `exception`, `outcome` and
+#: `seconds` as above. Where nothing ran any more but its `failed`, `outcome` is None.
 job_failed = _signals.signal("queues-job-failed")
 
 #: It has ended on somebody's word, its own (`Discard`), or since it expired: `reason`. With `worker`, `attempt` and
@@ -118,4 +118,4 @@ def _call_each(signal: NamedSignal, app: Flask, mistakes: Mistakes, fields: dict
 def name_of(receiver: Any) -> str:
     """How a receiver is called where it is written."""
     named = receiver if hasattr(receiver, "__qualname__") else type(receiver)
-    return f"{named.__module__}.{named.__qualname__}"
+    return f"{getattr(named, '__module__', None)}.{named.__qualname__}"

@@ -31,7 +31,7 @@ def test_every_attempt_is_inside(site, arguments):
 
 def test_what_interrupts_the_job_passes_through(site):
     """It can put away what it holds, and the run ends as it does without it."""
-    late = site.push("doomed", {"how": "sleep"}, tries=1, timeout=0.3)
+    late = site.push("doomed", {"how": "sleep"}, tries=1, timeout=2)
     unwanted = site.push("polite")
     given_back = site.push("polite")
     worker = site.work("--processes", "3")
