@@ -26,6 +26,7 @@ from .panel import make_blueprint
 from .record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord
 from .registry import Registry
 from .scheduler import Scheduler, read_timing
+from .wrapping import Wrapper, as_wrapper
 
 if TYPE_CHECKING:
     from .testing import Fake
@@ -34,6 +35,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 AlertReceiver = TypeVar("AlertReceiver", bound=Receiver)
 JobClass = TypeVar("JobClass", bound=type[Job])
+W = TypeVar("W", bound=Callable[[Job], AbstractContextManager[Any] | Iterator[None]])
 
 
 class Planned(NamedTuple):
@@ -65,6 +67,7 @@ class Queues:
         self._definitions: list[type[Job]] = []
         self._schedules: list[Planned] = []
         self._alert_receivers: list[Receiver] = []
+        self._wrappers: list[Wrapper] = []
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         self._last: weakref.ref[Flask] | None = None
         #: The application of `Queues(app)` is held; those of factories are not.
@@ -86,6 +89,7 @@ class Queues:
         for job_class in self._definitions:
             jobs.add(job_class)
         manager = Manager(app, config, jobs, self._cache)
+        manager.wrappers += self._wrappers
         for planned in self._schedules:
             planned.define(manager)
         manager.alert_receivers += self._alert_receivers
@@ -192,22 +196,36 @@ class Queues:
             manager_of(app).alert_receivers.append(receiver)
         return receiver
 
+    def around(self, wrapper: W, /) -> W:
+        """Put something around every run of a job, in the process and application context of the job; a decorator.
+
+        A function of the job (`job.payload`, `job.attempt` and so on) that yields once or returns a context manager.
+        It is part of the run, as if it stood in `handle`: its time counts, and what it raises before or after the job
+        is what the run ends in, `Retry`, `Discard` and `RateLimited` too. The job's exception passes through it, and
+        it may raise another in its place; one that it swallows counts all the same. `failed` runs outside. The first
+        one registered is the outermost. For which applications it holds is as with `register`.
+        """
+        made = as_wrapper(wrapper)
+        only = self._only_for(wrapper)
+        if only is not None:
+            only.wrappers.append(made)
+            return wrapper
+        for app in list(self._apps):
+            manager_of(app).wrappers.append(made)
+        self._wrappers.append(made)
+        return wrapper
+
     def unschedule(self, name: str) -> None:
         """Drop a schedule of the code before a worker starts, or remove one made at run time."""
         self.manager.scheduler.forget(name)
 
     def _define(self, job_class: type[Job]) -> None:
-        local = "<locals>" in getattr(job_class, "__qualname__", "")
-        apps = list(self._apps)
-        if local and has_app_context() and current_app in apps:
-            self.manager.jobs.add(job_class)
-            return
-        last = self._last() if self._last is not None else None
-        if local and last is not None:
-            manager_of(last).jobs.add(job_class)
+        only = self._only_for(job_class)
+        if only is not None:
+            only.jobs.add(job_class)
             return
         Registry().add(job_class)
-        for app in apps:
+        for app in list(self._apps):
             manager_of(app).jobs.add(job_class)
         self._definitions.append(job_class)
 
@@ -234,6 +252,15 @@ class Queues:
 
         manager = self.manager if app is None else manager_of(app)
         return fake(manager, eager=eager, raises=raises, twice=twice, seed=seed)
+
+    def _only_for(self, defined: Any) -> Manager | None:
+        """The one application that gets what was defined inside a function, after `init_app`; None: all get it."""
+        if "<locals>" not in getattr(defined, "__qualname__", ""):
+            return None
+        if has_app_context() and current_app in list(self._apps):
+            return self.manager
+        last = self._last() if self._last is not None else None
+        return manager_of(last) if last is not None else None
 
     # Handing on
 

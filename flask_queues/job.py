@@ -46,6 +46,8 @@ class Run(Protocol):
     attempt: int
     #: When its schedule wanted it.
     occurrence: datetime | None
+    #: Of the request in which it was pushed.
+    request_id: str | None
 
     @property
     def batch(self) -> BatchOfJob | None:
@@ -150,6 +152,11 @@ class Job:
     def batch(self) -> BatchOfJob | None:
         """The batch that this job belongs to, or reports for as a callback; None for others."""
         return self._running.batch
+
+    @property
+    def request_id(self) -> str | None:
+        """The id of the request in which the job was pushed, or of the one in which the job was that pushed it."""
+        return self._running.request_id
 
     @property
     def job(self) -> JobRecord:

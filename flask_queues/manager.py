@@ -38,6 +38,7 @@ from .intake import host_time, new_job, spread_over
 from .job import Job
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
 from .options import Options, Seconds, check_seconds
+from .origin import carried
 from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
 from .record import (
@@ -58,8 +59,10 @@ from .searching import Where, look_through
 from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .storage.sealed import unsealed
+from .telling import Teller
 from .tracing import traced
 from .transitions import Terms
+from .wrapping import Wrapper
 
 logger = logging.getLogger("flask_queues")
 
@@ -89,14 +92,18 @@ class Manager:
         self._ledger: Ledger | None = None
         self._root = application_folder(app)
         self._gatherer = Gatherer(lambda: self.storage, self.cause_of)
-        #: The batches of this application.
-        self.batches = Batches(lambda: self.storage, self._new_member, self._push_slices, self.every)
         #: Who is told of alerts, beside `QUEUES_ALERT_RECEIVER`.
         self.alert_receivers: list[Receiver] = []
         self._herald = Herald(app, self._all_receivers)
         self._lookout = Lookout(lambda: self.storage, lambda: self.config, self._herald)
+        #: Sends the signals.
+        self.teller = Teller(app, lambda: self.storage)
+        #: What every run of a job happens in, the outermost first.
+        self.wrappers: list[Wrapper] = []
+        #: The batches of this application.
+        self.batches = Batches(lambda: self.storage, self._new_member, self._push_slices, self.every, self.teller)
         #: The schedules of this application.
-        self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage)
+        self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage, self.teller)
 
     @property
     def storage(self) -> Storage:
@@ -209,18 +216,23 @@ class Manager:
         for unique, run in itertools.groupby(new, lambda one: one.unique is not None):
             jobs = list(run)
             if unique:
-                placed += [(holder, holder == one.id) for one in jobs for holder in [self.storage.push_unique(one)]]
+                for one in jobs:
+                    holder = self.storage.push_unique(one)
+                    placed.append((holder, holder == one.id))
+                    self.teller.pushed([one], [holder == one.id])
                 continue
             for start in range(0, len(jobs), PUSH_SLICE):
                 part = jobs[start : start + PUSH_SLICE]
-                placed += zip([one.id for one in part], self.storage.push(part), strict=True)
+                created = self.storage.push(part)
+                placed += zip([one.id for one in part], created, strict=True)
+                self.teller.pushed(part, created)
         return placed
 
     def _new_job(
         self, job: Any, payload: dict[str, Any] | None, options: Options, awaited: str | None = None
     ) -> NewJob:
         now = self.storage.now if self.in_test else host_time
-        return traced(new_job(self.jobs, self.config, job, payload, options, awaited, now))
+        return traced(carried(new_job(self.jobs, self.config, job, payload, options, awaited, now)))
 
     # Reading
 
@@ -368,6 +380,8 @@ class Manager:
         status = self.storage.cancel(job_id, reason)
         if status is None:
             raise not_found(job_id)
+        if not status.final and status is not Status.RUNNING:
+            self.teller.cancelled(job_id)
         return not status.final
 
     def _call_off(self, link: JobRecord, reason: str) -> bool:
@@ -378,7 +392,7 @@ class Manager:
         if claim is None:
             return False
         settlement = chains.followed(claim, transitions.called_off(claim, reason))
-        return not self.step(claim.worker, [settlement]).lost
+        return self._settle_for(claim.worker, [claim], [settlement]) != []
 
     def retry(self, job_id: str) -> None:
         """Give a failed or cancelled job all its tries again, or start a scheduled one now.
@@ -394,6 +408,7 @@ class Manager:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
+        self.teller.retried(job_id)
 
     def _reopen_batch_of(self, job: JobRecord) -> None:
         if job.batch is not None and job.status.final:
@@ -428,6 +443,7 @@ class Manager:
             self._reopen_batch_of(record)
             with suppress(UniqueTaken):
                 if self.storage.retry(record.id) is Status.FAILED:
+                    self.teller.retried(record.id)
                     yield record.id
 
     def retry_all(self, **filters: Any) -> int:
@@ -531,7 +547,10 @@ class Manager:
 
     def note(self, claim: Claim, progress: Progress | None, logs: Sequence[LogLine]) -> bool:
         """Keep what a running job says; False where the claim is no longer in force."""
-        return self.storage.note(claim.id, claim.token, progress, logs)
+        kept = self.storage.note(claim.id, claim.token, progress, logs)
+        if kept and progress is not None:
+            self.teller.progressed(claim, progress)
+        return kept
 
     def keep(self, claim: Claim, text: str) -> bool:
         """Keep a text with a running job for its next run; False where the claim is no longer in force."""
@@ -552,6 +571,8 @@ class Manager:
             backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff"), jitter=jitter),
             occurrence=to_datetime(given["occurrence"]) if "occurrence" in given else None,
             batch=given.get("batch"),
+            request_id=given.get("request_id"),
+            locale=given.get("locale"),
         )
 
     def gathering_key(self, claim: Claim) -> str | None:
@@ -632,8 +653,8 @@ class Manager:
     def give_back(self, child: str) -> list[Claim]:
         """Return what a child held when it was stopped; no try is lost."""
         claims = self.storage.claims_of(child)
-        if claims:
-            self.step(child, [transitions.given_back(claim, begun=not claim.ahead) for claim in claims])
+        settled = [transitions.given_back(claim, begun=not claim.ahead) for claim in claims]
+        self._settle_for(child, claims, settled)
         return claims
 
     def rescue(self) -> list[Claim]:
@@ -650,10 +671,21 @@ class Manager:
             chains.followed(claim, self._died(claim, text, outcome, self._mark_of(claim, ran, mark)))
             for claim in claims
         ]
+        return self._settle_for("keeper", claims, settled, rescued=outcome is Outcome.LOST)
+
+    def _settle_for(
+        self, worker: str, claims: list[Claim], settled: list[Settlement], *, rescued: bool = False
+    ) -> list[Claim]:
+        """Settle what a process held that cannot do so itself; returns the claims that were still in force."""
         if not settled:
             return []
-        lost = set(self.step("keeper", settled).lost)
-        return [claim for claim in claims if claim.id not in lost]
+        lost = set(self.step(worker, settled).lost)
+        done = [(claim, one) for claim, one in zip(claims, settled, strict=True) if claim.id not in lost]
+        for claim, one in done:
+            if rescued:
+                self.teller.rescued(claim)
+            self.teller.settled(claim, one)
+        return [claim for claim, _ in done]
 
     def _mark_of(self, claim: Claim, ran: Claim | None, mark: int | None) -> int | None:
         """Of claims that run together, the first stands for all; what else is gathered had not begun."""

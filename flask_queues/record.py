@@ -168,6 +168,10 @@ class JobRecord:
     tries: int | None = None
     timeout: float | None = None
     backoff: tuple[float, ...] | None = None
+    #: Of the request in which it was pushed, or of the job that pushed it.
+    request_id: str | None = None
+    #: The language of that, such as `de_DE`, where Flask-Babel told one.
+    locale: str | None = None
     #: Ended attempts that count against the tries, since the push or the last retry by hand.
     attempts: int = 0
     #: Every run, oldest first, with the one in hand.
@@ -270,12 +274,12 @@ class Page(NamedTuple):
     after: str | None = None
 
 
-def said_by_push(options: str | None) -> dict[str, Any]:
+def fields_of_push(options: str | None) -> dict[str, Any]:
     """Read the options that an engine keeps of a push as what they are of a record."""
     if not options:
         return {}
     said = json.loads(options)
-    found = {name: said[name] for name in ("tries", "timeout", "batch") if name in said}
+    found = {name: said[name] for name in ("tries", "timeout", "batch", "request_id", "locale") if name in said}
     if "backoff" in said:
         found["backoff"] = tuple(said["backoff"])
     if "chain" in said:

@@ -56,6 +56,8 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "held": record.held,
         "chain": chain_fields(record.chain),
         "batch": record.batch,
+        "request_id": record.request_id,
+        "locale": record.locale,
         "history": [attempt_fields(attempt, secrets) for attempt in record.history],
     }
 

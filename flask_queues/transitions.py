@@ -33,6 +33,9 @@ class Terms(NamedTuple):
     occurrence: datetime | None = None
     #: The id of the batch that it belongs to, or reports for.
     batch: str | None = None
+    #: Of the request in which it was pushed, and the language of that.
+    request_id: str | None = None
+    locale: str | None = None
 
 
 def completed(claim: Claim, result: str | None) -> Settlement:

@@ -6,12 +6,11 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any
 
 from flask import Flask
 
-from ..signals import alert_changed
+from ..signals import alert_changed, name_of, send
 from .alert import Alert
 
 logger = logging.getLogger("flask_queues.alerts")
@@ -60,17 +59,10 @@ class Herald:
 
     def _tell_all(self, alert: Alert) -> None:
         """Tell each; one that raises keeps no other from hearing."""
-        calls = [(receiver, partial(receiver, alert)) for receiver in self._receivers()]
-        heard = alert_changed.receivers_for(self._app)
-        calls += [(receiver, partial(receiver, self._app, alert=alert)) for receiver in heard]
-        for receiver, call in calls:
+        for receiver in self._receivers():
             try:
                 with self._app.app_context():
-                    call()
+                    receiver(alert)
             except Exception:
                 logger.exception("The receiver %s of alerts raised.", name_of(receiver))
-
-
-def name_of(receiver: Any) -> str:
-    """What a receiver is called in its code."""
-    return str(getattr(receiver, "__qualname__", None) or type(receiver).__qualname__)
+        send(alert_changed, self._app, exits=True, alert=alert)

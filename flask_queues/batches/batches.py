@@ -15,6 +15,7 @@ from ..ids import is_id, new_id
 from ..record import JobRecord, Status
 from ..storage import Storage
 from ..storage.base import NewJob
+from ..telling import Teller
 from .book import ENDED, SHARDS, Book, not_found
 from .builder import Batch, BatchHandle, Plan
 from .record import BROKEN_WORDS, BatchRecord, Sheet, record_of, tag_of
@@ -41,11 +42,13 @@ class Batches:
         make: Make,
         store: Callable[[Sequence[NewJob]], object],
         jobs_of: Callable[..., Iterator[JobRecord]],
+        teller: Teller,
     ) -> None:
         self._storage = storage
         self._make = make
         self._store = store
         self._jobs_of = jobs_of
+        self._teller = teller
         self._book = Book(storage)
         #: When to look again at what is not over, by the monotonic clock.
         self.next_look = 0.0
@@ -168,6 +171,7 @@ class Batches:
             return False
         for job in self.jobs(batch_id, [status for status in Status if not status.final]):
             self._storage().cancel(job.id, reason)
+            self._teller.cancelled(job.id)
         return True
 
     def retry(self, batch_id: str) -> int:
@@ -175,7 +179,10 @@ class Batches:
         failed = [job.id for job in self.jobs(batch_id, [Status.FAILED])]
         if failed:
             self.reopen(batch_id)
-        return sum(1 for job_id in failed if self._storage().retry(job_id) is Status.FAILED)
+        retried = [job_id for job_id in failed if self._storage().retry(job_id) is Status.FAILED]
+        for job_id in retried:
+            self._teller.retried(job_id)
+        return len(retried)
 
     def reopen(self, batch_id: str) -> None:
         """Let a batch that was over go on: one of its jobs does. What it has reported is not reported again."""
@@ -222,7 +229,8 @@ class Batches:
             return 0
         if not seen.owed:
             return 0
-        self._storage().push([NewJob.read(seen.callbacks[name]) for name in seen.owed])  # once: their ids are fixed
+        callbacks = [NewJob.read(seen.callbacks[name]) for name in seen.owed]
+        self._teller.pushed(callbacks, self._storage().push(callbacks))  # once: their ids are fixed
         self._book.change(sheet.id, lambda stored: replace(stored, fired=stored.due))
         return len(seen.owed)
 

@@ -189,6 +189,8 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
         "Attempts": f"{record.attempts} of {fields['tries']}",
         "Progress": f"{record.progress.percent:g} % {record.progress.message}" if record.progress else "",
         "Worker": record.worker,
+        "Request": record.request_id,
+        "Language": record.locale,
         "Payload": json.dumps(fields["payload"], ensure_ascii=False),
         "Result": json.dumps(fields["result"], ensure_ascii=False) if record.result is not None else "",
     }

@@ -90,6 +90,8 @@ class Job(Answer):
     held: str | None
     chain: ChainPlace | None
     batch: str | None
+    request_id: str | None
+    locale: str | None
     history: list[Attempt]
 
 

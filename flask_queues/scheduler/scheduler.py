@@ -14,6 +14,7 @@ from ..record import to_datetime
 from ..registry import Registry
 from ..storage import Storage
 from ..storage.base import Occurrence
+from ..telling import Teller
 from .decide import BY_HAND, Decision, latest, occurrences
 from .definition import Definition, define
 from .editions import Publisher, put_changed
@@ -34,11 +35,14 @@ class Scheduler:
     timedelta may be given as well, with a zone.
     """
 
-    def __init__(self, jobs: Registry, config: Config, source: str, storage: Callable[[], Storage]) -> None:
+    def __init__(
+        self, jobs: Registry, config: Config, source: str, storage: Callable[[], Storage], teller: Teller
+    ) -> None:
         self._jobs = jobs
         self._config = config
         self._source = source
         self._storage = storage
+        self._teller = teller
         self._defined: dict[str, Definition] = {}
 
     # In the code
@@ -68,7 +72,7 @@ class Scheduler:
 
     def ticker(self) -> Ticker:
         """Return what fires the schedules; a worker's keeper has one."""
-        return Ticker(self._storage())
+        return Ticker(self._storage(), self._teller)
 
     def run_due(self, worker: str = "run-due") -> int:
         """Fire what is due now, without a worker; returns how many jobs were pushed."""
@@ -151,7 +155,7 @@ class Scheduler:
             job = state.definition.job(now)
             lines = [Occurrence(now, 0, BY_HAND, job.id)]
             decision = Decision(replace(state, job=job.id, last=(now, BY_HAND)), [job], lines)
-            if put(self._storage(), decision) is not None:
+            if put(self._storage(), decision, self._teller) is not None:
                 return job.id
 
     # Times

@@ -11,6 +11,7 @@ from dataclasses import replace
 from ..errors import ScheduleError
 from ..storage import Storage
 from ..storage.base import Schedule
+from ..telling import Teller
 from .decide import Decision, decide, next_due
 from .state import State, read_state
 
@@ -32,8 +33,9 @@ class Ticker:
     only where somebody has changed one. What it decides holds only if nobody was faster.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, teller: Teller) -> None:
         self._storage = storage
+        self._teller = teller
         self._states: dict[str, State] = {}
         #: When each is to be looked at; a number that spreads those of one moment; its name and revision.
         self._heap: list[tuple[int, float, str, int]] = []
@@ -116,7 +118,7 @@ class Ticker:
         if not decision.lines:
             self._keep(state, now + WAIT)
             return
-        stored = put(self._storage, decision)
+        stored = put(self._storage, decision, self._teller)
         if stored is None:
             self._look_at = 0.0
             return
@@ -124,10 +126,13 @@ class Ticker:
         self._keep(stored, now + WAIT if decision.waiting else None)
 
 
-def put(storage: Storage, decision: Decision) -> State | None:
+def put(storage: Storage, decision: Decision, teller: Teller) -> State | None:
     """Store a decision with its jobs in one step; None where somebody was faster and nothing has changed."""
     revision = storage.put_schedule(decision.state.row(), decision.jobs, decision.lines)
-    return replace(decision.state, revision=revision) if revision else None
+    if not revision:
+        return None
+    teller.decided(decision.state.definition.name, decision.jobs, decision.lines)
+    return replace(decision.state, revision=revision)
 
 
 def is_running(storage: Storage, state: State) -> bool:

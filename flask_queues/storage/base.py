@@ -37,7 +37,7 @@ class NewJob(NamedTuple):
     #: How long after it is due it may still begin.
     expires: int | None = None
     tags: tuple[str, ...] = ()
-    #: JSON text of what the push set over its job type, or None.
+    #: JSON text of what the push set over its job type and carries, or None; `record.fields_of_push` reads it.
     options: str | None = None
     #: Stored only where no other job of its queue holds this key.
     unique: Unique | None = None

@@ -19,5 +19,6 @@ def make_worker(manager: Manager, plan: Plan, report: Report, version: str) -> S
 
     From here on it takes the signals that stop it.
     """
+    manager.teller.at_work = True
     kind = Supervisor if hasattr(os, "fork") else SingleWorker
     return kind(manager, plan, report, version)

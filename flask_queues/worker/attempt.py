@@ -9,9 +9,9 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
-from typing import Any, NoReturn, Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from .. import transitions
 from ..batches import BatchHandle
@@ -20,10 +20,12 @@ from ..errors import Discard, JobTimeout, RateLimited, Retry, WorkerLost
 from ..job import Job, running_job
 from ..loops import Kept
 from ..manager import Manager
+from ..origin import restored
 from ..record import JobError, JobRecord, Outcome, Progress, Status
 from ..registry import JobType
 from ..storage.base import Claim, Settlement
 from ..tracing import run_traced
+from ..wrapping import Wrapper
 from .interrupts import CancelNow, Interrupt, StopNow
 from .notes import Notes
 
@@ -31,6 +33,8 @@ logger = logging.getLogger("flask_queues")
 #: For the handlers of an application that has some: on the terminal, the worker's own line is enough.
 failures = logging.getLogger("flask_queues.failures")
 failures.addHandler(logging.NullHandler())
+
+T = TypeVar("T")
 
 
 class Limits(Protocol):
@@ -58,6 +62,9 @@ class Attempt:
         self.terms = manager.terms(claim)
         self.attempt = claim.attempts + 1
         self.occurrence = self.terms.occurrence
+        self.request_id = self.terms.request_id
+        #: What went wrong, kept only where somebody is to be told.
+        self.exception: BaseException | None = None
         self.payload: dict[str, Any] = {}
         self.notes = Notes(self._keep, claim.runs + 1, stir)
         self._manager = manager
@@ -77,6 +84,8 @@ class Attempt:
 
     def _decide(self) -> Settlement:
         claim, terms = self.claim, self.terms
+        for one in self.claims:
+            self._manager.teller.claimed(one)
         if transitions.is_last_words(claim, terms):
             self._say_last_words(exception_of(transitions.read_error(claim.error)))
             return transitions.last_words_said(claim)
@@ -122,9 +131,8 @@ class Attempt:
         process = os.getpid()
         try:
             traced = run_traced(self.claim, self.attempt)
-            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context(), traced:
-                result = job.handle(**self.payload)
-                return run_coroutine(result) if inspect.iscoroutine(result) else result
+            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context(), self._restored, traced:
+                return inside(self._manager.wrappers, job, lambda: self._handle(job))
         finally:
             if os.getpid() != process:
                 # The job has forked and not ended that process: it must not go on as a second worker.
@@ -138,9 +146,22 @@ class Attempt:
         return []
 
     @property
+    def claims(self) -> tuple[Claim, ...]:
+        """All that run."""
+        return (self.claim,)
+
+    @property
     def tokens(self) -> frozenset[int]:
         """The claim tokens of all that run."""
-        return frozenset((self.claim.token,))
+        return frozenset(claim.token for claim in self.claims)
+
+    def _handle(self, job: Job) -> Any:
+        result = job.handle(**self.payload)
+        return run_coroutine(result) if inspect.iscoroutine(result) else result
+
+    @property
+    def _restored(self) -> AbstractContextManager[None]:
+        return restored(self.terms.request_id, self.terms.locale)
 
     def end(self, error: Exception, outcome: Outcome) -> Settlement:
         """Say what becomes of a job whose code goes on in a thread that nobody can stop."""
@@ -156,17 +177,22 @@ class Attempt:
         return followed(self.claim, transitions.cancelled(self.claim))
 
     def _fail(self, error: BaseException, outcome: Outcome) -> Settlement:
+        if self._manager.teller.wants_exceptions:
+            self.exception = error
         text = transitions.describe_exception(error)
         settlement = transitions.failed(self.claim, self.terms, text, outcome)
-        if settlement.status is Status.FAILED:
+        if self._failed_for_good(settlement):
             self._say_last_words(error)
         return settlement
+
+    def _failed_for_good(self, settlement: Settlement) -> bool:
+        return settlement.status is Status.FAILED
 
     def _say_last_words(self, error: BaseException) -> None:
         tell_of_failure(self.claim, error)
         job = self._new_job()
         try:
-            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context():
+            with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context(), self._restored:
                 job.failed(error)
         except BaseException:
             logger.exception("failed() of job %s (%s) raised.", self.claim.id, self.claim.type)
@@ -232,6 +258,22 @@ def tell_of_failure(claim: Claim, error: BaseException) -> None:
     """Tell the log that a job has failed for good, with its exception; what watches logs, as Sentry does, sees it."""
     about = {"job_id": claim.id, "job_type": claim.type, "job_queue": claim.queue}
     failures.error("Job %s (%s) has failed.", claim.id, claim.type, exc_info=error, extra=about)
+
+
+def inside(wrappers: Sequence[Wrapper], job: Job, work: Callable[[], T]) -> T:
+    """Do the work inside all wrappers, the first outermost; one that swallows an exception has not undone it."""
+    if not wrappers:
+        return work()
+    raised: BaseException
+    with ExitStack() as stack:
+        try:
+            for wrapper in wrappers:
+                stack.enter_context(wrapper(job))
+            return work()
+        except BaseException as error:
+            raised = error
+            raise
+    raise raised  # only one that was swallowed leads here
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -36,7 +36,7 @@ class Exchange:
         self._share = share
         self._report = report
         self._stops = stops
-        self._ran: dict[str, tuple[Attempt, float]] = {}
+        self._ran: dict[str, tuple[Attempt, Claim, float]] = {}
         self._queues: list[str] = []
         self._queues_at = 0.0
         #: Whether the list of queues is taken for current although it may not be.
@@ -99,7 +99,7 @@ class Exchange:
 
     def ran(self, attempt: Attempt, seconds: float) -> None:
         """Remember a run, to say what became of it once that is settled."""
-        self._ran[attempt.claim.id] = (attempt, seconds)
+        self._ran |= {claim.id: (attempt, claim, seconds) for claim in attempt.claims}
 
     def forget_queues(self) -> None:
         """Ask anew, before the next claim, which queues there are."""
@@ -119,12 +119,21 @@ class Exchange:
         return step.claims
 
     def _tell(self, settled: Sequence[Settlement], lost: list[str]) -> None:
+        ended: list[tuple[Attempt, Claim, Settlement, float]] = []
         for settlement in settled:
             ran = self._ran.pop(settlement.id, None)
             if ran is not None:
-                attempt, seconds = ran
-                self._report.settled(attempt.claim, attempt.terms, settlement, seconds, lost=settlement.id in lost)
+                attempt, claim, seconds = ran
+                is_lost = settlement.id in lost
+                if claim is attempt.claim:
+                    self._report.settled(claim, attempt.terms, settlement, seconds, lost=is_lost)
+                if not is_lost:
+                    ended.append((attempt, claim, settlement, seconds))
+            else:
+                self._manager.teller.cancelled(settlement.id)
         self._report.flush()
+        for attempt, claim, settlement, seconds in ended:
+            self._manager.teller.settled(claim, settlement, seconds, attempt.exception)
 
     def _serve(self) -> list[str]:
         if not self._queues or (not self._share.queues and time.monotonic() - self._queues_at > QUEUES_AGE):

@@ -50,6 +50,8 @@ def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
     interrupts = Unhurried(lambda: manager.storage.busy)
     interrupts.install_foreground()
     JobLogHandler.install(manager.app)
+    manager.teller.at_work = True
+    began = time.monotonic()
     with kept_alive(manager, name, interrupts):
         steward: Steward
         attempt = new_attempt(manager, claim, (), interrupts, lambda: steward.stir())  # noqa: PLW0108 - the steward is made after the attempt
@@ -58,7 +60,8 @@ def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
             settlement = attempt.run()
         finally:
             steward.end()
-    manager.step(name, [settlement])
+    if not manager.step(name, [settlement]).lost:
+        manager.teller.settled(claim, settlement, time.monotonic() - began, attempt.exception)
     return settlement
 
 

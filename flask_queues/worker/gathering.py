@@ -96,9 +96,9 @@ class GatheredAttempt(Attempt):
         return [followed(claim, self._like(settlement, claim)) for claim in self._along]
 
     @property
-    def tokens(self) -> frozenset[int]:
-        """The claim tokens of all that run."""
-        return frozenset(claim.token for claim in (self.claim, *self._along))
+    def claims(self) -> tuple[Claim, ...]:
+        """All that run."""
+        return (self.claim, *self._along)
 
     def _like(self, settlement: Settlement, claim: Claim) -> Settlement:
         if settlement.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
@@ -110,23 +110,21 @@ class GatheredAttempt(Attempt):
         )
 
     def _arguments(self) -> dict[str, Any]:
-        return self._list_of((self.claim, *self._along))
+        return self._list_of(self.claims)
 
     def _list_of(self, claims: Sequence[Claim]) -> dict[str, Any]:
         items = [self._gathering.item(**self._type.shape.load(claim.payload)) for claim in claims]
         return {self._gathering.argument: items}
 
-    def _fail(self, error: BaseException, outcome: Outcome) -> Settlement:
-        text = transitions.describe_exception(error)
-        first = transitions.failed(self.claim, self.terms, text, outcome)
-        self._failures = {claim.token: self._failed(claim, text, first) for claim in self._along}
-        ends = [(self.claim, first), *((claim, self._failures[claim.token]) for claim in self._along)]
+    def _failed_for_good(self, settlement: Settlement) -> bool:
+        """Settle the others too; those that have failed for good are what `failed` gets."""
+        text = settlement.error or ""
+        self._failures = {claim.token: self._failed(claim, text, settlement) for claim in self._along}
+        ends = [(self.claim, settlement), *((claim, self._failures[claim.token]) for claim in self._along)]
         for_good = [claim for claim, end in ends if end.status is Status.FAILED]
-        if for_good:
-            with suppress(PayloadError):
-                self.payload = self._list_of(for_good)
-            self._say_last_words(error)
-        return first
+        with suppress(PayloadError):
+            self.payload = self._list_of(for_good)
+        return bool(for_good)
 
     def _failed(self, claim: Claim, error: str, first: Settlement) -> Settlement:
         """The end of another claim; those that are tried again come again together."""

@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import StorageError, StorageFormatError, StorageFull
 from ..manager import Manager
 from ..record import ChildRecord, JobError, Outcome, WorkerRecord
+from ..signals import worker_started, worker_stopped
 from ..storage.base import Claim
 from .bell import Bell
 from .board import Board
@@ -91,6 +92,7 @@ class Keeper:
         self._manager.forget_worker(self._worker.name)
         self._watcher.close()
         self._manager.finish_telling(TELLING)
+        self._manager.teller.tell(worker_stopped, record=self._worker)
 
     def _each(self, *duties: Callable[[], object]) -> None:
         """Do every one, also where there is no room for what another would write; the first failure is raised then.
@@ -231,11 +233,14 @@ class Keeper:
 
     def _show_life(self) -> None:
         self._patience_with_others.cut_off()
+        is_new = not self._board.pulse.beat
         heartbeat = self._manager.heartbeat(self._worker)
         self._patience_with_others.beaten(self._manager.storage.now())
         self._cancel(heartbeat.to_cancel)
         if heartbeat.emptied:
             self._next_roll_call = 0.0  # which says so, and stores the schedules of the code again
+        if is_new:
+            self._manager.teller.tell(worker_started, record=self._worker)
 
     def _rescue(self) -> None:
         if not self._patience_with_others.over:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import time
 
 from ..errors import QueuesError
 from ..manager import Manager
 from ..record import WorkerRecord
+from ..signals import child_started
 from .bell import Bell
 from .board import Board, Slot
 from .crew import Crew, Signals
@@ -16,7 +19,7 @@ from .loop import KILL_AFTER, End, Loop
 from .notes import JobLogHandler
 from .notices import Listener
 from .plan import Share
-from .process import hear_stop, own_memory
+from .process import hear_stop, own_memory, process_name
 from .report import Report
 from .telemetry import send_what_is_left
 
@@ -35,6 +38,7 @@ def child_life(manager: Manager, name: str, share: Share, *, slot: Slot, bell: B
     try:
         manager.storage.maintained = True
         JobLogHandler.install(manager.app)
+        begin(manager, name)
         slot.base = own_memory()
         if isinstance(interrupts, Signals):
             crew = Crew(manager, name, share, signals=interrupts, slot=slot, report=report, bell=bell)
@@ -62,6 +66,7 @@ def keeper_life(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         manager.storage.maintained = True
+        begin(manager, process_name(os.getpid(), int(time.time())), keeper=True)
         Keeper(manager, worker, board=board, notices=notices, bells=bells, report=report).work()
     except QueuesError as error:
         report.problem(str(error))
@@ -69,3 +74,8 @@ def keeper_life(
     finally:
         send_what_is_left()
     return 0
+
+
+def begin(manager: Manager, name: str, *, keeper: bool = False) -> None:
+    """Let the application drop what it has connected before this process was forked."""
+    manager.teller.tell(child_started, worker=name, keeper=keeper)

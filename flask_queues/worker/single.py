@@ -18,6 +18,7 @@ from .bell import Bell
 from .board import Board
 from .interrupts import Interrupts
 from .keeper import Keeper
+from .lives import begin
 from .loop import End, Loop
 from .notes import JobLogHandler
 from .notices import OVER, Notice
@@ -51,6 +52,7 @@ class SingleWorker:
     def run(self) -> int:
         """Work until told to stop, or until there is nothing left to do; returns the exit code."""
         JobLogHandler.install(self._manager.app)
+        begin(self._manager, self.name)
         keeper = threading.Thread(target=self._keep, name="flask-queues-keeper")
         keeper.start()
         timer = self._end_in_time()

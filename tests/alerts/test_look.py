@@ -23,6 +23,7 @@ from flask_queues.scheduler.state import State
 from flask_queues.scheduler.ticker import Ticker
 from flask_queues.signals import alert_changed
 from flask_queues.storage import Storage
+from flask_queues.telling import Teller
 from flask_queues.testing.storage import Clock
 from flask_queues.testing.storage.contract import a_worker, complete, error_text, fill, settle, take_one
 from tests.storage.engines import SQLiteEngine
@@ -157,10 +158,10 @@ def test_a_schedule_is_late_while_it_is_overdue_and_until_one_is_in_time(storage
     schedule(storage, clock)
     assert keeper.look() == []
     assert keeper.look(after=120_000) == [("schedule_late", "often", True)]
-    Ticker(storage).drain()
+    Ticker(storage, Teller(Flask(__name__), lambda: storage)).drain()
     assert keeper.look() == []
     clock.advance(60_000 - clock.now() % 60_000)
-    Ticker(storage).drain()
+    Ticker(storage, Teller(Flask(__name__), lambda: storage)).drain()
     assert keeper.look(after=4_600) == [("schedule_late", "often", False)]
     assert Keeper(storage, clock, other={"schedule_late": 0}).look(after=500_000) == []
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from flask_queues import Status, transitions
 from flask_queues.chains import followed
+from flask_queues.ids import new_id
 from flask_queues.panel.trace import blocks
 from flask_queues.record import LogLine
-from flask_queues.storage.base import Wanted
+from flask_queues.storage.base import NewJob, Wanted
 
 from .conftest import Shop
 
@@ -52,6 +53,19 @@ def test_the_page_shows_attempts_payload_result_and_log(shop: Shop) -> None:
     assert "warning slow server seconds=3" in text
     assert "&#34;to&#34;: &#34;ada@example.org&#34;" in client.get(f"/queues/jobs/{failed}").text
     assert "Result" in plain(client.get(f"/queues/jobs/{done}").text)
+
+
+def test_the_page_says_of_which_request_a_job_is(shop: Shop) -> None:
+    """With its id, which anybody may have made up, and its language; in the reader's own."""
+    options = json.dumps({"request_id": "<b>r-1</b>", "locale": "de_AT"})
+    job = NewJob(new_id("default:0"), "default", "shop:mail", '{"to":"ada@example.org"}', options=options)
+    shop.manager.storage.push([job])
+    client = shop.client()
+    text = client.get(f"/queues/jobs/{job.id}").text
+    assert "&lt;b&gt;r-1&lt;/b&gt;" in text
+    assert "Request &lt;b&gt;r-1&lt;/b&gt; Language de_AT" in plain(text)
+    client.set_cookie("queues_language", "de")
+    assert "Anfrage &lt;b&gt;r-1&lt;/b&gt; Sprache de_AT" in plain(client.get(f"/queues/jobs/{job.id}").text)
 
 
 def test_a_trace_is_read_with_own_code_first() -> None:

@@ -22,6 +22,7 @@ from unittest import mock
 from zoneinfo import ZoneInfo
 
 import pytest
+from flask import Flask
 
 from flask_queues import ids
 from flask_queues.record import to_datetime, to_milliseconds
@@ -31,6 +32,7 @@ from flask_queues.scheduler.state import State
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.storage.sqlite.database import Database
+from flask_queues.telling import Teller
 
 from .model import minutes_due
 
@@ -77,10 +79,15 @@ def work(path: Path, clock: SharedClock, seed: int) -> None:
     chance = random.Random(seed)
     sqlite_engine.wall = clock.wall
     ids.time = SkewedTime(chance.uniform(-7200, 7200))  # type: ignore[attr-defined, assignment]
-    ticker = Ticker(SQLiteStorage(Database(path)))
+    ticker = ticker_of(SQLiteStorage(Database(path)))
     while True:
         ticker.tick()
         time.sleep(chance.uniform(0, 0.02))
+
+
+def ticker_of(storage: SQLiteStorage) -> Ticker:
+    """What fires the schedules of this storage."""
+    return Ticker(storage, Teller(Flask("year"), lambda: storage))
 
 
 def definitions() -> list[Definition]:
@@ -155,7 +162,7 @@ class Year:
             self._kill(self._workers.pop())
         with mock.patch.object(sqlite_engine, "wall", self.clock.wall):
             storage = SQLiteStorage(Database(self.path))
-            Ticker(storage).drain()
+            ticker_of(storage).drain()
             storage.close()
 
     def _start(self) -> multiprocessing.process.BaseProcess:

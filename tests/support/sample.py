@@ -16,12 +16,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from blinker import NamedSignal
 from flask import Flask, current_app, g, request
 
-from flask_queues import Discard, GatheredJob, Job, Queues, RateLimited, Retry, StorageError, current_job
+from flask_queues import Discard, GatheredJob, Job, Queues, RateLimited, Retry, StorageError, current_job, signals
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = HERE / "settings.json"
@@ -454,6 +456,56 @@ def push_for_ever(seed: int) -> None:
                 except StorageError as error:
                     print(error, file=sys.stderr, flush=True)
             time.sleep(0.01)
+
+
+def hear(name: str) -> Any:
+    """Make a receiver that writes what it hears to a file, a line each."""
+
+    def heard(sender: Flask, **fields: Any) -> None:
+        line = json.dumps({"signal": name, "pid": os.getpid(), "app": sender.name, **fields}, default=str) + "\n"
+        file = os.open(HERE / "heard.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        os.write(file, line.encode())
+        os.close(file)
+
+    return heard
+
+
+def broken(sender: Flask, **fields: Any) -> None:
+    """A receiver that raises."""
+    raise RuntimeError("the receiver's own")
+
+
+def leaving(sender: Flask, **fields: Any) -> None:
+    """A receiver that ends its process, as far as it is let."""
+    sys.exit(7)
+
+
+SIGNALS = {name: one for name, one in vars(signals).items() if isinstance(one, NamedSignal)}
+for name, one in SIGNALS.items() if app.config.get("SAMPLE_HEARS") else ():
+    one.connect(hear(name), app, weak=False)
+for name, one in SIGNALS.items() if app.config.get("SAMPLE_BREAKS") else ():
+    one.connect(broken, app)
+    if name != "job_pushed":  # who pushes may be ended
+        one.connect(leaving, app)
+
+if app.config.get("SAMPLE_AROUND"):
+
+    @queues.around
+    def noted(job: Job) -> Iterator[None]:
+        """Writes how a run is left."""
+        note("in", job)
+        try:
+            yield
+        except BaseException as error:
+            note(f"out:{type(error).__name__}", job)
+            raise
+        note("out", job)
+
+    @queues.around
+    def slow(job: Job) -> Iterator[None]:
+        """Takes for ever for a job that is tagged so."""
+        time.sleep(600 if "slow" in job.job.tags else 0)
+        yield
 
 
 if app.config.get("SAMPLE_KNOWS_MORE"):

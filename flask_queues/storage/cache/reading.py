@@ -13,7 +13,7 @@ from ...record import (
     Outcome,
     Progress,
     WorkerRecord,
-    said_by_push,
+    fields_of_push,
     to_datetime,
 )
 from ..base import Claim
@@ -58,7 +58,7 @@ def record_of(job: Job) -> JobRecord:
         result=json.loads(job.result) if job.result is not None else None,
         reason=job.reason,
         held=held_back(job.held) if job.held else None,
-        **said_by_push(job.options),
+        **fields_of_push(job.options),
     )
 
 

@@ -20,7 +20,7 @@ from ...record import (
     Outcome,
     Progress,
     Status,
-    said_by_push,
+    fields_of_push,
     to_datetime,
     to_milliseconds,
 )
@@ -326,7 +326,7 @@ def record_of(queue: str, job_id: str, digit: str, held: str, claim: str, text: 
         result=json.loads(last.result) if last and last.result and status is Status.COMPLETED else None,
         reason=story.reason,
         held=held_text(held, story.type),
-        **said_by_push(story.options),
+        **fields_of_push(story.options),
     )
 
 

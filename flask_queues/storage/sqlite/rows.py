@@ -15,7 +15,7 @@ from ...record import (
     Progress,
     Status,
     WorkerRecord,
-    said_by_push,
+    fields_of_push,
     to_datetime,
     to_milliseconds,
 )
@@ -78,7 +78,7 @@ def record(row: tuple[Any, ...]) -> JobRecord:
         result=json.loads(result) if result is not None else None,
         reason=reason,
         held=held_back(held) if held else None,
-        **said_by_push(options),
+        **fields_of_push(options),
     )
 
 

@@ -18,7 +18,7 @@ from flask_queues.record import (
     Progress,
     Status,
     WorkerRecord,
-    said_by_push,
+    fields_of_push,
     to_datetime,
 )
 from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wanted
@@ -122,7 +122,7 @@ class StoredJob:
             result=msgspec.json.decode(self.result) if self.result else None,
             reason=self.reason,
             held=held_back(self.held) if self.held else None,
-            **said_by_push(self.options),
+            **fields_of_push(self.options),
         )
 
 

@@ -1,0 +1,103 @@
+"""What a push carries of where it was made: the id of the request and its language, for the job to go on with."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator
+from contextvars import ContextVar
+from uuid import UUID
+
+from flask import current_app, g, has_app_context, has_request_context, request
+
+from .options import TAG
+from .storage.base import NewJob
+
+logger = logging.getLogger("flask_queues")
+
+#: Where a proxy, or whoever calls, says it, unless the application has set `g.request_id`.
+HEADER = "X-Request-ID"
+NOTHING = contextlib.nullcontext()
+
+#: The language of the job that runs here.
+_locale: ContextVar[str | None] = ContextVar("flask_queues.locale", default=None)
+
+
+def carried(new: NewJob) -> NewJob:
+    """The job with what there is to carry, among the options that are kept of its push."""
+    if not has_app_context():
+        return new
+    request_id, locale = request_id_here(), locale_here()
+    if request_id is None and locale is None:
+        return new
+    kept = json.loads(new.options) if new.options else {}
+    if request_id is not None:
+        kept["request_id"] = request_id
+    if locale is not None:
+        kept["locale"] = locale
+    return new._replace(options=json.dumps(kept, separators=(",", ":")))
+
+
+def request_id_here() -> str | None:
+    """`g.request_id`, which a running job has from its own push, or the header of this request.
+
+    One of more than 128 characters, or with such as cannot be printed, is left where it is.
+    """
+    found = g.get("request_id")
+    if found is None and has_request_context():
+        found = request.headers.get(HEADER)
+    text = str(found) if isinstance(found, (str, UUID)) else ""
+    return text if TAG.fullmatch(text) else None
+
+
+def locale_here() -> str | None:
+    """The language of the job that runs here, or what Flask-Babel chooses for this request, if it is set up."""
+    if (running := _locale.get()) is not None:
+        return running
+    if "babel" not in current_app.extensions or not has_request_context():
+        return None
+    from flask_babel import get_locale  # an application that has set it up has it installed
+
+    try:
+        found = get_locale()
+    except Exception:
+        logger.warning("The request's language is not carried: its locale selector failed.", exc_info=True)
+        return None
+    return None if found is None else str(found)
+
+
+def restored(request_id: str | None, locale: str | None) -> contextlib.AbstractContextManager[None]:
+    """Give the application context of a job what its push has carried."""
+    return NOTHING if request_id is None and locale is None else _restored(request_id, locale)
+
+
+@contextlib.contextmanager
+def _restored(request_id: str | None, locale: str | None) -> Iterator[None]:
+    if request_id is not None:
+        g.request_id = request_id
+    if locale is None:
+        yield
+        return
+    before = _locale.set(locale)
+    try:
+        with forced(locale):
+            yield
+    finally:
+        _locale.reset(before)
+
+
+def forced(locale: str) -> contextlib.AbstractContextManager[None]:
+    """Have Flask-Babel speak this language, where it is set up and knows it."""
+    if "babel" not in current_app.extensions:
+        return contextlib.nullcontext()
+    from babel import Locale, UnknownLocaleError
+    from flask_babel import force_locale
+
+    try:
+        Locale.parse(locale)
+    except (ValueError, UnknownLocaleError):
+        logger.warning("The job's language %s is not known here; it runs in the default one.", locale)
+        return contextlib.nullcontext()
+    forcing: contextlib.AbstractContextManager[None] = force_locale(locale)
+    return forcing
