@@ -78,6 +78,8 @@ class Config:
     grace: float = field(default=30.0, metadata={"range": (0, 3600)})
     #: Bytes of JSON that a payload may have.
     max_payload: int = field(default=1_048_576, metadata={"range": (64, 1_048_576 * 64)})
+    #: How many jobs may be pending or scheduled in each queue, or in those that are named; a push beyond is refused.
+    max_waiting: int | Mapping[str, int] | None = None
     #: Hours that completed and cancelled jobs are kept.
     retention_completed: float = field(default=24.0, metadata={"range": (0, 24 * 3650)})
     #: Hours that failed jobs are kept.
@@ -127,6 +129,10 @@ class Config:
             raise ConfigError(f"QUEUES_STORAGE and {key} are both set, but jobs are kept in one place. Take one out.")
         check_cache_together(cache)
         return cls(cache=cache, **values)
+
+    def may_wait(self, queue: str) -> int | None:
+        """How many jobs may wait in a queue; None where nobody says."""
+        return self.max_waiting.get(queue) if isinstance(self.max_waiting, Mapping) else self.max_waiting
 
     def ordered_names(self, others: list[str]) -> list[str]:
         """The order in which a worker serves all queues: `high` first, `low` last, others between."""
@@ -188,6 +194,17 @@ def check_number(kind: type, low: float, high: float) -> Any:
         return kind(value)
 
     return check
+
+
+def check_max_waiting(key: str, value: Any) -> int | Mapping[str, int] | None:
+    """Return how many jobs may wait: a number for each queue, or one by its name."""
+    if value is None:
+        return None
+    check = check_number(int, 1, 1_000_000_000)
+    if not isinstance(value, Mapping):
+        number: int = check(key, value)
+        return number
+    return {check_queue_name(key, name): check(f"{key}[{name!r}]", most) for name, most in value.items()}
 
 
 def check_zone(key: str, value: Any) -> str:
@@ -272,6 +289,7 @@ def _checks() -> dict[str, Any]:
         "url_prefix": check_prefix,
         "admin": check_callable,
         "layout": check_template,
+        "max_waiting": check_max_waiting,
         "storage": check_class_name,
         "encryption_keys": check_encryption_keys,
     }

@@ -56,6 +56,21 @@ class NotAllowed(QueuesError, Forbidden):
         return str(self.args[0])
 
 
+class QueueFull(QueuesError):
+    """As many jobs wait in a queue as `QUEUES_MAX_WAITING` allows; nothing of the push was stored."""
+
+    def __init__(self, queue: str, bound: int, waiting: int, more: int) -> None:
+        refused = "1 more was not stored" if more == 1 else f"{more:,} more were not stored"
+        super().__init__(
+            f"The queue {queue} is full (jobs that wait: {waiting:,}, QUEUES_MAX_WAITING: {bound:,}), so {refused}. "
+            "Push again later, start more workers, or raise the bound."
+        )
+        self.queue = queue
+        #: How many may wait, and how many did.
+        self.bound = bound
+        self.waiting = waiting
+
+
 class JobNotFound(QueuesError):
     """The storage holds no job with this id; it never existed or was deleted."""
 

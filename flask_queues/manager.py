@@ -7,7 +7,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +29,7 @@ from .errors import (
     JobNotFound,
     OptionError,
     PayloadError,
+    QueueFull,
     ResultNotReady,
     TransitionError,
     UniqueTaken,
@@ -64,6 +66,8 @@ logger = logging.getLogger("flask_queues")
 #: Jobs that one call of the storage takes; more are pushed in several.
 PUSH_SLICE = 500
 PURGE_SLICE = 500
+#: The statuses of jobs that have yet to begin.
+WAITING = (Status.PENDING.value, Status.SCHEDULED.value)
 #: For so long a worker that vanished is shown as lost.
 VANISHED = timedelta(hours=1)
 
@@ -164,7 +168,8 @@ class Manager:
         """Store a job and return its handle; once this returns, the job is not lost.
 
         `job` is a registered class, an instance, a function job or a type string. Options are those
-        of `Options`. Raises `UnknownJobType`, `PayloadError` or `OptionError` and stores nothing then.
+        of `Options`. Raises `UnknownJobType`, `PayloadError`, `OptionError` or, where `QUEUES_MAX_WAITING` jobs wait in
+        the queue, `QueueFull`, and stores nothing then.
 
         With `after_commit` (or `QUEUES_AFTER_COMMIT`) it is checked now and stored when the transaction
         of Flask-SQLAlchemy's session has been committed, at once where none is open; until then, and
@@ -181,8 +186,9 @@ class Manager:
     def push_many(self, jobs: Iterable[Any], /, **options: Any) -> list[JobHandle]:
         """Push many jobs: `(job, payload)` pairs, or instances with their payload.
 
-        All are checked before the first is stored. They are stored in slices of 500, each whole or
-        not at all, so ten thousand cost twenty round trips. `spread` seconds, if given, distributes
+        All are checked before the first is stored, and `QueueFull` is raised before that too. They are stored
+        in slices of 500, each whole or not at all, so ten thousand cost twenty round trips; only where others
+        fill the queue meanwhile it may raise after the first slices. `spread` seconds, if given, distributes
         their start evenly over that time. With `after_commit` for one of them all wait for the commit.
         """
         spread = check_seconds("spread", options.pop("spread", 0) or 0)
@@ -206,15 +212,36 @@ class Manager:
     def _push_slices(self, new: Sequence[NewJob]) -> list[tuple[str, bool]]:
         """Store jobs, unique ones one by one; tells which job each push led to, and whether it is new."""
         placed: list[tuple[str, bool]] = []
+        bounds = self._bounds(new)
         for unique, run in itertools.groupby(new, lambda one: one.unique is not None):
             jobs = list(run)
             if unique:
-                placed += [(holder, holder == one.id) for one in jobs for holder in [self.storage.push_unique(one)]]
+                placed += [
+                    (holder, holder == one.id) for one in jobs for holder in [self.storage.push_unique(one, *bounds)]
+                ]
                 continue
             for start in range(0, len(jobs), PUSH_SLICE):
                 part = jobs[start : start + PUSH_SLICE]
-                placed += zip([one.id for one in part], self.storage.push(part), strict=True)
+                placed += zip([one.id for one in part], self.storage.push(part, *bounds), strict=True)
         return placed
+
+    def _bounds(self, new: Sequence[NewJob]) -> tuple[Mapping[str, int], ...]:
+        """What the storage is told of how many jobs may wait, if there is a bound.
+
+        Several steps of the storage are not undone where a later one finds no room, so that is looked for before.
+        """
+        sizes = Counter(one.queue for one in new)
+        bounds = {queue: most for queue in sizes if (most := self.config.may_wait(queue)) is not None}
+        if not bounds:
+            return ()
+        if len(new) > PUSH_SLICE or len(sizes) > 1:
+            waiting = self.storage.counts().queues
+            for queue, bound in bounds.items():
+                there = sum(waiting[queue][word] for word in WAITING) if queue in waiting else 0
+                adds = sum(one.queue == queue and one.unique is None for one in new)
+                if adds and there + adds > bound:
+                    raise QueueFull(queue, bound, there, adds)
+        return (bounds,)
 
     def _new_job(self, job: Any, payload: dict[str, Any] | None, options: Options) -> NewJob:
         return new_job(self.jobs, self.config, job, payload, options)

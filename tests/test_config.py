@@ -51,6 +51,9 @@ def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
         ("QUEUES_ADMIN", "ada", "it takes a function without arguments"),
         ("QUEUES_REFRESH", 0, "QUEUES_REFRESH = 0 is not allowed"),
         ("QUEUES_LAYOUT", "", "it takes the name of a template"),
+        ("QUEUES_MAX_WAITING", 0, "QUEUES_MAX_WAITING = 0 is not allowed: it takes a whole number from 1"),
+        ("QUEUES_MAX_WAITING", {"mail": "9"}, "QUEUES_MAX_WAITING['mail'] = '9' is not allowed"),
+        ("QUEUES_MAX_WAITING", {"no name": 9}, "QUEUES_MAX_WAITING: 'no name' is not a queue name"),
         ("QUEUES_REDIS_WAIT", -1, "a whole number from 0 to 100"),
     ],
 )

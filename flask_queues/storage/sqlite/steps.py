@@ -6,10 +6,10 @@ import itertools
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ...errors import UniqueTaken
+from ...errors import QueueFull, UniqueTaken
 from ...record import LogLine, Status, to_milliseconds
 from ..base import Claim, NewJob, Settlement, Wanted
 from ..stops import raised
@@ -83,6 +83,7 @@ TOKENS = "UPDATE meta SET value=value+? WHERE name='token' RETURNING value"
 COUNT = """
 INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
 """
+WAITING = "SELECT coalesce(sum(n), 0) FROM counts WHERE queue=? AND status IN (0,2)"
 #: The types that are stopped in most queues.
 NONE: frozenset[str] = frozenset()
 Deltas = defaultdict[tuple[str, str, int], int]
@@ -137,6 +138,15 @@ def make_room(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> 
 def insert_all(db: sqlite3.Connection, jobs: Sequence[NewJob], now: int, deltas: Deltas) -> list[bool]:
     """Put jobs into their lines, and tell of each whether it is new."""
     return [insert(db, job, now, deltas) for job in jobs]
+
+
+def refuse_beyond(db: sqlite3.Connection, bounds: Mapping[str, int] | None, deltas: Deltas) -> None:
+    """Raise `QueueFull`, which undoes the push, where more wait in a queue now than may."""
+    for queue, bound in (bounds or {}).items():
+        more = sum(n for (name, _, status), n in deltas.items() if name == queue and status in (PENDING, SCHEDULED))
+        waiting = db.execute(WAITING, (queue,)).fetchone()[0] if more > 0 else 0
+        if waiting + more > bound and more > 0:
+            raise QueueFull(queue, bound, waiting, more)
 
 
 def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> bool:

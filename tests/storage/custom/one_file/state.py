@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 import msgspec
 
-from flask_queues.errors import UniqueTaken
+from flask_queues.errors import QueueFull, UniqueTaken
 from flask_queues.record import Attempt, JobError, JobRecord, LogLine, Progress, Status, WorkerRecord, to_datetime
 from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wanted
 from flask_queues.storage.limits import Gate, Limit, left, opens, passed
@@ -161,6 +162,20 @@ class State:
         job.order = self.pushes
         self.jobs[job.id] = job
         return True
+
+    def push_within(self, jobs: Sequence[NewJob], bounds: Mapping[str, int], now: int) -> list[bool]:
+        """Put jobs in; raises `QueueFull` where more would wait than may."""
+        before = {queue: self.waiting(queue) for queue in bounds}
+        told = [self.push(job, now) for job in jobs]
+        for queue, bound in bounds.items():
+            more = self.waiting(queue) - before[queue]
+            if more > 0 and before[queue] + more > bound:
+                raise QueueFull(queue, bound, before[queue], more)
+        return told
+
+    def waiting(self, queue: str) -> int:
+        """How many jobs of a queue wait."""
+        return sum(job.queue == queue and job.status in WAITING for job in self.jobs.values())
 
     def push(self, new: NewJob, now: int) -> bool:
         """Put a new job in, if its id is new."""
