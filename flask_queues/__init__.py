@@ -1,5 +1,6 @@
 """Background jobs for Flask: queues, retries and one worker, kept in a single file or in Redis."""
 
+from .circuits import Breaker
 from .errors import (
     ConfigError,
     Discard,
@@ -40,6 +41,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Attempt",
+    "Breaker",
     "ConfigError",
     "Counts",
     "Discard",

@@ -20,6 +20,7 @@ from werkzeug.local import LocalProxy
 from . import activity, commits, permission, transitions
 from .activity import Act
 from .backend import storage_of
+from .breakers import Breakers
 from .causes import Cause, cause_of_job
 from .config import Config
 from .errors import (
@@ -140,6 +141,8 @@ class Manager:
         self._ledger: Ledger | None = None
         self._root = application_folder(app)
         self._gatherer = Gatherer(lambda: self.storage, self.cause_of)
+        #: What holds job types that keep failing.
+        self.breakers = Breakers(jobs, lambda: self.storage, lambda job_type: self._queues_of(None, job_type))
         #: The schedules of this application.
         self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage)
 
@@ -475,12 +478,13 @@ class Manager:
         pause(self.storage, self._queues_of(queue, type), type, seconds, reason, by)
 
     def resume(self, queue: str | None = None, *, type: str | None = None) -> bool:  # noqa: A002
-        """Let a queue or a job type go on; False where it was not paused."""
+        """Let a queue or a job type go on, also where its circuit breaker holds it; False where it was not paused."""
         one_of(queue, type)
-        return resume(self.storage, self._queues_of(queue, type), type)
+        closed = type is not None and self.breakers.close(type)
+        return resume(self.storage, self._queues_of(queue, type), type) or closed
 
     def pauses(self) -> list[Pause]:
-        """What is paused now, by a person or by a job that raised `RateLimited`."""
+        """What is paused now, by a person, by a job that raised `RateLimited` or by a circuit breaker."""
         return pauses(self.storage.stops())
 
     def _queues_of(self, queue: str | None, job_type: str | None) -> list[str]:
@@ -615,8 +619,10 @@ class Manager:
     def give_back(self, child: str) -> list[Claim]:
         """Return what a child held when it was stopped; no try is lost."""
         claims = self.storage.claims_of(child)
-        if claims:
-            self.step(child, [transitions.given_back(claim, begun=not claim.ahead) for claim in claims])
+        settled = [transitions.given_back(claim, begun=not claim.ahead) for claim in claims]
+        if settled:
+            self._learn(claims, settled)
+            self.step(child, settled)
         return claims
 
     def rescue(self) -> list[Claim]:
@@ -631,8 +637,14 @@ class Manager:
         settled = [transitions.died(claim, self.terms(claim), text, outcome, mark) for claim in claims]
         if not settled:
             return []
+        self._learn(claims, settled)
         lost = set(self.step("keeper", settled).lost)
         return [claim for claim in claims if claim.id not in lost]
+
+    def _learn(self, claims: Sequence[Claim], settled: Sequence[Settlement]) -> None:
+        """Tell the breakers how runs ended of which their own process could not tell."""
+        for claim, settlement in zip(claims, settled, strict=True):
+            self.breakers.learn(claim, settlement)
 
     def retain(self) -> int:
         """Delete one slice of the jobs that were kept long enough; returns how many."""

@@ -21,7 +21,7 @@ def test_the_code_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "readme_app", module)
     monkeypatch.setattr("flask.Flask.auto_find_instance_path", lambda _self: str(tmp_path))
     blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 10
+    assert len(blocks) == 11
 
     for statement in ast.parse("\n".join(blocks).replace("timeout=5", "timeout=0")).body:
         code = compile(ast.Module([statement], []), str(README), "exec")
