@@ -42,6 +42,7 @@ from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, R
 from .options import Options, Seconds, check_seconds
 from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
+from .pushlimit import count_pushes
 from .record import (
     Counts,
     JobError,
@@ -172,7 +173,8 @@ class Manager:
 
         `job` is a registered class, an instance, a function job or a type string. Options are those
         of `Options`. Raises `UnknownJobType`, `PayloadError`, `OptionError` or, where `QUEUES_MAX_WAITING` jobs wait in
-        the queue, `QueueFull`, and stores nothing then.
+        the queue, `QueueFull`, and stores nothing then; in a request also `NotAllowed`, or `PushLimited` beyond
+        `QUEUES_PUSH_LIMIT`.
 
         With `after_commit` (or `QUEUES_AFTER_COMMIT`) it is checked now and stored when the transaction
         of Flask-SQLAlchemy's session has been committed, at once where none is open; until then, and
@@ -180,7 +182,9 @@ class Manager:
         commit.
         """
         given = Options.of(**options)
-        return self._store([self._new_job(job, payload, given)], after_commit=self._waits(job, given))[0]
+        new = self._new_job(job, payload, given)
+        self._count_pushes(1)
+        return self._store([new], after_commit=self._waits(job, given))[0]
 
     def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Push a job that does not start before so many seconds have passed."""
@@ -201,6 +205,7 @@ class Manager:
             self._new_job(job, payload, spread_over(common, spread, n, len(pairs)))
             for n, (job, payload) in enumerate(pairs)
         ]
+        self._count_pushes(len(new))
         return self._store(new, after_commit=any(self._waits(job, common) for job, _ in pairs))
 
     def _waits(self, job: Any, options: Options) -> bool:
@@ -227,6 +232,10 @@ class Manager:
                 part = jobs[start : start + PUSH_SLICE]
                 placed += zip([one.id for one in part], self.storage.push(part, *bounds), strict=True)
         return placed
+
+    def _count_pushes(self, number: int) -> None:
+        if self.config.push_limit is not None:
+            count_pushes(self.storage, self.config.push_limit, number)
 
     def _bounds(self, new: Sequence[NewJob]) -> tuple[Mapping[str, int], ...]:
         """What the storage is told of how many jobs may wait, if there is a bound.
@@ -409,17 +418,15 @@ class Manager:
         Raises `JobNotFound`, `UnknownJobType`, or `PayloadError` where the payload fits the type no longer.
         """
         old = self.find(job_id)
-        return self.push(
-            old.type,
-            old.payload,
+        options = Options.of(
             queue=old.queue,
             priority=old.priority,
             tags=old.tags,
             tries=old.tries,
             timeout=old.timeout,
             backoff=old.backoff,
-            after_commit=False,
         )
+        return self._store([self._new_job(old.type, old.payload, options)], after_commit=False)[0]
 
     def retry_each(self, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending."""
