@@ -365,9 +365,9 @@ class State:
     def set_aside_at_gates(self, queue: str, now: int) -> None:
         """Hold those that cannot pass, and let those into the line that can."""
         for job in self.jobs.values():
-            if job.queue == queue and job.limits and job.status is Status.PENDING:
-                gate, _ = self.closed(job, now)
-                job.held = gate or (None if job.held and " " in job.held else job.held)
+            waits = job.held is None or " " in job.held
+            if job.queue == queue and job.limits and job.status is Status.PENDING and waits:
+                job.held = self.closed(job, now)[0] or None
 
     def set_aside(self, jobs: list[StoredJob], now: int) -> int:
         """Hold those whose type no worker knows; returns how many."""
