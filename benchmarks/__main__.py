@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .caches import MEASURES as IN_CACHES
+from .limits import MEASURES as OF_LIMITS
 from .machine import describe
 from .measures import MEASURES as ON_SQLITE
 from .measures import Settings
@@ -22,10 +23,10 @@ from .schedules import MEASURES as OF_SCHEDULES
 from .table import table
 
 MEASURES: dict[str, Callable[[Settings], Group | list[Group]]] = {
-    **ON_SQLITE, **OF_SCHEDULES, **ON_REDIS, **IN_CACHES, **OF_PANEL
+    **ON_SQLITE, **OF_SCHEDULES, **OF_LIMITS, **ON_REDIS, **IN_CACHES, **OF_PANEL
 }  # fmt: skip
 #: Words for several of them.
-WHOLES = {"sqlite": [*ON_SQLITE, *OF_SCHEDULES], "redis": list(ON_REDIS), "caches": list(IN_CACHES)}
+WHOLES = {"sqlite": [*ON_SQLITE, *OF_SCHEDULES, *OF_LIMITS], "redis": list(ON_REDIS), "caches": list(IN_CACHES)}
 
 
 def parser() -> argparse.ArgumentParser:

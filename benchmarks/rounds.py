@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Unit = Literal["jobs/s", "ms", "MB", "bytes", "ms a job", "µs a job", "%"]
+Unit = Literal["jobs/s", "jobs", "ms", "MB", "bytes", "ms a job", "µs a job", "%"]
 #: Whether more is better in figures of this unit.
-MORE_IS_BETTER = {"jobs/s": True, **dict.fromkeys(("ms", "MB", "bytes", "ms a job", "µs a job", "%"), False)}
+MORE_IS_BETTER = {"jobs/s": True, **dict.fromkeys(("jobs", "ms", "MB", "bytes", "ms a job", "µs a job", "%"), False)}
 
 
 @dataclass

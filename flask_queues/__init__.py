@@ -2,6 +2,7 @@
 
 from .alerts import Alert
 from .batches import BatchHandle, BatchRecord
+from .circuits import Breaker
 from .errors import (
     BatchNotFound,
     ConfigError,
@@ -15,7 +16,9 @@ from .errors import (
     NotAllowed,
     OptionError,
     PayloadError,
+    PushLimited,
     PushUncertain,
+    QueueFull,
     QueuesError,
     RateLimited,
     ResultNotReady,
@@ -47,6 +50,7 @@ __all__ = [
     "BatchHandle",
     "BatchNotFound",
     "BatchRecord",
+    "Breaker",
     "ChainHandle",
     "ConfigError",
     "Counts",
@@ -70,7 +74,9 @@ __all__ = [
     "Page",
     "PayloadError",
     "Progress",
+    "PushLimited",
     "PushUncertain",
+    "QueueFull",
     "Queues",
     "QueuesError",
     "RateLimited",

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from .alertkeys import EVERY, Thresholds, read_thresholds
 from .cachekeys import check_cache_together, check_cache_value
@@ -20,8 +20,9 @@ QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter 
 FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
 URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
-#: Keys of promises that a later version keeps: to ignore one would be to lie.
-FOR_LATER = frozenset({"QUEUES_PUSH_LIMIT"})
+RATE = re.compile(r"([0-9]{1,9})/([0-9]{0,6})(s|m|h|d|second|minute|hour|day)")
+RATE_RULE = "'100/s', '5/m', '1000/h' or '20/30s'"
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 #: What flask-caching itself understands, to name the right key where one is misspelt.
 CACHE_KEYS = frozenset(
     {
@@ -54,6 +55,29 @@ CACHE_KEYS = frozenset(
 )
 
 
+class Rate(NamedTuple):
+    """So many in a time."""
+
+    n: int
+    #: Milliseconds.
+    per: int
+    #: As it was written.
+    text: str
+
+    @property
+    def step(self) -> int:
+        """Microseconds from one to the next, if they come evenly."""
+        return max(1, self.per * 1000 // self.n)
+
+    @classmethod
+    def read(cls, value: Any) -> Rate | None:
+        """Read a rate as people write it; None where it is none."""
+        found = RATE.fullmatch(value) if isinstance(value, str) else None
+        if found is None or not int(found[1]) or not int(found[2] or 1):
+            return None
+        return cls(int(found[1]), int(found[2] or 1) * UNITS[found[3][0]] * 1000, value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The checked values of an application's `QUEUES_*` keys; field `names` is key `QUEUES_NAMES`."""
@@ -80,6 +104,10 @@ class Config:
     grace: float = field(default=30.0, metadata={"range": (0, 3600)})
     #: Bytes of JSON that a payload may have.
     max_payload: int = field(default=1_048_576, metadata={"range": (64, 1_048_576 * 64)})
+    #: How many jobs may be pending or scheduled in each queue, or in those that are named; a push beyond is refused.
+    max_waiting: int | Mapping[str, int] | None = None
+    #: How many jobs the requests of one user, or of one address, may push in a time; None: any number.
+    push_limit: Rate | None = None
     #: Hours that completed and cancelled jobs are kept.
     retention_completed: float = field(default=24.0, metadata={"range": (0, 24 * 3650)})
     #: Hours that failed jobs are kept.
@@ -125,9 +153,6 @@ class Config:
             if key.startswith(CACHE_PREFIX):
                 cache[check_cache_key(key)] = check_cache_value(key, value)
             elif key.startswith(PREFIX):
-                if key in FOR_LATER:
-                    refuse_for_now(key, value)
-                    continue
                 name = check_key(key)
                 values[name] = CHECKS[name](key, value)
         if values.get("storage") and cache:
@@ -135,6 +160,10 @@ class Config:
             raise ConfigError(f"QUEUES_STORAGE and {key} are both set, but jobs are kept in one place. Take one out.")
         check_cache_together(cache)
         return cls(cache=cache, **values)
+
+    def may_wait(self, queue: str) -> int | None:
+        """How many jobs may wait in a queue; None where nobody says."""
+        return self.max_waiting.get(queue) if isinstance(self.max_waiting, Mapping) else self.max_waiting
 
     def ordered_names(self, others: list[str]) -> list[str]:
         """The order in which a worker serves all queues: `high` first, `low` last, others between."""
@@ -196,6 +225,25 @@ def check_number(kind: type, low: float, high: float) -> Any:
         return kind(value)
 
     return check
+
+
+def check_max_waiting(key: str, value: Any) -> int | Mapping[str, int] | None:
+    """Return how many jobs may wait: a number for each queue, or one by its name."""
+    if value is None:
+        return None
+    check = check_number(int, 1, 1_000_000_000)
+    if not isinstance(value, Mapping):
+        number: int = check(key, value)
+        return number
+    return {check_queue_name(key, name): check(f"{key}[{name!r}]", most) for name, most in value.items()}
+
+
+def check_push_limit(key: str, value: Any) -> Rate | None:
+    """Return a rate, or None."""
+    rate = Rate.read(value)
+    if value is not None and rate is None:
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes a rate, such as {RATE_RULE}.")
+    return rate
 
 
 def check_zone(key: str, value: Any) -> str:
@@ -282,12 +330,6 @@ def check_encryption_keys(key: str, value: Any) -> tuple[str, ...]:
     return tuple(text.strip() for text in texts if text.strip())
 
 
-def refuse_for_now(key: str, value: Any) -> None:
-    """Refuse to be asked for a promise that this version does not keep."""
-    if value:
-        raise ConfigError(f"{key} is set, but this version of Flask-Queues cannot do what it asks for yet.")
-
-
 def shortened(value: Any) -> str:
     """Show a value in a message without flooding it."""
     text = repr(value)
@@ -304,6 +346,8 @@ def _checks() -> dict[str, Any]:
         "url_prefix": check_prefix,
         "admin": check_callable,
         "layout": check_template,
+        "max_waiting": check_max_waiting,
+        "push_limit": check_push_limit,
         "storage": check_class_name,
         "metrics_token": check_token,
         "alerts": check_alerts,

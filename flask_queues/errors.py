@@ -6,7 +6,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
-from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import Forbidden, TooManyRequests
 
 
 class QueuesError(Exception):
@@ -54,6 +54,39 @@ class NotAllowed(QueuesError, Forbidden):
 
     def __init__(self, text: str) -> None:
         Forbidden.__init__(self, text)
+        self.args = (text,)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class QueueFull(QueuesError):
+    """As many jobs wait in a queue as `QUEUES_MAX_WAITING` allows; nothing of the push was stored."""
+
+    def __init__(self, queue: str, bound: int, waiting: int, more: int) -> None:
+        refused = "1 more was not stored" if more == 1 else f"{more:,} more were not stored"
+        super().__init__(
+            f"The queue {queue} is full (jobs that wait: {waiting:,}, QUEUES_MAX_WAITING: {bound:,}), so {refused}. "
+            "Push again later, start more workers, or raise the bound."
+        )
+        self.queue = queue
+        #: How many may wait, and how many did.
+        self.bound = bound
+        self.waiting = waiting
+
+
+class PushLimited(QueuesError, TooManyRequests):
+    """The user or address of a request has pushed too much; where nobody catches it, the answer is 429.
+
+    It tells in `Retry-After` when the push may be repeated, and in `retry_after`, in seconds: None for more jobs
+    than may ever be pushed at once.
+    """
+
+    def __init__(self, limit: str, number: int, seconds: int | None) -> None:
+        what = "this push" if number == 1 else f"these {number:,} pushes"
+        when = "Push fewer at once." if seconds is None else f"Try again in {seconds} s."
+        text = f"Too many jobs for one user or address ({what}, QUEUES_PUSH_LIMIT: {limit}). {when}"
+        TooManyRequests.__init__(self, text, retry_after=seconds)
         self.args = (text,)
 
     def __str__(self) -> str:

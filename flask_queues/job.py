@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from werkzeug.local import LocalProxy
 
+from .circuits import Breaker
 from .errors import ConfigError
 from .loops import Kept
 from .options import Options, Seconds
@@ -110,6 +111,8 @@ class Job:
     rate: ClassVar[str | None] = None
     burst: ClassVar[int | None] = None
     limit_key: Any = None
+    #: Holds the type for a while once its runs keep failing.
+    breaker: ClassVar[Breaker | None] = None
     #: Names of payload fields that are hidden wherever a person reads a job.
     sensitive: ClassVar[Iterable[str]] = ()
 
@@ -332,6 +335,7 @@ FUNCTION_OPTIONS = frozenset(
         "rate",
         "burst",
         "limit_key",
+        "breaker",
         "sensitive",
         "failed",
         "authorize",

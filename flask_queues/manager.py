@@ -6,7 +6,8 @@ import itertools
 import json
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from .alerts import Alert, Herald, Lookout, standing_alerts
 from .alerts.herald import Receiver
 from .backend import storage_of
 from .batches import Batch, Batches
+from .breakers import Breakers
 from .causes import Cause, cause_of_job
 from .chains import Chain, Link
 from .config import Config
@@ -29,6 +31,7 @@ from .errors import (
     JobNotFound,
     OptionError,
     PayloadError,
+    QueueFull,
     TransitionError,
     UniqueTaken,
 )
@@ -41,6 +44,7 @@ from .options import Options, Seconds, check_seconds
 from .origin import carried
 from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
+from .pushlimit import count_pushes
 from .record import (
     Counts,
     JobError,
@@ -69,6 +73,8 @@ logger = logging.getLogger("flask_queues")
 #: Jobs that one call of the storage takes; more are pushed in several.
 PUSH_SLICE = 500
 PURGE_SLICE = 500
+#: The statuses of jobs that have yet to begin.
+WAITING = (Status.PENDING.value, Status.SCHEDULED.value)
 #: For so long a worker that vanished is shown as lost.
 VANISHED = timedelta(hours=1)
 
@@ -92,6 +98,8 @@ class Manager:
         self._ledger: Ledger | None = None
         self._root = application_folder(app)
         self._gatherer = Gatherer(lambda: self.storage, self.cause_of)
+        #: What holds job types that keep failing.
+        self.breakers = Breakers(jobs, lambda: self.storage, lambda job_type: self._queues_of(None, job_type))
         #: Who is told of alerts, beside `QUEUES_ALERT_RECEIVER`.
         self.alert_receivers: list[Receiver] = []
         self._herald = Herald(app, self._all_receivers)
@@ -101,7 +109,7 @@ class Manager:
         #: What every run of a job happens in, the outermost first.
         self.wrappers: list[Wrapper] = []
         #: The batches of this application.
-        self.batches = Batches(lambda: self.storage, self._new_member, self._push_slices, self.every, self.teller)
+        self.batches = Batches(lambda: self.storage, self._new_member, self._push_members, self.every, self.teller)
         #: The schedules of this application.
         self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage, self.teller)
 
@@ -140,7 +148,9 @@ class Manager:
         """Store a job and return its handle; once this returns, the job is not lost.
 
         `job` is a registered class, an instance, a function job or a type string. Options are those
-        of `Options`. Raises `UnknownJobType`, `PayloadError` or `OptionError` and stores nothing then.
+        of `Options`. Raises `UnknownJobType`, `PayloadError`, `OptionError` or, where `QUEUES_MAX_WAITING` jobs wait in
+        the queue, `QueueFull`, and stores nothing then; in a request also `NotAllowed`, or `PushLimited` beyond
+        `QUEUES_PUSH_LIMIT`.
 
         With `after_commit` (or `QUEUES_AFTER_COMMIT`) it is checked now and stored when the transaction
         of Flask-SQLAlchemy's session has been committed, at once where none is open; until then, and
@@ -148,7 +158,9 @@ class Manager:
         commit.
         """
         given = Options.of(**options)
-        return self._store([self._new_job(job, payload, given)], after_commit=self._waits(job, given))[0]
+        new = self._new_job(job, payload, given)
+        self._count_pushes(1)
+        return self._store([new], after_commit=self._waits(job, given))[0]
 
     def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Push a job that does not start before so many seconds have passed."""
@@ -157,8 +169,9 @@ class Manager:
     def push_many(self, jobs: Iterable[Any], /, **options: Any) -> list[JobHandle]:
         """Push many jobs: `(job, payload)` pairs, or instances with their payload.
 
-        All are checked before the first is stored. They are stored in slices of 500, each whole or
-        not at all, so ten thousand cost twenty round trips. `spread` seconds, if given, distributes
+        All are checked before the first is stored, and `QueueFull` is raised before that too. They are stored
+        in slices of 500, each whole or not at all, so ten thousand cost twenty round trips; only where others
+        fill the queue meanwhile it may raise after the first slices. `spread` seconds, if given, distributes
         their start evenly over that time. With `after_commit` for one of them all wait for the commit.
         """
         spread = check_seconds("spread", options.pop("spread", 0) or 0)
@@ -168,6 +181,7 @@ class Manager:
             self._new_job(job, payload, spread_over(common, spread, n, len(pairs)))
             for n, (job, payload) in enumerate(pairs)
         ]
+        self._count_pushes(len(new))
         return self._store(new, after_commit=any(self._waits(job, common) for job, _ in pairs))
 
     def chain(self, links: Iterable[Any] = ()) -> Chain:
@@ -186,7 +200,9 @@ class Manager:
             for link, one in zip(links, given, strict=True)
         ]
         waits = any(self._waits(link.job, one) for link, one in zip(links, given, strict=True))
-        self._store([chains.joined(made)], after_commit=waits)
+        first = chains.joined(made)
+        self._count_pushes(len(made))
+        self._store([first], after_commit=waits)
         return ChainHandle(self, [link.job.id for link in made])
 
     def batch(self, jobs: Iterable[Any] = (), name: str = "") -> Batch:
@@ -201,6 +217,10 @@ class Manager:
         job, payload = one if isinstance(one, tuple) else (one, None)
         return self._new_job(job, payload, Options.of(**options))
 
+    def _push_members(self, jobs: Sequence[NewJob]) -> None:
+        self._count_pushes(len(jobs))
+        self._push_slices(jobs)
+
     def _waits(self, job: Any, options: Options) -> bool:
         given = options.over(job.pushed_with) if isinstance(job, Job) else options
         return self.config.after_commit if given.after_commit is None else given.after_commit
@@ -213,20 +233,43 @@ class Manager:
     def _push_slices(self, new: Sequence[NewJob]) -> list[tuple[str, bool]]:
         """Store jobs, unique ones one by one; tells which job each push led to, and whether it is new."""
         placed: list[tuple[str, bool]] = []
+        bounds = self._bounds(new)
         for unique, run in itertools.groupby(new, lambda one: one.unique is not None):
             jobs = list(run)
             if unique:
                 for one in jobs:
-                    holder = self.storage.push_unique(one)
+                    holder = self.storage.push_unique(one, *bounds)
                     placed.append((holder, holder == one.id))
                     self.teller.pushed([one], [holder == one.id])
                 continue
             for start in range(0, len(jobs), PUSH_SLICE):
                 part = jobs[start : start + PUSH_SLICE]
-                created = self.storage.push(part)
+                created = self.storage.push(part, *bounds)
                 placed += zip([one.id for one in part], created, strict=True)
                 self.teller.pushed(part, created)
         return placed
+
+    def _count_pushes(self, number: int) -> None:
+        if self.config.push_limit is not None:
+            count_pushes(self.storage, self.config.push_limit, number)
+
+    def _bounds(self, new: Sequence[NewJob]) -> tuple[Mapping[str, int], ...]:
+        """What the storage is told of how many jobs may wait, if there is a bound.
+
+        Several steps of the storage are not undone where a later one finds no room, so that is looked for before.
+        """
+        sizes = Counter(one.queue for one in new)
+        bounds = {queue: most for queue in sizes if (most := self.config.may_wait(queue)) is not None}
+        if not bounds:
+            return ()
+        if len(new) > PUSH_SLICE or len(sizes) > 1:
+            waiting = self.storage.counts().queues
+            for queue, bound in bounds.items():
+                there = sum(waiting[queue][word] for word in WAITING) if queue in waiting else 0
+                adds = sum(one.queue == queue and one.unique is None for one in new)
+                if adds and there + adds > bound:
+                    raise QueueFull(queue, bound, there, adds)
+        return (bounds,)
 
     def _new_job(
         self, job: Any, payload: dict[str, Any] | None, options: Options, awaited: str | None = None
@@ -424,17 +467,15 @@ class Manager:
         Raises `JobNotFound`, `UnknownJobType`, or `PayloadError` where the payload fits the type no longer.
         """
         old = self.find(job_id)
-        return self.push(
-            old.type,
-            old.payload,
+        options = Options.of(
             queue=old.queue,
             priority=old.priority,
             tags=old.tags,
             tries=old.tries,
             timeout=old.timeout,
             backoff=old.backoff,
-            after_commit=False,
         )
+        return self._store([self._new_job(old.type, old.payload, options)], after_commit=False)[0]
 
     def retry_each(self, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending."""
@@ -495,12 +536,13 @@ class Manager:
         pause(self.storage, self._queues_of(queue, type), type, seconds, reason, by)
 
     def resume(self, queue: str | None = None, *, type: str | None = None) -> bool:  # noqa: A002
-        """Let a queue or a job type go on; False where it was not paused."""
+        """Let a queue or a job type go on, also where its circuit breaker holds it; False where it was not paused."""
         one_of(queue, type)
-        return resume(self.storage, self._queues_of(queue, type), type)
+        closed = type is not None and self.breakers.close(type)
+        return resume(self.storage, self._queues_of(queue, type), type) or closed
 
     def pauses(self) -> list[Pause]:
-        """What is paused now, by a person or by a job that raised `RateLimited`."""
+        """What is paused now, by a person, by a job that raised `RateLimited` or by a circuit breaker."""
         return pauses(self.storage.stops())
 
     def _queues_of(self, queue: str | None, job_type: str | None) -> list[str]:
@@ -679,6 +721,7 @@ class Manager:
         """Settle what a process held that cannot do so itself; returns the claims that were still in force."""
         if not settled:
             return []
+        self._learn(claims, settled)
         lost = set(self.step(worker, settled).lost)
         done = [(claim, one) for claim, one in zip(claims, settled, strict=True) if claim.id not in lost]
         for claim, one in done:
@@ -697,6 +740,11 @@ class Manager:
     def _died(self, claim: Claim, text: str, outcome: Outcome, mark: int | None) -> Settlement:
         end = transitions.died(claim, self.terms(claim), text, outcome, mark)
         return end._replace(alone=False) if self.gathering_key(claim) is not None else end
+
+    def _learn(self, claims: Sequence[Claim], settled: Sequence[Settlement]) -> None:
+        """Tell the breakers how runs ended of which their own process could not tell."""
+        for claim, settlement in zip(claims, settled, strict=True):
+            self.breakers.learn(claim, settlement)
 
     def retain(self) -> int:
         """Delete one slice of the jobs that were kept long enough; returns how many."""

@@ -11,14 +11,12 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from .config import QUEUE_NAME, QUEUE_NAME_RULE, shortened
+from .config import QUEUE_NAME, QUEUE_NAME_RULE, RATE_RULE, Rate, shortened
 from .errors import OptionError
 
 #: No delay, timeout or expiry is longer: ten years, in seconds.
 LONGEST = 315_360_000.0
 MAX_TAGS = 20
-RATE = re.compile(r"([0-9]{1,9})/([0-9]{0,6})([smhd])")
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 TAG = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 
 Seconds = float | timedelta
@@ -194,12 +192,12 @@ def check_flag(name: str, value: Any) -> bool:
 
 def parse_rate(name: str, value: Any) -> tuple[int, int]:
     """Read a rate: so many in so many milliseconds."""
-    found = RATE.fullmatch(value) if isinstance(value, str) else None
-    if found is None or not (n := int(found[1])) or not (seconds := int(found[2] or 1) * UNITS[found[3]]):
-        raise OptionError(f"{name}: {shortened(value)} is not a rate, such as '100/s', '5/m', '1000/h' or '20/30s'.")
-    if seconds > LONGEST or n > seconds * 1_000_000:
+    rate = Rate.read(value)
+    if rate is None:
+        raise OptionError(f"{name}: {shortened(value)} is not a rate, such as {RATE_RULE}.")
+    if rate.per > LONGEST * 1000 or rate.n > rate.per * 1000:
         raise OptionError(f"{name}: {shortened(value)} is out of range: at most a million a second, over ten years.")
-    return n, seconds * 1000
+    return rate.n, rate.per
 
 
 def check_rate(name: str, value: Any) -> str:

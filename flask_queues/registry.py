@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from .circuits import Breaker
 from .config import shortened
 from .errors import ConfigError, DuplicateJobType, OptionError, UnknownJobType
 from .gathered import Gathering, read_gathering
@@ -41,6 +42,7 @@ class JobType:
         #: Returns the key of a payload where the class has a method for that.
         self.unique_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "unique")
         self.limit_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "limit_key")
+        self.breaker = check_breaker(self.type, job_class.breaker)
         self.options = self._class_options()
 
     def _read_shape(self, handle: Callable[..., Any], *, method: bool) -> Shape:
@@ -171,6 +173,13 @@ def check_jitter(type_string: str, jitter: Any) -> None:
     """Refuse a jitter that is no share of the backoff."""
     if isinstance(jitter, bool) or not isinstance(jitter, (int, float)) or not 0 <= jitter <= 1:
         raise ConfigError(f"{type_string}: jitter = {shortened(jitter)} is not a number from 0 to 1.")
+
+
+def check_breaker(type_string: str, breaker: Any) -> Breaker | None:
+    """Return a circuit breaker, if there is one."""
+    if breaker is not None and not isinstance(breaker, Breaker):
+        raise ConfigError(f"{type_string}: breaker = {shortened(breaker)} is not a Breaker(failures, within, pause).")
+    return breaker
 
 
 def check_authorize(type_string: str, job_class: builtins.type[Job]) -> Callable[..., bool] | None:

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .batches import BatchRecord
+from .breakers import BreakerState
 from .errors import JobNotFound
 from .manager import Manager
 from .masking import masked, masked_text, secrets_in
@@ -163,6 +164,20 @@ def pause_fields(pause: Pause) -> dict[str, Any]:
         "reason": pause.reason,
         "by": pause.by,
         "since": iso(pause.since),
+    }
+
+
+def breaker_fields(breaker: BreakerState) -> dict[str, Any]:
+    """A circuit breaker for programs."""
+    return {
+        "type": breaker.type,
+        "key": breaker.key,
+        "state": breaker.state,
+        "failures": breaker.failures,
+        "since": iso(breaker.since),
+        "until": iso(breaker.until),
+        "trial": breaker.trial,
+        "error": breaker.error,
     }
 
 

@@ -62,6 +62,11 @@ def put_off(claim: Claim, delay: float) -> Settlement:
     return Settlement(claim.id, claim.token, Status.SCHEDULED, Outcome.PUT_OFF, delay=round(min(delay, LONGEST) * 1000))
 
 
+def put_aside(claim: Claim, delay: int) -> Settlement:
+    """It may not run now, and has not begun: it waits for so many milliseconds."""
+    return Settlement(claim.id, claim.token, Status.SCHEDULED, delay=delay)
+
+
 def rate_limited(claim: Claim, after: float) -> Settlement:
     """It raised `RateLimited`: its queue waits, it keeps its place, and no try is lost."""
     stop = max(1, round(min(after, LONGEST) * 1000))

@@ -62,6 +62,11 @@ def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
         ("QUEUES_ALERT_RECEIVER", "mail", "it takes a function of one argument, the alert"),
         ("QUEUES_REFRESH", 0, "QUEUES_REFRESH = 0 is not allowed"),
         ("QUEUES_LAYOUT", "", "it takes the name of a template"),
+        ("QUEUES_MAX_WAITING", 0, "QUEUES_MAX_WAITING = 0 is not allowed: it takes a whole number from 1"),
+        ("QUEUES_MAX_WAITING", {"mail": "9"}, "QUEUES_MAX_WAITING['mail'] = '9' is not allowed"),
+        ("QUEUES_MAX_WAITING", {"no name": 9}, "QUEUES_MAX_WAITING: 'no name' is not a queue name"),
+        ("QUEUES_PUSH_LIMIT", "fast", "QUEUES_PUSH_LIMIT = 'fast' is not allowed: it takes a rate, such as '100/s'"),
+        ("QUEUES_PUSH_LIMIT", "0/m", "it takes a rate"),
         ("QUEUES_REDIS_WAIT", -1, "a whole number from 0 to 100"),
     ],
 )
@@ -82,9 +87,9 @@ def test_thresholds_are_read_by_queue() -> None:
     assert thresholds_of(alerts, "b") == alerts["*"]
 
 
-def test_what_is_for_a_later_version_may_be_switched_off() -> None:
+def test_none_switches_off() -> None:
     """A configuration that asks for nothing is accepted."""
-    Config.read({"QUEUES_ENCRYPTION_KEYS": None, "QUEUES_PUSH_LIMIT": None})
+    Config.read({"QUEUES_ENCRYPTION_KEYS": None, "QUEUES_PUSH_LIMIT": None, "QUEUES_MAX_WAITING": None})
 
 
 def test_a_worker_serves_high_first_and_low_last() -> None:

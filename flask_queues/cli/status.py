@@ -9,11 +9,13 @@ from datetime import datetime
 import click
 from flask.cli import with_appcontext
 
+from ..breakers import BreakerState
+from ..circuits import CLOSED, OPEN
 from ..manager import Manager, current_queues
 from ..record import Status, WorkerRecord
-from ..shapes import pause_fields, state, worker_fields
+from ..shapes import breaker_fields, pause_fields, state, worker_fields
 from .pausing import described
-from .text import dump, table
+from .text import dump, local, printable, table
 
 
 @click.command()
@@ -46,6 +48,7 @@ def print_json(manager: Manager) -> None:
                 "statuses": counts.statuses,
                 "queues": counts.queues,
                 "paused": [pause_fields(one) for one in manager.pauses()],
+                "breakers": [breaker_fields(one) for one in manager.breakers.states()],
                 "workers": [worker_fields(manager, worker, now) for worker in manager.workers()],
             }
         )
@@ -64,9 +67,23 @@ def print_text(manager: Manager) -> None:
     else:
         click.echo("No queue holds a job yet.")
     for pause in manager.pauses():
-        click.echo(click.style(f"{described(pause)}.", fg="yellow"))
+        if pause.queue is not None or pause.by:  # what holds a type and is no person's is a breaker, named below
+            click.echo(click.style(f"{described(pause)}.", fg="yellow"))
+    for breaker in manager.breakers.states():
+        click.echo(click.style(told(breaker), fg=None if breaker.state == CLOSED else "yellow"))
     click.echo()
     print_workers(manager, counts.statuses["pending"])
+
+
+def told(breaker: BreakerState) -> str:
+    """A circuit breaker in a line."""
+    what = f"Circuit breaker of {breaker.type}{f' ({breaker.key})' if breaker.key else ''} is {breaker.state}"
+    row = "1 failure" if breaker.failures == 1 else f"{breaker.failures} failures in a row"
+    if breaker.trial is not None:
+        what += f" job {breaker.trial}"
+    elif breaker.until is not None:
+        what += f" until {local(breaker.until)}" if breaker.state == OPEN else " the next job"
+    return printable(f"{what}: {row}, the last one {breaker.error}.")
 
 
 def shown(number: int) -> str:

@@ -10,11 +10,21 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from ..errors import JobNotFound, NotAllowed, PayloadError, QueuesError, StorageError, TransitionError, UnknownJobType
+from ..errors import (
+    JobNotFound,
+    NotAllowed,
+    PayloadError,
+    QueueFull,
+    QueuesError,
+    StorageError,
+    TransitionError,
+    UnknownJobType,
+)
 from ..manager import Manager, current_queues
 from ..record import Status
 from . import access, flashes, reads
 from .address import asked_filters, way_back
+from .formats import number
 from .language import gettext as _
 from .language import ngettext
 
@@ -233,4 +243,10 @@ def explain(problem: QueuesError) -> str:
         return _("The job cannot be pushed: its job type is not known to this application.")
     if isinstance(problem, PayloadError):
         return _("The job cannot be pushed: its payload no longer fits its job type.")
+    if isinstance(problem, QueueFull):
+        return _(
+            "The job cannot be pushed: the queue %(queue)s is full (jobs that wait: %(n)s).",
+            queue=problem.queue,
+            n=number(problem.waiting),
+        )
     return _("The job had changed its status meanwhile; nothing was done with it.")

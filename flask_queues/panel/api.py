@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from ..manager import current_queues
 from ..record import Status
+from ..shapes import breaker_fields, pause_fields
 from . import reads
 from .address import asked_listing
 from .mistakes import QueueNotFound
@@ -70,5 +71,7 @@ def status_of_all() -> ResponseReturnValue:
     return jsonify(
         statuses=counts.statuses,
         queues=counts.queues,
+        paused=[pause_fields(one) for one in current_queues.pauses()],
+        breakers=[breaker_fields(one) for one in current_queues.breakers.states()],
         **reads.workers_fields(current_queues, reads.Fleet.of(current_queues)),
     )

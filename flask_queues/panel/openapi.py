@@ -158,11 +158,39 @@ class Workers(Answer):
     workers: list[Worker]
 
 
+class Pause(Answer):
+    """A queue, or a job type, of which nothing is claimed."""
+
+    queue: str | None
+    type: str | None
+    until: Moment | None
+    reason: str
+    by: str
+    since: Moment
+
+
+class Breaker(Answer):
+    """A circuit breaker that has counted failures, or is open."""
+
+    type: str
+    #: Empty where the whole type is held.
+    key: str
+    state: Literal["closed", "open", "trying"]
+    failures: int
+    since: Moment | None
+    until: Moment | None
+    #: The id of the job that is tried.
+    trial: str | None
+    error: str
+
+
 class StatusOfAll(Workers):
-    """How many jobs are where, and who works."""
+    """How many jobs are where, what is held, and who works."""
 
     statuses: Statuses
     queues: dict[str, Statuses]
+    paused: list[Pause]
+    breakers: list[Breaker]
 
 
 class Outlook(Answer):

@@ -171,6 +171,7 @@ def queues() -> ResponseReturnValue:
         "queues.html",
         overview=overview,
         rows=reads.queue_rows(current_queues, overview.counts, overview.fleet),
+        breakers=current_queues.breakers.states(),
         charts=charts,
     )
 

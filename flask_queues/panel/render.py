@@ -150,6 +150,7 @@ class Helpers:
     status_label = staticmethod(words.status_label)
     outcome_label = staticmethod(words.outcome_label)
     state_label = staticmethod(words.state_label)
+    breaker_label = staticmethod(words.breaker_label)
     reason_text = staticmethod(words.reason_text)
     error_name = staticmethod(words.error_name)
     process_of = staticmethod(words.process_of)

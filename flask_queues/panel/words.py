@@ -57,6 +57,11 @@ STATES = {
     "silent": _l("silent"),
     "lost": _l("lost"),
 }
+BREAKERS = {
+    "closed": _l("lets jobs through"),
+    "open": _l("holds jobs back"),
+    "trying": _l("one job is tried"),
+}
 OUTLOOKS = {
     "empty": _l("empty"),
     "paused": _l("paused"),
@@ -139,6 +144,11 @@ def paused_text(pause: Pause) -> str:
 def state_label(state: str) -> str:
     """How a worker is."""
     return label(_(STATES[state]))
+
+
+def breaker_label(state: str) -> str:
+    """How a circuit breaker is."""
+    return label(_(BREAKERS[state]))
 
 
 def reason_text(reason: str) -> str:

@@ -295,17 +295,21 @@ class Storage(Stopping, Measuring, Tallying, ABC):
     # The pusher's side
 
     @abstractmethod
-    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+    def push(self, jobs: Sequence[NewJob], bounds: Mapping[str, int] | None = None) -> list[bool]:
         """Store the jobs, all or none, and tell of each whether it is new.
 
         A job whose id is already stored is left as it is, so a push may be repeated. Once this
         returns, the jobs survive the death of any of our processes. One whose unique key another
-        job of its queue holds is not stored.
+        job of its queue holds is not stored. Raises `QueueFull`, and has changed nothing, where more
+        jobs of a queue would be pending or scheduled than `bounds` say for it, and some of these are new.
         """
 
     @abstractmethod
-    def push_unique(self, job: NewJob) -> str:
-        """Push one job, and return the id of the job that holds its unique key now: its own where it is stored."""
+    def push_unique(self, job: NewJob, bounds: Mapping[str, int] | None = None) -> str:
+        """Push one job, and return the id of the job that holds its unique key now: its own where it is stored.
+
+        Raises `QueueFull` as `push` does.
+        """
 
     # The worker's side
 

@@ -139,13 +139,13 @@ class Sealed:
 
     # On the way in
 
-    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+    def push(self, jobs: Sequence[NewJob], bounds: Mapping[str, int] | None = None) -> list[bool]:
         """Encrypt payloads."""
-        return self.inner.push([self._shut_job(job) for job in jobs])
+        return self.inner.push([self._shut_job(job) for job in jobs], bounds)
 
-    def push_unique(self, job: NewJob) -> str:
+    def push_unique(self, job: NewJob, bounds: Mapping[str, int] | None = None) -> str:
         """Encrypt its payload."""
-        return self.inner.push_unique(self._shut_job(job))
+        return self.inner.push_unique(self._shut_job(job), bounds)
 
     def put_schedule(
         self, schedule: Schedule, jobs: Sequence[NewJob] = (), occurrences: Sequence[Occurrence] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
 from cachelib import SimpleCache
@@ -26,15 +26,15 @@ class MemoryStorage(CacheStorage):
         self._came = came
         self._told = 0
 
-    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+    def push(self, jobs: Sequence[NewJob], bounds: Mapping[str, int] | None = None) -> list[bool]:
         """Store the jobs and tell of them."""
-        pushed = super().push(jobs)
+        pushed = super().push(jobs, bounds)
         self._tell()
         return pushed
 
-    def push_unique(self, job: NewJob) -> str:
+    def push_unique(self, job: NewJob, bounds: Mapping[str, int] | None = None) -> str:
         """Store the job and tell of it, if it is stored."""
-        holder = super().push_unique(job)
+        holder = super().push_unique(job, bounds)
         self._tell()
         return holder
 

@@ -76,6 +76,7 @@ class Attempt:
         return self._with_notes(contextvars.copy_context().run(self._decide))
 
     def _with_notes(self, settlement: Settlement) -> Settlement:
+        self._manager.breakers.learn(self.claim, settlement)
         settlement = followed(self.claim, settlement)
         progress, lines = self.notes.finish()
         if progress is None and not lines:
@@ -91,7 +92,7 @@ class Attempt:
             return transitions.last_words_said(claim)
         if transitions.is_expired(claim):
             return transitions.expired(claim)
-        return self._run_job()
+        return self._manager.breakers.admit(claim, terms.timeout) or self._run_job()
 
     def _run_job(self) -> Settlement:
         self._interrupts.forget()

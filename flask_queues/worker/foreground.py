@@ -49,6 +49,7 @@ def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
     claim = manager.claim(name, job_id)
     interrupts = Unhurried(lambda: manager.storage.busy)
     interrupts.install_foreground()
+    manager.breakers.begin_trial(claim, manager.timeout_of(record))
     JobLogHandler.install(manager.app)
     manager.teller.at_work = True
     began = time.monotonic()

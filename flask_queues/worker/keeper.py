@@ -217,6 +217,7 @@ class Keeper:
             self._each(
                 self._show_life,
                 self._rescue,
+                self._manager.breakers.mend,
                 self._release_held,
                 self._call_the_roll,
                 self._manager.gather,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
@@ -182,3 +183,13 @@ def test_preferences_are_kept_in_cookies_below_the_panel(shop: Shop) -> None:
     assert '<html lang="de" data-theme="dark">' in text
     post(client, "/queues/preferences", theme="pink", language="xx")
     assert '<html lang="de" data-theme="dark">' in client.get("/queues/jobs").text
+
+
+def test_a_full_queue_is_named(make_shop: Callable[..., Shop]) -> None:
+    """What was not pushed, and where it would have gone."""
+    shop = make_shop(QUEUES_MAX_WAITING={"mail": 1})
+    ended = shop.completed()
+    shop.pending()
+    client = shop.client()
+    post(client, "/queues/actions/push", id=ended)
+    assert flashed(shop, client) == "The job cannot be pushed: the queue mail is full (jobs that wait: 1)."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask_queues.testing.storage.contract import (
+    BoundContract,
     ClaimContract,
     FiguresContract,
     FollowContract,
@@ -24,6 +25,10 @@ from flask_queues.testing.storage.moving import MoveContract
 
 class TestPush(PushContract):
     """What a push promises."""
+
+
+class TestBound(BoundContract):
+    """How many jobs may wait in a queue."""
 
 
 class TestClaim(ClaimContract):

@@ -23,7 +23,18 @@ from typing import Any
 from blinker import NamedSignal
 from flask import Flask, current_app, g, request
 
-from flask_queues import Discard, GatheredJob, Job, Queues, RateLimited, Retry, StorageError, current_job, signals
+from flask_queues import (
+    Breaker,
+    Discard,
+    GatheredJob,
+    Job,
+    Queues,
+    RateLimited,
+    Retry,
+    StorageError,
+    current_job,
+    signals,
+)
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = HERE / "settings.json"
@@ -121,6 +132,21 @@ class Flaky(Job):
 
     def failed(self, exception: BaseException) -> None:
         note(f"failed:{type(exception).__name__}", self)
+
+
+class Outage(Job):
+    """Fails until the test makes a file; held by a breaker meanwhile."""
+
+    type = "outage"
+    tries = 1000
+    backoff = 0
+    breaker = Breaker(failures=3, within=600, pause=1)
+
+    def handle(self) -> None:
+        up = (HERE / "up").exists()
+        note("went-well" if up else "failed")
+        if not up:
+            raise ConnectionError("down")
 
 
 class Doomed(Job):
@@ -442,7 +468,7 @@ class Secret(Job):
         """Nothing to do."""
 
 
-queues.register(Flaky, Doomed, SlowMourner, BadMourner, Named, Secret)
+queues.register(Flaky, Outage, Doomed, SlowMourner, BadMourner, Named, Secret)
 
 
 def push_for_ever(seed: int) -> None:

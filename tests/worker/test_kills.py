@@ -17,7 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from flask_queues import JobRecord, Outcome, Status
+from flask_queues import JobHandle, JobRecord, Outcome, Status
+from flask_queues.manager import Manager
 from tests.support.pushers import Pusher
 from tests.support.site import Site, Worker, eventually
 from tests.support.stock import listed, take_stock, unfinished
@@ -33,11 +34,11 @@ AHEAD = 32
 class Havoc:
     """Workers and pushers at work, and kills among them."""
 
-    def __init__(self, site: Site, seed: int) -> None:
+    def __init__(self, site: Site, seed: int, pushers: int = PUSHERS) -> None:
         self.site = site
         self.chance = random.Random(seed)
         self.workers = [self.start() for _ in range(WORKERS)]
-        self.pushers = [Pusher(site, self.chance.randrange(10**6)) for _ in range(PUSHERS)]
+        self.pushers = [Pusher(site, self.chance.randrange(10**6)) for _ in range(pushers)]
         self.past: list[Pusher] = []
         self.kills: Counter[str] = Counter()
         #: Children that may have died with a job in hand.
@@ -51,9 +52,8 @@ class Havoc:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(self.chance.uniform(0.05, 0.7))
-            kill = self.chance.choice(
-                [self.kill_a_worker, self.kill_a_process, self.kill_a_supervisor, self.kill_a_pusher]
-            )
+            kills = [self.kill_a_worker, self.kill_a_process, self.kill_a_supervisor]
+            kill = self.chance.choice([*kills, self.kill_a_pusher] if self.pushers else kills)
             kill(self.chance.randrange(WORKERS))
             self.kills[kill.__name__] += 1
 
@@ -165,6 +165,33 @@ def test_a_killed_child_repeats_no_more_than_it_had_claimed(make_site, seed, req
     runs = Counter(run.job for run in site.runs())
     assert set(runs) == set(jobs)
     assert sum(runs.values()) - len(jobs) <= AHEAD * kills
+    take_stock(site.manager)
+
+
+@pytest.mark.parametrize(("seconds", "kind"), [each for each in HAVOC if each.id in ("sqlite", "redis", "cluster")])
+def test_no_slot_stays_taken_and_no_key_stays_held(make_site, seed, request, tmp_path, seconds, kind):
+    """Two at a time, each unique: whoever is killed, never more run, all end, and then every slot and key is free."""
+    site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
+
+    def push(n: int, seconds: float) -> JobHandle:
+        manager: Manager = site.manager
+        return manager.push("mark", {"seconds": seconds}, concurrency=2, limit_key="k", unique=f"key {n}")
+
+    jobs = [push(n, 0.02) for n in range(400)]
+    havoc = Havoc(site, seed, pushers=0)
+    until = time.monotonic() + seconds / 2
+    while time.monotonic() < until:
+        havoc.go_on(0.3)
+        assert len(listed(site.manager, Status.RUNNING)) <= 2
+    assert not push(399, 0.02).created or site.status(jobs[399].id).final
+    eventually(lambda: unfinished(site.manager) == 0, 60, "The end of every job")
+    assert {site.status(job.id) for job in jobs} == {Status.COMPLETED}
+    print(dict(havoc.kills))
+
+    again = [push(n, 0.02 if n > 1 else 2.0) for n in range(400)]
+    assert all(job.created for job in again)
+    eventually(lambda: len(listed(site.manager, Status.RUNNING)) == 2, what="Two at a time")
+    eventually(lambda: unfinished(site.manager) == 0, 60, "The end of every job")
     take_stock(site.manager)
 
 

@@ -35,6 +35,7 @@ from ..parcels import Load
 from ..stops import Stop
 from ..unique import taken
 from . import figures, gates, listing, moves, moving, stops, work
+from .bounds import unless_full, within
 from .clock import Clock
 from .job import (
     CANCELLED,
@@ -108,20 +109,20 @@ class CacheStorage(Storage):
 
     # The pusher's side
 
-    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+    def push(self, jobs: Sequence[NewJob], bounds: Mapping[str, int] | None = None) -> list[bool]:
         """Store the jobs with one entry."""
         if not jobs:
             return []
         said = [push_words(job) for job in jobs]
-        with self._log.change(lambda *_: ["push", said], ("push", said)) as (answer, _):
-            created: list[bool] = answer
+        with self._log.change(within(bounds, jobs, ["push", said]), ("push", said)) as (answer, _):
+            created: list[bool] = unless_full(answer)
         return created
 
-    def push_unique(self, job: NewJob) -> str:
+    def push_unique(self, job: NewJob, bounds: Mapping[str, int] | None = None) -> str:
         """Store the job with one entry, or read who holds its key."""
         said = push_words(job)
-        with self._log.change(lambda *_: ["push unique", said], ("push unique", said)) as (answer, _):
-            return str(answer)
+        with self._log.change(within(bounds, [job], ["push unique", said]), ("push unique", said)) as (answer, _):
+            return str(unless_full(answer))
 
     # The worker's side
 

@@ -128,17 +128,17 @@ class RedisStorage(Storage):
 
     # The pusher's side
 
-    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+    def push(self, jobs: Sequence[NewJob], bounds: Mapping[str, int] | None = None) -> list[bool]:
         """Store the jobs; on a cluster, all or none of each queue."""
         if not jobs:
             return []
         with self._call():
-            return self._pushes.push(jobs)
+            return self._pushes.push(jobs, bounds or {})
 
-    def push_unique(self, job: NewJob) -> str:
+    def push_unique(self, job: NewJob, bounds: Mapping[str, int] | None = None) -> str:
         """Store the job, or read who holds its key, in one script."""
         with self._call():
-            return self._pushes.push_unique(job)
+            return self._pushes.push_unique(job, bounds or {})
 
     # The worker's side
 

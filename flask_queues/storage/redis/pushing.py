@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from ...errors import PushUncertain
+from ...errors import PushUncertain, QueueFull
 from ..base import NewJob
 from ..parcels import Parcel
 from .calls import Calls, Command, Doubt
@@ -20,6 +20,18 @@ from .scripts import PUSH
 REPLICAS_TIMEOUT = 1000
 #: Milliseconds: a job as old as this was not stored by a push whose answer was lost just now.
 JUST_NOW = 30_000
+#: So begins the answer of the script where a queue has no room.
+FULL = b"full"
+
+
+class Push(NamedTuple):
+    """What is to be pushed."""
+
+    jobs: Sequence[NewJob]
+    #: By queue: how many may wait.
+    bounds: Mapping[str, int]
+    #: The places of jobs whose ids say not where they belong.
+    stray: set[int]
 
 
 def strays(jobs: Sequence[NewJob | Parcel]) -> set[int]:
@@ -45,14 +57,14 @@ class Pushes:
         #: Who held the key of the job that this thread pushed last.
         self._holders = Holders()
 
-    def push_unique(self, job: NewJob) -> str:
+    def push_unique(self, job: NewJob, bounds: Mapping[str, int]) -> str:
         """Store a job, and tell the id of the one that holds its key."""
         self._holders.of = {}
-        self.push([job])
+        self.push([job], bounds)
         return self._holders.of.pop(0, job.id)
 
-    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
-        """Store jobs that are not there yet, and tell of each whether it is new."""
+    def push(self, jobs: Sequence[NewJob], bounds: Mapping[str, int]) -> list[bool]:
+        """Store jobs that are not there yet, and tell of each whether it is new; raises `QueueFull` beyond a bound."""
         stray = strays(jobs)
         taken = self._taken(jobs, stray)
         groups: dict[str, list[int]] = {}
@@ -61,30 +73,33 @@ class Pushes:
                 groups.setdefault(job.queue, []).append(place)
         created = [False] * len(jobs)
         if self._calls.servers.near:
-            self._send(jobs, groups, stray, created)
+            self._send(Push(jobs, bounds, stray), groups, created)
         else:
             for queue, places in groups.items():
                 self._names.add([queue])
-                self._send(jobs, {queue: places}, stray, created)
+                self._send(Push(jobs, bounds, stray), {queue: places}, created)
         return created
 
-    def _send(self, jobs: Sequence[NewJob], groups: dict[str, list[int]], stray: set[int], created: list[bool]) -> None:
+    def _send(self, push: Push, groups: dict[str, list[int]], created: list[bool]) -> None:
         """Store those jobs whose places are given for each queue; notes in `created` which of them are new."""
         if not groups:
             return
         near = self._calls.servers.near
         doubt = Doubt()
-        command = self._command(jobs, groups, stray)
+        command = self._command(push, groups)
         rows: Any = self._calls.run(lambda _: command, doubt)
         confirmed = self._wait
         if self._wait:
             rows, told = rows
             confirmed = told if isinstance(told, int) else 0
+        if rows[0] == FULL:
+            queue = list(groups)[rows[1] - 1]
+            raise QueueFull(queue, push.bounds[queue], *rows[2:])
         for row, places in zip(rows, groups.values(), strict=True):
             for place, new in zip(places, row[1:], strict=True):
                 if isinstance(new, bytes):
                     self._holders.of = {place: new.decode()}
-                created[place] = new == 1 or (doubt.unsure and self._is_ours(jobs[place]))
+                created[place] = new == 1 or (doubt.unsure and self._is_ours(push.jobs[place]))
         if not near and rows[0][0]:
             self._names.add(groups, again=True)
         if confirmed < self._wait:
@@ -93,7 +108,7 @@ class Pushes:
                 "failover now could lose it. Pushing again with the same id is safe."
             )
 
-    def _command(self, jobs: Sequence[NewJob], groups: dict[str, list[int]], stray: set[int]) -> Command:
+    def _command(self, push: Push, groups: dict[str, list[int]]) -> Command:
         near = self._calls.servers.near
         arguments: list[Any] = [self._keys.root, "1" if near else "", len(groups)]
         keys: list[str] = []
@@ -101,13 +116,13 @@ class Pushes:
         for queue, places in groups.items():
             partition = self._keys.partition(queue)
             first = first or partition
-            arguments += (partition, queue, len(places))
+            arguments += (partition, queue, push.bounds.get(queue, ""), len(places))
             for place in places:
-                arguments += push_arguments(jobs[place], stray=near and place in stray)
+                arguments += push_arguments(push.jobs[place], stray=near and place in push.stray)
             if not near:
                 keys += structures(partition)
                 for place in places:
-                    keys += of_job(partition, jobs[place].id, jobs[place].tags)
+                    keys += of_job(partition, push.jobs[place].id, push.jobs[place].tags)
         wait = pack(["WAIT", self._wait, REPLICAS_TIMEOUT]) if self._wait else None
         return Command(first, PUSH, arguments, keys, wait)
 

@@ -62,6 +62,7 @@ from .steps import (
     old_ones,
     promote,
     read_claim,
+    refuse_beyond,
     retry_one,
     settle,
 )
@@ -126,21 +127,23 @@ class SQLiteStorage(Storage):
 
     # The pusher's side
 
-    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+    def push(self, jobs: Sequence[NewJob], bounds: Mapping[str, int] | None = None) -> list[bool]:
         """Store the jobs in one transaction that is on the disk when this returns."""
         now = wall()
         deltas = Deltas()
         with self._database.write(durable=True) as db:
             created = insert_all(db, jobs, now, deltas)
+            refuse_beyond(db, bounds, deltas)
             deltas.write(db)
         return created
 
-    def push_unique(self, job: NewJob) -> str:
+    def push_unique(self, job: NewJob, bounds: Mapping[str, int] | None = None) -> str:
         """Store the job, or read who holds its key, in one transaction that is on the disk when this returns."""
         now = wall()
         deltas = Deltas()
         with self._database.write(durable=True) as db:
             new = insert(db, job, now, deltas)
+            refuse_beyond(db, bounds, deltas)
             deltas.write(db)
             if new or job.unique is None or db.execute(WHERE, (job.id,)).fetchone():
                 return job.id

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ...errors import UniqueTaken
+from ...errors import QueueFull, UniqueTaken
 from ...record import LogLine, Status, to_milliseconds
 from ..base import Claim, NewJob, Settlement, Wanted
 from ..stops import raised
@@ -82,6 +82,7 @@ SELECT seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND sta
 """
 DELETE = "DELETE FROM jobs WHERE seq=? RETURNING queue, type, status, tags, id, uniq, batch"
 TOKENS = "UPDATE meta SET value=value+? WHERE name='token' RETURNING value"
+WAITING = "SELECT coalesce(sum(n), 0) FROM counts WHERE queue=? AND status IN (0,2)"
 #: The types that are stopped in most queues.
 NONE: frozenset[str] = frozenset()
 Row = tuple[Any, ...]
@@ -136,6 +137,15 @@ def make_room(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> 
 def insert_all(db: sqlite3.Connection, jobs: Sequence[NewJob], now: int, deltas: Deltas) -> list[bool]:
     """Put jobs into their lines, and tell of each whether it is new."""
     return [insert(db, job, now, deltas) for job in jobs]
+
+
+def refuse_beyond(db: sqlite3.Connection, bounds: Mapping[str, int] | None, deltas: Deltas) -> None:
+    """Raise `QueueFull`, which undoes the push, where more wait in a queue now than may."""
+    for queue, bound in (bounds or {}).items():
+        more = deltas.more_waiting(queue)
+        waiting = db.execute(WAITING, (queue,)).fetchone()[0] if more > 0 else 0
+        if waiting + more > bound and more > 0:
+            raise QueueFull(queue, bound, waiting, more)
 
 
 def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> bool:

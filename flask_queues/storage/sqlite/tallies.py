@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ...record import Status
 from ..tallies import deleted
-from .rows import NUMBERS, STATUSES
+from .rows import NUMBERS, PENDING, SCHEDULED, STATUSES
 
 COUNT = """
 INSERT INTO counts VALUES (?,?,?,?) ON CONFLICT (queue, type, status) DO UPDATE SET n=n+excluded.n
@@ -53,6 +53,12 @@ class Deltas:
         if batch is not None:
             self._tallies[batch, status] -= 1
             self._tallies[batch, NUMBERS[deleted(STATUSES[status])]] += 1
+
+    def more_waiting(self, queue: str) -> int:
+        """How many more jobs of a queue wait than before."""
+        return sum(
+            n for (name, _, status), n in self._counts.items() if name == queue and status in (PENDING, SCHEDULED)
+        )
 
     def write(self, db: sqlite3.Connection) -> None:
         """Bring the kept counts up to date."""

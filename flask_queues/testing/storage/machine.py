@@ -27,10 +27,11 @@ from hypothesis.stateful import (
 from ...errors import UniqueTaken
 from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
 from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
+from ...storage.limits import CONCURRENCY, RATE, Limit
 from ...storage.stops import Stop
 from ...storage.unique import START, TIME, Unique
 from .engine import Engine
-from .model import WAITING, Model
+from .model import GATE, TYPE, WAITING, Model, held_how
 from .moving import neighbour
 
 STEPS = int(os.environ.get("MODEL_STEPS", "600"))
@@ -50,6 +51,8 @@ WORDS = st.none() | st.sampled_from(["wörd", "זה", "nul\x00", "sep\u2028\x85"
 PROGRESS = st.none() | st.builds(Progress, st.sampled_from([0.0, 12.5, 100.0]), WORDS.map(lambda word: word or ""))
 LOGS = st.lists(WORDS.map(lambda word: LogLine(MOMENT, "info", word or "", {"w": word}, 1)), max_size=3)
 UNIQUE = [Unique("k"), Unique("k", START), Unique("k", TIME, HOUR), Unique("k", START, 0, True), Unique("wörd\t")]
+ONE, TWO = Limit(CONCURRENCY, "one", 1), Limit(CONCURRENCY, "zwei\t2", 2)
+HOURLY = Limit(RATE, "hourly", 1, HOUR, 1)
 NEW = st.builds(
     lambda n, queue, **said: NewJob(id=f"{queue}{n}", queue=queue, **said),
     n=st.integers(0, 5),
@@ -64,6 +67,7 @@ NEW = st.builds(
     options=st.sampled_from([None, '{"tries":3}']),
     unique=st.sampled_from([None, None, None, *UNIQUE]),
     batch=st.sampled_from([None, None, "b", "c"]),
+    limits=st.sampled_from([(), (), (), (ONE,), (TWO,), (HOURLY,), (HOURLY, ONE)]),
 )
 PUSHED = NEW | NEW.map(lambda job: job._replace(id=f"j{job.id[1:]}", unique=None))
 ENDS = st.fixed_dictionaries(
@@ -108,7 +112,8 @@ class StorageMachine(RuleBasedStateMachine):
         self._clock_context = engine.clock()
         self.clock = self._clock_context.__enter__()
         #: Two views of the same jobs, used in turn.
-        self.views = itertools.cycle([engine.open(), engine.open()])
+        self.opened = [engine.open(), engine.open()]
+        self.views = itertools.cycle(self.opened)
         self.model = Model()
         #: Another storage, to move everything to and back.
         self.elsewhere = neighbour(engine).open()
@@ -117,7 +122,7 @@ class StorageMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Remove the place."""
-        for storage in (next(self.views), next(self.views), self.elsewhere):
+        for storage in (*self.opened, self.elsewhere):
             storage.close()
         self._clock_context.__exit__(None, None, None)
         self.engine.remove()
@@ -126,6 +131,10 @@ class StorageMachine(RuleBasedStateMachine):
     def storage(self) -> Any:
         """One view, then the other."""
         return next(self.views)
+
+    def storage_of(self, worker: str) -> Any:
+        """The view of a child, always the same: it is one process, which adopts unknown claims in its name."""
+        return self.opened[int(worker[-1]) % 2]
 
     def note_what_became_due(self) -> None:
         """An engine may make due jobs pending when it likes."""
@@ -170,10 +179,22 @@ class StorageMachine(RuleBasedStateMachine):
         held = [claim for claim in self.claims if self.model.in_force(claim.id, claim.token)]
         self.settle_and_claim(worker, [settlement(claim, end) for claim in held], wanted)
 
+    @rule(worker=WORKERS, queue=QUEUES, limit=st.sampled_from([ONE, TWO, HOURLY]), end=ENDS)
+    def work_under_a_limit(self, worker: str, queue: str, limit: Limit, end: dict[str, Any]) -> None:
+        """Push some jobs of a key, claim until there is no room, and settle one."""
+        jobs = [NewJob(f"{queue}{n}", queue, "t", "{}", priority=1, limits=(limit,)) for n in range(3, 6)]
+        now = self.clock.now()
+        assert self.storage.push(jobs) == [self.model.push(job, now) for job in jobs]
+        wanted = Wanted([queue], ("t", "u", "short"), LEASE)
+        for _ in range(3):
+            self.settle_and_claim(worker, [], wanted)
+        held = [claim for claim in self.claims if self.model.in_force(claim.id, claim.token)]
+        self.settle_and_claim(worker, [settlement(claim, end) for claim in held[-1:]], wanted)
+
     def settle_and_claim(self, worker: str, settled: list[Settlement], wanted: Wanted | None) -> None:
         """Take one step."""
         now = self.clock.now()
-        step = self.storage.step(worker, settled, wanted)
+        step = self.storage_of(worker).step(worker, settled, wanted)
         assert step.lost == [one.id for one in settled if not self.model.settle(one, now)]
         if wanted is None:
             assert step.claims == []
@@ -186,13 +207,27 @@ class StorageMachine(RuleBasedStateMachine):
         self.note_what_became_due()
 
     def note_who_is_held(self, wanted: Wanted) -> None:
-        """Only a job of a type that was not wanted may have been set aside."""
+        """Only a job of a type that was not wanted, or at a closed gate, may have been set aside."""
+        now = self.clock.now()
         for key, job in self.model.jobs.items():
-            if not job.held and self.storage.get(key).held is not None:
-                now = self.clock.now()
-                assert job.pushed.type not in wanted.types or self.model.stopped(job.pushed.queue, job.pushed.type, now)
+            how = held_how(self.storage.get(key))
+            if how not in (None, job.held):
+                assert job.held != TYPE
                 assert job.pushed.queue in wanted.queues
-                job.held = True
+                stopped = self.model.stopped(job.pushed.queue, job.pushed.type, now)
+                assert self.model.closed(job, now) if how == GATE else stopped or job.pushed.type not in wanted.types
+                job.held = how
+
+    def note_who_was_let_through(self) -> int:
+        """A job that waits at a gate may be let through whenever a claim ends or time has passed; returns how many."""
+        through = [job for job in self.model.jobs.values() if job.held == GATE and self.is_free(job.pushed.id)]
+        for job in through:
+            job.held = None
+        return len(through)
+
+    def is_free(self, job_id: str) -> bool:
+        """Whether a job is not set aside."""
+        return self.storage.get(job_id).held is None
 
     @rule(worker=WORKERS, job_id=IDS)
     def claim(self, worker: str, job_id: str) -> None:
@@ -201,9 +236,9 @@ class StorageMachine(RuleBasedStateMachine):
         job = self.model.jobs.get(job_id)
         if job is not None and self.model.taken(job, now):
             with pytest.raises(UniqueTaken):
-                self.storage.claim(worker, job_id, LEASE)
+                self.storage_of(worker).claim(worker, job_id, LEASE)
             return
-        claim = self.storage.claim(worker, job_id, LEASE)
+        claim = self.storage_of(worker).claim(worker, job_id, LEASE)
         if job is None or job.status in (Status.RUNNING, Status.COMPLETED):
             assert claim is None
             return
@@ -251,7 +286,7 @@ class StorageMachine(RuleBasedStateMachine):
             job.cancel = reason
         elif job is not None and job.status in WAITING:
             job.enter(Status.CANCELLED, self.clock.now())
-            job.reason, job.held = reason, False
+            job.reason, job.held = reason, None
             self.model.free(job, "end")
 
     @rule(job_id=IDS)
@@ -355,7 +390,7 @@ class StorageMachine(RuleBasedStateMachine):
                 assert not again or target.take_in(here, load) == 0
                 assert source.let_go(load.number)
         for job in self.model.jobs.values():
-            job.held = False
+            job.held = None
         self.model.moved(self.clock.now())
         for one in self.storage.schedules():
             assert one.revision not in self.model.revisions[one.name]
@@ -369,11 +404,24 @@ class StorageMachine(RuleBasedStateMachine):
         held = [
             job
             for job in self.model.jobs.values()
-            if job.held and job.pushed.type in types and not self.model.stopped(job.pushed.queue, job.pushed.type, now)
+            if job.held == TYPE
+            and job.pushed.type in types
+            and not self.model.stopped(job.pushed.queue, job.pushed.type, now)
         ]
-        assert self.storage.release_held(types) == len(held)
+        released = self.storage.release_held(types)
         for job in held:
-            job.held = False
+            job.held = None
+        assert released == len(held) + self.note_who_was_let_through()
+        self.check_gates()
+
+    def check_gates(self) -> None:
+        """Nobody waits at a gate with room, but behind others that have been let through."""
+        now = self.clock.now()
+        for queue, limit in itertools.product("qr", (ONE, TWO)):
+            jobs = self.model.under(queue, limit)
+            free = [job for job in jobs if job.held is None and job.status is Status.PENDING]
+            waits = [job for job in jobs if job.held == GATE and job.pushed.limits == (limit,)]
+            assert free or not waits or not self.model.has_room(queue, limit, now)
 
     @rule(queue=QUEUES, type_=st.none() | TYPES, lasts=st.sampled_from([None, HOUR // 2, 2 * HOUR]), reason=WORDS)
     def stop(self, queue: str, type_: str | None, lasts: int | None, reason: str | None) -> None:
@@ -390,8 +438,8 @@ class StorageMachine(RuleBasedStateMachine):
         assert self.storage.go_on(queue, type_) is ends
         if self.model.stops.pop((queue, type_), None) is not None:
             for job in self.model.jobs.values():
-                if job.pushed.queue == queue and job.pushed.type == type_:
-                    job.held = False
+                if job.pushed.queue == queue and job.pushed.type == type_ and job.held == TYPE:
+                    job.held = None
 
     @rule(children=st.sets(WORKERS))
     def heartbeat(self, children: set[str]) -> None:
@@ -461,6 +509,7 @@ class StorageMachine(RuleBasedStateMachine):
     @invariant()
     def records_agree(self) -> None:
         """Every job is as the model has it, with its log."""
+        self.note_who_was_let_through()
         storage = self.storage
         for key, job in self.model.jobs.items():
             record = storage.get(key)
@@ -518,7 +567,13 @@ class StorageMachine(RuleBasedStateMachine):
             due += [
                 stop.until for key, stop in self.model.stops.items() if stop.until and self.model.stopped(*key, now)
             ]
-            assert storage.next_due() == (max(0, min(due) - now) if due else None)
+            told, first = storage.next_due(), max(0, min(due) - now) if due else None
+            assert told == first or (self.model.paces and told is not None and told < (first or 100 * HOUR))
+            for job in self.model.jobs.values():
+                pace = self.model.paces.get((job.pushed.queue, HOURLY.key), 0) // 1000 - now
+                if job.held == GATE and job.pushed.limits == (HOURLY,) and pace > 0:
+                    assert told is not None
+                    assert told <= pace + 1000
 
 
 def settlement(claim: Claim, end: dict[str, Any]) -> Settlement:

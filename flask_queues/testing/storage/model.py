@@ -10,10 +10,12 @@ from typing import Any
 
 from ...record import JobRecord, LogLine, Outcome, Progress, Status
 from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
+from ...storage.limits import RATE, Limit
 from ...storage.stops import Stop
 from ...storage.tallies import deleted
 from ...storage.unique import holds
 
+TYPE, GATE = "type", "gate"
 WAITING = (Status.PENDING, Status.SCHEDULED)
 
 
@@ -37,7 +39,8 @@ class ModelJob:
     lease: int = 0
     cancel: str | None = None
     alone: bool = False
-    held: bool = False
+    #: Why it is set aside: for its `type`, or at a `gate`.
+    held: str | None = None
     reason: str | None = None
     result: str | None = None
     progress: Progress | None = None
@@ -63,7 +66,7 @@ class ModelJob:
     def renew(self, now: int) -> None:
         """Begin anew, with the history."""
         self.enter(Status.PENDING, now)
-        self.due, self.attempts, self.held = now, 0, False
+        self.due, self.attempts, self.held = now, 0, None
         self.expires = self.reason = self.cancel = None
 
 
@@ -92,6 +95,8 @@ class Model:
         self.keys: dict[tuple[str, str], tuple[str, int | None]] = {}
         #: By batch with a tally: where its jobs stood that are gone.
         self.gone: dict[str, list[Status]] = {}
+        #: By queue and key of a rate: the microsecond at which the next job would begin if they came evenly.
+        self.paces: dict[tuple[str, str], int] = {}
         self.last_token = 0
         self._pushes = 0
 
@@ -116,7 +121,7 @@ class Model:
             return False
         if other is not None:
             other.enter(Status.CANCELLED, now)
-            other.reason, other.held = f"Replaced by job {new.id}.", False
+            other.reason, other.held = f"Replaced by job {new.id}.", None
         self.hold(new, now)
         return True
 
@@ -258,14 +263,20 @@ class Model:
             assert claim.error is not None
             assert json.loads(claim.error) == json.loads(job.runs[-1][2])
         job.token, job.worker, job.lease = claim.token, claim.worker, now + lease
-        job.held, job.progress = False, None
+        job.held, job.progress = None, None
         job.enter(Status.RUNNING, now)
+        for limit in pushed.limits:
+            if limit.kind == RATE:
+                place = pushed.queue, limit.key
+                self.paces[place] = max(self.paces.get(place, 0), now * 1000) + limit.per * 1000 // limit.n
         self.free(job, "start")
 
     def check_line(self, claims: Sequence[Claim], wanted: Wanted, now: int) -> None:
         """The claims are the head of the first line with a job of a known type; ties in any order."""
         for queue in wanted.queues:
             line = self.line(queue, wanted.types, now)
+            if claims and claims[0].queue == queue:
+                line = self.with_gated(queue, wanted.types, now, line, claims[0])
             if line:
                 break
         else:
@@ -299,13 +310,40 @@ class Model:
             and not self.stopped(queue, None, now)
             and not self.stopped(queue, job.pushed.type, now)
             and (job.status is Status.PENDING or (job.status is Status.SCHEDULED and job.due <= now))
+            and not self.closed(job, now)
         ]
         return sorted(jobs, key=lambda job: job.rank)
+
+    def with_gated(
+        self, queue: str, types: Collection[str], now: int, line: list[ModelJob], claim: Claim
+    ) -> list[ModelJob]:
+        """The line with a claimed job that waited at a gate, which may have opened in the step that claimed it."""
+        job = self.jobs[claim.id]
+        if job.held != GATE:
+            return line
+        job.held = None
+        return self.line(queue, types, now)
+
+    def closed(self, job: ModelJob, now: int) -> bool:
+        """Whether a limit keeps a job from being claimed."""
+        return any(not self.has_room(job.pushed.queue, limit, now) for limit in job.pushed.limits)
+
+    def has_room(self, queue: str, limit: Limit, now: int) -> bool:
+        """Whether one more may run, or begin, of a limit's key."""
+        if limit.kind == RATE:
+            ahead = (limit.burst - 1) * limit.per * 1000 // limit.n
+            return self.paces.get((queue, limit.key), 0) - ahead <= now * 1000
+        runs = [job for job in self.under(queue, limit) if job.status is Status.RUNNING]
+        return len(runs) < limit.n
+
+    def under(self, queue: str, limit: Limit) -> list[ModelJob]:
+        """The jobs of a queue that are under a limit."""
+        return [job for job in self.jobs.values() if job.pushed.queue == queue and limit in job.pushed.limits]
 
     @staticmethod
     def goes_along(job: ModelJob, wanted: Wanted) -> bool:
         """Whether it may be claimed together with others."""
-        return job.pushed.type in wanted.short and not job.alone
+        return job.pushed.type in wanted.short and not job.alone and not job.pushed.limits
 
     def stalled(self, now: int) -> set[str]:
         """Jobs whose lease has run out."""
@@ -352,10 +390,15 @@ class Model:
         assert (list(record.error) if record.error else None) == job.error
         assert record.result == (json.loads(job.result) if job.result else None)
         assert record.reason == job.reason
-        assert (record.held is not None) is job.held
+        assert held_how(record) == job.held
         assert (record.finished is not None) is job.status.final
 
 
 def in_force(stop: Stop, now: int) -> bool:
     """Whether a stop is not over."""
     return stop.until is None or stop.until > now
+
+
+def held_how(record: JobRecord) -> str | None:
+    """Why a job is set aside."""
+    return None if record.held is None else GATE if record.held.startswith("Only ") else TYPE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .contract import (
+    BoundContract,
     ClaimContract,
     FiguresContract,
     FollowContract,
@@ -36,6 +37,7 @@ class ModelContract:
 
 class StorageContract(
     PushContract,
+    BoundContract,
     ClaimContract,
     HeldContract,
     SettleContract,

@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from ....errors import QueueFull
 from ....record import Outcome, Status
 from ....storage.base import Occurrence, Query, Settlement, Wanted
 from ....storage.unique import Unique
@@ -49,6 +50,20 @@ def push_all(engine: Engine, job_ids: Sequence[str]) -> int:
     new_ones = sum(storage.push([new(job_id)])[0] for job_id in job_ids)
     storage.close()
     return new_ones
+
+
+def push_until_full(engine: Engine, who: int, bound: int) -> int:
+    """Push jobs one by one until the queue takes no more; returns how many it took."""
+    storage = engine.open()
+    count = 0
+    try:
+        while True:
+            storage.push([new(f"{count} by {who}")], {"q": bound})
+            count += 1
+    except QueueFull:
+        return count
+    finally:
+        storage.close()
 
 
 def push_one_of_its_kind(engine: Engine, job_id: str) -> str:

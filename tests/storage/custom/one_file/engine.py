@@ -123,17 +123,16 @@ class OneFileStorage(Storage):
 
     # The pusher's side
 
-    def push(self, jobs: Sequence[NewJob]) -> list[bool]:
+    def push(self, jobs: Sequence[NewJob], bounds: Mapping[str, int] | None = None) -> list[bool]:
         """All or none: the file is written once."""
         with self.change() as state:
-            now = self.clock()
-            return [state.push(new, now) for new in jobs]
+            return state.push_within(jobs, bounds or {}, self.clock())
 
-    def push_unique(self, job: NewJob) -> str:
+    def push_unique(self, job: NewJob, bounds: Mapping[str, int] | None = None) -> str:
         """Push it, and tell who holds its key."""
         with self.change() as state:
             now = self.clock()
-            state.push(job, now)
+            state.push_within([job], bounds or {}, now)
             return job.id if job.id in state.jobs else state.holder(job, now) or job.id
 
     # The worker's side

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 import msgspec
 
-from flask_queues.errors import UniqueTaken
+from flask_queues.errors import QueueFull, UniqueTaken
 from flask_queues.record import (
     Attempt,
     JobError,
@@ -173,6 +174,20 @@ class State:
         job.order = self.pushes
         self.jobs[job.id] = job
         return True
+
+    def push_within(self, jobs: Sequence[NewJob], bounds: Mapping[str, int], now: int) -> list[bool]:
+        """Put jobs in; raises `QueueFull` where more would wait than may."""
+        before = {queue: self.waiting(queue) for queue in bounds}
+        told = [self.push(job, now) for job in jobs]
+        for queue, bound in bounds.items():
+            more = self.waiting(queue) - before[queue]
+            if more > 0 and before[queue] + more > bound:
+                raise QueueFull(queue, bound, before[queue], more)
+        return told
+
+    def waiting(self, queue: str) -> int:
+        """How many jobs of a queue wait."""
+        return sum(job.queue == queue and job.status in WAITING for job in self.jobs.values())
 
     def push(self, new: NewJob, now: int) -> bool:
         """Put a new job in, if its id is new."""
@@ -376,9 +391,9 @@ class State:
     def set_aside_at_gates(self, queue: str, now: int) -> None:
         """Hold those that cannot pass, and let those into the line that can."""
         for job in self.jobs.values():
-            if job.queue == queue and job.limits and job.status is Status.PENDING:
-                gate, _ = self.closed(job, now)
-                job.held = gate or (None if job.held and " " in job.held else job.held)
+            waits = job.held is None or " " in job.held
+            if job.queue == queue and job.limits and job.status is Status.PENDING and waits:
+                job.held = self.closed(job, now)[0] or None
 
     def set_aside(self, jobs: list[StoredJob], now: int) -> int:
         """Hold those whose type no worker knows; returns how many."""
