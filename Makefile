@@ -36,10 +36,13 @@ messages: environment  ## collect the messages to translate and merge them into 
 	$(python) setup.py --quiet extract_messages
 	$(python) setup.py --quiet update_catalog
 
+lowest:  ## run tests with the lowest versions that we allow
+	scripts/lowest $(ARGS)
+
 lock:  ## write requirements/*.txt anew; ARGS=--upgrade takes the newest versions
 	scripts/lock $(ARGS)
 
 environment:
 	@python3 scripts/environment.py .venv-tests requirements/dev.txt requirements/example.txt requirements/docs.txt
 
-.PHONY: help demo test lint format docs pictures bench messages lock environment
+.PHONY: help demo test lint format docs pictures bench messages lock lowest environment

@@ -256,7 +256,7 @@ class Percentiles(Answer):
 class Work(Answer):
     """What was done in a time."""
 
-    measured: Literal[True]
+    measured: bool
     completed: int
     failed: int
     cancelled: int
