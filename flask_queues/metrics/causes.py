@@ -153,15 +153,18 @@ def failed_within(storage: Storage, queue: str, job_type: str, since: int, until
     return [job for job in page.jobs if job.finished and since <= to_milliseconds(job.finished) < until]
 
 
-def recount(storage: Storage, causes: Causes, failed: dict[str, int], told: CauseOf) -> None:
+def recount(storage: Storage, causes: Causes, failed: dict[str, int], told: CauseOf, until: int) -> None:
     """Count anew of which causes jobs are failed, where their number is another than was counted.
 
-    Some were retried or deleted, one by one, or had failed before anybody counted.
+    Some were retried or deleted, one by one, or had failed before anybody counted. Those that failed from `until` on
+    are counted the next time, and left out.
     """
     known = {line for one in causes.known.values() for line in one.jobs}
     changed = [line for line in sorted(known | set(failed)) if causes.failed(line) != failed.get(line, 0)]
     for line in changed[:LINES]:
-        causes.recount(line, newest_failed(storage, line, told) if line in failed else (), failed.get(line, 0))
+        jobs = newest_failed(storage, line, told) if line in failed else []
+        counted = [(job, cause) for job, cause in jobs if job.finished and to_milliseconds(job.finished) < until]
+        causes.recount(line, counted, failed.get(line, 0) - (len(jobs) - len(counted)))
 
 
 def newest_failed(storage: Storage, line: str, told: CauseOf) -> list[tuple[JobRecord, Cause]]:

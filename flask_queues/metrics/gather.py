@@ -125,7 +125,8 @@ class Window:
         add_failures(self._storage, causes, self._ended, self._since, self._until, self._told)
         if due:
             index.recounted = self._minute
-            recount(self._storage, causes, failed_lines(self._storage.counts().cells.items()), self._told)
+            failed = failed_lines(self._storage.counts().cells.items())
+            recount(self._storage, causes, failed, self._told, self._until)
             causes.forget(self._until)
         text = causes.dump()
         return {CAUSES: text} if text != before else {}

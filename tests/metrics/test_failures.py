@@ -178,3 +178,16 @@ def test_what_is_written_is_read_as_it_was(storage: Storage, clock: Clock) -> No
     text = storage.sheets(["causes"])["causes"]
     assert Causes.load(text).dump() == text
     assert len(json.loads(text)) == 1
+
+
+def test_what_failed_behind_the_window_is_counted_once(storage: Storage, clock: Clock) -> None:
+    """A recount reads all failed jobs, also those that only the next window counts."""
+    fail(storage, "a")
+    clock.advance(2000)
+    fail(storage, "late")
+    clock.advance(500)
+    while gather(storage, cause_of_job, lag=1000):
+        pass
+    (cause,) = Causes.read(storage).known.values()
+    assert cause.number == 1
+    assert count(storage, clock) == {"No user #": 2}

@@ -8,8 +8,9 @@ from ....record import Outcome, Status
 from ....storage import Storage
 from ....storage.base import Settlement
 from ....storage.unique import Unique
+from ..engine import Clock
 from ..fixtures import OpenedTwice
-from .words import complete, fail, fill, new, settle, take, take_one
+from .words import complete, fail, fill, new, settle, take_one
 
 QUEUES = {"b": ["q", "r"]}
 
@@ -67,13 +68,15 @@ class TallyContract(OpenedTwice):
         storage.step("w", [Settlement(claim.id, claim.token, status, outcome, delay=3_600_000)])
         assert tally(storage) == {status.value: 1}
 
-    def test_a_job_that_becomes_due_is_counted(self, storage: Storage) -> None:
+    def test_a_job_that_becomes_due_is_counted(self, storage: Storage, clock: Clock) -> None:
         """It is claimed from its line."""
-        fill(storage, "1", at=1_000_000, batch="b")
-        fill(storage, "2", delay=1, batch="b")
-        while tally(storage) != {"running": 2}:
-            take(storage)
-        storage.claim("w", "1", 1000)
+        fill(storage, "1", delay=50, batch="b")
+        fill(storage, "2", delay=3_600_000, batch="b")
+        assert tally(storage) == {"scheduled": 2}
+        clock.advance(60)
+        take_one(storage)
+        assert tally(storage) == {"running": 1, "scheduled": 1}
+        storage.claim("w", "2", 1000)
         assert tally(storage) == {"running": 2}
 
     def test_a_deleted_job_still_counts(self, storage: Storage) -> None:
