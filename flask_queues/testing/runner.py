@@ -49,14 +49,13 @@ class Run(NamedTuple):
     again: bool = False
 
 
-class Watched(Attempt):
-    """An attempt that remembers what left the job, and whose backoff is no matter of chance."""
+class Watching(Attempt):
+    """Remembers what left the job; its backoff is no matter of chance."""
 
     error: BaseException | None = None
 
-    def __init__(self, manager: Manager, claim: Claim, limits: Undisturbed) -> None:
-        super().__init__(manager, claim, limits, self._hand_on)
-        self.terms = manager.terms(claim, jitter=False)
+    def _watch(self) -> None:
+        self.terms = self._manager.terms(self.claim, jitter=False)
 
     def _hand_on(self) -> None:
         """Keep at once what the job says: there is no thread that would do so later."""
@@ -67,21 +66,20 @@ class Watched(Attempt):
         return super()._fail(error, outcome)
 
 
-class WatchedTogether(GatheredAttempt):
-    """The same for what is gathered into one run."""
+class Watched(Watching):
+    """The attempt of one claim."""
 
-    error: BaseException | None = None
+    def __init__(self, manager: Manager, claim: Claim, limits: Undisturbed) -> None:
+        super().__init__(manager, claim, limits, self._hand_on)
+        self._watch()
+
+
+class WatchedTogether(Watching, GatheredAttempt):
+    """That of several, gathered into one run."""
 
     def __init__(self, manager: Manager, claim: Claim, along: Sequence[Claim], limits: Undisturbed) -> None:
-        super().__init__(manager, claim, along, limits, self._hand_on)
-        self.terms = manager.terms(claim, jitter=False)
-
-    def _hand_on(self) -> None:
-        self.notes.flush()
-
-    def _fail(self, error: BaseException, outcome: Outcome) -> Settlement:
-        self.error = error
-        return super()._fail(error, outcome)
+        GatheredAttempt.__init__(self, manager, claim, along, limits, self._hand_on)
+        self._watch()
 
 
 class Runner:
@@ -188,7 +186,7 @@ class Runner:
         back = [transitions.given_back(one, begun=False) for one in others]
         return [settlement, *attempt.along(settlement), *back]
 
-    def _attempt(self, claim: Claim, limits: Undisturbed) -> tuple[Watched | WatchedTogether, list[Claim]]:
+    def _attempt(self, claim: Claim, limits: Undisturbed) -> tuple[Watching, list[Claim]]:
         """The attempt of a claim with what comes along, and what was claimed beside it."""
         if self._manager.jobs[claim.type].gathering is None:
             return Watched(self._manager, claim, limits), []

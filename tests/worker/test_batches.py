@@ -10,8 +10,7 @@ from flask_queues import Status
 from tests.support.site import eventually
 from tests.support.stock import take_stock, unfinished
 
-from .test_chains import go_on
-from .test_kills import LEASE, kill_the_child, seed, settings_for
+from .test_kills import LEASE, kill_now_and_then, seed, settings_for
 
 __all__ = ["seed"]
 
@@ -54,15 +53,7 @@ def test_each_callback_comes_once_whatever_is_killed(make_site, seed, request, t
         for n in range(JOBS)
     )
     pushed = batch.then("report", {"what": "then"}).finally_("report", {"what": "finally"}).push()
-    workers = [site.work("--processes", "2") for _ in range(2)]
-    for _ in range(8):
-        go_on(site)
-        if chance.random() < 0.6:
-            kill_the_child(site, workers[0])
-        else:
-            victim = chance.randrange(2)
-            workers[victim].kill_all()
-            workers[victim] = site.work("--processes", "2")
+    kill_now_and_then(site, chance, 8)
     eventually(lambda: pushed.record.ended is not None and unfinished(site.manager) == 0, 60)
     record = pushed.record
     growing = next(job.id for job in pushed.jobs() if job.type == "grow-batch")

@@ -7,10 +7,10 @@ import random
 import pytest
 
 from flask_queues import Status
-from tests.support.site import Site, eventually
+from tests.support.site import eventually
 from tests.support.stock import take_stock, unfinished
 
-from .test_kills import LEASE, kill_the_child, seed, settings_for
+from .test_kills import LEASE, kill_now_and_then, seed, settings_for
 
 __all__ = ["seed"]
 
@@ -45,12 +45,6 @@ def test_a_timed_out_and_a_cancelled_link_are_ends_too(make_site, place):
     assert [job.status for job in stopped.jobs] == [Status.CANCELLED, Status.COMPLETED]
 
 
-def go_on(site: Site) -> None:
-    """Wait until a few more jobs have run, or all have."""
-    before = len(site.runs())
-    eventually(lambda: len(site.runs()) > before + 3 or unfinished(site.manager) == 0, 30)
-
-
 @pytest.mark.parametrize(
     "kind",
     ["sqlite", "files", *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("redis", "cluster"))],
@@ -65,15 +59,7 @@ def test_no_link_is_lost_or_doubled_whatever_is_killed(make_site, seed, request,
         for n in range(LINKS):
             chain.then("mark", {"seconds": chance.choice((0, 0, 0.002, 0.02))}, queue=f"queue{n % 3}")
         chains.append(chain.push())
-    workers = [site.work("--processes", "2") for _ in range(2)]
-    for _ in range(12):
-        go_on(site)
-        if chance.random() < 0.7:
-            kill_the_child(site, workers[0])
-        else:
-            victim = chance.randrange(2)
-            workers[victim].kill_all()
-            workers[victim] = site.work("--processes", "2")
+    kill_now_and_then(site, chance, 12)
     eventually(lambda: all(len(chain.jobs) == LINKS for chain in chains) and not unfinished(site.manager), 60)
     ran = [run.job for run in site.runs()]
     for chain in chains:

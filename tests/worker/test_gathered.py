@@ -11,8 +11,7 @@ from flask_queues import Outcome, Status
 from tests.support.site import Site, eventually
 from tests.support.stock import take_stock, unfinished
 
-from .test_chains import go_on
-from .test_kills import LEASE, kill_the_child, seed, settings_for
+from .test_kills import LEASE, kill_now_and_then, seed, settings_for
 
 __all__ = ["seed"]
 
@@ -97,15 +96,7 @@ def test_no_payload_is_lost_whatever_is_killed(make_site, seed, request, tmp_pat
     chance = random.Random(seed)
     jobs = [("digest", {"customer": n % 5, "n": n, "seconds": chance.choice((0, 1, 5)) / 100}) for n in range(1000)]
     handles = site.manager.push_many(jobs, spread=3)
-    workers = [site.work("--processes", "2") for _ in range(2)]
-    for _ in range(10):
-        go_on(site)
-        if chance.random() < 0.6:
-            kill_the_child(site, workers[0])
-        else:
-            victim = chance.randrange(2)
-            workers[victim].kill_all()
-            workers[victim] = site.work("--processes", "2")
+    kill_now_and_then(site, chance, 10)
     eventually(lambda: unfinished(site.manager) == 0, 60)
     stock = take_stock(site.manager)
     assert {stock[handle.id].status for handle in handles} == {Status.COMPLETED}

@@ -205,6 +205,25 @@ def cut_short(record: JobRecord) -> int:
     return sum(1 for run in record.history if run.outcome in (Outcome.KILLED, Outcome.LOST))
 
 
+def kill_now_and_then(site: Site, chance: random.Random, times: int) -> None:
+    """Start two workers; each time a few more jobs have run, kill the child that ran the last, or a whole worker."""
+    workers = [site.work("--processes", "2") for _ in range(2)]
+    for _ in range(times):
+        go_on(site)
+        if chance.random() < 0.6:
+            kill_the_child(site, workers[0])
+        else:
+            victim = chance.randrange(2)
+            workers[victim].kill_all()
+            workers[victim] = site.work("--processes", "2")
+
+
+def go_on(site: Site) -> None:
+    """Wait until a few more jobs have run, or all have."""
+    before = len(site.runs())
+    eventually(lambda: len(site.runs()) > before + 3 or unfinished(site.manager) == 0, 30)
+
+
 def kill_the_child(site: Site, worker: Worker) -> int:
     """Kill the process that ran the last job; tells whether it was there."""
     runs = site.runs()
