@@ -24,6 +24,8 @@ from .record import BROKEN_WORDS, BatchRecord, Sheet, record_of, tag_of
 SLICE = 500
 #: Milliseconds after which a long push gives a sign of life.
 SIGN_OF_LIFE = 60_000
+#: Batches among which a status or a text is looked for.
+SEARCHED = 1000
 #: Batches that are looked at in one go.
 LOOKED_AT = 500
 #: Seconds between two looks at batches that are not over, where there are none, and at those that are.
@@ -72,11 +74,23 @@ class Batches:
         """Return a handle of a batch; raises nothing before it is used."""
         return BatchHandle(self, checked(batch_id))
 
-    def all(self, limit: int = 50, after: str | None = None) -> tuple[list[BatchRecord], str | None, int]:
-        """A page of batches, the newest first; where the next one begins, and how many there are."""
+    def all(
+        self,
+        limit: int = 50,
+        after: str | None = None,
+        *,
+        status: Status | str | None = None,
+        text: str = "",
+    ) -> tuple[list[BatchRecord], str | None, int]:
+        """A page of batches, the newest first; where the next one begins, and how many there are in all.
+
+        Those in one status only, or with a text in their names, are looked for among the newest 1,000.
+        """
         listed = self._book.all()
         made = listed.open | listed.ended
         ids = sorted(made, key=lambda batch_id: (made[batch_id], batch_id), reverse=True)
+        if status is not None or text:
+            ids = self._matching(ids[:SEARCHED], status, text.casefold())
         if after is not None:
             start = next((n for n, batch_id in enumerate(ids) if batch_id == after), len(ids) - 1) + 1
         else:
@@ -86,6 +100,11 @@ class Batches:
         more = start + limit < len(ids)
         records = self._records([read[batch_id] for batch_id in shown if batch_id in read])
         return records, shown[-1] if more else None, len(ids)
+
+    def _matching(self, ids: Sequence[str], status: Status | str | None, text: str) -> list[str]:
+        read = self._book.read(ids)
+        named = [read[batch_id] for batch_id in ids if batch_id in read and text in read[batch_id].name.casefold()]
+        return [record.id for record in self._records(named) if status in (None, record.status)]
 
     def open(self) -> int:
         """How many batches are not over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from flask import Blueprint, jsonify, redirect, request, url_for
@@ -20,6 +21,11 @@ from .pages import found_or_id
 from .reads import PAGE
 from .render import page
 
+#: Jobs that stand on the page of their batch.
+SHOWN = 20
+#: Where a batch may stand.
+STATUSES = (Status.PENDING, Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+
 
 def add_to(blueprint: Blueprint) -> None:
     """Add the routes."""
@@ -32,13 +38,20 @@ def add_to(blueprint: Blueprint) -> None:
 
 def asked(manager: Manager) -> tuple[list[BatchRecord], str | None, int]:
     """The page of batches that this address names."""
-    return manager.batches.all(PAGE, request.args.get("after") or None)
+    return manager.batches.all(PAGE, request.args.get("after") or None, **given())
+
+
+def given() -> dict[str, str]:
+    """What is looked for."""
+    said = {name: request.args.get(name, "").strip()[:128] for name in ("status", "text")}
+    known = said["status"] in [status.value for status in STATUSES]
+    return {name: value for name, value in said.items() if value and (name == "text" or known)}
 
 
 def batches() -> ResponseReturnValue:
     """All of them, the newest first."""
     records, after, total = asked(current_queues)
-    return page("batches.html", rows=records, after=after, total=total)
+    return page("batches.html", rows=records, after=after, total=total, given=given(), statuses=STATUSES)
 
 
 def one_batch(batch_id: str) -> ResponseReturnValue:
@@ -52,6 +65,7 @@ def one_batch(batch_id: str) -> ResponseReturnValue:
         callbacks=[(name, job if isinstance(job, JobRecord) else None, fired) for name, job, fired in callbacks],
         stands=[(status, record.counts[status]) for status in Status if record.counts[status]],
         left=record.total - record.done,
+        jobs=list(islice(current_queues.batches.jobs(batch_id), SHOWN)),
     )
 
 

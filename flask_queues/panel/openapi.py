@@ -422,7 +422,7 @@ PATHS: dict[str, tuple[type[Answer], dict[str, str], str]] = {
     "/status": (StatusOfAll, {}, "How many jobs are where, and who works"),
     "/metrics": (Metrics, {"range": "string", "queue": "string", "type": "string"}, "What was done"),
     "/activity": (Activity, {"who": "string", "action": "string", "before": "integer"}, "Who changed what"),
-    "/batches": (Batches, {"after": "string"}, "Batches"),
+    "/batches": (Batches, {"status": "string", "text": "string", "after": "string"}, "Batches"),
     "/batches/{batch_id}": (Batch, {}, "One batch"),
     "/schedules": (Schedules, {}, "All schedules"),
     "/schedules/{schedule}": (ScheduleWithHistory, {}, "One schedule with its history"),

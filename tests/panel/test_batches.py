@@ -55,3 +55,20 @@ def test_failures_are_retried_and_the_rest_is_cancelled(shop: Shop) -> None:
     assert acts == [("anna", "cancel", "batch", 2), ("anna", "retry", "batch", 1)]
     assert batch[-8:] in client.get("/queues/activity").text
     assert post(client, "/queues/actions/batch/explode", batch=batch).status_code == 404
+
+
+def test_batches_are_found_by_name_and_status(shop: Shop) -> None:
+    """Of what is no status nothing is taken over."""
+    shop.batch()
+    shop.queues.batch([("shop:resize", {})], name="Bilder").push()
+    client = shop.client()
+
+    def found(query: str) -> list[str]:
+        return [batch["name"] for batch in client.get(f"/queues/api/batches?{query}").get_json()["batches"]]
+
+    assert found("") == ["Bilder", "Rundbrief"]
+    assert found("text=rund") == ["Rundbrief"]
+    assert found("status=pending") == ["Bilder"]
+    assert found("status=running&text=bild") == []
+    assert found("status=nonsense") == ["Bilder", "Rundbrief"]
+    assert "Nothing matches the filter." in client.get("/queues/batches?text=none").text
