@@ -96,6 +96,8 @@ class Config:
     tries: int = field(default=3, metadata={"range": (1, 1000)})
     #: Seconds before the next attempt, where the type does not say.
     backoff: float = field(default=60.0, metadata={"range": (0, 86_400 * 30)})
+    #: Jobs that each web process runs at a time, in threads of its own, from its first request on; 0: none.
+    work_inside: int = field(default=0, metadata={"range": (0, 1000)})
     #: Jobs after which a child is replaced.
     max_jobs: int = field(default=1000, metadata={"range": (1, 1_000_000_000)})
     #: Seconds a claim is valid without a sign of life.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -96,6 +98,8 @@ class Queues:
         app.extensions["queues"] = manager
         app.cli.add_command(queues_group)
         app.register_blueprint(make_blueprint(config))
+        if config.work_inside:
+            work_inside(app, manager)
         self._apps.add(app)
         self._last = weakref.ref(app)
 
@@ -352,3 +356,20 @@ class Queues:
     def flush(self, queue: str | None = None) -> int:
         """Delete every job that is not running; see `Manager.flush`."""
         return self.manager.flush(queue)
+
+
+def work_inside(app: Flask, manager: Manager) -> None:
+    """Let each process that answers requests run jobs too, from its first request on."""
+    lock, started = threading.Lock(), set[int]()
+
+    def start() -> None:
+        if os.getpid() in started:
+            return
+        with lock:
+            if os.getpid() not in started:
+                started.add(os.getpid())
+                from .worker.inside import start_inside  # most applications have no worker inside
+
+                start_inside(manager, manager.config.work_inside)
+
+    app.before_request_funcs.setdefault(None, []).insert(0, start)

@@ -94,6 +94,9 @@ class Job:
     backoff: Any = None
     #: By which share the backoff varies at random, so that what failed together is not tried together.
     jitter: ClassVar[float] = 0.2
+    #: Exceptions after which a job is never tried again: it ends as cancelled, as by `Discard`, or has failed at once.
+    discard_on: ClassVar[tuple[builtins.type[BaseException], ...]] = ()
+    fail_on: ClassVar[tuple[builtins.type[BaseException], ...]] = ()
     priority: ClassVar[int] = 0
     tags: ClassVar[Iterable[str]] = ()
     #: Seconds after its time within which a job must have begun; later it is cancelled.
@@ -323,6 +326,8 @@ FUNCTION_OPTIONS = frozenset(
         "tries",
         "backoff",
         "jitter",
+        "discard_on",
+        "fail_on",
         "priority",
         "tags",
         "expires",

@@ -39,6 +39,9 @@ class JobType:
         self.sensitive = frozenset(check_names(self.type, "sensitive", job_class.sensitive)) | self.shape.secrets
         self.authorize = check_authorize(self.type, job_class)
         check_jitter(self.type, job_class.jitter)
+        #: Exceptions that end a job whatever tries it has left.
+        self.discard_on = check_exceptions(self.type, "discard_on", job_class.discard_on)
+        self.fail_on = check_exceptions(self.type, "fail_on", job_class.fail_on)
         #: Returns the key of a payload where the class has a method for that.
         self.unique_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "unique")
         self.limit_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "limit_key")
@@ -180,6 +183,15 @@ def check_breaker(type_string: str, breaker: Any) -> Breaker | None:
     if breaker is not None and not isinstance(breaker, Breaker):
         raise ConfigError(f"{type_string}: breaker = {shortened(breaker)} is not a Breaker(failures, within, pause).")
     return breaker
+
+
+def check_exceptions(type_string: str, option: str, given: Any) -> tuple[builtins.type[BaseException], ...]:
+    """Return classes of exceptions, given as one or as several."""
+    classes = tuple(given) if isinstance(given, (tuple, list, set, frozenset)) else (given,)
+    for one in classes:
+        if not (isinstance(one, builtins.type) and issubclass(one, BaseException)):
+            raise ConfigError(f"{type_string}: {option} holds {shortened(one)}, which is no class of exceptions.")
+    return classes
 
 
 def check_authorize(type_string: str, job_class: builtins.type[Job]) -> Callable[..., bool] | None:

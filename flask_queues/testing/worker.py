@@ -5,29 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from flask import Flask
 
 from ..errors import FakeError, QueuesError
 from ..manager import Manager
-from ..record import ChildRecord, Counts, Status
+from ..record import Counts, Status
 from ..storage import SQLiteCache, SQLiteStorage, Storage
 from ..storage.sealed import sealed
 from ..worker import Plan, Report, Share, make_worker
-from ..worker.bell import Bell
-from ..worker.board import Board
-from ..worker.crew import Crew, Signals
-from ..worker.keeper import Keeper
-from ..worker.loop import End
-from ..worker.notices import OVER, Notice
-from ..worker.plan import this_worker
+from ..worker.inside import InsideWorker
 from ..worker.process import BROKEN, die_with_parent
 from .clock import wait_until
 from .runner import logs_kept
@@ -82,84 +74,29 @@ class Worker(ABC):
 
 
 class ThreadWorker(Worker):
-    """A worker's loop and its keeper, each in a thread; a job has one of its own.
-
-    Nothing can be thrown into a job: one that outlives its timeout is settled, and its thread goes on.
-    """
+    """A worker inside the test's own process."""
 
     def __init__(self, manager: Manager, queues: Sequence[str] = (), threads: int = 1) -> None:
         super().__init__(manager)
-        self._share = Share(queues=tuple(queues), max_jobs=manager.config.max_jobs, threads=threads)
-        this = this_worker(self._share.queues, manager.jobs, VERSION)
-        self._worker = replace(this, children=(ChildRecord(name=this.name, pid=this.pid),))
-        self._board = Board(1)
-        self._bell = Bell()
-        self._signals = Signals(lambda: False)
-        self._over = threading.Event()
         self._report = Quiet()
-        self._threads = [
-            threading.Thread(target=self._guarded, args=(work,), name=f"flask-queues-{name}", daemon=True)
-            for name, work in (("worker", self._work), ("keeper", self._keep))
-        ]
+        self._inside = InsideWorker(manager, threads, queues, self._report, look=LOOK)
         self._logs = logs_kept(manager.app)
 
     def start(self) -> None:
-        """Start both threads."""
+        """Start its threads."""
         self._logs.__enter__()
-        for thread in self._threads:
-            thread.start()
+        self._inside.start()
 
     def stop(self) -> None:
         """Let the jobs in hand end, give back those that do not, and then let the keeper go."""
-        worker, keeper = self._threads
-        if self._over.is_set():
-            return
-        self._signals.stop()
-        self._bell.ring()
-        worker.join(self._manager.config.grace)
-        if worker.is_alive():
-            self._signals.hurried = True
-            self._bell.ring()
-            worker.join(PATIENCE)
-        self._over.set()
-        keeper.join(PATIENCE)
+        ended = self._inside.stop(self._manager.config.grace)
         self._logs.__exit__(None, None, None)
-        if worker.is_alive() or keeper.is_alive():
+        if not ended:
             raise FakeError("The worker of this test does not end: its storage does not answer.")
-        self._bell.close()
 
     def trouble(self) -> str:
         """What the threads could not cope with."""
         return self._report.text
-
-    def hear(self, seconds: float, other: int | None = None) -> list[Notice]:
-        """What the keeper hears: only that it is over. It looks often, so that no test waits for it."""
-        return [OVER] if self._over.wait(seconds if other is None else min(seconds, LOOK)) else []
-
-    def _work(self) -> None:
-        while True:
-            crew = Crew(
-                self._manager,
-                self._worker.name,
-                self._share,
-                signals=self._signals,
-                slot=self._board.slots[0],
-                report=self._report,
-                bell=self._bell,
-            )
-            if crew.work() is not End.WORN:
-                return
-
-    def _keep(self) -> None:
-        bells, report = [self._bell], self._report
-        Keeper(self._manager, self._worker, board=self._board, notices=self, bells=bells, report=report).work()
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:
-            self._report.problem(f"{type(error).__name__}: {error}")
-            self._signals.stop()
 
 
 class Quiet(Report):

@@ -113,6 +113,10 @@ class Attempt:
             return transitions.rate_limited(self.claim, error.after)
         if isinstance(error, Discard):
             return transitions.discarded(self.claim, error.reason)
+        if isinstance(error, self._type.discard_on):
+            return transitions.discarded(self.claim, f"{type(error).__name__}: {error}")
+        if isinstance(error, self._type.fail_on):
+            self.terms = self.terms._replace(tries=self.attempt)
         return self._fail(error, Outcome.FAILED)
 
     def _interrupted(self, thrown: type[Interrupt], error: BaseException | None) -> Settlement:
