@@ -20,7 +20,7 @@ from .activity import Act
 from .alerts import Alert, Herald, Lookout, standing_alerts
 from .alerts.herald import Receiver
 from .backend import storage_of
-from .batches import Batch, Batches
+from .batches import Batch, Batches, tag_of
 from .causes import Cause, cause_of_job
 from .chains import Chain, Link
 from .config import Config
@@ -402,16 +402,16 @@ class Manager:
         record = self.find(job_id)
         if has_request_context():
             self._check_permission(record)
-        self._reopen_batch_of(record)
         status = self.storage.retry(job_id)
         if status is None:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
+        self._reopen_batch_of(record)
         self.teller.retried(job_id)
 
     def _reopen_batch_of(self, job: JobRecord) -> None:
-        if job.batch is not None and job.status.final:
+        if job.batch is not None and job.status.final and tag_of(job.batch) in job.tags:  # not what reports for it
             self.batches.reopen(job.batch)
 
     def _check_permission(self, record: JobRecord) -> None:
@@ -440,9 +440,9 @@ class Manager:
         """Retry all failed jobs that match, yielding each id once it is pending."""
         for record in self.every(statuses=[Status.FAILED], **filters):
             self._check_permission(record)
-            self._reopen_batch_of(record)
             with suppress(UniqueTaken):
                 if self.storage.retry(record.id) is Status.FAILED:
+                    self._reopen_batch_of(record)
                     self.teller.retried(record.id)
                     yield record.id
 

@@ -224,7 +224,8 @@ class Attempt:
     @property
     def batch(self) -> BatchHandle | None:
         """The batch that it belongs to, or reports for."""
-        return self._manager.batches.handle(self.terms.batch) if self.terms.batch is not None else None
+        batch = self.terms.batch
+        return self._manager.batches.handle(batch, self.claim.id) if batch is not None else None
 
     @property
     def timeout(self) -> float:
