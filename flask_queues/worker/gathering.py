@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from .. import transitions
-from ..chains import followed
+from ..chains import followed, given_back
 from ..errors import PayloadError
 from ..manager import Manager
 from ..record import Outcome, Status
@@ -103,8 +103,6 @@ class GatheredAttempt(Attempt):
     def _like(self, settlement: Settlement, claim: Claim) -> Settlement:
         if settlement.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
             return self._failures.get(claim.token) or self._failed(claim, settlement.error or "", settlement)
-        if settlement.outcome is Outcome.CANCELLED:
-            return transitions.given_back(claim, begun=True)
         return settlement._replace(
             id=claim.id, token=claim.token, result=None, progress=None, logs=(), follows=(), stop=0
         )
@@ -138,3 +136,7 @@ class GatheredAttempt(Attempt):
         if thrown is CancelNow:
             return transitions.given_back(self.claim, begun=True)
         return super()._interrupted(thrown, error)
+
+    def cancelled(self) -> Settlement:
+        """The same in a thread that nobody can stop."""
+        return given_back(self.claim, begun=True)
