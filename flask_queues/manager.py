@@ -653,7 +653,7 @@ class Manager:
     def give_back(self, child: str) -> list[Claim]:
         """Return what a child held when it was stopped; no try is lost."""
         claims = self.storage.claims_of(child)
-        settled = [transitions.given_back(claim, begun=not claim.ahead) for claim in claims]
+        settled = [chains.given_back(claim, begun=not claim.ahead) for claim in claims]
         self._settle_for(child, claims, settled)
         return claims
 

@@ -142,6 +142,32 @@ def test_a_cancelled_chain_runs_its_last_words_alone(queues: Queues) -> None:
     assert [job.status for job in chain.jobs] == [Status.CANCELLED]
 
 
+@pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
+def test_a_link_that_is_cancelled_instead_of_waiting_has_its_last_words(queues: Queues, status: Status) -> None:
+    """The cancellation came while it ran, and it was put off, given back, or is to be tried again."""
+    chain = queues.chain(["fetch", "mail"]).then("any", on="end").push()
+    wanted = Wanted(["web"], ["fetch"], 30_000)
+    (claim,) = queues.manager.step("child", (), wanted).claims
+    assert chain.cancel("enough")
+    settlement = Settlement(claim.id, claim.token, status, Outcome.PUT_OFF, delay=60_000)
+    queues.manager.step("child", [followed(claim, settlement)])
+    assert [(job.type, job.status) for job in chain.jobs] == [("fetch", Status.CANCELLED), ("any", Status.PENDING)]
+    assert chain.jobs[0].reason == "enough"
+
+
+def test_a_link_that_goes_back_causes_nothing(queues: Queues) -> None:
+    """Its worker stops, and nobody has cancelled it; where somebody has, its last words come."""
+    chain = queues.chain(["fetch", "mail"]).then("any", on="end").push()
+    wanted = Wanted(["web"], ["fetch"], 30_000)
+    queues.manager.step("child", (), wanted)
+    queues.manager.give_back("child")
+    assert waiting(queues) == ["fetch"]
+    queues.manager.step("child", (), wanted)
+    assert chain.cancel("enough")
+    queues.manager.give_back("child")
+    assert waiting(queues) == ["any"]
+
+
 def test_a_settlement_that_is_repeated_pushes_nothing_twice(queues: Queues) -> None:
     """The ids of all links are fixed with the push."""
     chain = queues.chain(["fetch", "mail"]).push()
