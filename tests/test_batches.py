@@ -499,3 +499,28 @@ def test_what_is_added_cannot_wait_for_a_commit(queues: Queues) -> None:
     batch = queues.batch(numbers(1)).push()
     with pytest.raises(OptionError, match="without after_commit"):
         batch.add(numbers(1), after_commit=True)
+
+
+def test_a_process_with_another_key_does_not_hide_the_batches_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot read them, and lists its own beside them."""
+    from cryptography.fernet import Fernet
+
+    monkeypatch.setattr("flask_queues.batches.book.SHARDS", 1)
+    both: list[Queues] = []
+    for _ in range(2):
+        app = Flask("shop", instance_path=str(tmp_path))
+        app.config["QUEUES_ENCRYPTION_KEYS"] = [Fernet.generate_key().decode()]
+        both.append(sample(app))
+    ours, theirs = both
+    batch = ours.batch(numbers(1)).then("report", {"what": "then"}).push()
+    strange = theirs.batch(numbers(1)).push()
+    end(theirs.manager)
+    end(theirs.manager)
+    theirs.manager.tend_batches(at_once=True)
+    assert strange.record.ended is not None
+    with pytest.raises(BatchNotFound):
+        theirs.batches.handle(batch.id).record  # noqa: B018
+    assert tend(ours.manager) == ["then"]
+    assert batch.record.ended is not None
