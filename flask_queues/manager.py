@@ -668,7 +668,7 @@ class Manager:
         text = transitions.dump_error(*error)
         ran = next((claim for claim in claims if mark is not None and claim.token == abs(mark)), None)
         settled = [
-            chains.followed(claim, self._died(claim, text, outcome, self._mark_of(claim, ran, mark)))
+            chains.followed(claim, self._died(claim, text, outcome, self._mark_of(claim, ran, mark, outcome)))
             for claim in claims
         ]
         return self._settle_for("keeper", claims, settled, rescued=outcome is Outcome.LOST)
@@ -687,9 +687,14 @@ class Manager:
             self.teller.settled(claim, one)
         return [claim for claim, _ in done]
 
-    def _mark_of(self, claim: Claim, ran: Claim | None, mark: int | None) -> int | None:
-        """Of claims that run together, the first stands for all; what else is gathered had not begun."""
+    def _mark_of(self, claim: Claim, ran: Claim | None, mark: int | None, outcome: Outcome) -> int | None:
+        """Of claims that run together, the first stands for all; what else is gathered had not begun.
+
+        Where a process ran all it held, that is all of them; what had vanished may have held more than it ran.
+        """
         key = self.gathering_key(claim)
+        if key is not None and mark is None and outcome is not Outcome.LOST:
+            return claim.token
         if key is None or mark is None:
             return mark
         return claim.token if ran is not None and self.gathering_key(ran) == key else 0

@@ -49,6 +49,7 @@ def test_payloads_of_a_key_come_as_one_list(make_site, place, options):
         ("raise", Outcome.FAILED, ()),
         ("raise", Outcome.FAILED, ("--threads", "3")),
         ("kill", Outcome.KILLED, ()),
+        ("kill", Outcome.KILLED, ("--threads", "3")),
     ],
 )
 def test_what_becomes_of_the_run_becomes_of_each(make_site, how, outcome, options):
