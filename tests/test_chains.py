@@ -11,6 +11,7 @@ from flask import Flask
 
 from flask_queues import JobNotFound, OptionError, PayloadError, Queues, ResultNotReady, Status, TransitionError
 from flask_queues.chains import followed
+from flask_queues.handles import ChainHandle
 from flask_queues.manager import Manager
 from flask_queues.record import Outcome
 from flask_queues.storage.base import Settlement, Wanted
@@ -168,6 +169,39 @@ def test_a_link_that_goes_back_causes_nothing(queues: Queues) -> None:
     assert waiting(queues) == ["any"]
 
 
+def test_a_cancel_meets_the_job_that_comes_next(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the current one ends in the very moment."""
+    chain = queues.chain(["fetch", "mail"]).push()
+    manager = queues.manager
+    cancel = manager.cancel
+
+    def too_late(job_id: str, reason: str) -> bool:
+        monkeypatch.undo()
+        end(manager)
+        return cancel(job_id, reason)
+
+    monkeypatch.setattr(manager, "cancel", too_late)
+    assert chain.cancel("enough")
+    assert [job.status for job in chain.jobs] == [Status.COMPLETED, Status.CANCELLED]
+    assert not chain.cancel("enough")
+
+
+def test_a_chain_of_which_the_last_jobs_were_deleted_does_not_go_on_for_ever(queues: Queues) -> None:
+    """What has failed is kept longer than what has completed."""
+    with queues.fake() as fake:
+        chain = queues.chain(["fetch"]).then("mail", on="failure").push()
+        end(queues.manager, Status.FAILED)
+        assert chain.current.type == "mail"
+        end(queues.manager)
+        again = ChainHandle(queues.manager, [job.id for job in chain.jobs])
+        fake.clock.move(90_000)
+        fake.drain()
+        assert queues.find(chain.id).status is Status.FAILED
+        for handle in (chain, again):
+            with pytest.raises(JobNotFound, match="had come to is gone"):
+                handle.status  # noqa: B018
+
+
 def test_a_settlement_that_is_repeated_pushes_nothing_twice(queues: Queues) -> None:
     """The ids of all links are fixed with the push."""
     chain = queues.chain(["fetch", "mail"]).push()
@@ -213,7 +247,7 @@ def test_a_chain_whose_first_jobs_were_deleted_is_still_found(queues: Queues) ->
     assert chain.current.type == "mail"
     end(queues.manager)
     queues.delete(chain.current.id)
-    with pytest.raises(JobNotFound, match="no job of the chain"):
+    with pytest.raises(JobNotFound, match="had come to is gone"):
         chain.current  # noqa: B018
 
 
