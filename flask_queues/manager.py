@@ -575,6 +575,10 @@ class Manager:
             locale=given.get("locale"),
         )
 
+    def called_off(self, claim: Claim, terms: Terms) -> str | None:
+        """Why a claimed job is not to begin, since its batch was cancelled; None where it may."""
+        return None if terms.batch is None else self.batches.calling_off.reason_for(terms.batch, claim.id)
+
     def gathering_key(self, claim: Claim) -> str | None:
         """What a claim has in common with those that come in one run with it; None where it comes alone."""
         job_type = self.jobs.get(claim.type)

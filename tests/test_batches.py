@@ -26,6 +26,7 @@ from flask_queues.manager import Manager
 from flask_queues.record import Outcome
 from flask_queues.storage.base import Settlement, Wanted
 from flask_queues.transitions import dump_error
+from tests.support.runs import run_next
 
 
 @pytest.fixture
@@ -524,3 +525,41 @@ def test_a_process_with_another_key_does_not_hide_the_batches_of_others(
         theirs.batches.handle(batch.id).record  # noqa: B018
     assert tend(ours.manager) == ["then"]
     assert batch.record.ended is not None
+
+
+def killed(*_: Any) -> bool:
+    """Whoever cancels a batch, gone before its first job."""
+    return False
+
+
+def test_a_keeper_goes_on_with_a_cancellation(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, where whoever began with it has died; also with what waits for its time."""
+    batch = queues.batch(numbers(70)).finally_("report", {"what": "finally"}).push()
+    batch.add(numbers(1), delay=3600)
+    monkeypatch.setattr(queues.batches.calling_off, "some", killed)
+    assert batch.cancel("enough")
+    monkeypatch.undo()
+    assert batch.record.counts["cancelled"] == 0
+    monkeypatch.setattr("flask_queues.batches.batches.IN_PASSING", 0)
+    cancelled = []
+    while batch.record.counts["cancelled"] < 71:
+        tend(queues.manager)
+        cancelled.append(batch.record.counts["cancelled"])
+    assert cancelled == [25, 50, 71]
+    assert tend(queues.manager) == ["finally"]
+    assert {job.reason for job in batch.jobs()} == {"enough"}
+
+
+def test_a_worker_begins_nothing_of_a_cancelled_batch(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anybody has come to that job; one that is retried afterwards runs, and so does what reports."""
+    batch = queues.batch(numbers(2)).finally_("report", {"what": "finally"}).push()
+    monkeypatch.setattr(queues.batches.calling_off, "some", killed)
+    assert batch.cancel("enough")
+    for _ in range(2):
+        run_next(queues.manager)
+    jobs = list(batch.jobs())
+    assert [(job.status, job.reason, job.attempts) for job in jobs] == [(Status.CANCELLED, "enough", 0)] * 2
+    assert tend(queues.manager) == ["finally"]
+    assert run_next(queues.manager).status is Status.COMPLETED
+    queues.retry(jobs[0].id)
+    assert run_next(queues.manager).status is Status.COMPLETED

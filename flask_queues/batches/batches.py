@@ -17,6 +17,7 @@ from ..storage.base import NewJob
 from ..telling import Teller
 from .book import ENDED, SHARDS, Book, not_found
 from .builder import Batch, BatchHandle, Plan
+from .calling import CallingOff
 from .record import BROKEN_WORDS, BatchRecord, Sheet, record_of, tag_of, waiting
 
 #: Jobs that are pushed at once; no more of a batch are in memory.
@@ -27,6 +28,8 @@ SIGN_OF_LIFE = 60_000
 LOOKED_AT = 500
 #: Seconds between two looks at batches that are not over, where there are none, and at those that are.
 SOON, SELDOM, RARELY = 0.25, 1.0, 60.0
+#: Seconds in which whoever cancels a batch cancels its jobs, and for which a keeper goes on with that at a time.
+AT_ONCE, IN_PASSING = 3.0, 0.05
 MAX_NAME = 128
 
 Make = Callable[[Any, dict[str, Any]], NewJob]
@@ -49,6 +52,8 @@ class Batches:
         self._jobs_of = jobs_of
         self._teller = teller
         self._book = Book(storage)
+        #: Ends the jobs of those that were cancelled.
+        self.calling_off = CallingOff(storage, self._book, teller)
         #: When to look again at what is not over, by the monotonic clock.
         self.next_look = 0.0
         self._next_tidy = 0.0
@@ -166,7 +171,7 @@ class Batches:
             check_growing(sheet)
         except QueuesError:
             for job_id in stored:
-                self._cancel_one(job_id, BROKEN_WORDS if sheet is None else sheet.cancelled or BROKEN_WORDS)
+                self.calling_off.one(job_id, BROKEN_WORDS if sheet is None else sheet.cancelled or BROKEN_WORDS)
             raise
 
     @staticmethod
@@ -182,20 +187,18 @@ class Batches:
         return self._jobs_of(tag=tag_of(checked(batch_id)), statuses=statuses)
 
     def cancel(self, batch_id: str, reason: str) -> bool:
-        """Cancel a batch with all its jobs that have not ended; False where it was over."""
+        """Cancel a batch with all its jobs that have not ended; False where it was over.
+
+        Of very many, those that are left after a few seconds are cancelled by the keepers, or when they are claimed.
+        """
         sheet = self._book.change(
             checked(batch_id),
-            lambda sheet: sheet if sheet.ended is not None else replace(sheet, cancelled=sheet.cancelled or reason),
+            lambda sheet: sheet if sheet.ended is not None else called_off(sheet, reason),
         )
         if sheet.ended is not None:
             return False
-        for job in self.jobs(batch_id, [status for status in Status if not status.final]):
-            self._cancel_one(job.id, reason)
+        self.calling_off.some(batch_id, reason, time.monotonic() + AT_ONCE)
         return True
-
-    def _cancel_one(self, job_id: str, reason: str) -> None:
-        self._storage().cancel(job_id, reason)
-        self._teller.cancelled(job_id)
 
     def retry(self, batch_id: str) -> int:
         """Retry the failed jobs of a batch, and return how many."""
@@ -250,6 +253,8 @@ class Batches:
 
     def _look_at(self, sheet: Sheet, tally: Mapping[Status, int], now: int) -> int:
         """Note what is due before it is pushed, so that nothing is added meanwhile to what is over."""
+        if sheet.ending and sheet.cancelled is not None and waiting(tally):
+            self.calling_off.some(sheet.id, sheet.cancelled, time.monotonic() + IN_PASSING)
         seen = sheet.looked_at(tally, now)
         if seen != sheet and self._book.change(sheet.id, lambda stored: seen if stored == sheet else stored) != seen:
             return 0
@@ -307,6 +312,11 @@ def check_growing(sheet: Sheet) -> None:
     if sheet.ended is not None or sheet.cancelled is not None:
         what = "over" if sheet.cancelled is None else "cancelled"
         raise TransitionError(f"The batch {sheet.id} is {what}; no job can be added. Push a new one.")
+
+
+def called_off(sheet: Sheet, reason: str) -> Sheet:
+    """The sheet of a batch that somebody cancels."""
+    return replace(sheet, cancelled=sheet.cancelled or reason, ending=True)
 
 
 def begun_to_grow(sheet: Sheet, now: int, pushers: int) -> Sheet:

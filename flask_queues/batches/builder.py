@@ -100,7 +100,7 @@ class BatchHandle:
         return self._batches.add(self.id, jobs, options, self._by)
 
     def cancel(self, reason: str = "cancelled by the application") -> bool:
-        """Cancel its jobs that have not ended, one by one; False where all have."""
+        """Cancel its jobs that have not ended; False where all have. Of very many, workers cancel what is left."""
         return self._batches.cancel(self.id, reason)
 
     def retry(self) -> int:

@@ -36,6 +36,8 @@ class Sheet:
     pushed: int
     #: Why it was cancelled.
     cancelled: str | None = None
+    #: Whether jobs of it may still have to be cancelled; one that is retried when all have ended runs.
+    ending: bool = False
     #: The jobs that report, by `then`, `catch` and `finally`, as `NewJob.said` writes them.
     callbacks: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     #: Those that are to be pushed, and those that were.
@@ -93,6 +95,7 @@ class Sheet:
             due=(*self.due, *due),
             ended=now if over and self.ended is None else self.ended,
             pushers=0 if over else self.pushers,
+            ending=self.ending and not over,
         )
 
 

@@ -91,6 +91,8 @@ class Attempt:
             return transitions.last_words_said(claim)
         if transitions.is_expired(claim):
             return transitions.expired(claim)
+        if (reason := self._manager.called_off(claim, terms)) is not None:
+            return transitions.called_off(claim, reason)
         return self._run_job()
 
     def _run_job(self) -> Settlement:

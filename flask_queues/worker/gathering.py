@@ -63,8 +63,14 @@ def parted(manager: Manager, claim: Claim, others: Sequence[Claim]) -> tuple[lis
 
 
 def stands_alone(manager: Manager, claim: Claim) -> bool:
-    """Whether a claim has an end of its own: its tries are used up, it has expired, or its payload fits no more."""
-    if transitions.is_last_words(claim, manager.terms(claim)) or transitions.is_expired(claim):
+    """Whether a claim has an end of its own.
+
+    Its tries are used up, it has expired, its batch was cancelled, or its payload fits no more.
+    """
+    terms = manager.terms(claim)
+    if transitions.is_last_words(claim, terms) or transitions.is_expired(claim):
+        return True
+    if manager.called_off(claim, terms) is not None:
         return True
     with suppress(PayloadError):
         manager.jobs[claim.type].shape.load(claim.payload)
