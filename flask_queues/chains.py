@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import transitions
 from .errors import OptionError
 from .record import ChainPlace, Status
 from .storage.base import Claim, NewJob, Settlement
@@ -127,20 +128,29 @@ def joined(links: Sequence[Made]) -> NewJob:
 
 
 def followed(claim: Claim, settlement: Settlement) -> Settlement:
-    """Add to the end of a link what comes after it; anything else stays as it is."""
-    if not settlement.status.final or claim.options is None or '"chain"' not in claim.options:
+    """Add to the end of a link what comes after it; anything else stays as it is.
+
+    Where it is to run again, that is what comes after its cancellation: the storage may have been asked for that.
+    """
+    if claim.options is None or '"chain"' not in claim.options:
         return settlement
     said = json.loads(claim.options)
+    end = settlement.status if settlement.status.final else Status.CANCELLED
+    if ChainPlace(*said["chain"]).after(end) is None:
+        return settlement
     coming = json.loads(said["rest"])
     if not isinstance(coming, list):  # encrypted with a key that is gone, as the payload: a retry finds it again
         return settlement
-    at, rest = first_of(coming, settlement.status)
-    if not rest:
-        return settlement
+    at, rest = first_of(coming, end)
     before = ChainPlace(*said["chain"])
     place = ChainPlace(before.id, before.at + at + 1, before.of, claim.id, *followers(rest[1:]))
     job = placed(with_result(rest[0], settlement), place, rest[1:])
     return settlement._replace(follows=(*settlement.follows, job))
+
+
+def given_back(claim: Claim, *, begun: bool) -> Settlement:
+    """Its worker stops, or has no time for it: as in `transitions`, for a link too."""
+    return followed(claim, transitions.given_back(claim, begun=begun))
 
 
 def types_of(first: str, options: str | None) -> list[str]:

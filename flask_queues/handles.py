@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from .errors import JobCancelled, JobFailed, JobNotFound, ResultNotReady
 from .record import JobRecord, Progress, Status
+
+#: What comes after a link is there so long after its end, whatever was killed; if not, it was deleted.
+ON_ITS_WAY = timedelta(hours=1)
 
 
 class Jobs(Protocol):
@@ -21,6 +25,9 @@ class Jobs(Protocol):
 
     def retry(self, job_id: str) -> None:
         """Give a job all its tries again."""
+
+    def now(self) -> datetime:
+        """The time by the storage's clock."""
 
 
 class JobHandle:
@@ -97,6 +104,8 @@ class ChainHandle:
         while (after := self._after(job)) is not None:
             job = after
         self._last = job.id
+        if next_id(job) is not None and job.finished is not None and self._manager.now() - job.finished > ON_ITS_WAY:
+            raise self._not_found()
         return job
 
     @property
@@ -123,8 +132,14 @@ class ChainHandle:
         return JobHandle(self._manager, job.id).result()
 
     def cancel(self, reason: str = "cancelled by the application") -> bool:
-        """End the current job, or ask for its end; only links with `on="end"` come after. False where all has ended."""
-        return self._manager.cancel(self.current.id, reason)
+        """End the current job, or ask for its end; only links with `on="end"` come after. False where all has ended.
+
+        A job that runs hears of it within about a second: one that ends before lets the chain go on. Ask again then.
+        """
+        while not self._manager.cancel((job := self.current).id, reason):
+            if self.current.id == job.id:
+                return False
+        return True
 
     def retry(self) -> None:
         """Let the chain go on from its job that failed or was cancelled; raises `TransitionError` for any other."""
@@ -137,8 +152,13 @@ class ChainHandle:
     def _first_left(self) -> JobRecord:
         left = next(iter(self.jobs), None)
         if left is None:
-            raise JobNotFound(f"There is no job of the chain {self.id}. Ended jobs are deleted after their retention.")
+            raise self._not_found()
         return left
+
+    def _not_found(self) -> JobNotFound:
+        return JobNotFound(
+            f"The job that the chain {self.id} had come to is gone. Ended jobs are deleted after their retention."
+        )
 
     def _find(self, job_id: str) -> JobRecord | None:
         try:

@@ -21,7 +21,7 @@ from .activity import Act
 from .alerts import Alert, Herald, Lookout, standing_alerts
 from .alerts.herald import Receiver
 from .backend import storage_of
-from .batches import Batch, Batches
+from .batches import Batch, Batches, tag_of
 from .breakers import Breakers
 from .causes import Cause, cause_of_job
 from .chains import Chain, Link
@@ -445,16 +445,16 @@ class Manager:
         record = self.find(job_id)
         if has_request_context():
             self._check_permission(record)
-        self._reopen_batch_of(record)
         status = self.storage.retry(job_id)
         if status is None:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             raise TransitionError(f"Job {job_id} is {status}; only failed, cancelled or scheduled jobs are retried.")
+        self._reopen_batch_of(record)
         self.teller.retried(job_id)
 
     def _reopen_batch_of(self, job: JobRecord) -> None:
-        if job.batch is not None and job.status.final:
+        if job.batch is not None and job.status.final and tag_of(job.batch) in job.tags:  # not what reports for it
             self.batches.reopen(job.batch)
 
     def _check_permission(self, record: JobRecord) -> None:
@@ -481,9 +481,9 @@ class Manager:
         """Retry all failed jobs that match, yielding each id once it is pending."""
         for record in self.every(statuses=[Status.FAILED], **filters):
             self._check_permission(record)
-            self._reopen_batch_of(record)
             with suppress(UniqueTaken):
                 if self.storage.retry(record.id) is Status.FAILED:
+                    self._reopen_batch_of(record)
                     self.teller.retried(record.id)
                     yield record.id
 
@@ -617,6 +617,10 @@ class Manager:
             locale=given.get("locale"),
         )
 
+    def called_off(self, claim: Claim, terms: Terms) -> str | None:
+        """Why a claimed job is not to begin, since its batch was cancelled; None where it may."""
+        return None if terms.batch is None else self.batches.calling_off.reason_for(terms.batch, claim.id)
+
     def gathering_key(self, claim: Claim) -> str | None:
         """What a claim has in common with those that come in one run with it; None where it comes alone."""
         job_type = self.jobs.get(claim.type)
@@ -695,7 +699,7 @@ class Manager:
     def give_back(self, child: str) -> list[Claim]:
         """Return what a child held when it was stopped; no try is lost."""
         claims = self.storage.claims_of(child)
-        settled = [transitions.given_back(claim, begun=not claim.ahead) for claim in claims]
+        settled = [chains.given_back(claim, begun=not claim.ahead) for claim in claims]
         self._settle_for(child, claims, settled)
         return claims
 
@@ -710,7 +714,7 @@ class Manager:
         text = transitions.dump_error(*error)
         ran = next((claim for claim in claims if mark is not None and claim.token == abs(mark)), None)
         settled = [
-            chains.followed(claim, self._died(claim, text, outcome, self._mark_of(claim, ran, mark)))
+            chains.followed(claim, self._died(claim, text, outcome, self._mark_of(claim, ran, mark, outcome)))
             for claim in claims
         ]
         return self._settle_for("keeper", claims, settled, rescued=outcome is Outcome.LOST)
@@ -730,9 +734,14 @@ class Manager:
             self.teller.settled(claim, one)
         return [claim for claim, _ in done]
 
-    def _mark_of(self, claim: Claim, ran: Claim | None, mark: int | None) -> int | None:
-        """Of claims that run together, the first stands for all; what else is gathered had not begun."""
+    def _mark_of(self, claim: Claim, ran: Claim | None, mark: int | None, outcome: Outcome) -> int | None:
+        """Of claims that run together, the first stands for all; what else is gathered had not begun.
+
+        Where a process ran all it held, that is all of them; what had vanished may have held more than it ran.
+        """
         key = self.gathering_key(claim)
+        if key is not None and mark is None and outcome is not Outcome.LOST:
+            return claim.token
         if key is None or mark is None:
             return mark
         return claim.token if ran is not None and self.gathering_key(ran) == key else 0

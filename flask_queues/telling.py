@@ -91,14 +91,21 @@ class Teller:
                 self._tell_of(claim, signals.job_completed, result=result, seconds=seconds)
         elif done.status is Status.FAILED:
             self._failed(signals.job_failed, claim, done, seconds=seconds, exception=exception)
-        elif signals.job_cancelled.receivers or signals.job_retried.receivers:
+        elif signals.job_cancelled.receivers or signals.job_retried.receivers or self._may_have_followed(done):
             record = self._read(claim.id)
+            if not done.status.final and is_cancelled(record):
+                self.pushed(done.follows, [True] * len(done.follows))
             if done.status is Status.CANCELLED or is_cancelled(record):
                 reason = record.reason if record is not None and is_cancelled(record) else done.reason
                 self._tell_of(claim, signals.job_cancelled, reason=reason, seconds=seconds)
             elif done.outcome is not None:
                 delay = done.delay / 1000
                 self._failed(signals.job_retried, claim, done, delay=delay, seconds=seconds, exception=exception)
+
+    @staticmethod
+    def _may_have_followed(done: Settlement) -> bool:
+        """Whether somebody is to be told of what follows, if the storage has cancelled a job that was to run again."""
+        return bool(done.follows and not done.status.final and signals.job_pushed.receivers)
 
     def _failed(self, signal: NamedSignal, claim: Claim, done: Settlement, **more: Any) -> None:
         if signal.receivers:

@@ -92,6 +92,9 @@ def described(job: NewJob | Claim) -> dict[str, Any]:
 
 
 def tracer_here() -> Tracer | None:
-    """What makes spans, if the application has imported OpenTelemetry."""
+    """What makes spans, if the application has set OpenTelemetry up; redis-py imports it wherever it is installed."""
     trace = sys.modules.get("opentelemetry.trace")
-    return None if trace is None else trace.get_tracer("flask_queues")
+    if trace is None or isinstance(provider := trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return None
+    tracer: Tracer = provider.get_tracer("flask_queues")
+    return tracer

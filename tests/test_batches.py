@@ -11,12 +11,22 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_queues import BatchHandle, BatchNotFound, OptionError, PayloadError, Queues, Status, TransitionError
+from flask_queues import (
+    BatchHandle,
+    BatchNotFound,
+    OptionError,
+    PayloadError,
+    Queues,
+    Status,
+    StorageUnavailable,
+    TransitionError,
+)
 from flask_queues.batches import tag_of
 from flask_queues.manager import Manager
 from flask_queues.record import Outcome
 from flask_queues.storage.base import Settlement, Wanted
 from flask_queues.transitions import dump_error
+from tests.support.runs import run_next
 
 
 @pytest.fixture
@@ -329,3 +339,227 @@ def test_batches_at_the_terminal(queues: Queues) -> None:
     assert [act.action for act in queues.manager.acts()] == ["cancel", "retry"]
     assert runner.invoke(args=["queues", "batches", "--retry"]).exit_code == 2
     assert "There is no batch nonsense" in runner.invoke(args=["queues", "batches", "nonsense"]).output
+
+
+def dead(*_: Any) -> None:
+    """What a keeper comes to whose process or storage is gone."""
+    raise StorageUnavailable("gone")
+
+
+def test_a_callback_comes_that_another_keeper_has_noted_and_not_pushed(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one keeper pushes `catch`, another notes that `finally` is due, and dies."""
+    reporting(queues, 2)
+    end(queues.manager, Status.FAILED)
+    storage = queues.manager.storage
+    push = storage.push
+
+    def push_slowly(jobs: Any) -> Any:
+        monkeypatch.setattr(storage, "push", dead)
+        end(queues.manager)
+        with pytest.raises(StorageUnavailable):
+            queues.manager.tend_batches(at_once=True)
+        monkeypatch.undo()
+        return push(jobs)
+
+    monkeypatch.setattr(storage, "push", push_slowly)
+    assert tend(queues.manager) == ["catch"]
+    assert tend(queues.manager) == ["catch", "finally"]
+
+
+def test_a_keeper_that_looks_between_two_retries_does_not_close_the_batch(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of them has ended already when the second is retried."""
+    batch = reporting(queues, 2)
+    for _ in range(2):
+        end(queues.manager, Status.FAILED)
+    tend(queues.manager)
+    storage = queues.manager.storage
+    retry = storage.retry
+
+    def retry_and_look(job_id: str) -> Any:
+        tend(queues.manager)
+        found = retry(job_id)
+        end(queues.manager)
+        tend(queues.manager)
+        return found
+
+    monkeypatch.setattr(storage, "retry", retry_and_look)
+    assert batch.retry() == 2
+    assert "then" in tend(queues.manager)
+
+
+def test_a_batch_of_which_a_job_goes_on_is_opened_again(queues: Queues) -> None:
+    """Also where somebody retried it and died before he could say so."""
+    batch = reporting(queues, 1)
+    failed = end(queues.manager, Status.FAILED)
+    tend(queues.manager)
+    queues.manager.storage.retry(failed)
+    queues.batches._next_tidy = 0
+    tend(queues.manager)
+    assert batch.record.ended is None
+    end(queues.manager)
+    assert "then" in tend(queues.manager)
+
+
+def test_a_callback_that_is_retried_does_not_open_its_batch(queues: Queues) -> None:
+    """It only reports for it."""
+    batch = reporting(queues, 0)
+    tend(queues.manager)
+    ended = batch.record.ended
+    callback = end(queues.manager, Status.FAILED)
+    queues.retry(callback)
+    assert batch.record.ended == ended is not None
+
+
+@pytest.mark.parametrize("at", [1, 600])
+def test_a_batch_that_is_cancelled_while_it_is_pushed_stays_cancelled(queues: Queues, at: int) -> None:
+    """Whoever pushes it is told, and nothing of it waits."""
+
+    def cancelling() -> Iterator[tuple[str, dict[str, int]]]:
+        for n, job in enumerate(numbers(1300)):
+            if n == at:
+                (record,), _, _ = queues.batches.all()
+                assert queues.batches.handle(record.id).cancel("enough")
+            yield job
+
+    with pytest.raises(TransitionError, match="is cancelled; no job can be added"):
+        queues.batch(cancelling()).push()
+    (record,), _, _ = queues.batches.all()
+    assert (record.reason, record.counts["pending"]) == ("enough", 0)
+    assert record.counts["cancelled"] == (500 if at == 1 else 1000)
+    assert {job.reason for job in queues.manager.every(tag=tag_of(record.id))} == {"enough"}
+
+
+def test_a_batch_that_is_cancelled_while_it_grows_stays_cancelled(queues: Queues) -> None:
+    """What was added is cancelled as well."""
+    batch = queues.batch(numbers(1)).push()
+
+    def cancelling() -> Iterator[tuple[str, dict[str, int]]]:
+        batch.cancel("enough")
+        yield from numbers(3)
+
+    with pytest.raises(TransitionError, match="is cancelled"):
+        batch.add(cancelling())
+    assert (batch.record.counts["cancelled"], batch.record.counts["pending"]) == (4, 0)
+
+
+def test_who_was_taken_for_dead_adds_nothing_to_what_is_over(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generator that lets its pusher wait for more than ten minutes."""
+    monkeypatch.setattr("flask_queues.batches.batches.SLICE", 1)
+
+    def slow() -> Iterator[tuple[str, dict[str, int]]]:
+        yield from numbers(1)
+        end(queues.manager)
+        (record,), _, _ = queues.batches.all()
+        queues.batches._book.change(record.id, lambda sheet: replace(sheet, pushed=sheet.pushed - 600_001))
+        tend(queues.manager)
+        yield from numbers(1)
+
+    with pytest.raises(TransitionError, match="is cancelled; no job can be added"):
+        queues.batch(slow()).push()
+    (record,), _, _ = queues.batches.all()
+    assert (record.counts["completed"], record.counts["cancelled"], record.counts["pending"]) == (1, 1, 0)
+
+
+def test_a_slow_generator_gives_signs_of_life(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it has is pushed, though it is no whole slice."""
+    monkeypatch.setattr("flask_queues.batches.batches.SIGN_OF_LIFE", -1)
+    pushed: list[int] = []
+
+    def slow() -> Iterator[tuple[str, dict[str, int]]]:
+        for job in numbers(3):
+            pushed.append(queues.counts().statuses["pending"])
+            yield job
+
+    queues.batch(slow()).push()
+    assert pushed == [0, 1, 2]
+
+
+def test_a_batch_that_has_lost_jobs_is_not_completed(queues: Queues) -> None:
+    """A Redis that came back without its last writes has lost jobs and their tally; the sheet may be elsewhere."""
+    batch = reporting(queues, 2)
+    queues.manager.storage.forget_tallies({batch.id: ["default"]})
+    assert tend(queues.manager) == ["finally"]
+    assert batch.status is Status.CANCELLED
+
+
+def test_unique_jobs_that_are_there_already_are_not_missed(queues: Queues) -> None:
+    """They belong to no batch, or to another."""
+    queues.push("work", {"n": 0}, unique=True)
+    batch = queues.batch(numbers(2)).then("report", {"what": "then"}).push(unique=True)
+    end(queues.manager)
+    end(queues.manager)
+    assert (tend(queues.manager), batch.record.total, batch.status) == (["then"], 1, Status.COMPLETED)
+
+
+def test_what_is_added_cannot_wait_for_a_commit(queues: Queues) -> None:
+    """It is refused, as at the push."""
+    batch = queues.batch(numbers(1)).push()
+    with pytest.raises(OptionError, match="without after_commit"):
+        batch.add(numbers(1), after_commit=True)
+
+
+def test_a_process_with_another_key_does_not_hide_the_batches_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot read them, and lists its own beside them."""
+    from cryptography.fernet import Fernet
+
+    monkeypatch.setattr("flask_queues.batches.book.SHARDS", 1)
+    both: list[Queues] = []
+    for _ in range(2):
+        app = Flask("shop", instance_path=str(tmp_path))
+        app.config["QUEUES_ENCRYPTION_KEYS"] = [Fernet.generate_key().decode()]
+        both.append(sample(app))
+    ours, theirs = both
+    batch = ours.batch(numbers(1)).then("report", {"what": "then"}).push()
+    strange = theirs.batch(numbers(1)).push()
+    end(theirs.manager)
+    end(theirs.manager)
+    theirs.manager.tend_batches(at_once=True)
+    assert strange.record.ended is not None
+    with pytest.raises(BatchNotFound):
+        theirs.batches.handle(batch.id).record  # noqa: B018
+    assert tend(ours.manager) == ["then"]
+    assert batch.record.ended is not None
+
+
+def killed(*_: Any) -> bool:
+    """Whoever cancels a batch, gone before its first job."""
+    return False
+
+
+def test_a_keeper_goes_on_with_a_cancellation(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, where whoever began with it has died; also with what waits for its time."""
+    batch = queues.batch(numbers(70)).finally_("report", {"what": "finally"}).push()
+    batch.add(numbers(1), delay=3600)
+    monkeypatch.setattr(queues.batches.calling_off, "some", killed)
+    assert batch.cancel("enough")
+    monkeypatch.undo()
+    assert batch.record.counts["cancelled"] == 0
+    monkeypatch.setattr("flask_queues.batches.batches.IN_PASSING", 0)
+    cancelled = []
+    while batch.record.counts["cancelled"] < 71:
+        tend(queues.manager)
+        cancelled.append(batch.record.counts["cancelled"])
+    assert cancelled == [25, 50, 71]
+    assert tend(queues.manager) == ["finally"]
+    assert {job.reason for job in batch.jobs()} == {"enough"}
+
+
+def test_a_worker_begins_nothing_of_a_cancelled_batch(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anybody has come to that job; one that is retried afterwards runs, and so does what reports."""
+    batch = queues.batch(numbers(2)).finally_("report", {"what": "finally"}).push()
+    monkeypatch.setattr(queues.batches.calling_off, "some", killed)
+    assert batch.cancel("enough")
+    for _ in range(2):
+        run_next(queues.manager)
+    jobs = list(batch.jobs())
+    assert [(job.status, job.reason, job.attempts) for job in jobs] == [(Status.CANCELLED, "enough", 0)] * 2
+    assert tend(queues.manager) == ["finally"]
+    assert run_next(queues.manager).status is Status.COMPLETED
+    queues.retry(jobs[0].id)
+    assert run_next(queues.manager).status is Status.COMPLETED

@@ -11,6 +11,7 @@ from flask import Flask
 
 from flask_queues import JobNotFound, OptionError, PayloadError, Queues, ResultNotReady, Status, TransitionError
 from flask_queues.chains import followed
+from flask_queues.handles import ChainHandle
 from flask_queues.manager import Manager
 from flask_queues.record import Outcome
 from flask_queues.storage.base import Settlement, Wanted
@@ -142,6 +143,65 @@ def test_a_cancelled_chain_runs_its_last_words_alone(queues: Queues) -> None:
     assert [job.status for job in chain.jobs] == [Status.CANCELLED]
 
 
+@pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
+def test_a_link_that_is_cancelled_instead_of_waiting_has_its_last_words(queues: Queues, status: Status) -> None:
+    """The cancellation came while it ran, and it was put off, given back, or is to be tried again."""
+    chain = queues.chain(["fetch", "mail"]).then("any", on="end").push()
+    wanted = Wanted(["web"], ["fetch"], 30_000)
+    (claim,) = queues.manager.step("child", (), wanted).claims
+    assert chain.cancel("enough")
+    settlement = Settlement(claim.id, claim.token, status, Outcome.PUT_OFF, delay=60_000)
+    queues.manager.step("child", [followed(claim, settlement)])
+    assert [(job.type, job.status) for job in chain.jobs] == [("fetch", Status.CANCELLED), ("any", Status.PENDING)]
+    assert chain.jobs[0].reason == "enough"
+
+
+def test_a_link_that_goes_back_causes_nothing(queues: Queues) -> None:
+    """Its worker stops, and nobody has cancelled it; where somebody has, its last words come."""
+    chain = queues.chain(["fetch", "mail"]).then("any", on="end").push()
+    wanted = Wanted(["web"], ["fetch"], 30_000)
+    queues.manager.step("child", (), wanted)
+    queues.manager.give_back("child")
+    assert waiting(queues) == ["fetch"]
+    queues.manager.step("child", (), wanted)
+    assert chain.cancel("enough")
+    queues.manager.give_back("child")
+    assert waiting(queues) == ["any"]
+
+
+def test_a_cancel_meets_the_job_that_comes_next(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the current one ends in the very moment."""
+    chain = queues.chain(["fetch", "mail"]).push()
+    manager = queues.manager
+    cancel = manager.cancel
+
+    def too_late(job_id: str, reason: str) -> bool:
+        monkeypatch.undo()
+        end(manager)
+        return cancel(job_id, reason)
+
+    monkeypatch.setattr(manager, "cancel", too_late)
+    assert chain.cancel("enough")
+    assert [job.status for job in chain.jobs] == [Status.COMPLETED, Status.CANCELLED]
+    assert not chain.cancel("enough")
+
+
+def test_a_chain_of_which_the_last_jobs_were_deleted_does_not_go_on_for_ever(queues: Queues) -> None:
+    """What has failed is kept longer than what has completed."""
+    with queues.fake() as fake:
+        chain = queues.chain(["fetch"]).then("mail", on="failure").push()
+        end(queues.manager, Status.FAILED)
+        assert chain.current.type == "mail"
+        end(queues.manager)
+        again = ChainHandle(queues.manager, [job.id for job in chain.jobs])
+        fake.clock.move(90_000)
+        fake.drain()
+        assert queues.find(chain.id).status is Status.FAILED
+        for handle in (chain, again):
+            with pytest.raises(JobNotFound, match="had come to is gone"):
+                handle.status  # noqa: B018
+
+
 def test_a_settlement_that_is_repeated_pushes_nothing_twice(queues: Queues) -> None:
     """The ids of all links are fixed with the push."""
     chain = queues.chain(["fetch", "mail"]).push()
@@ -187,7 +247,7 @@ def test_a_chain_whose_first_jobs_were_deleted_is_still_found(queues: Queues) ->
     assert chain.current.type == "mail"
     end(queues.manager)
     queues.delete(chain.current.id)
-    with pytest.raises(JobNotFound, match="no job of the chain"):
+    with pytest.raises(JobNotFound, match="had come to is gone"):
         chain.current  # noqa: B018
 
 

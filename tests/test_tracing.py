@@ -119,6 +119,19 @@ assert not [name for name in sys.modules if name.startswith("opentelemetry")]
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT)}, check=True, timeout=60)
 
 
+def test_where_it_is_imported_and_not_set_up_nothing_is_done_for_it() -> None:
+    """As by redis-py, in every process that has both; a job would pay for spans that nobody gets."""
+    code = """
+import opentelemetry.trace
+from flask_queues.tracing import tracer_here
+assert tracer_here() is None
+from opentelemetry.sdk.trace import TracerProvider
+opentelemetry.trace.set_tracer_provider(TracerProvider())
+assert tracer_here() is not None
+"""
+    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT)}, check=True, timeout=60)
+
+
 def test_a_worker_sends_its_spans_before_its_processes_end(make_site: Any) -> None:
     """The SDK collects them for longer than the worker lives."""
     site: Site = make_site(QUEUES_LEASE=2, SAMPLE_TRACES=True)

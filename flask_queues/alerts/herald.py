@@ -63,6 +63,6 @@ class Herald:
             try:
                 with self._app.app_context():
                     receiver(alert)
-            except Exception:
+            except (Exception, SystemExit):  # which would end this thread, and nobody would be told of anything more
                 logger.exception("The receiver %s of alerts raised.", name_of(receiver))
         send(alert_changed, self._app, exits=True, alert=alert)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import BatchNotFound, OptionError, TransitionError
+from ..errors import BatchNotFound, OptionError, QueuesError, TransitionError
 from ..ids import is_id, new_id
 from ..record import JobRecord, Status
 from ..storage import Storage
@@ -18,7 +17,8 @@ from ..storage.base import NewJob
 from ..telling import Teller
 from .book import ENDED, SHARDS, Book, not_found
 from .builder import Batch, BatchHandle, Plan
-from .record import BROKEN_WORDS, BatchRecord, Sheet, record_of, tag_of
+from .calling import CallingOff
+from .record import BROKEN_WORDS, BatchRecord, Sheet, record_of, tag_of, waiting
 
 #: Jobs that are pushed at once; no more of a batch are in memory.
 SLICE = 500
@@ -30,6 +30,8 @@ SEARCHED = 1000
 LOOKED_AT = 500
 #: Seconds between two looks at batches that are not over, where there are none, and at those that are.
 SOON, SELDOM, RARELY = 0.25, 1.0, 60.0
+#: Seconds in which whoever cancels a batch cancels its jobs, and for which a keeper goes on with that at a time.
+AT_ONCE, IN_PASSING = 3.0, 0.05
 MAX_NAME = 128
 
 Make = Callable[[Any, dict[str, Any]], NewJob]
@@ -42,7 +44,7 @@ class Batches:
         self,
         storage: Callable[[], Storage],
         make: Make,
-        store: Callable[[Sequence[NewJob]], object],
+        store: Callable[[Sequence[NewJob]], Sequence[tuple[str, bool]]],
         jobs_of: Callable[..., Iterator[JobRecord]],
         teller: Teller,
     ) -> None:
@@ -52,6 +54,8 @@ class Batches:
         self._jobs_of = jobs_of
         self._teller = teller
         self._book = Book(storage)
+        #: Ends the jobs of those that were cancelled.
+        self.calling_off = CallingOff(storage, self._book, teller)
         #: When to look again at what is not over, by the monotonic clock.
         self.next_look = 0.0
         self._next_tidy = 0.0
@@ -70,9 +74,9 @@ class Batches:
             raise not_found(batch_id)
         return self._records([sheet])[0]
 
-    def handle(self, batch_id: str) -> BatchHandle:
-        """Return a handle of a batch; raises nothing before it is used."""
-        return BatchHandle(self, checked(batch_id))
+    def handle(self, batch_id: str, by: str | None = None) -> BatchHandle:
+        """Return a handle of a batch, for the running job `by` if given; raises nothing before it is used."""
+        return BatchHandle(self, checked(batch_id), by)
 
     def all(
         self,
@@ -120,15 +124,13 @@ class Batches:
         batch_id, now = new_id("batches"), self._storage().now()
         callbacks = {name: self._callback(batch_id, *said) for name, said in plan.callbacks.items()}
         self._book.create(Sheet(id=batch_id, name=plan.name, created=now, pushed=now, pushers=1, callbacks=callbacks))
-        try:
-            self._add_all(batch_id, plan.jobs, options)
-        except BaseException:
-            with suppress(BatchNotFound):
-                self.cancel(batch_id, BROKEN_WORDS)
-            raise
-        finally:
-            with suppress(BatchNotFound):
-                self._book.change(batch_id, one_pusher_less)
+        with self._counting(batch_id, 1) as count:
+            try:
+                self._add_all(batch_id, plan.jobs, options, count)
+            except BaseException:
+                with suppress(BatchNotFound):
+                    self.cancel(batch_id, BROKEN_WORDS)
+                raise
         self.next_look = 0.0
         return BatchHandle(self, batch_id)
 
@@ -138,35 +140,58 @@ class Batches:
             raise OptionError(f"{made.type}: a unique job may not come to be, so it cannot report for a batch.")
         return made._replace(options=with_batch(made.options, batch_id)).said()
 
-    def add(self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any]) -> int:
-        """Add jobs to a batch that is not over, and return how many; raises `TransitionError` where it is."""
-        with self._growing(batch_id):
-            return self._add_all(batch_id, jobs, options)
+    def add(self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any], by: str | None = None) -> int:
+        """Add jobs to a batch that is not over, and return how many; raises `TransitionError` where it is.
+
+        While one of its own jobs runs a batch does not end, so that one, `by`, need not keep it open, and may die.
+        """
+        now = self._storage().now()
+        before = self._book.read([checked(batch_id)]).get(batch_id)
+        own = before is not None and by is not None and by not in before.reporters
+        self._book.change(batch_id, lambda sheet: begun_to_grow(sheet, now, 0 if own else 1))
+        with self._counting(batch_id, 0 if own else 1) as count:
+            return self._add_all(batch_id, jobs, options, count)
 
     @contextmanager
-    def _growing(self, batch_id: str) -> Iterator[None]:
-        """Keep a batch from ending while somebody adds jobs to it."""
-        now = self._storage().now()
-        self._book.change(checked(batch_id), lambda sheet: one_pusher_more(sheet, now))
+    def _counting(self, batch_id: str, pushers: int) -> Iterator[Count]:
+        """Note in the end how many jobs were stored, and that so many do not push any more."""
+        count = Count()
         try:
-            yield
+            yield count
         finally:
-            self._book.change(batch_id, one_pusher_less)
+            with suppress(BatchNotFound):
+                self._book.change(batch_id, lambda sheet: grown(sheet, count.stored, pushers))
 
-    def _add_all(self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any]) -> int:
+    def _add_all(self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any], count: Count) -> int:
         known: frozenset[str] = frozenset()
-        told, count = self._storage().now(), 0
-        waiting = iter(jobs)
-        while part := list(itertools.islice(waiting, SLICE)):
+        told, total = self._storage().now(), 0
+        for part in slices(jobs):
             made = [self._member(batch_id, self._make(one, options)) for one in part]
             now = self._storage().now()
             queues = known | {job.queue for job in made}
             if queues != known or now - told > SIGN_OF_LIFE:
                 self._book.change(batch_id, sign_of_life(now, queues))
                 known, told = queues, now
-            self._store(made)
-            count += len(made)
-        return count
+            stored = [job_id for job_id, is_new in self._store(made) if is_new]
+            self._refuse_if_over(batch_id, stored)
+            count.stored += len(stored)
+            total += len(made)
+        return total
+
+    def _refuse_if_over(self, batch_id: str, stored: Sequence[str]) -> None:
+        """Cancel what was just stored where the batch was cancelled meanwhile, or ended: who did so may have missed it.
+
+        Raises as `add` does then.
+        """
+        sheet = self._book.read([batch_id]).get(batch_id)
+        try:
+            if sheet is None:
+                raise not_found(batch_id)
+            check_growing(sheet)
+        except QueuesError:
+            for job_id in stored:
+                self.calling_off.one(job_id, BROKEN_WORDS if sheet is None else sheet.cancelled or BROKEN_WORDS)
+            raise
 
     @staticmethod
     def _member(batch_id: str, job: NewJob) -> NewJob:
@@ -181,33 +206,37 @@ class Batches:
         return self._jobs_of(tag=tag_of(checked(batch_id)), statuses=statuses)
 
     def cancel(self, batch_id: str, reason: str) -> bool:
-        """Cancel a batch with all its jobs that have not ended; False where it was over."""
+        """Cancel a batch with all its jobs that have not ended; False where it was over.
+
+        Of very many, those that are left after a few seconds are cancelled by the keepers, or when they are claimed.
+        """
         sheet = self._book.change(
             checked(batch_id),
-            lambda sheet: sheet if sheet.ended is not None else replace(sheet, cancelled=sheet.cancelled or reason),
+            lambda sheet: sheet if sheet.ended is not None else called_off(sheet, reason),
         )
         if sheet.ended is not None:
             return False
-        for job in self.jobs(batch_id, [status for status in Status if not status.final]):
-            self._storage().cancel(job.id, reason)
-            self._teller.cancelled(job.id)
+        self.calling_off.some(batch_id, reason, time.monotonic() + AT_ONCE)
         return True
 
     def retry(self, batch_id: str) -> int:
         """Retry the failed jobs of a batch, and return how many."""
         failed = [job.id for job in self.jobs(batch_id, [Status.FAILED])]
-        if failed:
-            self.reopen(batch_id)
         retried = [job_id for job_id in failed if self._storage().retry(job_id) is Status.FAILED]
+        if retried:
+            self.reopen(batch_id)
         for job_id in retried:
             self._teller.retried(job_id)
         return len(retried)
 
     def reopen(self, batch_id: str) -> None:
-        """Let a batch that was over go on: one of its jobs does. What it has reported is not reported again."""
+        """Let a batch that was over go on: one of its jobs does. What it has reported is not reported again.
+
+        To be called after that job was changed: a keeper that has looked before then writes nothing.
+        """
         now = self._storage().now()
         with suppress(BatchNotFound):
-            self._book.change(batch_id, lambda sheet: replace(sheet, ended=None, pushed=now))
+            self._book.change(batch_id, lambda sheet: reopened(sheet, now))
         self.next_look = 0.0
 
     # What the keeper does
@@ -243,6 +272,8 @@ class Batches:
 
     def _look_at(self, sheet: Sheet, tally: Mapping[Status, int], now: int) -> int:
         """Note what is due before it is pushed, so that nothing is added meanwhile to what is over."""
+        if sheet.ending and sheet.cancelled is not None and waiting(tally):
+            self.calling_off.some(sheet.id, sheet.cancelled, time.monotonic() + IN_PASSING)
         seen = sheet.looked_at(tally, now)
         if seen != sheet and self._book.change(sheet.id, lambda stored: seen if stored == sheet else stored) != seen:
             return 0
@@ -250,11 +281,14 @@ class Batches:
             return 0
         callbacks = [NewJob.read(seen.callbacks[name]) for name in seen.owed]
         self._teller.pushed(callbacks, self._storage().push(callbacks))  # once: their ids are fixed
-        self._book.change(sheet.id, lambda stored: replace(stored, fired=stored.due))
+        self._book.change(sheet.id, lambda stored: reported(stored, seen.owed))
         return len(seen.owed)
 
     def _tidy(self, ended: Mapping[str, int], keep: int) -> None:
-        """Forget batches that ended long ago, and the oldest of too many."""
+        """Forget batches that ended long ago, and the oldest of too many; open those again of which a job goes on.
+
+        That is so where somebody died who had retried it.
+        """
         sheets = self._book.read(ended)
         before = self._storage().now() - keep
         kept = sorted(sheets.values(), key=lambda sheet: -(sheet.ended or 0))
@@ -266,19 +300,63 @@ class Batches:
         if gone:
             self._storage().forget_tallies({sheet.id: sheet.queues for sheet in gone})
             self._book.forget([sheet.id for sheet in gone])
+        left = {sheet.id: sheet.queues for sheet in kept if sheet not in gone}
+        for batch_id, tally in self._storage().tallies(left).items():
+            if waiting(tally):
+                self.reopen(batch_id)
 
 
-def one_pusher_more(sheet: Sheet, now: int) -> Sheet:
-    """The sheet of a batch to which somebody begins to add jobs."""
+@dataclass
+class Count:
+    """How many jobs somebody has stored so far."""
+
+    stored: int = 0
+
+
+def slices(jobs: Iterable[Any]) -> Iterator[list[Any]]:
+    """Cut what is to be pushed: no slice is too large, and none takes so long that its pusher is taken for dead."""
+    part: list[Any] = []
+    until = time.monotonic() + SIGN_OF_LIFE / 1000
+    for one in jobs:
+        part.append(one)
+        if len(part) == SLICE or time.monotonic() > until:
+            yield part
+            part, until = [], time.monotonic() + SIGN_OF_LIFE / 1000
+    if part:
+        yield part
+
+
+def check_growing(sheet: Sheet) -> None:
+    """Raise `TransitionError` where nothing can be added to a batch."""
     if sheet.ended is not None or sheet.cancelled is not None:
         what = "over" if sheet.cancelled is None else "cancelled"
         raise TransitionError(f"The batch {sheet.id} is {what}; no job can be added. Push a new one.")
-    return replace(sheet, pushers=sheet.pushers + 1, pushed=now, grown=sheet.grown + 1)
 
 
-def one_pusher_less(sheet: Sheet) -> Sheet:
-    """The sheet of a batch to which somebody has added jobs."""
-    return replace(sheet, pushers=max(0, sheet.pushers - 1))
+def called_off(sheet: Sheet, reason: str) -> Sheet:
+    """The sheet of a batch that somebody cancels."""
+    return replace(sheet, cancelled=sheet.cancelled or reason, ending=True)
+
+
+def begun_to_grow(sheet: Sheet, now: int, pushers: int) -> Sheet:
+    """The sheet of a batch to which somebody begins to add jobs; raises `TransitionError` where that cannot be."""
+    check_growing(sheet)
+    return replace(sheet, pushers=sheet.pushers + pushers, pushed=now, grown=sheet.grown + 1)
+
+
+def grown(sheet: Sheet, jobs: int, pushers: int) -> Sheet:
+    """The sheet of a batch to which somebody has added so many jobs."""
+    return replace(sheet, pushers=max(0, sheet.pushers - pushers), jobs=sheet.jobs + jobs)
+
+
+def reopened(sheet: Sheet, now: int) -> Sheet:
+    """The sheet of a batch of which a job goes on; another one in any case, so that no keeper ends what it has read."""
+    return replace(sheet, ended=None, pushed=now, grown=sheet.grown + 1)
+
+
+def reported(sheet: Sheet, names: Iterable[str]) -> Sheet:
+    """The sheet of a batch of which these callbacks were pushed; others may have become due meanwhile."""
+    return replace(sheet, fired=tuple(name for name in sheet.due if name in names or name in sheet.fired))
 
 
 def sign_of_life(now: int, queues: Iterable[str]) -> Callable[[Sheet], Sheet]:

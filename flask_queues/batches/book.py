@@ -1,7 +1,8 @@
 """Where batches are kept: a sheet each, and on sixteen others which there are.
 
 Each change of a batch is compared with the sheet that lists it, which has a number for that, so that of two who
-change batches at once neither overwrites the other.
+change batches at once neither overwrites the other. The lists are not encrypted, so that a process with another key
+than the others, which can read none of their batches, does not take the lists for empty.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ..errors import BatchNotFound, StorageError
 from ..storage import Storage
-from ..storage.figures import legible
+from ..storage.figures import LISTS, legible
 from .record import Sheet
 
 SHARDS = 16
@@ -116,7 +117,7 @@ class Book:
 
 def shard(n: int) -> str:
     """The name of a sheet that lists batches."""
-    return f"batches:{n}"
+    return f"{LISTS}{n}"
 
 
 def shard_of(batch_id: str) -> str:

@@ -52,8 +52,7 @@ class Batch:
         job; `after_commit` is not one of them. Where a job cannot be pushed the batch is cancelled, with those that
         were, and the error raised. A batch whose process dies while it pushes counts as cancelled ten minutes later.
         """
-        if options.pop("after_commit", None):
-            raise OptionError("A batch is pushed in slices, at once: push it after the commit, without after_commit.")
+        check_options(options)
         return self._push(self._plan, options)
 
     def _with(self, name: str, job: Any, payload: dict[str, Any] | None, options: dict[str, Any]) -> Batch:
@@ -66,8 +65,10 @@ class Batch:
 class BatchHandle:
     """A pushed batch. Each property asks the storage anew, and raises `BatchNotFound` once it was forgotten."""
 
-    def __init__(self, batches: Batches, batch_id: str) -> None:
+    def __init__(self, batches: Batches, batch_id: str, by: str | None = None) -> None:
         self._batches = batches
+        #: The id of the running job that has asked for it.
+        self._by = by
         self.id = batch_id
 
     @property
@@ -92,12 +93,14 @@ class BatchHandle:
     def add(self, jobs: Iterable[Any], **options: Any) -> int:
         """Add jobs, as from one of its own while that runs, and return how many.
 
-        Raises `TransitionError` once all its jobs have ended, or it was cancelled.
+        Raises `TransitionError` once all its jobs have ended, or it was cancelled, also meanwhile: what was added by
+        then is cancelled with the rest. Options are those of a push, without `after_commit`.
         """
-        return self._batches.add(self.id, jobs, options)
+        check_options(options)
+        return self._batches.add(self.id, jobs, options, self._by)
 
     def cancel(self, reason: str = "cancelled by the application") -> bool:
-        """Cancel its jobs that have not ended, one by one; False where all have."""
+        """Cancel its jobs that have not ended; False where all have. Of very many, workers cancel what is left."""
         return self._batches.cancel(self.id, reason)
 
     def retry(self) -> int:
@@ -106,3 +109,9 @@ class BatchHandle:
 
     def __repr__(self) -> str:
         return f"<BatchHandle {self.id}>"
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """Raise `OptionError` for what the jobs of a batch cannot be pushed with."""
+    if options.pop("after_commit", None):
+        raise OptionError("A batch is pushed in slices, at once: push it after the commit, without after_commit.")

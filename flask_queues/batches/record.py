@@ -36,14 +36,18 @@ class Sheet:
     pushed: int
     #: Why it was cancelled.
     cancelled: str | None = None
+    #: Whether jobs of it may still have to be cancelled; one that is retried when all have ended runs.
+    ending: bool = False
     #: The jobs that report, by `then`, `catch` and `finally`, as `NewJob.said` writes them.
     callbacks: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     #: Those that are to be pushed, and those that were.
     due: tuple[str, ...] = ()
     fired: tuple[str, ...] = ()
     ended: int | None = None
-    #: How often somebody has added jobs.
+    #: Rises when somebody adds jobs, or one of them goes on.
     grown: int = 0
+    #: How many were stored, as far as those who did have said so.
+    jobs: int = 0
 
     @property
     def open(self) -> bool:
@@ -54,6 +58,11 @@ class Sheet:
     def owed(self) -> tuple[str, ...]:
         """The callbacks that are due and were not pushed, as far as anybody has noted."""
         return tuple(name for name in self.due if name not in self.fired)
+
+    @property
+    def reporters(self) -> set[str]:
+        """The ids of the jobs that report."""
+        return {said["id"] for said in self.callbacks.values()}
 
     def dump(self) -> str:
         """Write it as JSON text."""
@@ -77,7 +86,7 @@ class Sheet:
         """The sheet once its tally was looked at: whether it is over, and which callbacks are due."""
         over, broken = self.over(tally, now), self.broken_off(now)
         cancelled = BROKEN_WORDS if over and broken and self.cancelled is None else self.cancelled
-        well = over and cancelled is None and done_well(tally)
+        well = over and cancelled is None and done_well(tally, self.jobs)
         asked = {THEN: well, CATCH: tally.get(Status.FAILED, 0) > 0, FINALLY: over}
         due = [name for name in self.callbacks if asked[name] and name not in self.due]
         return replace(
@@ -86,6 +95,7 @@ class Sheet:
             due=(*self.due, *due),
             ended=now if over and self.ended is None else self.ended,
             pushers=0 if over else self.pushers,
+            ending=self.ending and not over,
         )
 
 
@@ -94,9 +104,10 @@ def waiting(tally: Mapping[Status, int]) -> int:
     return sum(n for status, n in tally.items() if not status.final)
 
 
-def done_well(tally: Mapping[Status, int]) -> bool:
-    """Whether every job has completed."""
-    return sum(tally.values()) == tally.get(Status.COMPLETED, 0)
+def done_well(tally: Mapping[Status, int], jobs: int) -> bool:
+    """Whether so many jobs at least have completed, and no other is there; a failover may have lost some."""
+    total = sum(tally.values())
+    return total == tally.get(Status.COMPLETED, 0) and total >= jobs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,4 +176,5 @@ def status_of(sheet: Sheet, tally: Mapping[Status, int]) -> Status:
         return Status.PENDING if untouched else Status.RUNNING
     if tally.get(Status.FAILED, 0):
         return Status.FAILED
-    return Status.CANCELLED if sheet.cancelled is not None or not done_well(tally) else Status.COMPLETED
+    well = sheet.cancelled is None and done_well(tally, sheet.jobs)
+    return Status.COMPLETED if well else Status.CANCELLED

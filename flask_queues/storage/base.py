@@ -125,8 +125,9 @@ class Settlement(NamedTuple):
     logs: Sequence[LogLine] = ()
     #: Not to be claimed together with others any more, since it may be what kills its worker.
     alone: bool = False
-    #: What this end causes, if it makes the job's status the one above: pushed in the same step. Where
-    #: another queue is out of that step's reach, the push is noted in it and made moments later, once.
+    #: What the job's end causes, pushed in the same step; where the job is to run again, only if that step
+    #: ends it as cancelled instead. Where another queue is out of the step's reach, the push is noted in it
+    #: and made moments later, once.
     follows: Sequence[NewJob] = ()
     #: For so long nothing more of its queue is claimed; a stop that lasts longer stays.
     stop: int = 0

@@ -9,6 +9,9 @@ from typing import NamedTuple
 from ..payload import MARK
 from ..record import JobRecord, Status
 
+#: Sheets whose names begin so list ids with times and nothing else; they are never encrypted.
+LISTS = "batches:"
+
 
 class Ended(NamedTuple):
     """The jobs that came to their end within a time."""

@@ -20,6 +20,7 @@ from ..errors import ConfigError
 from ..payload import MARK
 from ..record import JobError, JobRecord, LogLine, Page, Progress
 from .base import Claim, Heartbeat, NewJob, Occurrence, PendingStep, Query, Schedule, Settlement, Step, Storage, Wanted
+from .figures import LISTS
 
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
@@ -229,7 +230,8 @@ class Sealed:
         stored = self.inner.sheets([name]).get(name)
         if self._cipher.open(stored) != text:
             return False
-        return self.inner.write_sheets((name, stored), {name: self._cipher.shut(text) for name, text in sheets.items()})
+        shut = {name: text if name.startswith(LISTS) else self._cipher.shut(text) for name, text in sheets.items()}
+        return self.inner.write_sheets((name, stored), shut)
 
     def schedules(self) -> list[Schedule]:
         """Decrypt what schedules say."""

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 from flask import Flask
 
 from .. import transitions
+from ..chains import given_back
 from ..errors import FakeError
 from ..manager import Manager
 from ..record import Outcome, to_milliseconds
@@ -183,7 +184,7 @@ class Runner:
         if self._repeat is not None:
             settlement = self._repeat.decide(claim, limits, settlement)
         self.runs.append(Run(claim.id, claim.type, outcome, attempt.error, limits.place, again))
-        back = [transitions.given_back(one, begun=False) for one in others]
+        back = [given_back(one, begun=False) for one in others]
         return [settlement, *attempt.along(settlement), *back]
 
     def _attempt(self, claim: Claim, limits: Undisturbed) -> tuple[Watching, list[Claim]]:

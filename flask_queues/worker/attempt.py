@@ -92,6 +92,8 @@ class Attempt:
             return transitions.last_words_said(claim)
         if transitions.is_expired(claim):
             return transitions.expired(claim)
+        if (reason := self._manager.called_off(claim, terms)) is not None:
+            return transitions.called_off(claim, reason)
         return self._manager.breakers.admit(claim, terms.timeout) or self._run_job()
 
     def _run_job(self) -> Settlement:
@@ -229,7 +231,8 @@ class Attempt:
     @property
     def batch(self) -> BatchHandle | None:
         """The batch that it belongs to, or reports for."""
-        return self._manager.batches.handle(self.terms.batch) if self.terms.batch is not None else None
+        batch = self.terms.batch
+        return self._manager.batches.handle(batch, self.claim.id) if batch is not None else None
 
     @property
     def timeout(self) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .. import transitions
+from ..chains import given_back
 from ..errors import JobTimeout
 from ..manager import Manager
 from ..record import Outcome
@@ -147,7 +147,7 @@ class Crew:
     def _start(self, claim: Claim) -> None:
         along, others = gather(self._manager, claim, self._exchange.claim_more)
         if others:
-            self._exchange.step([transitions.given_back(one, begun=False) for one in others], None)
+            self._exchange.step([given_back(one, begun=False) for one in others], None)
         attempt = new_attempt(self._manager, claim, along, Untouched(self._signals), self._steward.stir)
         now = time.monotonic()
         member = self._members[claim.token] = Member(attempt, now, now + attempt.terms.timeout)
@@ -182,7 +182,7 @@ class Crew:
     def _end(self, token: int, member: Member, now: float) -> Settlement | None:
         """End a job that goes on: it is late, cancelled, or there is no time left."""
         if self._signals.hurried:
-            return transitions.given_back(member.attempt.claim, begun=True)
+            return given_back(member.attempt.claim, begun=True)
         if self._slot.cancel == token or self._slot.cancel in member.attempt.tokens:
             self._spoilt = True
             return member.attempt.cancelled()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from .. import transitions
-from ..chains import followed
+from ..chains import followed, given_back
 from ..errors import PayloadError
 from ..manager import Manager
 from ..record import Outcome, Status
@@ -63,8 +63,14 @@ def parted(manager: Manager, claim: Claim, others: Sequence[Claim]) -> tuple[lis
 
 
 def stands_alone(manager: Manager, claim: Claim) -> bool:
-    """Whether a claim has an end of its own: its tries are used up, it has expired, or its payload fits no more."""
-    if transitions.is_last_words(claim, manager.terms(claim)) or transitions.is_expired(claim):
+    """Whether a claim has an end of its own.
+
+    Its tries are used up, it has expired, its batch was cancelled, or its payload fits no more.
+    """
+    terms = manager.terms(claim)
+    if transitions.is_last_words(claim, terms) or transitions.is_expired(claim):
+        return True
+    if manager.called_off(claim, terms) is not None:
         return True
     with suppress(PayloadError):
         manager.jobs[claim.type].shape.load(claim.payload)
@@ -103,8 +109,6 @@ class GatheredAttempt(Attempt):
     def _like(self, settlement: Settlement, claim: Claim) -> Settlement:
         if settlement.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
             return self._failures.get(claim.token) or self._failed(claim, settlement.error or "", settlement)
-        if settlement.outcome is Outcome.CANCELLED:
-            return transitions.given_back(claim, begun=True)
         return settlement._replace(
             id=claim.id, token=claim.token, result=None, progress=None, logs=(), follows=(), stop=0
         )
@@ -138,3 +142,7 @@ class GatheredAttempt(Attempt):
         if thrown is CancelNow:
             return transitions.given_back(self.claim, begun=True)
         return super()._interrupted(thrown, error)
+
+    def cancelled(self) -> Settlement:
+        """The same in a thread that nobody can stop."""
+        return given_back(self.claim, begun=True)

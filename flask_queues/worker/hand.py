@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from .. import transitions
+from ..chains import given_back
 from ..storage.base import Claim, Settlement
 
 #: Claims held so long behind a job that was expected to be short go back, uncounted.
@@ -87,7 +87,7 @@ class Hand:
         """Give back what has not begun, as when the worker stops."""
         with self._lock:
             while self._waiting:
-                self._done.append(transitions.given_back(self._waiting.popleft(), begun=False))
+                self._done.append(given_back(self._waiting.popleft(), begun=False))
 
     def relieve(self) -> bool:
         """Settle and give back what waits behind a job that takes longer than expected.

@@ -147,7 +147,8 @@ class Loop:
         if len(attempt.tokens) == 1:
             self._pace.ran(claim.type, seconds)
         self._exchange.ran(attempt, seconds)
-        self._left = 0 if settlement.outcome in INTERRUPTED else self._left - 1
+        cut = settlement.outcome in INTERRUPTED or self._interrupts.thrown is not None
+        self._left = 0 if cut else self._left - 1
         return [settlement, *attempt.along(settlement)]
 
     def _begin(self, claim: Claim) -> Attempt:

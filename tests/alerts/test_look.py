@@ -154,6 +154,9 @@ def schedule(storage: Storage, clock: Clock, name: str = "often") -> None:
 
 def test_a_schedule_is_late_while_it_is_overdue_and_until_one_is_in_time(storage: Storage, clock: Clock) -> None:
     """One without a threshold for its queue is nobody's matter."""
+    clock.advance(
+        100_000 - clock.now() % 60_000
+    )  # the second half of a minute, in which what was due at its start is late
     keeper = Keeper(storage, clock, q={"schedule_late": 30})
     schedule(storage, clock)
     assert keeper.look() == []
@@ -212,13 +215,16 @@ class Shop:
         self.queues.manager.storage.close()
 
 
-def test_receivers_of_every_kind_hear_of_an_alert(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_receivers_of_every_kind_hear_of_an_alert(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: type[BaseException]
+) -> None:
     """That of the configuration, decorated ones, those of the signal, and the log; a broken one keeps none from it."""
     caplog.set_level(logging.INFO, "flask_queues.alerts")
     shop = Shop(tmp_path)
 
     def broken(alert: Alert) -> None:
-        raise ValueError(f"cannot tell of {alert.kind}")
+        raise error(f"cannot tell of {alert.kind}")
 
     def signalled(sender: Flask, alert: Alert) -> None:
         shop.heard.append((f"signal of {sender.name}", alert.kind))

@@ -593,6 +593,19 @@ def grow_batch(jobs: int) -> None:
     current_job.batch.add([("mark", {})] * jobs, queue="grown")
 
 
+@queues.job("grow-and-die", tries=5, backoff=0)
+def grow_and_die() -> None:
+    """Adds jobs to its batch; the process of its first run dies in the middle of that."""
+
+    def jobs() -> Iterator[tuple[str, dict[str, Any]]]:
+        yield "mark", {}
+        if current_job.attempt == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert current_job.batch is not None
+    current_job.batch.add(jobs())
+
+
 @queues.job("report", tries=1000, backoff=0)
 def report(what: str) -> dict[str, Any]:
     """Tells how its batch stands."""

@@ -64,3 +64,12 @@ def test_each_callback_comes_once_whatever_is_killed(make_site, seed, request, t
     reports = [job for job in take_stock(site.manager).values() if job.type == "report"]
     assert sorted(job.payload["what"] for job in reports) == ["finally", "then"]
     assert {job.result["counts"]["completed"] for job in reports} == {record.total}
+
+
+def test_a_job_that_dies_while_it_adds_to_its_batch_does_not_hold_it_up(make_site):
+    """It runs again, and the batch is as good as any: neither cancelled nor kept open for whoever was adding."""
+    site = make_site()
+    site.work()
+    pushed = site.manager.batch([("grow-and-die", {})]).then("report", {"what": "then"}).push()
+    eventually(lambda: pushed.record.fired == ("then",) and unfinished(site.manager) == 0, 30)
+    assert (pushed.record.status, pushed.record.total) == (Status.COMPLETED, 2)

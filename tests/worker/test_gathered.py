@@ -48,6 +48,7 @@ def test_payloads_of_a_key_come_as_one_list(make_site, place, options):
         ("raise", Outcome.FAILED, ()),
         ("raise", Outcome.FAILED, ("--threads", "3")),
         ("kill", Outcome.KILLED, ()),
+        ("kill", Outcome.KILLED, ("--threads", "3")),
     ],
 )
 def test_what_becomes_of_the_run_becomes_of_each(make_site, how, outcome, options):
@@ -74,16 +75,24 @@ def test_a_timeout_stops_all_and_each_is_tried_again(make_site):
     assert Counter(run.word for run in site.runs())["list:3"] == 2
 
 
-def test_cancelling_one_lets_the_others_run_again(make_site):
+@pytest.mark.parametrize("options", [(), ("--threads", "3")])
+@pytest.mark.parametrize("meant", [0, 1])
+def test_cancelling_one_lets_the_others_run_again(make_site, options, meant):
     """The run ends for all, the one that was meant is cancelled, and nobody has lost a try."""
     site = make_site()
     handles = site.manager.push_many([("digest", {"customer": 1, "n": n, "seconds": 60 * (n == 0)}) for n in range(3)])
-    site.work()
+    site.work(*options)
     eventually(lambda: len(lists(site)) == 1)
-    handles[0].cancel("not this one")
-    eventually(lambda: unfinished(site.manager) == 0, 30)
-    assert [handle.status for handle in handles] == [Status.CANCELLED, Status.COMPLETED, Status.COMPLETED]
-    assert {handle.record.attempts for handle in handles[1:]} == {1}
+    handles[meant].cancel("not this one")
+    eventually(lambda: handles[meant].status.final)
+    assert (handles[meant].status, handles[meant].record.reason) == (Status.CANCELLED, "not this one")
+    eventually(lambda: len(lists(site)) == 2)
+    assert lists(site)[1] == ("1", [n for n in range(3) if n != meant])
+    assert len({run.pid for run in site.runs()}) == 2  # what the run has left half done goes with its process
+    assert {handle.record.history[0].outcome for n, handle in enumerate(handles) if n != meant} == {Outcome.GIVEN_BACK}
+    if meant == 0:
+        eventually(lambda: unfinished(site.manager) == 0, 30)
+        assert {(handle.status, handle.record.attempts) for handle in handles[1:]} == {(Status.COMPLETED, 1)}
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,6 @@ def settle(
     job = in_hand(state, id_, token)
     if job is None:
         return False
-    asked_for = status
     if job.cancel is not None and status in (PENDING, SCHEDULED):
         status, reason = CANCELLED, None
     if status == CANCELLED and reason is None:
@@ -164,7 +163,7 @@ def settle(
         uniques.free(state, job, END)
     if stop:
         stops.extend(state, job.queue, stop, raised(id_))
-    if status == asked_for:
+    if not again:
         push(state, follows)
     return True
 

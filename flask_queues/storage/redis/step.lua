@@ -133,7 +133,7 @@ local function settle(one)
     if one.stop ~= '0' then
         stop(p, now + tonumber(one.stop), '"Job ' .. id .. ' raised RateLimited."')
     end
-    if status ~= one.status then
+    if status == PENDING or status == SCHEDULED then
         return true, false
     end
     return true, #one.follows > 0 and follow(one)

@@ -196,7 +196,7 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
         stops.extend(db, queue, now + one.stop, raised(one.id), now)
     add_words(db, seq, one)
     deltas.moved(queue, type_, RUNNING, status, batch)
-    if status == NUMBERS[one.status]:
+    if not again:
         insert_all(db, one.follows, now, deltas)
     return True
 

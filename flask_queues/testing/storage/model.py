@@ -234,7 +234,7 @@ class Model:
             self.free(job, "end")
         if one.stop:
             self.stop_for(job.pushed.queue, one.stop, now)
-        if status is one.status:
+        if status.final:
             for follower in one.follows:
                 self.push(follower, now)
         return True

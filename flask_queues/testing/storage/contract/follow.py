@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ....record import Outcome, Status
 from ....storage import Storage
 from ..fixtures import OpenedTwice
@@ -39,14 +41,26 @@ class FollowContract(OpenedTwice):
         assert storage.get("b") is None
         assert storage.get("c") is None
 
-    def test_nothing_follows_where_the_end_became_another(self, storage: Storage) -> None:
-        """A job that is cancelled instead of waiting does not cause what the wait would have caused."""
+    @pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
+    def test_nothing_follows_a_job_that_runs_again(self, storage: Storage, status: Status) -> None:
+        """It has not ended."""
+        fill(storage, "a")
+        claim = take_one(storage)
+        settle(storage, claim, status, Outcome.GIVEN_BACK, follows=[new("b"), new("c", queue="r")])
+        assert not the(storage, "a").status.final
+        assert storage.get("b") is None
+        assert storage.counts().queues.keys() == {"q"}
+
+    @pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
+    def test_what_follows_is_pushed_where_a_job_is_cancelled_instead(self, storage: Storage, status: Status) -> None:
+        """It would have run again, and somebody had asked for its end."""
         fill(storage, "a")
         claim = take_one(storage)
         storage.cancel("a", "stop")
-        settle(storage, claim, Status.SCHEDULED, Outcome.FAILED, delay=LONG, follows=[new("b")])
+        settle(storage, claim, status, Outcome.FAILED, delay=LONG, follows=[new("b"), new("c", queue="r")])
         assert the(storage, "a").status is Status.CANCELLED
-        assert storage.get("b") is None
+        assert the(storage, "b").status is Status.PENDING
+        eventually(lambda: storage.get("c"), "what follows arrives in another queue")
 
     def test_what_follows_is_stored_once(self, storage: Storage) -> None:
         """A job of that id stays as it is."""
