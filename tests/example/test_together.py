@@ -96,7 +96,7 @@ def test_an_admin_cancels_what_is_left_of_an_import(library, fake, import_id):
     admin = library.signed_in("ada")
     jobs.push_import(import_id)
     fake.drain(queues=["default"])
-    assert "Batch: 0 of 6 jobs have ended, 0 %" in admin.get(f"/imports/{import_id}").text
+    assert "Batch: 0 of 6 have ended, 0 %" in admin.get(f"/imports/{import_id}").text
 
     page = admin.post(f"/imports/{import_id}/cancel", follow_redirects=True).text
     assert "What had not begun was cancelled." in page
