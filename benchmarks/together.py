@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from redis import Redis
 from .measures import Settings
 from .ours import FlaskQueues, Gathered, noop
 from .redis.server import server
-from .redis.with_ours import Ours
+from .redis.with_ours import OneByOne, Ours
 from .rounds import Contender, Figure, Group, Unit, alternate
 from .stock import Stocked
 from .system import LOOK, PATIENCE, ROOT, TEXT, System, gave_up, running
@@ -39,39 +38,49 @@ class OurSystem(System, Protocol):
         """The application's queues."""
 
 
+class Make(Protocol):
+    """Makes an empty store."""
+
+    def __call__(self, *, one_by_one: bool = False) -> OurSystem:
+        """Make one; with `one_by_one` its worker claims strictly so, as it does with jobs that are not short."""
+
+
 @contextmanager
-def on_sqlite(settings: Settings) -> Iterator[Callable[[], OurSystem]]:
+def on_sqlite(settings: Settings) -> Iterator[Make]:
     """Give what makes an empty store in a file."""
     with settings.fresh() as folder:
-        yield lambda: FlaskQueues(Path(tempfile.mkdtemp(dir=folder)))
 
-
-@contextmanager
-def on_redis(settings: Settings) -> Iterator[Callable[[], OurSystem]]:
-    """Give what empties a server and makes a store on it."""
-    with settings.fresh() as folder, server(folder) as url:
-
-        def make() -> OurSystem:
-            with Redis.from_url(url) as client:
-                client.flushall()
-            return Ours(url, Path(tempfile.mkdtemp(dir=folder)))
+        def make(*, one_by_one: bool = False) -> OurSystem:
+            return FlaskQueues(Path(tempfile.mkdtemp(dir=folder)), one_by_one=one_by_one)
 
         yield make
 
 
-STORAGES: dict[str, Callable[[Settings], AbstractContextManager[Callable[[], OurSystem]]]] = {
+@contextmanager
+def on_redis(settings: Settings) -> Iterator[Make]:
+    """Give what empties a server and makes a store on it."""
+    with settings.fresh() as folder, server(folder) as url:
+
+        def make(*, one_by_one: bool = False) -> OurSystem:
+            with Redis.from_url(url) as client:
+                client.flushall()
+            kind = OneByOne if one_by_one else Ours
+            return kind(url, Path(tempfile.mkdtemp(dir=folder)))
+
+        yield make
+
+
+STORAGES: dict[str, Callable[[Settings], AbstractContextManager[Make]]] = {
     "SQLite": on_sqlite,
     "Redis": on_redis,
 }
 
 
 #: Measures on the storage of this name, in empty stores that the second argument makes.
-Measure = Callable[[str, Callable[[], OurSystem], Settings], list[Group]]
+Measure = Callable[[str, Make, Settings], list[Group]]
 
 
-def on_each(
-    measure: Callable[[str, Callable[[], OurSystem], Settings], list[Group]], settings: Settings
-) -> list[Group]:
+def on_each(measure: Callable[[str, Make, Settings], list[Group]], settings: Settings) -> list[Group]:
     """Measure on one storage after the other."""
     groups = []
     for name, prepared in STORAGES.items():
@@ -80,55 +89,43 @@ def on_each(
     return groups
 
 
-def chains(name: str, make: Callable[[], OurSystem], settings: Settings) -> list[Group]:
+def chains(name: str, make: Make, settings: Settings) -> list[Group]:
     """How fast a worker runs jobs of which each is pushed by the one before."""
 
-    def rate(fill: Callable[[Any], object], environment: dict[str, str]) -> float:
-        system = make()
+    def rate(fill: Callable[[Any, int], object], jobs: int, *, one_by_one: bool = False) -> float:
+        system = make(one_by_one=one_by_one)
         try:
-            fill(system.manager)
-            with surroundings(environment):
-                return completed(system, LINKS)
+            fill(system.manager, jobs)
+            return completed(system, jobs)
         finally:
             system.close()
 
+    jobs, plainly = settings.jobs, "plain jobs, one by one"
     contenders: list[Contender] = [
-        (Figure("plain jobs, as they come", "jobs/s"), partial(rate, plain, {})),
-        (Figure("plain jobs, one by one", "jobs/s"), partial(rate, plain, {"BENCHMARKS_ONE_BY_ONE": "yes"})),
-        (Figure("chains of ten", "jobs/s", against="plain jobs, one by one"), partial(rate, short_chains, {})),
-        (Figure("one chain", "jobs/s", against="plain jobs, one by one"), partial(rate, chain, {})),
+        (Figure("plain jobs, as they come", "jobs/s"), partial(rate, plain, jobs)),
+        (Figure(plainly, "jobs/s"), partial(rate, plain, jobs, one_by_one=True)),
+        (Figure("chains of ten", "jobs/s", against=plainly), partial(rate, short_chains, jobs)),
+        (Figure(f"one chain of {LINKS:,}", "jobs/s", against=plainly), partial(rate, chain, LINKS)),
     ]
     figures = alternate(contenders, settings.rounds, settings.say)
-    how = f"{LINKS:,} no-ops on {name}, one worker process; from the first completed to the last"
+    how = f"{jobs:,} no-ops on {name}, one worker process; from the first completed to the last"
     return [Group(f"together-chain, {name}", how, figures).compare()]
 
 
-@contextmanager
-def surroundings(variables: dict[str, str]) -> Iterator[None]:
-    """Let a worker that is started meanwhile have these variables."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def plain(manager: Any, jobs: int) -> None:
+    """Push so many jobs."""
+    manager.push_many((noop, {"text": TEXT}) for _ in range(jobs))
 
 
-def plain(manager: Any) -> None:
-    """Push as many jobs as a chain has links."""
-    manager.push_many((noop, {"text": TEXT}) for _ in range(LINKS))
+def chain(manager: Any, jobs: int) -> None:
+    """Push so many jobs as one chain."""
+    manager.chain([(noop, {"text": TEXT})] * jobs).push()
 
 
-def chain(manager: Any) -> None:
-    """Push the longest chain."""
-    manager.chain([(noop, {"text": TEXT})] * LINKS).push()
-
-
-def short_chains(manager: Any) -> None:
-    """Push as many jobs in chains of ten."""
-    for _ in range(LINKS // 10):
-        manager.chain([(noop, {"text": TEXT})] * 10).push()
+def short_chains(manager: Any, jobs: int) -> None:
+    """Push so many jobs in chains of ten."""
+    for _ in range(jobs // 10):
+        chain(manager, 10)
 
 
 def completed(system: OurSystem, jobs: int) -> float:
@@ -145,7 +142,7 @@ def completed(system: OurSystem, jobs: int) -> float:
         return (jobs - first) / (time.perf_counter() - began)
 
 
-def batches(name: str, make: Callable[[], OurSystem], settings: Settings) -> list[Group]:
+def batches(name: str, make: Make, settings: Settings) -> list[Group]:
     """How fast a batch is pushed, what its pusher holds, and how long its counts take to read."""
     jobs = settings.stored
     most: dict[str, list[float]] = {how: [] for how in PUSHES}
@@ -195,7 +192,7 @@ def pushed_elsewhere(system: OurSystem, how: str, jobs: int) -> dict[str, float]
 def push_here(place: str, how: str, jobs: int) -> dict[str, float]:
     """Push so many, and tell how long that took and by how many megabytes this process grew at most."""
     system: OurSystem = Ours(place, Path()) if "://" in place else FlaskQueues(Path(place))
-    plain(system.manager)  # so that all is loaded
+    plain(system.manager, 1_000)  # so that all is loaded
     made = ((noop, {"text": TEXT}) for _ in range(jobs))
     before, began = peak(), time.perf_counter()
     if how == "a batch":
@@ -213,7 +210,7 @@ def peak() -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1000
 
 
-def settling(name: str, make: Callable[[], OurSystem], settings: Settings) -> list[Group]:
+def settling(name: str, make: Make, settings: Settings) -> list[Group]:
     """What it costs to run jobs of a batch, which are counted and have a tag, beside others."""
     jobs = max(settings.jobs // 2, 100)
 
@@ -244,7 +241,7 @@ def settling(name: str, make: Callable[[], OurSystem], settings: Settings) -> li
     return [Group(f"together-settle, {name}", how, figures).compare()]
 
 
-def gathered(name: str, make: Callable[[], OurSystem], settings: Settings) -> list[Group]:
+def gathered(name: str, make: Make, settings: Settings) -> list[Group]:
     """How fast payloads that come as lists are pushed and run, beside as many jobs."""
     jobs = settings.jobs * 10
     pushes = {job: Figure(f"push_many, {word}", "jobs/s") for job, word in ((noop, "jobs"), (Gathered, "payloads"))}

@@ -27,7 +27,7 @@ DEFAULTS: dict[str, object] = {
     #: who is told of these: `note_alert` in watching.py
     "QUEUES_ALERTS": {
         "*": {"no_worker": True, "longest_wait": 300},
-        "mail": {"no_worker": True, "failures_per_hour": 1, "pending": 1000},
+        "mail": {"no_worker": True, "failures_per_hour": 0, "pending": 1000},
     },
     #: seconds after which a run is called slow in the log
     "SLOW": 10.0,
