@@ -63,7 +63,7 @@ def on_redis(settings: Settings) -> Iterator[Make]:
 
         def make(*, one_by_one: bool = False) -> OurSystem:
             with Redis.from_url(url) as client:
-                client.flushall()
+                client.flushall(asynchronous=True)  # of a million jobs it takes seconds otherwise
             kind = OneByOne if one_by_one else Ours
             return kind(url, Path(tempfile.mkdtemp(dir=folder)))
 
@@ -80,13 +80,10 @@ STORAGES: dict[str, Callable[[Settings], AbstractContextManager[Make]]] = {
 Measure = Callable[[str, Make, Settings], list[Group]]
 
 
-def on_each(measure: Callable[[str, Make, Settings], list[Group]], settings: Settings) -> list[Group]:
-    """Measure on one storage after the other."""
-    groups = []
-    for name, prepared in STORAGES.items():
-        with prepared(settings) as make:
-            groups += measure(name, make, settings)
-    return groups
+def on(name: str, measure: Measure, settings: Settings) -> list[Group]:
+    """Measure on one storage."""
+    with STORAGES[name](settings) as make:
+        return measure(name, make, settings)
 
 
 def chains(name: str, make: Make, settings: Settings) -> list[Group]:
@@ -268,11 +265,11 @@ def gathered(name: str, make: Make, settings: Settings) -> list[Group]:
     return [Group(f"together-gathered, {name}", how, [*figures, *pushes.values()]).compare()]
 
 
+PARTS: dict[str, Measure] = {"chain": chains, "push": batches, "settle": settling, "gathered": gathered}
 MEASURES: dict[str, Callable[[Settings], list[Group]]] = {
-    "together-chain": partial(on_each, chains),
-    "together-push": partial(on_each, batches),
-    "together-settle": partial(on_each, settling),
-    "together-gathered": partial(on_each, gathered),
+    f"together-{part}-{name.lower()}": partial(on, name, measure)
+    for part, measure in PARTS.items()
+    for name in STORAGES
 }
 
 
