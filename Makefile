@@ -32,6 +32,10 @@ bench:  ## run the benchmarks
 	python3 scripts/environment.py .venv-benchmarks requirements/benchmarks.txt
 	.venv-benchmarks/bin/python -m benchmarks $(ARGS)
 
+soak:  ## half an hour of kills and restarts; ARGS="sqlite" or ARGS="redis --minutes 30"
+	python3 scripts/environment.py .venv-benchmarks requirements/benchmarks.txt
+	.venv-benchmarks/bin/python -m benchmarks.soak $(or $(ARGS),sqlite)
+
 messages: environment  ## collect the messages to translate and merge them into the catalogues
 	$(python) setup.py --quiet extract_messages
 	$(python) setup.py --quiet update_catalog
@@ -45,4 +49,4 @@ lock:  ## write requirements/*.txt anew; ARGS=--upgrade takes the newest version
 environment:
 	@python3 scripts/environment.py .venv-tests requirements/dev.txt requirements/example.txt requirements/docs.txt
 
-.PHONY: help demo test lint format docs pictures bench messages lock lowest environment
+.PHONY: help demo test lint format docs pictures bench soak messages lock lowest environment

@@ -21,12 +21,18 @@ from .redis.measures import MEASURES as ON_REDIS
 from .rounds import Group
 from .schedules import MEASURES as OF_SCHEDULES
 from .table import table
+from .together import MEASURES as TOGETHER
 
 MEASURES: dict[str, Callable[[Settings], Group | list[Group]]] = {
-    **ON_SQLITE, **OF_SCHEDULES, **OF_LIMITS, **ON_REDIS, **IN_CACHES, **OF_PANEL
+    **ON_SQLITE, **OF_SCHEDULES, **OF_LIMITS, **ON_REDIS, **IN_CACHES, **OF_PANEL, **TOGETHER
 }  # fmt: skip
 #: Words for several of them.
-WHOLES = {"sqlite": [*ON_SQLITE, *OF_SCHEDULES, *OF_LIMITS], "redis": list(ON_REDIS), "caches": list(IN_CACHES)}
+WHOLES = {
+    "sqlite": [*ON_SQLITE, *OF_SCHEDULES, *OF_LIMITS],
+    "redis": list(ON_REDIS),
+    "caches": list(IN_CACHES),
+    "together": list(TOGETHER),
+}
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 
-from flask_queues import Queues
+from flask_queues import GatheredJob, Queues
 from flask_queues.manager import Manager
 from flask_queues.storage.sqlite.cache import FILE_NAME
 from flask_queues.worker import pace
@@ -34,6 +35,21 @@ def noop(text: str) -> None:
 def start(number: int, text: str) -> None:  # noqa: ARG001 - as long as that of a no-op
     """Note when it began."""
     note_start(number)
+
+
+@queues.register
+class Gathered(GatheredJob):
+    """Do nothing, for many payloads at once."""
+
+    type = "bench:gathered"
+    window = 1
+
+    def key(self, payload: dict[str, Any]) -> int:
+        """One of a hundred."""
+        return int(payload["number"]) % 100
+
+    def handle(self, payloads: list[dict[str, Any]]) -> None:
+        """Do nothing."""
 
 
 def create_app(folder: str | None = None) -> Flask:

@@ -217,9 +217,9 @@ class Manager:
         job, payload = one if isinstance(one, tuple) else (one, None)
         return self._new_job(job, payload, Options.of(**options))
 
-    def _push_members(self, jobs: Sequence[NewJob]) -> None:
+    def _push_members(self, jobs: Sequence[NewJob]) -> list[tuple[str, bool]]:
         self._count_pushes(len(jobs))
-        self._push_slices(jobs)
+        return self._push_slices(jobs)
 
     def _waits(self, job: Any, options: Options) -> bool:
         given = options.over(job.pushed_with) if isinstance(job, Job) else options

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from . import commands, database, pages, secret, security, users, views
+from . import commands, database, pages, secret, security, users, views, watching
 from .extensions import csrf, login_manager, queues
 
 EXAMPLE = Path(__file__).resolve().parent.parent
@@ -24,6 +24,15 @@ DEFAULTS: dict[str, object] = {
     "QUEUES_NAMES": ("mail", "default", "images"),
     #: megabytes; a picture of 4000 pixels takes some while it is made smaller
     "QUEUES_MEMORY": 300,
+    #: who is told of these: `note_alert` in watching.py
+    "QUEUES_ALERTS": {
+        "*": {"no_worker": True, "longest_wait": 300},
+        "mail": {"no_worker": True, "failures_per_hour": 0, "pending": 1000},
+    },
+    #: seconds after which a run is called slow in the log
+    "SLOW": 10.0,
+    #: fetched every five minutes by a job, for a watchdog elsewhere
+    "HEARTBEAT_URL": None,
     "MAX_CONTENT_LENGTH": 20 * 1024 * 1024,
     "SESSION_COOKIE_NAME": "daylight",
     "SESSION_COOKIE_SAMESITE": "Lax",
@@ -43,7 +52,7 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     csrf.init_app(app)
     login_manager.init_app(app)
     queues.init_app(app)
-    for part in (database, users, security, pages, views, commands):
+    for part in (database, users, security, pages, views, commands, watching):
         part.init_app(app)
     return app
 

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.cli import AppGroup
 from PIL import Image, ImageDraw, ImageOps
 
-from . import imaging, imports, jobs, library, outbox, users
+from . import imaging, imports, jobs, library, outbox, sending, users
 
 group = AppGroup("library", help="Work on the picture library.")
 
@@ -29,6 +29,15 @@ def import_command(folder: str, looks: int) -> None:
     click.echo(f"Pushed import {import_id} of {folder}.")
 
 
+@group.command("send")
+@click.argument("file")
+@click.argument("recipient")
+def send_command(file: str, recipient: str) -> None:
+    """Take one picture FILE into the library and mail it to RECIPIENT: a chain of jobs."""
+    chain = sending.push(first_admin(), file, recipient)
+    click.echo(f"Pushed the chain {chain.id}.")
+
+
 @group.command("demo")
 def demo_command() -> None:
     """Push work to look at: the sample pictures in every look, one broken picture, some mails."""
@@ -38,6 +47,8 @@ def demo_command() -> None:
         add_drawn("Torn page", whole=False)
         picture_id = add_drawn("Small sunrise", whole=True)
         click.echo(f"Pushed import {import_id} of the sample pictures, and two pictures more.")
+        sending.push(first_admin(), str(Path(__file__).parent.parent / "sample" / "dunes.jpg"), "gina@example.org")
+        click.echo("Pushed a chain that takes one more picture and mails it.")
     for name in ("clara", "dan", "emmy", "felix"):
         share(picture_id, f"{name}@example.org")
     share(picture_id, "nobody@nowhere.invalid")

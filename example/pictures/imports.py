@@ -30,6 +30,15 @@ def allowed_folder(wanted: str) -> Path:
     return folder
 
 
+def allowed_file(wanted: str) -> Path:
+    """A picture directly or further below one of `IMPORT_FOLDERS`."""
+    path = Path(wanted).resolve()
+    allowed_folder(str(path.parent))
+    if path.suffix.lower() not in ENDINGS or not path.is_file():
+        raise FolderError(f"There is no picture {wanted}")
+    return path
+
+
 def roots() -> list[Path]:
     return [Path(root).resolve() for root in current_app.config["IMPORT_FOLDERS"]]
 
@@ -63,6 +72,38 @@ def newest(limit: int = 20) -> list[Row]:
 
 def mark(import_id: int, state: str, problem: str | None = None) -> None:
     database.change("update imports set state = ?, problem = ? where id = ?", state, problem, import_id)
+
+
+def remember_batch(import_id: int, batch_id: str) -> None:
+    database.change(
+        "insert into import_batches (import_id, batch_id) values (?, ?)"
+        " on conflict (import_id) do update set batch_id = excluded.batch_id",
+        import_id,
+        batch_id,
+    )
+
+
+def batch(import_id: int) -> Row | None:
+    """The batch of its jobs, and what was noted of it."""
+    return database.one("select * from import_batches where import_id = ?", import_id)
+
+
+def note(import_id: int, text: str) -> None:
+    database.change("update import_batches set note = ? where import_id = ?", text, import_id)
+
+
+def give_up_waiting(import_id: int) -> None:
+    """What waits for jobs that were cancelled waits no more."""
+    database.change(
+        "update looks set state = 'failed' where state = 'waiting'"
+        " and picture_id in (select id from pictures where import_id = ?)",
+        import_id,
+    )
+    database.change(
+        "update pictures set state = 'broken', problem = 'The import was cancelled.'"
+        " where state = 'waiting' and import_id = ?",
+        import_id,
+    )
 
 
 def take(row: Row, path: Path) -> None:

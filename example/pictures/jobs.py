@@ -23,6 +23,7 @@ class Thumbnail(Job):
 
     def handle(self, picture_id: int) -> dict[str, int]:
         picture = row_of(library.find(picture_id), "picture")
+        library.remember_job(picture_id, self.job.id)  # of a batch or a chain, whose pusher does not know it
         try:
             image = imaging.opened(files.original(picture["file"]))
         except imaging.PictureError as broken:
@@ -30,7 +31,7 @@ class Thumbnail(Job):
             raise Discard(str(broken)) from broken  # trying again would not mend the file
         self.log("info", "Opened the picture", width=image.width, height=image.height)
 
-        written = {}
+        written = {"picture_id": picture_id}  # what comes next in a chain asks for it
         for done, (size, edge) in enumerate(imaging.SIZES.items()):
             self.progress(100 * done // len(imaging.SIZES), size)
             written[size] = files.write(files.thumbnail(picture_id, size), imaging.resized(image, edge))
@@ -79,6 +80,7 @@ class ImportFolder(Job):
     timeout = 600
     tries = 3
     backoff = 5
+    unique = True  # a second click on "Import" is no second import
 
     def handle(self, import_id: int) -> dict[str, int]:
         row = row_of(imports.find(import_id), "import")
@@ -89,7 +91,7 @@ class ImportFolder(Job):
                 imports.take(row, path)
             except (imaging.PictureError, OSError) as problem:
                 self.log("warning", "Left out a file", file=path.name, problem=str(problem))
-        pushed = push_work(import_id)
+        pushed = self.step("push", lambda: push_work(import_id))  # not again when a later run repeats the rest
         imports.mark(import_id, "read")
         return {"files": len(paths), "pushed": pushed}
 
@@ -97,7 +99,25 @@ class ImportFolder(Job):
         imports.mark(self.payload["import_id"], "failed", str(exception))
 
 
-@queues.job("pictures:mail", queue="mail", tries=3, backoff=[3, 12], timeout=30, name="Send mail")
+@queues.job("pictures:note-import", name="Note how an import goes")
+def note_import(import_id: int, note: str) -> None:
+    """Is called back by the batch of an import: once all is well, or at the first failure."""
+    imports.note(import_id, note)
+
+
+@queues.job("pictures:close-import", name="Close an import")
+def close_import(import_id: int) -> None:
+    """Is called back when every job of the batch has ended; one that was cancelled leaves nothing waiting."""
+    assert current_job.batch is not None, "only a batch pushes this job"
+    batch = current_job.batch.record
+    if batch.reason is not None:
+        imports.give_up_waiting(import_id)
+        imports.note(import_id, "It was cancelled.")
+    elif batch.counts["cancelled"]:  # by `Discard`
+        imports.note(import_id, "Some pictures are broken.")
+
+
+@queues.job("pictures:mail", queue="mail", tries=3, backoff=[3, 12], timeout=30, rate="10/s", name="Send mail")
 def send_mail(mail_id: int) -> None:
     """Puts a mail into the outbox folder; a second run finds it sent and does nothing."""
     mail = row_of(outbox.find(mail_id), "mail")
@@ -130,12 +150,16 @@ def push_import(import_id: int) -> None:
 
 
 def push_work(import_id: int) -> int:
-    """One call for all that waits: the thumbnails first, then every look. Answers with how many."""
-    tags = (imports.tag(import_id),)
-    waiting = imports.waiting_pictures(import_id)
-    thumbnails = [(Thumbnail, {"picture_id": picture_id}) for picture_id in waiting]
-    for picture_id, handle in zip(waiting, queues.push_many(thumbnails, tags=tags), strict=True):
-        library.remember_job(picture_id, handle.id)
+    """One batch for all that waits, with what is to happen when it is done. Answers with how many jobs it has."""
+    thumbnails = [(Thumbnail, {"picture_id": picture_id}) for picture_id in imports.waiting_pictures(import_id)]
     looks = [(Look, {"picture_id": row["picture_id"], "look": row["name"]}) for row in imports.waiting_looks(import_id)]
-    queues.push_many(looks, tags=tags)
+    if thumbnails or looks:
+        batch = (
+            queues.batch([*thumbnails, *looks], name=f"Import {import_id}")
+            .then(note_import, {"import_id": import_id, "note": "Everything is there."})
+            .catch(note_import, {"import_id": import_id, "note": "A job has failed: see the panel."})
+            .finally_(close_import, {"import_id": import_id})
+            .push(tags=[imports.tag(import_id)])
+        )
+        imports.remember_batch(import_id, batch.id)
     return len(thumbnails) + len(looks)

@@ -56,6 +56,25 @@ create table if not exists mail_attempts (
     mail_id integer not null references mails on delete cascade
 );
 
+create table if not exists import_batches (
+    import_id integer primary key references imports,
+    batch_id text not null,                      -- of the jobs that work on its pictures
+    note text                                    -- what its callbacks have said of it
+);
+
+create table if not exists digests (
+    job_id text primary key,                     -- the run that wrote it: one that is repeated writes the same row
+    owner_id integer not null references users,
+    text text not null,
+    created text not null default current_timestamp
+);
+
+create table if not exists notices (
+    id integer primary key,
+    text text not null,                          -- what an admin should know
+    created text not null default current_timestamp
+);
+
 create table if not exists reports (
     due text primary key,                        -- when it was due, in UTC: the day before that is what it tells
     text text not null

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from flask_queues import JobNotFound, JobRecord, Status
+from flask_queues import BatchNotFound, BatchRecord, JobNotFound, JobRecord, Status
 
 from .database import Row
 from .extensions import queues
@@ -20,6 +20,16 @@ def record(job_id: str | None) -> JobRecord | None:
     try:
         return queues.find(job_id)
     except JobNotFound:
+        return None
+
+
+def batch(batch_id: str | None) -> BatchRecord | None:
+    """A batch with its counts, or None once it is forgotten."""
+    if batch_id is None:
+        return None
+    try:
+        return queues.batches.find(batch_id)
+    except BatchNotFound:
         return None
 
 

@@ -99,6 +99,8 @@ class Runner:
         self._more = False
         #: Every run so far.
         self.runs: list[Run] = []
+        #: By job, what ran and is not settled yet: signals tell of it afterwards, as a worker's do.
+        self._ran: dict[str, tuple[Watched | WatchedTogether, Claim, float]] = {}
 
     def publish(self) -> None:
         """Store the schedules of the code, which count from now on."""
@@ -156,15 +158,24 @@ class Runner:
         settled: list[Settlement] = []
         while True:
             step = self._manager.step(self._name, settled, self._wanted(queues))
+            self._tell(settled)
             if not step.claims and not step.held:
                 return len(self.runs) - begun
             settled = [one for claim in step.claims for one in self._run(claim)]
             if len(self.runs) >= most:
                 self._manager.step(self._name, settled)
+                self._tell(settled)
                 raise FakeError(
                     f"{len(self.runs) - begun:,} jobs ran in one drain() and there may be more: does "
                     f"{self.runs[-1].type} push itself? most= lets more run."
                 )
+
+    def _tell(self, settled: Sequence[Settlement]) -> None:
+        for settlement in settled:
+            ran = self._ran.pop(settlement.id, None)
+            if ran is not None:
+                attempt, claim, seconds = ran
+                self._manager.teller.settled(claim, settlement, seconds, attempt.exception)
 
     def _wanted(self, queues: Sequence[str]) -> Wanted:
         return Wanted(
@@ -176,7 +187,9 @@ class Runner:
         limits = self._repeat.limits(claim, job_type) if self._repeat else Undisturbed()
         again = self._repeat is not None and self._repeat.is_second(claim)
         attempt, others = self._attempt(claim, limits)
+        began = time.monotonic()
         settlement = as_in_a_worker(attempt.run)
+        self._ran |= {one.id: (attempt, one, time.monotonic() - began) for one in attempt.claims}
         self._let_through(claim, attempt.error)
         if again and attempt.error is not None:
             add_note(attempt.error, f"raised by the second run of {claim.type}: it is not safe to repeat")

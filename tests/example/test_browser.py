@@ -157,6 +157,8 @@ def test_an_import_runs_to_its_end_in_sight(visit):
     ada.page.get_by_role("button", name="Import").click()
     expect(ada.page.get_by_text("of 48 jobs")).to_be_visible(timeout=15_000)
     expect(ada.page.get_by_text("100 % · 12 pictures, 3 looks each")).to_be_visible(timeout=60_000)
+    expect(ada.page.get_by_text("Everything is there.")).to_be_visible(timeout=20_000)
+    expect(ada.page.get_by_role("button", name="Cancel what is left")).to_have_count(0)
     ada.go("/operations/")
     expect(ada.page.get_by_role("row").filter(has_text="images").get_by_role("cell").last).to_have_text("48")
     expect(ada.page.get_by_text("2 processes, heartbeat")).to_be_visible()

@@ -27,7 +27,7 @@ def test_an_upload_becomes_three_sizes(library, photo):
     assert "waiting" in client.get("/pictures/1").text
 
     assert library.run_pending() == 1
-    assert job_of(library).result.keys() == {"small", "medium", "large"}
+    assert job_of(library).result.keys() == {"picture_id", "small", "medium", "large"}
     page = client.get("/pictures/1").text
     assert "Red boat" in page
     assert "Wrote medium" in page

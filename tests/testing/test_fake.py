@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
+from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import text
 
@@ -28,6 +29,7 @@ from flask_queues import (
 )
 from flask_queues.intake import new_job
 from flask_queues.options import Options
+from flask_queues.signals import job_completed, job_failed, job_retried
 from flask_queues.testing import FakeError
 from flask_queues.transitions import completed
 from tests.testing.shop import Shop, make_shop
@@ -277,6 +279,32 @@ def test_a_job_fails_once_its_tries_are_used_up(shop: Shop) -> None:
         assert handle.status is Status.FAILED
         assert handle.record.finished == began + timedelta(seconds=120)
         assert fake.clock.now == began + timedelta(hours=1)
+
+
+def test_signals_tell_of_jobs_as_a_worker_tells(shop: Shop) -> None:
+    """Once the storage has what they tell: receivers of the application are tested with the rest."""
+    told: list[Any] = []
+
+    def tell(_app: Flask, *, job_id: str, worker: str, **more: Any) -> None:
+        told.append((shop.queues.find(job_id).status, more["exception"] and str(more["exception"]), worker != ""))
+
+    def done(_app: Flask, *, job_id: str, result: Any, seconds: float, **_more: Any) -> None:
+        told.append((shop.queues.find(job_id).status, result, seconds >= 0))
+
+    with (
+        job_retried.connected_to(tell, shop.app),
+        job_failed.connected_to(tell, shop.app),
+        job_completed.connected_to(done, shop.app),
+        shop.queues.fake(raises=False) as fake,
+    ):
+        shop.queues.push("shop:flaky", {"good_at": 9}, tries=2)
+        shop.queues.push("shop:mail", {"to": "ada"})
+        fake.drain(within=60)
+    assert told == [
+        (Status.SCHEDULED, "attempt 1", True),
+        (Status.COMPLETED, "ADA", True),
+        (Status.FAILED, "attempt 2", True),
+    ]
 
 
 def test_words_of_ours_are_no_exceptions(shop: Shop) -> None:

@@ -4,8 +4,8 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from flask_queues import Status
-from pictures import imaging, imports, jobs, security
+from flask_queues import BatchNotFound, Status
+from pictures import imaging, imports, jobs, security, work
 from pictures.extensions import queues
 
 blueprint = Blueprint("imports", __name__, url_prefix="/imports")
@@ -34,6 +34,7 @@ def start() -> ResponseReturnValue:
 @blueprint.get("/<int:import_id>")
 def show(import_id: int) -> str:
     row = imports.find(import_id) or abort(404)
+    batch_row = imports.batch(import_id)
     running = queues.jobs_of(tag=imports.tag(import_id), statuses=[Status.RUNNING], limit=8).jobs
     return render_template(
         "import.html",
@@ -41,4 +42,17 @@ def show(import_id: int) -> str:
         standing=imports.standing(import_id),
         pictures=imports.pictures(import_id),
         running=running,
+        note=batch_row["note"] if batch_row else None,
+        batch=work.batch(batch_row["batch_id"] if batch_row else None),
     )
+
+
+@blueprint.post("/<int:import_id>/cancel")
+def cancel(import_id: int) -> ResponseReturnValue:
+    row = imports.batch(import_id) or abort(404)
+    try:
+        cancelled = queues.batches.handle(row["batch_id"]).cancel("cancelled on the page of the import")
+    except BatchNotFound:
+        cancelled = False
+    flash("What had not begun was cancelled." if cancelled else "There was nothing left to cancel.")
+    return redirect(url_for(".show", import_id=import_id), 303)

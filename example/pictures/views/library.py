@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.datastructures import FileStorage
 
-from pictures import files, imaging, jobs, library, security, work
+from pictures import changes, files, imaging, jobs, library, security, work
 from pictures.database import Row
 
 blueprint = Blueprint("library", __name__)
@@ -25,6 +25,7 @@ def upload() -> ResponseReturnValue:
     added = [picture_id for file in request.files.getlist("pictures") if (picture_id := keep(file))]
     for picture_id in added:
         jobs.push_thumbnail(picture_id)
+        changes.note(current_user.id, "added")
     if len(added) == 1:
         return redirect(url_for(".show", picture_id=added[0]), 303)
     if not added and not request.files.getlist("pictures"):
@@ -61,6 +62,7 @@ def remove(picture_id: int) -> ResponseReturnValue:
     picture = found(picture_id)
     security.require_owner(picture["owner_id"])
     library.remove(picture)
+    changes.note(picture["owner_id"], "removed")
     flash(f"{picture['title']} was removed.")
     return redirect(url_for(".index"), 303)
 

@@ -4,7 +4,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from flask_queues import QueuesError, Status
-from pictures import security, upkeep
+from pictures import security, upkeep, watching
 from pictures.extensions import queues
 
 blueprint = Blueprint("operations", __name__, url_prefix="/operations")
@@ -22,6 +22,8 @@ def index() -> str:
         running=queues.jobs_of(statuses=[Status.RUNNING], limit=10).jobs,
         failures=queues.jobs_of(statuses=[Status.FAILED], limit=20).jobs,
         schedules=queues.scheduler.all(),
+        alerts=queues.manager.alerts(),
+        notices=watching.newest(),
         report=upkeep.newest_report(),
     )
 

@@ -6,7 +6,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from pictures import jobs, library, outbox, work
+from pictures import changes, jobs, library, outbox, work
 
 blueprint = Blueprint("outbox", __name__)
 
@@ -29,4 +29,4 @@ def share(picture_id: int) -> ResponseReturnValue:
 @blueprint.get("/outbox")
 def index() -> str:
     mails = outbox.newest(None if current_user.is_admin else current_user.id)
-    return render_template("outbox.html", mails=work.with_records(mails))
+    return render_template("outbox.html", mails=work.with_records(mails), digests=changes.newest(current_user.id))
