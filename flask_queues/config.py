@@ -11,6 +11,7 @@ from typing import Any
 from .alertkeys import EVERY, Thresholds, read_thresholds
 from .cachekeys import check_cache_together, check_cache_value
 from .errors import ConfigError
+from .retentionkeys import Retention, read_retention
 
 PREFIX = "QUEUES_"
 CACHE_PREFIX = "QUEUES_CACHE_"
@@ -84,6 +85,8 @@ class Config:
     retention_completed: float = field(default=24.0, metadata={"range": (0, 24 * 3650)})
     #: Hours that failed jobs are kept.
     retention_failed: float = field(default=168.0, metadata={"range": (0, 24 * 3650)})
+    #: By job type, `*` for every type: hours by final status and numbers of jobs, over the two above.
+    retention: dict[str, Retention] = field(default_factory=dict)
     #: Whether pushes wait for the commit of the database session, where they do not say.
     after_commit: bool = False
     #: Replicas of Redis that must have a push before it returns; 0 waits for none.
@@ -239,6 +242,13 @@ def check_alerts(key: str, value: Any) -> dict[str, Thresholds]:
     }
 
 
+def check_retention(key: str, value: Any) -> dict[str, Retention]:
+    """Return by job type for how long, and how many, ended jobs are kept."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) and name for name in value):
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes hours and numbers of jobs by job type.")
+    return {name: read_retention(f"{key}[{name!r}]", given) for name, given in value.items()}
+
+
 def check_receiver(key: str, value: Any) -> Callable[[Any], Any] | None:
     """Return something to call with an alert, or None."""
     if value is not None and not callable(value):
@@ -307,6 +317,7 @@ def _checks() -> dict[str, Any]:
         "storage": check_class_name,
         "metrics_token": check_token,
         "alerts": check_alerts,
+        "retention": check_retention,
         "alert_receiver": check_receiver,
         "encryption_keys": check_encryption_keys,
     }

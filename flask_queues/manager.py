@@ -35,6 +35,7 @@ from .errors import (
 from .handles import ChainHandle, JobHandle
 from .ids import is_id
 from .intake import host_time, new_job, spread_over
+from .janitor import Janitor
 from .job import Job
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
 from .options import Options, Seconds, check_seconds
@@ -96,6 +97,8 @@ class Manager:
         self.alert_receivers: list[Receiver] = []
         self._herald = Herald(app, self._all_receivers)
         self._lookout = Lookout(lambda: self.storage, lambda: self.config, self._herald)
+        #: Deletes what was kept long enough.
+        self.janitor = Janitor(app, lambda: self.config, jobs, lambda: self.storage)
         #: Sends the signals.
         self.teller = Teller(app, lambda: self.storage)
         #: What every run of a job happens in, the outermost first.
@@ -698,14 +701,18 @@ class Manager:
         end = transitions.died(claim, self.terms(claim), text, outcome, mark)
         return end._replace(alone=False) if self.gathering_key(claim) is not None else end
 
+    def retention_of(self, job: JobRecord) -> timedelta | None:
+        """How long a job is kept after its end, if no others of its kind press it out before; None for ever."""
+        hours = self.janitor.retention(job.type).get(job.status.value)
+        return None if hours is None else timedelta(hours=hours)
+
     def retain(self) -> int:
         """Delete one slice of the jobs that were kept long enough; returns how many."""
-        return self._purge_after(self.config.retention_completed, [Status.COMPLETED, Status.CANCELLED]) + (
-            self._purge_after(self.config.retention_failed, [Status.FAILED])
-        )
+        return self.janitor.work()
 
-    def _purge_after(self, hours: float, statuses: list[Status]) -> int:
-        return self.storage.purge(statuses, older=round(hours * 3_600_000), limit=PURGE_SLICE)
+    def retain_aside(self) -> int:
+        """The same; what waits for the application to see it is deleted by a thread, and not counted."""
+        return self.janitor.work_aside()
 
     def release_held(self) -> int:
         """Let jobs be claimed that were held for a type which is known here."""
@@ -727,8 +734,9 @@ class Manager:
         self._lookout.work_if_due()
 
     def finish_telling(self, seconds: float) -> None:
-        """Wait so long for those who are being told of alerts."""
+        """Wait so long for those who are being told of alerts, or see jobs before they are deleted."""
         self._herald.finish(seconds)
+        self.janitor.finish(seconds)
 
     def maintain(self) -> None:
         """Let the storage do its housekeeping."""

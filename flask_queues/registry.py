@@ -15,6 +15,7 @@ from .gathered import Gathering, read_gathering
 from .job import FunctionJob, GatheredJob, Job
 from .options import CHECKS, Options
 from .payload import Shape
+from .retentionkeys import Retention, read_retention
 
 TYPE_STRING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
@@ -38,6 +39,8 @@ class JobType:
         self.sensitive = frozenset(check_names(self.type, "sensitive", job_class.sensitive)) | self.shape.secrets
         self.authorize = check_authorize(self.type, job_class)
         check_jitter(self.type, job_class.jitter)
+        #: For how long its ended jobs are kept, and how many, where the configuration does not say.
+        self.retention: Retention = check_retention(self.type, job_class.retention)
         #: Returns the key of a payload where the class has a method for that.
         self.unique_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "unique")
         self.limit_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "limit_key")
@@ -171,6 +174,11 @@ def check_jitter(type_string: str, jitter: Any) -> None:
     """Refuse a jitter that is no share of the backoff."""
     if isinstance(jitter, bool) or not isinstance(jitter, (int, float)) or not 0 <= jitter <= 1:
         raise ConfigError(f"{type_string}: jitter = {shortened(jitter)} is not a number from 0 to 1.")
+
+
+def check_retention(type_string: str, given: Any) -> Retention:
+    """Return what a job type says of its ended jobs; nothing where it says nothing."""
+    return read_retention(f"{type_string}: retention", given) if given != {} else {}
 
 
 def check_authorize(type_string: str, job_class: builtins.type[Job]) -> Callable[..., bool] | None:

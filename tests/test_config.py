@@ -52,6 +52,28 @@ def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
         ("QUEUES_ADMIN", "ada", "it takes a function without arguments"),
         ("QUEUES_METRICS_TOKEN", "short", "QUEUES_METRICS_TOKEN is not allowed: it takes at least 16 letters"),
         ("QUEUES_METRICS_TOKEN", 5, "QUEUES_METRICS_TOKEN is not allowed"),
+        ("QUEUES_RETENTION", 5, "QUEUES_RETENTION = 5 is not allowed: it takes hours and numbers of jobs by job type."),
+        ("QUEUES_RETENTION", {5: {"failed": 1}}, "it takes hours and numbers of jobs by job type"),
+        (
+            "QUEUES_RETENTION",
+            {"a": {}},
+            "QUEUES_RETENTION['a'] is not allowed: it takes hours or numbers by name: comp",
+        ),
+        (
+            "QUEUES_RETENTION",
+            {"a": {"falied": 1}},
+            "QUEUES_RETENTION['a']: 'falied' is not known. Did you mean failed?",
+        ),
+        (
+            "QUEUES_RETENTION",
+            {"a": {"failed": -1}},
+            "['a']['failed'] = -1 is not allowed: it takes hours from 0 to 87,6",
+        ),
+        (
+            "QUEUES_RETENTION",
+            {"a": {"failed_count": 1.5}},
+            "= 1.5 is not allowed: it takes a whole number of jobs from 0",
+        ),
         ("QUEUES_ALERTS", 5, "QUEUES_ALERTS = 5 is not allowed: it takes thresholds by queue."),
         ("QUEUES_ALERTS", {"not ok": {"pending": 1}}, "QUEUES_ALERTS: 'not ok' is not a queue name"),
         ("QUEUES_ALERTS", {"*": {}}, "QUEUES_ALERTS['*'] is not allowed: it takes thresholds by name: longest_wait,"),

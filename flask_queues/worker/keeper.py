@@ -221,7 +221,7 @@ class Keeper:
                 self._call_the_roll,
                 self._manager.gather,
                 self._manager.look_out,
-                lambda: in_slices(self._manager.retain),
+                lambda: in_slices(self._manager.retain_aside),
                 self._manager.maintain,
             )
         except StorageError:

@@ -11,6 +11,7 @@ from flask_queues.testing.storage.contract import (
     LimitContract,
     NoteContract,
     OperatorContract,
+    OutdatedContract,
     PushContract,
     ReadContract,
     ScheduleContract,
@@ -72,6 +73,10 @@ class TestKeeper(KeeperContract):
 
 class TestOperator(OperatorContract):
     """What people and the application change."""
+
+
+class TestOutdated(OutdatedContract):
+    """Ended jobs that were kept long enough, one queue, type and status at a time."""
 
 
 class TestRead(ReadContract):

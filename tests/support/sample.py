@@ -23,7 +23,18 @@ from typing import Any
 from blinker import NamedSignal
 from flask import Flask, current_app, g, request
 
-from flask_queues import Discard, GatheredJob, Job, Queues, RateLimited, Retry, StorageError, current_job, signals
+from flask_queues import (
+    Discard,
+    GatheredJob,
+    Job,
+    JobRecord,
+    Queues,
+    RateLimited,
+    Retry,
+    StorageError,
+    current_job,
+    signals,
+)
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = HERE / "settings.json"
@@ -47,6 +58,15 @@ if app.config.get("SAMPLE_TRACES"):
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=3_600_000))
     trace.set_tracer_provider(provider)
+
+if app.config.get("ARCHIVE"):
+
+    @queues.before_deleting
+    def archive(jobs: list[JobRecord]) -> None:
+        with (HERE / app.config["ARCHIVE"]).open("a") as file:
+            file.writelines(f"{job.id}\n" for job in jobs)
+        wait_for("archived")
+
 
 leaky: contextvars.ContextVar[str] = contextvars.ContextVar("leaky", default="clean")
 
