@@ -62,6 +62,21 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
     }
 
 
+def open_job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
+    """A job for programs that may see its secrets."""
+    fields = job_fields(manager, record)
+    for attempt, shown in zip(record.history, fields["history"], strict=True):
+        shown["error"] = attempt.error._asdict() if attempt.error else None
+    return {
+        **fields,
+        "progress": record.progress._asdict() if record.progress else None,
+        "payload": record.payload,
+        "result": record.result,
+        "error": record.error._asdict() if record.error else None,
+        "reason": record.reason,
+    }
+
+
 def chain_fields(place: ChainPlace | None) -> dict[str, Any] | None:
     """Where a job stands in its chain, for programs."""
     return None if place is None else place._asdict()
@@ -116,8 +131,10 @@ def masked_error(error: JobError, secrets: set[str]) -> JobError:
     return JobError(error.type, masked_text(error.message, secrets), masked_text(error.traceback, secrets))
 
 
-def log_fields(line: LogLine, sensitive: frozenset[str], secrets: set[str]) -> dict[str, Any]:
-    """A log line for programs."""
+def log_fields(line: LogLine, sensitive: frozenset[str], secrets: set[str], *, plain: bool = False) -> dict[str, Any]:
+    """A log line for programs; `plain` hides nothing."""
+    if plain:
+        return {**line._asdict(), "time": iso(line.time)}
     context = {
         name: masked_text(value, secrets) if isinstance(value, str) else value
         for name, value in masked(line.context, sensitive).items()

@@ -14,6 +14,7 @@ from ..errors import QueuesError
 from .batches import batches
 from .causes import causes
 from .doctor import doctor
+from .export import export, reproduce
 from .health import health
 from .jobs import cancel, push, retry, run, show
 from .move import move
@@ -51,6 +52,8 @@ for command in (
     pause,
     resume,
     schedule,
+    export,
+    reproduce,
     move,
     doctor,
     health,

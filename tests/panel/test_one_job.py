@@ -55,6 +55,19 @@ def test_the_page_shows_attempts_payload_result_and_log(shop: Shop) -> None:
     assert "Result" in plain(client.get(f"/queues/jobs/{done}").text)
 
 
+def test_a_failed_job_can_be_reproduced(shop: Shop) -> None:
+    """With a test that can be copied, without secrets; any other job has nothing of the kind."""
+    failed, done = shop.failed(password="hunter22"), shop.completed()
+    client = shop.client()
+    text = client.get(f"/queues/jobs/{failed}").text
+    assert f"def test_shop_mail_{failed}(queues_app, queues_fake):" in text
+    assert 'data-copy="q-test-text"' in text
+    assert "hunter22" not in text
+    assert "q-test" not in client.get(f"/queues/jobs/{done}").text
+    client.set_cookie("queues_language", "de")
+    assert "Nachstellen" in plain(client.get(f"/queues/jobs/{failed}").text)
+
+
 def test_the_page_says_of_which_request_a_job_is(shop: Shop) -> None:
     """With its id, which anybody may have made up, and its language; in the reader's own."""
     options = json.dumps({"request_id": "<b>r-1</b>", "locale": "de_AT"})

@@ -97,6 +97,13 @@ def add(a: int, b: int = 1) -> int:
     return a + b
 
 
+@queues.job("teller", tries=1)
+def teller(password: str) -> None:
+    """Keeps nothing to itself."""
+    current_job.log("info", f"trying {password}")
+    raise ValueError(f"{password} is wrong")
+
+
 @queues.job("short")
 def short(seconds: float = 0.002) -> None:
     note("ran")
