@@ -20,6 +20,12 @@ CLASS_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter or digit"
 FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
+RELEASE = re.compile(r"[A-Za-z0-9._+/:@-]{1,64}")
+#: Variables of the environment in which platforms tell the commit that is deployed.
+RELEASES = (
+    "SENTRY_RELEASE", "SOURCE_VERSION", "GIT_SHA", "GIT_COMMIT", "HEROKU_SLUG_COMMIT", "HEROKU_BUILD_COMMIT",
+    "RENDER_GIT_COMMIT", "FLY_IMAGE_REF", "K_REVISION", "CONTAINER_APP_REVISION",
+)  # fmt: skip
 URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 #: Keys of promises that a later version keeps: to ignore one would be to lie.
 FOR_LATER = frozenset({"QUEUES_PUSH_LIMIT"})
@@ -95,6 +101,8 @@ class Config:
     timezone: str = "UTC"
     #: Whether an occurrence of a schedule may start while the one before still runs.
     overlap: bool = False
+    #: The release of the application, kept with each attempt; None asks the environment, see `RELEASES`.
+    release: str | None = None
     #: Where the panel is mounted.
     url_prefix: str = "/queues"
     #: Says what the person of a request may do in the panel; None asks the Flask-Login user's `is_admin`.
@@ -263,6 +271,23 @@ def check_template(key: str, value: Any) -> str | None:
     return value
 
 
+def check_release(key: str, value: Any) -> str | None:
+    """Return the name of a release, or None."""
+    if value is not None and (not isinstance(value, str) or not RELEASE.fullmatch(value)):
+        raise ConfigError(
+            f"{key} = {shortened(value)} is not allowed: it takes 1 to 64 letters, digits or . _ + / : @ -."
+        )
+    return value
+
+
+def release_of(config: Config, environment: Mapping[str, str]) -> str:
+    """The release of the application: what is configured, or what its platform tells; empty where nobody does."""
+    if config.release is not None:
+        return config.release
+    told = (environment.get(name, "") for name in RELEASES)
+    return next((text[:64] for text in told if RELEASE.fullmatch(text[:64])), "")
+
+
 def check_token(key: str, value: Any) -> str | None:
     """Return a token, or None; what is wrong with one is told without showing it."""
     if value is not None and (not isinstance(value, str) or not TOKEN.fullmatch(value)):
@@ -314,6 +339,7 @@ def _checks() -> dict[str, Any]:
         "url_prefix": check_prefix,
         "admin": check_callable,
         "layout": check_template,
+        "release": check_release,
         "storage": check_class_name,
         "metrics_token": check_token,
         "alerts": check_alerts,

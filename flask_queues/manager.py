@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from typing import Any
 from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import activity, chains, commits, permission, transitions
+from . import activity, chains, commits, orders, permission, transitions
 from .activity import Act
 from .alerts import Alert, Herald, Lookout, standing_alerts
 from .alerts.herald import Receiver
@@ -23,7 +24,7 @@ from .backend import storage_of
 from .batches import Batch, Batches
 from .causes import Cause, cause_of_job
 from .chains import Chain, Link
-from .config import Config
+from .config import Config, release_of
 from .errors import (
     ConfigError,
     JobNotFound,
@@ -39,6 +40,7 @@ from .janitor import Janitor
 from .job import Job
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
 from .options import Options, Seconds, check_seconds
+from .orders import Orders, Picture
 from .origin import carried
 from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
@@ -116,6 +118,11 @@ class Manager:
                 if self._storage is None:
                     self._storage = storage_of(self.app, self.config, self._cache)
         return self._storage
+
+    @property
+    def release(self) -> str:
+        """The release of the application that runs here; empty where nobody tells it."""
+        return release_of(self.config, os.environ)
 
     @property
     def shares_cache(self) -> bool:
@@ -525,6 +532,35 @@ class Manager:
         """What people did, the last first; the last 2,000 lines or so are kept."""
         return activity.acts(self.storage)
 
+    # What people ask of workers
+
+    def orders(self) -> Orders:
+        """What workers that run are asked to do."""
+        return orders.read(self.storage)
+
+    def be_quiet(self, workers: Iterable[str], *, quiet: bool = True) -> None:
+        """Ask workers, by name, to take no more jobs and finish what they have in hand; or to take jobs again."""
+        orders.be_quiet(self.storage, workers, quiet=quiet)
+
+    def restart(self, workers: Iterable[str]) -> None:
+        """Ask workers, by name, to replace their processes, one after another, each when its job has ended."""
+        orders.restart(self.storage, workers)
+
+    def ask_picture(self, job_id: str) -> Picture:
+        """Ask for the stacks of the process that runs a job; raises `JobNotFound`, or `TransitionError` for one that
+        does not run.
+
+        Its worker answers in about a second: `manager.orders().pictures[job_id]`.
+        """
+        record = self.find(job_id)
+        if record.status is not Status.RUNNING:
+            raise TransitionError(f"Job {job_id} is {record.status}; only what runs has a stack.")
+        return orders.ask_picture(self.storage, job_id)
+
+    def keep_picture(self, job_id: str, picture: Picture) -> None:
+        """Keep the stacks that somebody has asked for."""
+        orders.keep_picture(self.storage, job_id, picture)
+
     # What workers do
 
     def queue_order(self, names: Sequence[str] = ()) -> list[str]:
@@ -629,6 +665,7 @@ class Manager:
     def forget_worker(self, name: str) -> None:
         """Take a worker that stops off the list."""
         self.storage.forget_worker(name)
+        orders.forget(self.storage, name)
 
     def forget_vanished(self) -> None:
         """Take workers off the list that were killed so long ago that nobody asks for them any more."""

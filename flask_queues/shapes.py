@@ -114,6 +114,7 @@ def attempt_fields(attempt: Attempt, secrets: set[str]) -> dict[str, Any]:
     return {
         "run": attempt.run,
         "worker": attempt.worker,
+        "release": attempt.release or None,
         "started": iso(attempt.started),
         "ended": iso(attempt.ended),
         "outcome": attempt.outcome.value if attempt.outcome else None,
@@ -150,6 +151,7 @@ def worker_fields(manager: Manager, worker: WorkerRecord, now: datetime) -> dict
         "pid": worker.pid,
         "status": state(manager, worker, now),
         "version": worker.version,
+        "release": worker.release or None,
         "queues": list(worker.queues),
         "started": iso(worker.started),
         "heartbeat": iso(worker.heartbeat),
@@ -168,6 +170,8 @@ def state(manager: Manager, worker: WorkerRecord, now: datetime) -> str:
         return "lost"
     if silence > max(5.0, manager.config.lease / 3):
         return "silent"
+    if worker.quiet:
+        return "quiet"
     return "working" if any(child.jobs for child in worker.children) else "idle"
 
 
@@ -194,6 +198,7 @@ def cause_fields(one: FailureCause) -> dict[str, Any]:
         "jobs": one.number,
         "first": iso(one.begin),
         "last": iso(one.end),
+        "release": one.release or None,
         "types": one.types,
         "queues": one.queues,
     }

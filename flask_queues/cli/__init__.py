@@ -18,6 +18,7 @@ from .export import export, reproduce
 from .health import health
 from .jobs import cancel, push, retry, run, show
 from .move import move
+from .orders import quiet, restart, stacks
 from .pausing import pause, resume
 from .schedule import schedule
 from .status import status
@@ -51,6 +52,9 @@ for command in (
     flush,
     pause,
     resume,
+    quiet,
+    restart,
+    stacks,
     schedule,
     export,
     reproduce,

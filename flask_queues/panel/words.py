@@ -54,6 +54,7 @@ CATCH_UPS = {
 STATES = {
     "working": _l("working"),
     "idle": _l("idle"),
+    "quiet": _l("quiet"),
     "silent": _l("silent"),
     "lost": _l("lost"),
 }
@@ -78,7 +79,17 @@ CALLBACKS = {
     "finally": _l("when all have ended"),
 }
 #: What somebody did, in the activity.
-ACTS = {**VERBS, "pause": _l("Pause"), "resume": _l("Resume"), "clear": _l("Clear"), "flush": _l("Empty")}
+ACTS = {
+    **VERBS,
+    "pause": _l("Pause"),
+    "resume": _l("Resume"),
+    "clear": _l("Clear"),
+    "flush": _l("Empty"),
+    "quiet": _l("Make quiet"),
+    "go on": _l("Let go on"),
+    "restart": _l("Restart"),
+    "stacks": _l("Show stacks"),
+}
 #: What Flask-Queues itself writes into a job, in English; the first line of each is all of it.
 WRITTEN = (
     _l("It did not start before it expired."),
