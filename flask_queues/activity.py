@@ -33,9 +33,10 @@ class Act(NamedTuple):
     #: Milliseconds, by the storage's clock.
     moment: int
     who: str
-    #: `retry`, `run`, `push`, `cancel`, `delete`, `pause`, `resume`, `clear`, `flush`.
+    #: `retry`, `run`, `push`, `cancel`, `delete`, `pause`, `resume`, `clear`, `flush`; of workers `quiet`, `go on`,
+    #: `restart`, `stacks`.
     action: str
-    #: `job`, `jobs`, `cause`, `queue`, `type` or `schedule`.
+    #: `job`, `jobs`, `cause`, `queue`, `type`, `schedule` or `worker`.
     kind: str
     #: Which one: an id, a name, or the filters of several jobs.
     name: str

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .alertkeys import EVERY, Thresholds, read_thresholds
 from .cachekeys import check_cache_together, check_cache_value
 from .errors import ConfigError
+from .retentionkeys import Retention, read_retention
 
 PREFIX = "QUEUES_"
 CACHE_PREFIX = "QUEUES_CACHE_"
@@ -19,6 +20,12 @@ CLASS_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter or digit"
 FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
+RELEASE = re.compile(r"[A-Za-z0-9._+/:@-]{1,64}")
+#: Variables of the environment in which platforms tell the commit that is deployed.
+RELEASES = (
+    "SENTRY_RELEASE", "SOURCE_VERSION", "GIT_SHA", "GIT_COMMIT", "HEROKU_SLUG_COMMIT", "HEROKU_BUILD_COMMIT",
+    "RENDER_GIT_COMMIT", "FLY_IMAGE_REF", "K_REVISION", "CONTAINER_APP_REVISION",
+)  # fmt: skip
 URL_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 RATE = re.compile(r"([0-9]{1,9})/([0-9]{0,6})(s|m|h|d|second|minute|hour|day)")
 RATE_RULE = "'100/s', '5/m', '1000/h' or '20/30s'"
@@ -114,6 +121,8 @@ class Config:
     retention_completed: float = field(default=24.0, metadata={"range": (0, 24 * 3650)})
     #: Hours that failed jobs are kept.
     retention_failed: float = field(default=168.0, metadata={"range": (0, 24 * 3650)})
+    #: By job type, `*` for every type: hours by final status and numbers of jobs, over the two above.
+    retention: dict[str, Retention] = field(default_factory=dict)
     #: Whether pushes wait for the commit of the database session, where they do not say.
     after_commit: bool = False
     #: Replicas of Redis that must have a push before it returns; 0 waits for none.
@@ -122,6 +131,8 @@ class Config:
     timezone: str = "UTC"
     #: Whether an occurrence of a schedule may start while the one before still runs.
     overlap: bool = False
+    #: The release of the application, kept with each attempt; None asks the environment, see `RELEASES`.
+    release: str | None = None
     #: Where the panel is mounted.
     url_prefix: str = "/queues"
     #: Says what the person of a request may do in the panel; None asks the Flask-Login user's `is_admin`.
@@ -289,6 +300,13 @@ def check_alerts(key: str, value: Any) -> dict[str, Thresholds]:
     }
 
 
+def check_retention(key: str, value: Any) -> dict[str, Retention]:
+    """Return by job type for how long, and how many, ended jobs are kept."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) and name for name in value):
+        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes hours and numbers of jobs by job type.")
+    return {name: read_retention(f"{key}[{name!r}]", given) for name, given in value.items()}
+
+
 def check_receiver(key: str, value: Any) -> Callable[[Any], Any] | None:
     """Return something to call with an alert, or None."""
     if value is not None and not callable(value):
@@ -301,6 +319,23 @@ def check_template(key: str, value: Any) -> str | None:
     if value is not None and (not isinstance(value, str) or not value):
         raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes the name of a template.")
     return value
+
+
+def check_release(key: str, value: Any) -> str | None:
+    """Return the name of a release, or None."""
+    if value is not None and (not isinstance(value, str) or not RELEASE.fullmatch(value)):
+        raise ConfigError(
+            f"{key} = {shortened(value)} is not allowed: it takes 1 to 64 letters, digits or . _ + / : @ -."
+        )
+    return value
+
+
+def release_of(config: Config, environment: Mapping[str, str]) -> str:
+    """The release of the application: what is configured, or what its platform tells; empty where nobody does."""
+    if config.release is not None:
+        return config.release
+    told = (environment.get(name, "") for name in RELEASES)
+    return next((text[:64] for text in told if RELEASE.fullmatch(text[:64])), "")
 
 
 def check_token(key: str, value: Any) -> str | None:
@@ -350,9 +385,11 @@ def _checks() -> dict[str, Any]:
         "layout": check_template,
         "max_waiting": check_max_waiting,
         "push_limit": check_push_limit,
+        "release": check_release,
         "storage": check_class_name,
         "metrics_token": check_token,
         "alerts": check_alerts,
+        "retention": check_retention,
         "alert_receiver": check_receiver,
         "encryption_keys": check_encryption_keys,
     }

@@ -21,6 +21,7 @@ from .cli import queues_group
 from .config import Config, shortened
 from .errors import ConfigError
 from .handles import JobHandle
+from .janitor import Hook
 from .job import FunctionJob, Job, job_type_of
 from .manager import Manager, manager_of
 from .options import Seconds
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 AlertReceiver = TypeVar("AlertReceiver", bound=Receiver)
+BeforeDeleting = TypeVar("BeforeDeleting", bound=Hook)
 JobClass = TypeVar("JobClass", bound=type[Job])
 W = TypeVar("W", bound=Callable[[Job], AbstractContextManager[Any] | Iterator[None]])
 
@@ -69,6 +71,7 @@ class Queues:
         self._definitions: list[type[Job]] = []
         self._schedules: list[Planned] = []
         self._alert_receivers: list[Receiver] = []
+        self._deletion_hooks: list[Hook] = []
         self._wrappers: list[Wrapper] = []
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         self._last: weakref.ref[Flask] | None = None
@@ -95,6 +98,7 @@ class Queues:
         for planned in self._schedules:
             planned.define(manager)
         manager.alert_receivers += self._alert_receivers
+        manager.janitor.hooks += self._deletion_hooks
         app.extensions["queues"] = manager
         app.cli.add_command(queues_group)
         app.register_blueprint(make_blueprint(config))
@@ -199,6 +203,23 @@ class Queues:
         for app in list(self._apps):
             manager_of(app).alert_receivers.append(receiver)
         return receiver
+
+    def before_deleting(self, hook: BeforeDeleting) -> BeforeDeleting:
+        """Have a function called with ended jobs that were kept long enough, for every application; a decorator.
+
+        It gets a list of up to 100 records of one queue, type and status, in a worker, in a thread of its own and an
+        application context, and may take its time. They are deleted when it has returned; what it raises is logged,
+        and they are kept and come again in a minute. Each comes at least once. Not called for jobs that somebody
+        deletes himself.
+        """
+        if not callable(hook):
+            raise ConfigError(
+                f"before_deleting({shortened(hook)}): it takes a function of one argument, a list of jobs."
+            )
+        self._deletion_hooks.append(hook)
+        for app in list(self._apps):
+            manager_of(app).janitor.hooks.append(hook)
+        return hook
 
     def around(self, wrapper: W, /) -> W:
         """Put something around every run of a job, in the process and application context of the job; a decorator.

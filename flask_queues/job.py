@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
@@ -118,6 +118,8 @@ class Job:
     breaker: ClassVar[Breaker | None] = None
     #: Names of payload fields that are hidden wherever a person reads a job.
     sensitive: ClassVar[Iterable[str]] = ()
+    #: For how many hours ended ones are kept, and how many of them: `{"completed": 1, "failed_count": 100}`.
+    retention: ClassVar[Mapping[str, float | None]] = {}
 
     handle: Callable[..., Any]
     #: A static or class method `authorize(user, payload)` that says whether a user may push this, or retry it from
@@ -342,6 +344,7 @@ FUNCTION_OPTIONS = frozenset(
         "limit_key",
         "breaker",
         "sensitive",
+        "retention",
         "failed",
         "authorize",
     }

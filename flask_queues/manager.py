@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from typing import Any
 from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import activity, chains, commits, permission, transitions
+from . import activity, chains, commits, orders, permission, transitions
 from .activity import Act
 from .alerts import Alert, Herald, Lookout, standing_alerts
 from .alerts.herald import Receiver
@@ -25,7 +26,7 @@ from .batches import Batch, Batches, tag_of
 from .breakers import Breakers
 from .causes import Cause, cause_of_job
 from .chains import Chain, Link
-from .config import Config
+from .config import Config, release_of
 from .errors import (
     ConfigError,
     JobNotFound,
@@ -38,9 +39,11 @@ from .errors import (
 from .handles import ChainHandle, JobHandle
 from .ids import is_id
 from .intake import host_time, new_job, spread_over
+from .janitor import Janitor
 from .job import Job
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
 from .options import Options, Seconds, check_seconds
+from .orders import Orders, Picture
 from .origin import carried
 from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
@@ -104,6 +107,8 @@ class Manager:
         self.alert_receivers: list[Receiver] = []
         self._herald = Herald(app, self._all_receivers)
         self._lookout = Lookout(lambda: self.storage, lambda: self.config, self._herald)
+        #: Deletes what was kept long enough.
+        self.janitor = Janitor(app, lambda: self.config, jobs, lambda: self.storage)
         #: Sends the signals.
         self.teller = Teller(app, lambda: self.storage)
         #: What every run of a job happens in, the outermost first.
@@ -121,6 +126,11 @@ class Manager:
                 if self._storage is None:
                     self._storage = storage_of(self.app, self.config, self._cache)
         return self._storage
+
+    @property
+    def release(self) -> str:
+        """The release of the application that runs here; empty where nobody tells it."""
+        return release_of(self.config, os.environ)
 
     @property
     def shares_cache(self) -> bool:
@@ -564,6 +574,35 @@ class Manager:
         """What people did, the last first; the last 2,000 lines or so are kept."""
         return activity.acts(self.storage)
 
+    # What people ask of workers
+
+    def orders(self) -> Orders:
+        """What workers that run are asked to do."""
+        return orders.read(self.storage)
+
+    def be_quiet(self, workers: Iterable[str], *, quiet: bool = True) -> None:
+        """Ask workers, by name, to take no more jobs and finish what they have in hand; or to take jobs again."""
+        orders.be_quiet(self.storage, workers, quiet=quiet)
+
+    def restart(self, workers: Iterable[str]) -> None:
+        """Ask workers, by name, to replace their processes, one after another, each when its job has ended."""
+        orders.restart(self.storage, workers)
+
+    def ask_picture(self, job_id: str) -> Picture:
+        """Ask for the stacks of the process that runs a job; raises `JobNotFound`, or `TransitionError` for one that
+        does not run.
+
+        Its worker answers in about a second: `manager.orders().pictures[job_id]`.
+        """
+        record = self.find(job_id)
+        if record.status is not Status.RUNNING:
+            raise TransitionError(f"Job {job_id} is {record.status}; only what runs has a stack.")
+        return orders.ask_picture(self.storage, job_id)
+
+    def keep_picture(self, job_id: str, picture: Picture) -> None:
+        """Keep the stacks that somebody has asked for."""
+        orders.keep_picture(self.storage, job_id, picture)
+
     # What workers do
 
     def queue_order(self, names: Sequence[str] = ()) -> list[str]:
@@ -672,6 +711,7 @@ class Manager:
     def forget_worker(self, name: str) -> None:
         """Take a worker that stops off the list."""
         self.storage.forget_worker(name)
+        orders.forget(self.storage, name)
 
     def forget_vanished(self) -> None:
         """Take workers off the list that were killed so long ago that nobody asks for them any more."""
@@ -755,14 +795,18 @@ class Manager:
         for claim, settlement in zip(claims, settled, strict=True):
             self.breakers.learn(claim, settlement)
 
+    def retention_of(self, job: JobRecord) -> timedelta | None:
+        """How long a job is kept after its end, if no others of its kind press it out before; None for ever."""
+        hours = self.janitor.retention(job.type).get(job.status.value)
+        return None if hours is None else timedelta(hours=hours)
+
     def retain(self) -> int:
         """Delete one slice of the jobs that were kept long enough; returns how many."""
-        return self._purge_after(self.config.retention_completed, [Status.COMPLETED, Status.CANCELLED]) + (
-            self._purge_after(self.config.retention_failed, [Status.FAILED])
-        )
+        return self.janitor.work()
 
-    def _purge_after(self, hours: float, statuses: list[Status]) -> int:
-        return self.storage.purge(statuses, older=round(hours * 3_600_000), limit=PURGE_SLICE)
+    def retain_aside(self) -> int:
+        """The same; what waits for the application to see it is deleted by a thread, and not counted."""
+        return self.janitor.work_aside()
 
     def release_held(self) -> int:
         """Let jobs be claimed that were held for a type which is known here."""
@@ -784,8 +828,9 @@ class Manager:
         self._lookout.work_if_due()
 
     def finish_telling(self, seconds: float) -> None:
-        """Wait so long for those who are being told of alerts."""
+        """Wait so long for those who are being told of alerts, or see jobs before they are deleted."""
         self._herald.finish(seconds)
+        self.janitor.finish(seconds)
 
     def maintain(self) -> None:
         """Let the storage do its housekeeping."""

@@ -107,7 +107,7 @@ class Attempt:
 
     #: Counts every run from 1, those that cost no try too.
     run: int
-    #: The child process that ran it, `host:pid:start`.
+    #: The child process that ran it, `host:pid:start`, and behind another colon the release where one was told.
     worker: str
     started: datetime
     #: None while it runs.
@@ -115,6 +115,11 @@ class Attempt:
     #: None while it runs.
     outcome: Outcome | None = None
     error: JobError | None = None
+
+    @property
+    def release(self) -> str:
+        """The release of the application that ran it; empty where none was told."""
+        return release_in(self.worker)
 
 
 class ChainPlace(NamedTuple):
@@ -215,6 +220,10 @@ class WorkerRecord:
     version: str = ""
     #: The job types it knows.
     types: tuple[str, ...] = ()
+    #: The release of the application that it runs; empty where none is told.
+    release: str = ""
+    #: Whether it takes no more jobs.
+    quiet: bool = False
 
     def silence(self, now: datetime) -> float:
         """Seconds since its last sign of life; `now` is of the storage's clock, as that is."""
@@ -222,7 +231,7 @@ class WorkerRecord:
 
     def serves(self, queue: str) -> bool:
         """Whether it takes jobs of this queue."""
-        return not self.queues or queue in self.queues
+        return not self.quiet and (not self.queues or queue in self.queues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +294,11 @@ def fields_of_push(options: str | None) -> dict[str, Any]:
     if "chain" in said:
         found["chain"] = ChainPlace(*said["chain"])
     return found
+
+
+def release_in(worker: str) -> str:
+    """The release that stands in the name of a child process."""
+    return ":".join(worker.split(":")[3:])
 
 
 def storable(text: object, length: int) -> str:

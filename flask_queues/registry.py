@@ -16,6 +16,7 @@ from .gathered import Gathering, read_gathering
 from .job import FunctionJob, GatheredJob, Job
 from .options import CHECKS, Options
 from .payload import Shape
+from .retentionkeys import Retention, read_retention
 
 TYPE_STRING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
@@ -42,6 +43,8 @@ class JobType:
         #: Exceptions that end a job whatever tries it has left.
         self.discard_on = check_exceptions(self.type, "discard_on", job_class.discard_on)
         self.fail_on = check_exceptions(self.type, "fail_on", job_class.fail_on)
+        #: For how long its ended jobs are kept, and how many, where the configuration does not say.
+        self.retention: Retention = check_retention(self.type, job_class.retention)
         #: Returns the key of a payload where the class has a method for that.
         self.unique_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "unique")
         self.limit_key: Callable[..., Any] | None = check_key_method(self.type, job_class, "limit_key")
@@ -192,6 +195,11 @@ def check_exceptions(type_string: str, option: str, given: Any) -> tuple[builtin
         if not (isinstance(one, builtins.type) and issubclass(one, BaseException)):
             raise ConfigError(f"{type_string}: {option} holds {shortened(one)}, which is no class of exceptions.")
     return classes
+
+
+def check_retention(type_string: str, given: Any) -> Retention:
+    """Return what a job type says of its ended jobs; nothing where it says nothing."""
+    return read_retention(f"{type_string}: retention", given) if given != {} else {}
 
 
 def check_authorize(type_string: str, job_class: builtins.type[Job]) -> Callable[..., bool] | None:

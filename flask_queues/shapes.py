@@ -63,6 +63,21 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
     }
 
 
+def open_job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
+    """A job for programs that may see its secrets."""
+    fields = job_fields(manager, record)
+    for attempt, shown in zip(record.history, fields["history"], strict=True):
+        shown["error"] = attempt.error._asdict() if attempt.error else None
+    return {
+        **fields,
+        "progress": record.progress._asdict() if record.progress else None,
+        "payload": record.payload,
+        "result": record.result,
+        "error": record.error._asdict() if record.error else None,
+        "reason": record.reason,
+    }
+
+
 def chain_fields(place: ChainPlace | None) -> dict[str, Any] | None:
     """Where a job stands in its chain, for programs."""
     return None if place is None else place._asdict()
@@ -100,6 +115,7 @@ def attempt_fields(attempt: Attempt, secrets: set[str]) -> dict[str, Any]:
     return {
         "run": attempt.run,
         "worker": attempt.worker,
+        "release": attempt.release or None,
         "started": iso(attempt.started),
         "ended": iso(attempt.ended),
         "outcome": attempt.outcome.value if attempt.outcome else None,
@@ -117,8 +133,10 @@ def masked_error(error: JobError, secrets: set[str]) -> JobError:
     return JobError(error.type, masked_text(error.message, secrets), masked_text(error.traceback, secrets))
 
 
-def log_fields(line: LogLine, sensitive: frozenset[str], secrets: set[str]) -> dict[str, Any]:
-    """A log line for programs."""
+def log_fields(line: LogLine, sensitive: frozenset[str], secrets: set[str], *, plain: bool = False) -> dict[str, Any]:
+    """A log line for programs; `plain` hides nothing."""
+    if plain:
+        return {**line._asdict(), "time": iso(line.time)}
     context = {
         name: masked_text(value, secrets) if isinstance(value, str) else value
         for name, value in masked(line.context, sensitive).items()
@@ -134,6 +152,7 @@ def worker_fields(manager: Manager, worker: WorkerRecord, now: datetime) -> dict
         "pid": worker.pid,
         "status": state(manager, worker, now),
         "version": worker.version,
+        "release": worker.release or None,
         "queues": list(worker.queues),
         "started": iso(worker.started),
         "heartbeat": iso(worker.heartbeat),
@@ -152,6 +171,8 @@ def state(manager: Manager, worker: WorkerRecord, now: datetime) -> str:
         return "lost"
     if silence > max(5.0, manager.config.lease / 3):
         return "silent"
+    if worker.quiet:
+        return "quiet"
     return "working" if any(child.jobs for child in worker.children) else "idle"
 
 
@@ -192,6 +213,7 @@ def cause_fields(one: FailureCause) -> dict[str, Any]:
         "jobs": one.number,
         "first": iso(one.begin),
         "last": iso(one.end),
+        "release": one.release or None,
         "types": one.types,
         "queues": one.queues,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_queues.alertkeys import Thresholds, thresholds_of
-from flask_queues.config import Config
+from flask_queues.config import Config, release_of
 from flask_queues.errors import ConfigError
 
 
@@ -52,6 +52,34 @@ def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
         ("QUEUES_ADMIN", "ada", "it takes a function without arguments"),
         ("QUEUES_METRICS_TOKEN", "short", "QUEUES_METRICS_TOKEN is not allowed: it takes at least 16 letters"),
         ("QUEUES_METRICS_TOKEN", 5, "QUEUES_METRICS_TOKEN is not allowed"),
+        ("QUEUES_RETENTION", 5, "QUEUES_RETENTION = 5 is not allowed: it takes hours and numbers of jobs by job type."),
+        ("QUEUES_RETENTION", {5: {"failed": 1}}, "it takes hours and numbers of jobs by job type"),
+        (
+            "QUEUES_RETENTION",
+            {"a": {}},
+            "QUEUES_RETENTION['a'] is not allowed: it takes hours or numbers by name: comp",
+        ),
+        (
+            "QUEUES_RETENTION",
+            {"a": {"falied": 1}},
+            "QUEUES_RETENTION['a']: 'falied' is not known. Did you mean failed?",
+        ),
+        (
+            "QUEUES_RETENTION",
+            {"a": {"failed": -1}},
+            "['a']['failed'] = -1 is not allowed: it takes hours from 0 to 87,6",
+        ),
+        (
+            "QUEUES_RETENTION",
+            {"a": {"failed_count": 1.5}},
+            "= 1.5 is not allowed: it takes a whole number of jobs from 0",
+        ),
+        (
+            "QUEUES_RELEASE",
+            "",
+            "QUEUES_RELEASE = '' is not allowed: it takes 1 to 64 letters, digits or . _ + / : @ -.",
+        ),
+        ("QUEUES_RELEASE", "a b", "QUEUES_RELEASE = 'a b' is not allowed"),
         ("QUEUES_ALERTS", 5, "QUEUES_ALERTS = 5 is not allowed: it takes thresholds by queue."),
         ("QUEUES_ALERTS", {"not ok": {"pending": 1}}, "QUEUES_ALERTS: 'not ok' is not a queue name"),
         ("QUEUES_ALERTS", {"*": {}}, "QUEUES_ALERTS['*'] is not allowed: it takes thresholds by name: longest_wait,"),
@@ -97,3 +125,12 @@ def test_a_worker_serves_high_first_and_low_last() -> None:
     config = Config.read({"QUEUES_NAMES": "low, mail, high", "QUEUES_DEFAULT": "mail"})
 
     assert config.ordered_names(["zebra", "ape"]) == ["high", "mail", "ape", "zebra", "low"]
+
+
+def test_the_release_is_what_is_configured_or_what_the_platform_says() -> None:
+    """What cannot be a name is passed over, and a long one cut."""
+    unset, told = Config.read({}), {"SOURCE_VERSION": "two words", "GIT_SHA": "a" * 80}
+
+    assert release_of(Config.read({"QUEUES_RELEASE": "1"}), told) == "1"
+    assert release_of(unset, told) == "a" * 64
+    assert release_of(unset, {}) == ""

@@ -94,7 +94,7 @@ def shell_lines(text: str) -> Iterator[str]:
     for block in re.findall(r"```(?:shell|bash|console)\n(.*?)```", text, re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
             if line.strip() and not line.startswith("#"):
-                yield line.partition("  #")[0].strip()
+                yield line.partition("  #")[0].partition(" > ")[0].strip()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if re.search("```(shell|bash|console)", text_of(page))])

@@ -14,9 +14,11 @@ from ..errors import QueuesError
 from .batches import batches
 from .causes import causes
 from .doctor import doctor
+from .export import export, reproduce
 from .health import health
 from .jobs import cancel, push, retry, run, show
 from .move import move
+from .orders import quiet, restart, stacks
 from .pausing import pause, resume
 from .schedule import schedule
 from .status import status
@@ -50,7 +52,12 @@ for command in (
     flush,
     pause,
     resume,
+    quiet,
+    restart,
+    stacks,
     schedule,
+    export,
+    reproduce,
     move,
     doctor,
     health,

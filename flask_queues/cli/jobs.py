@@ -214,7 +214,8 @@ def print_runs(history: tuple[Attempt, ...]) -> None:
     for attempt in history:
         took = f"{(attempt.ended - attempt.started).total_seconds():.3f} s" if attempt.ended else "running"
         error = f"  {printable(str(attempt.error))}" if attempt.error else ""
-        click.echo(f"  {attempt.run}  {local(attempt.started)}  {took}  {attempt.outcome or ''}{error}")
+        release = f"  (release {printable(attempt.release)})" if attempt.release else ""
+        click.echo(f"  {attempt.run}  {local(attempt.started)}  {took}  {attempt.outcome or ''}{release}{error}")
     if history and history[-1].error and history[-1].error.traceback:
         click.echo("\n" + printable(history[-1].error.traceback))
 

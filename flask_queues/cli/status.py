@@ -94,7 +94,7 @@ def shown(number: int) -> str:
 def print_workers(manager: Manager, pending: int) -> None:
     """Print who works, or that nobody does."""
     workers, now = manager.workers(), manager.now()
-    if not any(state(manager, worker, now) in ("working", "idle") for worker in workers):
+    if not any(state(manager, worker, now) in ("working", "idle", "quiet") for worker in workers):
         waits = f" {pending:,} jobs wait." if pending else ""
         click.echo(f"No worker runs.{waits} Start one with: flask queues work")
     if workers:

@@ -27,7 +27,7 @@ def examine(manager: Manager) -> list[Finding]:
 
     A storage that cannot be used is a finding, `UNUSABLE`, not an exception.
     """
-    found = of_settings(manager.config, own_memory())
+    found = of_settings(manager.config, own_memory(), manager.jobs)
     try:
         found += of_storage(manager)
         found += of_workers(Scene.of(manager, version_here()))
@@ -43,7 +43,11 @@ def at_start(manager: Manager) -> list[Finding]:
     `ConfigError` where the storage cannot be used.
     """
     others = strangers(Scene.of(manager, version_here()))
-    found = [*of_settings(manager.config, own_memory()), *of_storage(manager), *([others] if others else [])]
+    found = [
+        *of_settings(manager.config, own_memory(), manager.jobs),
+        *of_storage(manager),
+        *([others] if others else []),
+    ]
     found = worst_first(found)
     return [one for n, one in enumerate(found) if one.code in ALWAYS or (n == 0 and one.severity > Severity.NOTE)]
 

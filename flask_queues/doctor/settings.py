@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..config import Config
+from ..retentionkeys import ANY
 from ..storage.base import Finding, Severity
 from ..worker.keeper import HEARTBEAT
 
@@ -17,7 +20,7 @@ SOON = 1
 RESULT_SOON = 1 / 6
 
 
-def of_settings(config: Config, needed: float) -> list[Finding]:
+def of_settings(config: Config, needed: float, types: Collection[str]) -> list[Finding]:
     """Look at the keys that an operator may set; `needed` megabytes does a child hold when it starts."""
     found = [
         short_lease(config),
@@ -25,6 +28,7 @@ def of_settings(config: Config, needed: float) -> list[Finding]:
         short_grace(config),
         failed_forgotten(config),
         results_forgotten(config),
+        retention_of_nothing(config, types),
         cache_timeout(config),
         cache_threshold(config),
         small_memory(config, needed),
@@ -93,6 +97,19 @@ def results_forgotten(config: Config) -> Finding | None:
         f"QUEUES_RETENTION_COMPLETED is {config.retention_completed:g} h: a job and its result are gone almost as soon "
         "as it has ended, and whoever asks for it then gets JobNotFound.",
         "Set QUEUES_RETENTION_COMPLETED to an hour or more where results are read.",
+    )
+
+
+def retention_of_nothing(config: Config, types: Collection[str]) -> Finding | None:
+    """A word on job types that nobody knows, most likely misspelt."""
+    unknown = sorted(config.retention.keys() - {ANY, *types})
+    if not unknown:
+        return None
+    return Finding(
+        Severity.NOTE,
+        "retention-type",
+        f"QUEUES_RETENTION names job types that this application does not know: {', '.join(unknown)[:200]}.",
+        "Write each as it is registered, or take it out.",
     )
 
 

@@ -40,6 +40,8 @@ class FailureCause:
     hours: dict[int, int] = field(default_factory=dict)
     #: By queue and type, with a tab between: how many have failed and were not retried or deleted since.
     jobs: dict[str, int] = field(default_factory=dict)
+    #: The release of the application in which the first one failed; empty where none is told.
+    release: str = ""
 
     @property
     def number(self) -> int:
@@ -90,7 +92,7 @@ class Causes:
         if cause is None or job.finished is None:
             return
         moment = to_milliseconds(job.finished)
-        known = self.known.setdefault(cause.key, FailureCause(cause, moment, moment))
+        known = self.known.setdefault(cause.key, FailureCause(cause, moment, moment, release=release_of(job)))
         known.cause = cause
         known.add(moment, f"{job.queue}\t{job.type}", n)
 
@@ -103,7 +105,7 @@ class Causes:
         found: Counter[str] = Counter()
         for job, cause in jobs:
             moment = to_milliseconds(job.finished or job.created)
-            self.known.setdefault(cause.key, FailureCause(cause, moment, moment))
+            self.known.setdefault(cause.key, FailureCause(cause, moment, moment, release=release_of(job)))
             found[cause.key] += 1
         shares = scaled(found, number)
         for key, one in self.known.items():
@@ -119,7 +121,7 @@ class Causes:
 
     def dump(self) -> str:
         """Write them as JSON text."""
-        rows = [[*one.cause, one.first, one.last, one.hours, one.jobs] for one in self.known.values()]
+        rows = [[*one.cause, one.first, one.last, one.hours, one.jobs, one.release] for one in self.known.values()]
         return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -131,11 +133,16 @@ class Causes:
     def load(cls, text: str | None) -> Causes:
         """Read what `dump` has written; none where there is nothing that can be read."""
         causes = cls()
-        for *about, first, last, hours, jobs in json.loads(legible(text) or "[]"):
+        for row in json.loads(legible(text) or "[]"):
+            cause, (first, last, hours, *rest) = Cause(*row[: len(Cause._fields)]), row[len(Cause._fields) :]
             by_hour = {int(hour): n for hour, n in hours.items()}
-            cause = Cause(*about)
-            causes.known[cause.key] = FailureCause(cause, first, last, by_hour, jobs)
+            causes.known[cause.key] = FailureCause(cause, first, last, by_hour, *rest)
         return causes
+
+
+def release_of(job: JobRecord) -> str:
+    """The release in which a job failed."""
+    return job.history[-1].release if job.history else ""
 
 
 def add_failures(storage: Storage, causes: Causes, ended: Ended, since: int, until: int, told: CauseOf) -> None:

@@ -25,6 +25,7 @@ from . import (
     preferences,
     schedules,
     search,
+    stacks,
 )
 
 HERE = Path(__file__).parent
@@ -53,6 +54,7 @@ def make_blueprint(config: Config) -> Blueprint:
         activity,
         actions,
         pausing,
+        stacks,
         schedules,
         preferences,
         api,

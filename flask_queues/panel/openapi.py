@@ -45,6 +45,7 @@ class Attempt(Answer):
 
     run: int
     worker: str
+    release: str | None
     started: Moment
     ended: Moment | None
     outcome: Outcome | None
@@ -143,8 +144,9 @@ class Worker(Answer):
     name: str
     host: str
     pid: int
-    status: Literal["working", "idle", "silent", "lost"]
+    status: Literal["working", "idle", "quiet", "silent", "lost"]
     version: str
+    release: str | None
     queues: list[str]
     started: Moment
     heartbeat: Moment
@@ -230,6 +232,7 @@ class Cause(Answer):
     jobs: int
     first: Moment
     last: Moment
+    release: str | None
     types: list[str]
     queues: list[str]
 
@@ -306,7 +309,7 @@ class Act(Answer):
     moment: Moment
     who: str
     action: str
-    kind: Literal["job", "jobs", "cause", "queue", "type", "schedule"]
+    kind: Literal["job", "jobs", "cause", "queue", "type", "schedule", "batch", "worker"]
     name: str
     number: int
     reason: str

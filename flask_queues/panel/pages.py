@@ -12,8 +12,9 @@ from ..errors import JobNotFound
 from ..manager import current_queues
 from ..masking import masked
 from ..record import Attempt, JobRecord, LogLine, Status
+from ..reproducing import as_test
 from ..shapes import log_fields, masked_error, secrets_of
-from . import charts, reads, words
+from . import charts, reads, stacks, words
 from .actions import for_status
 from .address import asked_listing
 from .formats import now
@@ -126,6 +127,8 @@ def job(job_id: str) -> ResponseReturnValue:
         payload=json_view(masked(record.payload, hidden)),
         result=json_view(masked(record.result, hidden)) if record.result is not None else None,
         log=log_views(lines, hidden, secrets),
+        stacks=stacks.of_job(current_queues, record),
+        test=as_test(current_queues, record) if record.status is Status.FAILED and record.error else None,
     )
 
 

@@ -191,7 +191,7 @@ class Fleet(NamedTuple):
 
     def listen_to(self, queue: str) -> list[WorkerRecord]:
         """Those that serve a queue."""
-        return [worker for worker in self.alive if not worker.queues or queue in worker.queues]
+        return [worker for worker in self.alive if worker.serves(queue)]
 
 
 class Note(NamedTuple):

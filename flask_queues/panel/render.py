@@ -301,9 +301,10 @@ class Helpers:
         """What it says of how far it is."""
         return words.progress_message(self._manager, record)
 
-    def deleted_at(self, record: JobRecord) -> Any:
+    def deletion(self, record: JobRecord) -> Markup | str:
         """When it is deleted."""
-        return words.deleted_at(self._manager, record)
+        moment = words.deleted_at(self._manager, record)
+        return self.time(moment) if moment is not None else words.ago_or_never(moment)
 
     def summary(self, record: JobRecord | ScheduleRecord) -> str:
         """The payload in one line, its secrets hidden."""

@@ -54,6 +54,7 @@ CATCH_UPS = {
 STATES = {
     "working": _l("working"),
     "idle": _l("idle"),
+    "quiet": _l("quiet"),
     "silent": _l("silent"),
     "lost": _l("lost"),
 }
@@ -83,7 +84,17 @@ CALLBACKS = {
     "finally": _l("when all have ended"),
 }
 #: What somebody did, in the activity.
-ACTS = {**VERBS, "pause": _l("Pause"), "resume": _l("Resume"), "clear": _l("Clear"), "flush": _l("Empty")}
+ACTS = {
+    **VERBS,
+    "pause": _l("Pause"),
+    "resume": _l("Resume"),
+    "clear": _l("Clear"),
+    "flush": _l("Empty"),
+    "quiet": _l("Make quiet"),
+    "go on": _l("Let go on"),
+    "restart": _l("Restart"),
+    "stacks": _l("Show stacks"),
+}
 #: What Flask-Queues itself writes into a job, in English; the first line of each is all of it.
 WRITTEN = (
     _l("It did not start before it expired."),
@@ -242,11 +253,15 @@ def ran_for(record: JobRecord) -> timedelta | None:
     return (last.ended or now()) - last.started
 
 
-def deleted_at(manager: Manager, record: JobRecord) -> datetime:
-    """When the retention of an ended job is over."""
-    config = manager.config
-    hours = config.retention_failed if record.status is Status.FAILED else config.retention_completed
-    return ended(record) + timedelta(hours=hours)
+def deleted_at(manager: Manager, record: JobRecord) -> datetime | None:
+    """When the retention of an ended job is over; None where it never is."""
+    kept = manager.retention_of(record)
+    return None if kept is None else ended(record) + kept
+
+
+def ago_or_never(moment: datetime | None) -> str:
+    """When something is, as a person says it."""
+    return _("never") if moment is None else ago(moment)
 
 
 def process_of(worker: str | None) -> tuple[str, str]:
@@ -326,7 +341,7 @@ def say_completed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
         "Completed %(when)s, after %(time)s. Is deleted %(deleted)s.",
         when=ago(ended(record)),
         time=duration(ran_for(record) or 0),
-        deleted=ago(deleted_at(manager, record)),
+        deleted=ago_or_never(deleted_at(manager, record)),
     )
 
 
@@ -338,7 +353,7 @@ def say_failed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
         when=ago(ended(record)),
         this=number(record.attempts),
         tries=number(max(record.attempts, manager.tries_of(record))),
-        deleted=ago(deleted_at(manager, record)),
+        deleted=ago_or_never(deleted_at(manager, record)),
     )
 
 
@@ -347,5 +362,5 @@ def say_cancelled(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     return _(
         "Ended %(when)s. Nothing more happens by itself; is deleted %(deleted)s.",
         when=ago(ended(record)),
-        deleted=ago(deleted_at(manager, record)),
+        deleted=ago_or_never(deleted_at(manager, record)),
     )

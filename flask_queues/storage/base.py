@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 from ..record import Counts, JobRecord, LogLine, Outcome, Page, Progress, Status, WorkerRecord
 from .figures import Measuring
 from .limits import Limit
+from .outdated import Retaining
 from .parcels import Load
 from .stops import Stopping
 from .tallies import Tallying
@@ -243,7 +244,7 @@ class Watcher(ABC):
         """Stop watching."""
 
 
-class Storage(Stopping, Measuring, Tallying, ABC):
+class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
     """What holds the jobs.
 
     Safe to use from several threads and processes. No call leaves a job in two statuses or in none,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
     from .figures import Ended
+    from .outdated import Outdated
 
 #: What a person reads in place of a text that no key opens.
 CLOSED = "(encrypted with a key that QUEUES_ENCRYPTION_KEYS does not hold)"
@@ -210,6 +211,10 @@ class Sealed:
         """Decrypt records."""
         page = self.inner.page(query)
         return page._replace(jobs=tuple(self._open_record(record) for record in page.jobs))
+
+    def outdated(self, which: Outdated, limit: int = 100) -> list[JobRecord]:
+        """Decrypt records."""
+        return [self._open_record(record) for record in self.inner.outdated(which, limit)]
 
     def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
         """Decrypt lines."""

@@ -100,7 +100,7 @@ class Runner:
         #: Every run so far.
         self.runs: list[Run] = []
         #: By job, what ran and is not settled yet: signals tell of it afterwards, as a worker's do.
-        self._ran: dict[str, tuple[Watched | WatchedTogether, Claim, float]] = {}
+        self._ran: dict[str, tuple[Watching, Claim, float]] = {}
 
     def publish(self) -> None:
         """Store the schedules of the code, which count from now on."""

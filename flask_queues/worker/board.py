@@ -7,7 +7,9 @@ import time
 
 FIELDS = 6
 IDLE, TOKEN, DEADLINE, CANCEL, DONE, BASE = range(FIELDS)
-PULSE = 2
+#: What stands in front of the slots.
+HEAD = 4
+PASSES, BEAT, QUIET, RESTART = range(HEAD)
 
 
 class Slot:
@@ -15,7 +17,7 @@ class Slot:
 
     def __init__(self, numbers: memoryview, index: int) -> None:
         self._numbers = numbers
-        self._at = index * FIELDS
+        self._at = HEAD + index * FIELDS
 
     def clear(self) -> None:
         """Begin anew, for a new child."""
@@ -30,6 +32,11 @@ class Slot:
     @idle.setter
     def idle(self, value: bool) -> None:
         self._numbers[self._at + IDLE] = value
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the worker is to take nothing more."""
+        return bool(self._numbers[QUIET])
 
     @property
     def token(self) -> int:
@@ -94,26 +101,54 @@ class Pulse:
     @property
     def passes(self) -> int:
         """Another number whenever the keeper has got on with its work, if only to find that the storage is away."""
-        return int(self._numbers[0])
+        return int(self._numbers[PASSES])
 
     def passed(self) -> None:
         """Show that it gets on."""
-        self._numbers[0] += 1
+        self._numbers[PASSES] += 1
 
     @property
     def beat(self) -> int:
         """When the last sign of life of this worker arrived, by the storage's clock; 0 before the first."""
-        return int(self._numbers[1])
+        return int(self._numbers[BEAT])
 
     @beat.setter
     def beat(self, moment: int) -> None:
-        self._numbers[1] = moment
+        self._numbers[BEAT] = moment
+
+
+class Asked:
+    """What people ask of the worker, as its keeper has read it."""
+
+    def __init__(self, numbers: memoryview) -> None:
+        self._numbers = numbers
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it is to take nothing more."""
+        return bool(self._numbers[QUIET])
+
+    @quiet.setter
+    def quiet(self, value: bool) -> None:
+        self._numbers[QUIET] = value
+
+    @property
+    def restart(self) -> int:
+        """When somebody last asked to have its children begin anew; 0 for never."""
+        return int(self._numbers[RESTART])
+
+    @restart.setter
+    def restart(self, moment: int) -> None:
+        self._numbers[RESTART] = moment
 
 
 class Board:
-    """The slots of all children and the keeper's pulse, in anonymous shared memory."""
+    """The slots of all children, the keeper's pulse and what is asked, in anonymous shared memory."""
 
     def __init__(self, slots: int) -> None:
-        numbers = memoryview(mmap.mmap(-1, (slots * FIELDS + PULSE) * 8)).cast("q")
+        numbers = memoryview(mmap.mmap(-1, (HEAD + slots * FIELDS) * 8)).cast("q")
         self.slots = [Slot(numbers, index) for index in range(slots)]
-        self.pulse = Pulse(numbers[slots * FIELDS :])
+        self.pulse = Pulse(numbers)
+        self.asked = Asked(numbers)
+        #: A file for each child, by its descriptor, into which it writes its stacks; none where nobody has made them.
+        self.pictures: list[int] = []

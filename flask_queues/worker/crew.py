@@ -142,7 +142,7 @@ class Crew:
         return End.WORN if self._spoilt or self._left <= 0 else None
 
     def _is_free(self) -> bool:
-        return self._reason_to_end() is None and len(self._members) < self._share.threads
+        return self._reason_to_end() is None and not self._slot.quiet and len(self._members) < self._share.threads
 
     def _start(self, claim: Claim) -> None:
         along, others = gather(self._manager, claim, self._exchange.claim_more)
@@ -206,7 +206,7 @@ class Crew:
     def _wait(self) -> None:
         """Wait until a job ends or is late, a signal comes or, where a thread is free, the keeper knows of one more."""
         seconds = [member.until - time.monotonic() for member in self._members.values()]
-        if idle := self._is_free():
+        if (idle := self._is_free()) or self._slot.quiet:
             seconds.append(self._manager.config.sleep)
         self._slot.idle = idle
         self._bell.wait(max(0.0, min(seconds, default=0.0)))

@@ -45,7 +45,7 @@ def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
     record = manager.find(job_id)
     if record.type not in manager.jobs:
         raise UnknownJobType(f"The job type {record.type} is not registered in this application.")
-    name = process_name(os.getpid(), int(time.time()))
+    name = process_name(os.getpid(), int(time.time()), manager.release)
     claim = manager.claim(name, job_id)
     interrupts = Unhurried(lambda: manager.storage.busy)
     interrupts.install_foreground()

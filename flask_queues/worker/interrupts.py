@@ -6,6 +6,7 @@ These are `BaseException`s, so that a job's `except Exception` does not swallow 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -156,6 +157,7 @@ class Interrupts:
 def release_signals() -> None:
     """Give the signals back to a process that a job forks: who forked it ends it by SIGTERM."""
     signal.set_wakeup_fd(-1)
+    faulthandler.unregister(signal.SIGQUIT)
     for number in (signal.SIGTERM, HURRY, signal.SIGUSR1, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

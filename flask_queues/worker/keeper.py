@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import StorageError, StorageFormatError, StorageFull
 from ..manager import Manager
+from ..orders import Picture
 from ..record import ChildRecord, JobError, Outcome, WorkerRecord
 from ..signals import worker_started, worker_stopped
 from ..storage.base import Claim
@@ -23,6 +24,7 @@ from .bell import Bell
 from .board import Board
 from .notices import Listener, Notice
 from .patience import Patience
+from .picture import stacks_of
 from .process import kill_group
 from .report import Report
 
@@ -37,6 +39,8 @@ QUIET_INTERVAL = 0.005
 TELLING = 2.0
 #: Seconds of each heartbeat for tidying up.
 SLICES = 0.1
+QUIET = "Taking nothing more, as somebody asked; what is in hand goes on."
+GOES_ON = "Taking jobs again."
 
 
 class Keeper:
@@ -77,6 +81,8 @@ class Keeper:
         self._changed_at = 0.0
         self._due_at: float | None = None
         self._cancelling: dict[int, float] = {}
+        #: By child: the jobs in its hands.
+        self._jobs: dict[str, list[str]] = {}
 
     def work(self) -> None:
         """Keep the worker until the supervisor says that it is over."""
@@ -216,13 +222,14 @@ class Keeper:
         try:
             self._each(
                 self._show_life,
+                self._obey,
                 self._rescue,
                 self._manager.breakers.mend,
                 self._release_held,
                 self._call_the_roll,
                 self._manager.gather,
                 self._manager.look_out,
-                lambda: in_slices(self._manager.retain),
+                lambda: in_slices(self._manager.retain_aside),
                 self._manager.maintain,
             )
         except StorageError:
@@ -238,10 +245,35 @@ class Keeper:
         heartbeat = self._manager.heartbeat(self._worker)
         self._patience_with_others.beaten(self._manager.storage.now())
         self._cancel(heartbeat.to_cancel)
+        self._jobs = heartbeat.jobs
         if heartbeat.emptied:
             self._next_roll_call = 0.0  # which says so, and stores the schedules of the code again
         if is_new:
             self._manager.teller.tell(worker_started, record=self._worker)
+
+    def _obey(self) -> None:
+        """Pass on what people ask of this worker."""
+        orders, asked = self._manager.orders(), self._board.asked
+        asked.restart = orders.restart.get(self._worker.name, 0)
+        if asked.quiet is not (quiet := self._worker.name in orders.quiet):
+            asked.quiet = quiet
+            self._report.says("quiet" if quiet else "going on", QUIET if quiet else GOES_ON)
+            for bell in self._bells:
+                bell.ring()
+        if self._worker.quiet is not quiet:
+            self._worker = replace(self._worker, quiet=quiet)
+            self._next_beat = time.monotonic()  # so that people see it
+        for job_id, picture in orders.pictures.items():
+            if picture.taken is None:
+                self._take_picture(job_id, picture)
+
+    def _take_picture(self, job_id: str, picture: Picture) -> None:
+        """Show what a job does, if it is in the hands of a child of this worker."""
+        child = next((name for name, jobs in self._jobs.items() if job_id in jobs), None)
+        pid = next((one.pid for one in self._worker.children if one.name == child), None)
+        if child in self._slots and pid is not None and self._board.pictures:
+            text = stacks_of(pid, self._board.pictures[self._slots[child]])
+            self._manager.keep_picture(job_id, picture._replace(taken=self._manager.storage.now(), text=text))
 
     def _rescue(self) -> None:
         if not self._patience_with_others.over:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import time
@@ -24,8 +25,11 @@ from .report import Report
 from .telemetry import send_what_is_left
 
 
-def child_life(manager: Manager, name: str, share: Share, *, slot: Slot, bell: Bell, report: Report) -> int:
-    """Run jobs; returns the exit code."""
+def child_life(
+    manager: Manager, name: str, share: Share, *, slot: Slot, bell: Bell, report: Report, picture: int
+) -> int:
+    """Run jobs; returns the exit code. Asked by SIGQUIT, it writes its stacks into `picture`."""
+    faulthandler.register(signal.SIGQUIT, picture)
     threaded = share.threads > 1
     interrupts = (Signals if threaded else Interrupts)(lambda: manager.storage.busy)
     interrupts.install(

@@ -72,6 +72,9 @@ class Loop:
                 return self._finish(End.STOPPED)
             if self._left <= 0:
                 return self._finish(End.WORN)
+            if self._slot.quiet:
+                self._rest()
+                continue
             claims = self._settle_and_claim()
             if claims:
                 self._run_all(claims)
@@ -92,7 +95,12 @@ class Loop:
 
         What was claimed together is half run by then: the other half is run while the answer comes.
         """
-        if self._exchange.storage_is_near or claim.type not in self._pace.brisk or self._hand.expecting:
+        if (
+            self._slot.quiet
+            or self._exchange.storage_is_near
+            or claim.type not in self._pace.brisk
+            or self._hand.expecting
+        ):
             return
         half = max(1, self._pace.limit() // 2)
         spare = self._left - 1 - self._hand.waiting
@@ -174,6 +182,12 @@ class Loop:
             self._exchange.trust_queues()
         else:
             self._exchange.forget_queues()
+
+    def _rest(self) -> None:
+        """Take nothing, as somebody has asked, until the keeper rings."""
+        if settled := self._hand.take_done():
+            self._settle(settled)
+        self._bell.wait(self._manager.config.sleep)
 
     def _finish(self, end: End) -> End:
         self._hand.give_back()

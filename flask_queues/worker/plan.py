@@ -46,7 +46,7 @@ def version_here() -> str:
     return metadata.version(DISTRIBUTION)
 
 
-def this_worker(queues: tuple[str, ...], types: Iterable[str], version: str) -> WorkerRecord:
+def this_worker(queues: tuple[str, ...], types: Iterable[str], version: str, release: str = "") -> WorkerRecord:
     """Describe the worker whose supervisor runs here."""
     now = datetime.now(timezone.utc)
     pid = os.getpid()
@@ -59,4 +59,5 @@ def this_worker(queues: tuple[str, ...], types: Iterable[str], version: str) -> 
         queues=queues,
         types=tuple(types),
         version=version,
+        release=release,
     )

@@ -24,9 +24,9 @@ STOPS = {signal.SIGTERM, HURRY}
 BROKEN = 70
 
 
-def process_name(pid: int, start: int) -> str:
-    """`host:pid:start`, which no other process has or had."""
-    return f"{socket.gethostname()}:{pid}:{start}"
+def process_name(pid: int, start: int, release: str = "") -> str:
+    """`host:pid:start`, which no other process has or had, and behind another colon the release that it runs."""
+    return f"{socket.gethostname()}:{pid}:{start}{release and f':{release}'}"
 
 
 def share_memory() -> None:

@@ -21,6 +21,7 @@ from .interrupts import HURRY
 from .lives import child_life, keeper_life
 from .loop import KILL_AFTER, End
 from .notices import OVER, Mouth, Notice
+from .picture import new_file
 from .plan import Plan, this_worker
 from .process import fork, kill_group, memory_of, process_name, share_memory, signal_name
 from .report import Report
@@ -62,8 +63,9 @@ class Supervisor:
         self._manager = manager
         self._plan = plan
         self._report = report
-        self._worker = this_worker(plan.share.queues, manager.jobs, version)
+        self._worker = this_worker(plan.share.queues, manager.jobs, version, manager.release)
         self._board = Board(plan.processes)
+        self._board.pictures = [new_file() for _ in range(plan.processes)]
         self._bells = [Bell() for _ in range(plan.processes)]
         self._signals = os.pipe()
         self._lifeline = os.pipe()
@@ -74,6 +76,10 @@ class Supervisor:
         self._not_before: dict[int, float] = {}
         self._waits: dict[int, float] = {}
         self._finished: set[int] = set()
+        #: When somebody asked to have the children begin anew that is done, or under way; who is left; who ends now.
+        self._restarted = 0
+        self._old: list[int] = []
+        self._leaving: int | None = None
         self._unable = False
         self._stops = 0
         self._ending = False
@@ -102,6 +108,7 @@ class Supervisor:
             self._wait()
             self._reap()
             self._kill_late()
+            self._restart_as_asked()
             self._watch_keeper()
             self._watch_memory()
             self._mouth.send()
@@ -163,6 +170,20 @@ class Supervisor:
             self._report.says("keeper hung", f"The keeper has hung for {HUNG:g} s and is replaced.")
             kill_group(self._keeper.pid)
 
+    def _restart_as_asked(self) -> None:
+        """Let one child after another finish its job and end; each has a new one in its place before the next goes."""
+        if self._board.asked.restart > self._restarted:
+            self._restarted = self._board.asked.restart
+            self._old = list(self._children)
+            self._report.says("restarting", f"Beginning {len(self._old)} processes anew, one after another.")
+        full = len(self._children) + len(self._finished) >= self._plan.processes
+        if not self._old or not full or self._leaving in self._children:
+            return
+        self._leaving = self._old.pop(0)
+        if (child := self._children.get(self._leaving)) is not None and child.doomed is None:
+            child.doomed = "restart"
+            signal_to(child.pid, signal.SIGTERM)
+
     def _watch_memory(self) -> None:
         if time.monotonic() - self._memory_at < MEMORY_LOOK:
             return
@@ -219,15 +240,16 @@ class Supervisor:
             self._leave_parent_behind()
             return child_life(
                 self._manager,
-                process_name(os.getpid(), start),
+                process_name(os.getpid(), start, self._worker.release),
                 self._plan.share,
                 slot=self._board.slots[index],
                 bell=self._bells[index],
                 report=self._report,
+                picture=self._board.pictures[index],
             )
 
         pid = fork(live, self._lifeline[0])
-        self._children[pid] = Child(pid, process_name(pid, start), index)
+        self._children[pid] = Child(pid, process_name(pid, start, self._worker.release), index)
         self._tell_children()
 
     def _start_keeper(self) -> None:

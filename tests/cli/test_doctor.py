@@ -92,6 +92,13 @@ def test_where_all_is_well_it_says_so(site):
         assert answer.stdout.endswith("Nothing here would lose, double or delay jobs.\n")
 
 
+def test_a_retention_of_no_known_type_is_named(make_site):
+    """It is most likely misspelt."""
+    site = make_site(QUEUES_RETENTION={"ad": {"completed": 1}, "add": {"completed": 1}, "*": {"completed": 1}})
+    found = named(site, "retention-type", NOTE, "does not know: ad.")
+    assert "registered" in found.fix
+
+
 def test_it_prints_what_a_person_reads(make_site):
     """Worst first, each with its fix, within the width of the terminal and without colours in a pipe."""
     site = make_site(QUEUES_GRACE=0, QUEUES_LEASE=3600, QUEUES_CACHE_THRESHOLD=500)

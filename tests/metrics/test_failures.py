@@ -45,6 +45,21 @@ def test_a_thousand_equal_failures_are_one_cause(storage: Storage, clock: Clock)
     assert (other.queues, other.types) == (["r"], ["t"])
 
 
+def test_a_cause_tells_the_release_in_which_it_was_seen_first(storage: Storage, clock: Clock) -> None:
+    """A later one changes nothing; what was kept before releases were has none."""
+    for n, release in enumerate(["", ":v:1", ":v2"]):
+        message = "old" if n == 0 else "new"
+        fill(storage, f"j{n}")
+        (claim,) = take(storage, "q", worker=f"h:1:2{release}")
+        settle(storage, claim, Status.FAILED, Outcome.FAILED, counted=True, error=error_text(message))
+        count(storage, clock)
+    known = Causes.read(storage)
+    assert {one.cause.message: one.release for one in known.known.values()} == {"old": "", "new": "v:1"}
+    before = json.dumps([row[:-1] for row in json.loads(known.dump())])
+    assert {one.release for one in Causes.load(before).known.values()} == {""}
+    assert [one.number for one in Causes.load(before).known.values()] == [1, 2]
+
+
 def test_a_cause_tells_since_when_and_when_last(storage: Storage, clock: Clock) -> None:
     """And how many there were in each of the last hours, whatever became of them."""
     fail(storage, "a", "b")

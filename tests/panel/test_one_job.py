@@ -15,7 +15,7 @@ from flask_queues.panel.trace import blocks
 from flask_queues.record import LogLine
 from flask_queues.storage.base import NewJob, Wanted
 
-from .conftest import Shop
+from .conftest import TOKEN, Shop
 
 
 def plain(text: str) -> str:
@@ -53,6 +53,41 @@ def test_the_page_shows_attempts_payload_result_and_log(shop: Shop) -> None:
     assert "warning slow server seconds=3" in text
     assert "&#34;to&#34;: &#34;ada@example.org&#34;" in client.get(f"/queues/jobs/{failed}").text
     assert "Result" in plain(client.get(f"/queues/jobs/{done}").text)
+
+
+def test_a_failed_job_can_be_reproduced(shop: Shop) -> None:
+    """With a test that can be copied, without secrets; any other job has nothing of the kind."""
+    failed, done = shop.failed(password="hunter22"), shop.completed()
+    client = shop.client()
+    text = client.get(f"/queues/jobs/{failed}").text
+    assert f"def test_shop_mail_{failed}(queues_app, queues_fake):" in text
+    assert 'data-copy="q-test-text"' in text
+    assert "hunter22" not in text
+    assert "q-test" not in client.get(f"/queues/jobs/{done}").text
+    client.set_cookie("queues_language", "de")
+    assert "Nachstellen" in plain(client.get(f"/queues/jobs/{failed}").text)
+
+
+def test_where_a_running_job_is_can_be_asked(shop: Shop) -> None:
+    """Its worker answers a moment later; who may only read is refused, and a job that has ended is said."""
+    job, done = shop.running(), shop.completed()
+    shop.manager.pause("mail")
+    client = shop.client()
+    page = client.get(f"/queues/jobs/{job}").text
+    assert "The stacks of its process" in page
+    token = {"csrf_token": TOKEN.search(page)[1]}  # type: ignore[index]
+    assert client.post(f"/queues/actions/stacks/{job}", data=token).location.endswith(f"/queues/jobs/{job}#q-stacks")
+    assert "answers in a second or two" in client.get(f"/queues/jobs/{job}").text
+    picture = shop.manager.orders().pictures[job]
+    shop.manager.keep_picture(job, picture._replace(taken=picture.asked + 1, text='File "<shop.py>", line 7 in wait'))
+    assert "File &#34;&lt;shop.py&gt;&#34;, line 7 in wait" in client.get(f"/queues/jobs/{job}").text
+    shop.manager.keep_picture(job, picture._replace(taken=picture.asked + 1))
+    assert "did not answer" in client.get(f"/queues/jobs/{job}").text
+    after = client.post(f"/queues/actions/stacks/{done}", data=token, follow_redirects=True)
+    assert "The job does not run any more." in after.text
+    assert [act.action for act in shop.manager.acts()] == ["stacks"]
+    reader = shop.client("rita")
+    assert "Show stacks" not in reader.get(f"/queues/jobs/{job}").text
 
 
 def test_the_page_says_of_which_request_a_job_is(shop: Shop) -> None:

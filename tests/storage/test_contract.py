@@ -12,6 +12,7 @@ from flask_queues.testing.storage.contract import (
     LimitContract,
     NoteContract,
     OperatorContract,
+    OutdatedContract,
     PushContract,
     ReadContract,
     ScheduleContract,
@@ -77,6 +78,10 @@ class TestKeeper(KeeperContract):
 
 class TestOperator(OperatorContract):
     """What people and the application change."""
+
+
+class TestOutdated(OutdatedContract):
+    """Ended jobs that were kept long enough, one queue, type and status at a time."""
 
 
 class TestRead(ReadContract):

@@ -26,6 +26,8 @@ from flask_queues.moving import move
 from flask_queues.record import Outcome, Status
 from flask_queues.storage import Storage, storage_for
 from flask_queues.storage.base import NewJob, Occurrence, Query, Schedule, Settlement, Wanted
+from flask_queues.storage.outdated import Outdated
+from flask_queues.storage.redis import jobs as redis_jobs
 from flask_queues.testing.storage.contract import LONG, complete, ids, take, take_one, the
 from flask_queues.testing.storage.processes import eventually, python
 from tests.support.servers.proxy import Proxy
@@ -469,6 +471,29 @@ class TestProcess:
             for _ in range(40):
                 storage.push([job("default", type="shop:mail", payload='{"to":"ada@example.com"}') for _ in range(500)])
             assert (client.info("memory")["used_memory"] - before) / 20_000 <= 450
+
+
+def test_jobs_of_other_types_are_passed_over_a_slice_at_a_time(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was passed over once is not looked at again, until a look has come to the end and some time is over."""
+    storage = at(server.port)
+    monkeypatch.setattr(redis_jobs, "LOOK_AT", 4)
+    others = [job(type="u") for _ in range(10)]
+    wanted = [job() for _ in range(2)]
+    for one in [*others, wanted[0], job(type="u"), wanted[1]]:
+        storage.push([one])
+        storage.cancel(one.id, "no")
+    which = Outdated("q", "t", Status.CANCELLED)
+
+    assert [storage.drop_outdated(which) for _ in range(5)] == [0, 0, 1, 1, 0]
+    assert storage.counts().statuses["cancelled"] == 11
+    monkeypatch.setattr(redis_jobs, "ANEW", -1.0)
+    late = job()
+    storage.push([late])
+    storage.cancel(late.id, "no")
+    assert storage.drop_outdated(which) == 1
+    assert [storage.drop_outdated(which._replace(type="u")) for _ in range(4)] == [4, 4, 3, 0]
 
 
 def test_ids_tell_where_a_job_is(server: RedisServer) -> None:

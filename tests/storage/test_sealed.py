@@ -30,7 +30,7 @@ CARRY_NOTHING = {
     "describe", "close", "now", "examine", "forget_worker", "release_held", "maintain", "watcher", "pending",
     "next_due", "cancel", "retry", "delete", "purge", "delete_schedule", "schedules_changed", "occurrences",
     "identity", "hand_out", "take_in", "let_go", "on_the_way", "counts", "queues", "workers", "stop", "go_on", "stops",
-    "oldest", "tallies", "forget_tallies",
+    "oldest", "tallies", "forget_tallies", "drop_outdated",
 }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ from flask_queues import (
     Discard,
     GatheredJob,
     Job,
+    JobRecord,
     Queues,
     RateLimited,
     Retry,
@@ -59,6 +60,15 @@ if app.config.get("SAMPLE_TRACES"):
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=3_600_000))
     trace.set_tracer_provider(provider)
 
+if app.config.get("ARCHIVE"):
+
+    @queues.before_deleting
+    def archive(jobs: list[JobRecord]) -> None:
+        with (HERE / app.config["ARCHIVE"]).open("a") as file:
+            file.writelines(f"{job.id}\n" for job in jobs)
+        wait_for("archived")
+
+
 leaky: contextvars.ContextVar[str] = contextvars.ContextVar("leaky", default="clean")
 
 
@@ -86,6 +96,13 @@ def noop() -> None:
 @queues.job("add")
 def add(a: int, b: int = 1) -> int:
     return a + b
+
+
+@queues.job("teller", tries=1)
+def teller(password: str) -> None:
+    """Keeps nothing to itself."""
+    current_job.log("info", f"trying {password}")
+    raise ValueError(f"{password} is wrong")
 
 
 @queues.job("short")

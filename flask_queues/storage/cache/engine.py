@@ -31,6 +31,7 @@ from ..base import (
     Watcher,
 )
 from ..figures import Ended
+from ..outdated import Outdated
 from ..parcels import Load
 from ..stops import Stop
 from ..unique import taken
@@ -46,6 +47,7 @@ from .job import (
     RUNNING,
     SCHEDULED,
     STATUSES,
+    Job,
 )
 from .log import Known, Log
 from .port import Port
@@ -345,6 +347,21 @@ class CacheStorage(Storage):
         with self._log.change(write) as (answer, _):
             return int(answer)
 
+    def outdated(self, which: Outdated, limit: int = 100) -> list[JobRecord]:
+        """Read the beginning of a list."""
+        with self._log.read() as (state, now):
+            return [record_of(job) for job in outdated_ones(state, which, now, limit)]
+
+    def drop_outdated(self, which: Outdated, limit: int = 500, among: Collection[str] | None = None) -> int:
+        """Delete one slice with one entry."""
+
+        def write(state: State, now: int) -> list[Any] | Known:
+            found = [job.id for job in outdated_ones(state, which, now, limit) if among is None or job.id in among]
+            return ["drop", NUMBERS[which.status], found] if found else Known(0)
+
+        with self._log.change(write) as (answer, _):
+            return int(answer)
+
     def tallies(self, batches: Mapping[str, Collection[str]]) -> dict[str, dict[Status, int]]:
         """Read what the shelves count; a tally here is over all queues."""
         with self._log.read() as (state, _):
@@ -499,6 +516,13 @@ def read_load(kept: tuple[int, str, str], to: str) -> Load:
             "Run that one again to its end first."
         )
     return Load.parse(text)
+
+
+def outdated_ones(state: State, which: Outdated, now: int, limit: int) -> list[Job]:
+    """The first jobs of a line that were kept long enough."""
+    line = state.shelves.lists.get((which.queue, which.type, NUMBERS[which.status]), [])
+    until = now - which.older if which.older else FOREVER
+    return [job for stamp, _, job in line[: max(0, min(limit, len(line) - which.spare))] if stamp <= until]
 
 
 def promise(port: Port) -> Finding:

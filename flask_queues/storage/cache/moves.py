@@ -131,6 +131,15 @@ def old_ones(state: State, numbers: list[int], until: int, queue: str | None, li
     return jobs
 
 
+def drop(state: State, number: int, ids: list[str]) -> int:
+    """Delete those of these jobs that are still in a status."""
+    jobs = [job for job in map(state.shelves.jobs.get, ids) if job is not None and job.status == number]
+    for job in jobs:
+        uniques.free(state, job, "gone")
+        state.shelves.remove(job)
+    return len(jobs)
+
+
 def forget_tallies(state: State, batches: list[str]) -> None:
     """Count these batches no more."""
     for batch in batches:
@@ -190,6 +199,7 @@ MOVES: dict[str, Callable[..., Any]] = {
     "retry": retry,
     "delete": delete,
     "purge": purge,
+    "drop": drop,
     "untally": forget_tallies,
     "schedule": put_schedule,
     "unschedule": delete_schedule,

@@ -101,6 +101,8 @@ def worker_record(state: State, name: str, worker: Worker) -> WorkerRecord:
         queues=tuple(about["queues"]),
         version=about["version"],
         types=tuple(about["types"]),
+        release=about.get("release", ""),
+        quiet=about.get("quiet", False),
         children=tuple(
             ChildRecord(
                 name=child, pid=pid, memory=memory, jobs=tuple(job.id for _, job in state.shelves.hands.get(child, ()))

@@ -58,6 +58,8 @@ def about_words(worker: WorkerRecord) -> dict[str, Any]:
         "queues": list(worker.queues),
         "version": worker.version,
         "types": list(worker.types),
+        "release": worker.release,
+        "quiet": worker.quiet,
     }
 
 

@@ -27,6 +27,7 @@ from ..base import (
     Watcher,
 )
 from ..figures import Ended
+from ..outdated import Outdated
 from ..parcels import Load
 from ..stops import Stop
 from ..unique import taken
@@ -341,6 +342,16 @@ class RedisStorage(Storage):
         """Find a slice and delete it, one queue after another."""
         with self._call():
             return self._jobs.purge(statuses, older, queue, limit)
+
+    def outdated(self, which: Outdated, limit: int = 100) -> list[JobRecord]:
+        """Find some in their list, and read them."""
+        with self._call():
+            return self._jobs.outdated(which, limit)
+
+    def drop_outdated(self, which: Outdated, limit: int = 500, among: Collection[str] | None = None) -> int:
+        """Find some in their list, and delete those that are still there."""
+        with self._call():
+            return self._jobs.drop_outdated(which, limit, among)
 
     # The scheduler's side
 

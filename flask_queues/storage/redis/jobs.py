@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from ...errors import UniqueTaken
 from ...record import JobRecord, LogLine, Status
+from ..outdated import Outdated
 from ..unique import taken
 from .calls import Calls, Command
 from .keys import Keys, of_job, structures
 from .names import QueueNames
 from .records import DIGITS, STATUSES, log_line, quoted, record_of
-from .scripts import CHANGE, DELETE, OLD, READ
+from .scripts import CHANGE, DELETE, OLD, OUTDATED, READ
 
 #: The lists of those statuses that have one, as `lib.lua` has them.
 LISTS = {
@@ -24,6 +25,10 @@ LISTS = {
     DIGITS[Status.FAILED]: "failed",
     DIGITS[Status.CANCELLED]: "cancelled",
 }
+#: Jobs of other types that one look for those of a type passes over.
+LOOK_AT = 2000
+#: Seconds after which a look that came to the end begins at the first job again: a move may have brought older ones.
+ANEW = 600.0
 
 
 class Jobs:
@@ -35,6 +40,8 @@ class Jobs:
         self._names = names
         #: Until when (s) nothing can have grown much older, by statuses and age (ms), where nothing was found.
         self._too_young: dict[tuple[str, int], float] = {}
+        #: By line: the moment and member behind which the next look for old ones begins, and since when (s) it is so.
+        self._passed: dict[tuple[str, str, Status], tuple[bytes, bytes, float]] = {}
 
     def find(self, job_id: str) -> tuple[str, Sequence[bytes]] | None:
         """The queue of a job, and what is stored of it."""
@@ -124,6 +131,35 @@ class Jobs:
             answers = self._delete(name, old) if old else []
             deleted += sum(answer.decode() == one[0] for answer, one in zip(answers, old, strict=True))
         return deleted
+
+    def outdated(self, which: Outdated, limit: int) -> list[JobRecord]:
+        """Read some of the jobs of a line that were kept long enough."""
+        ids = [job_id for job_id, _ in self._outdated(which, limit)]
+        if not ids:
+            return []
+        rows = self._calls.ask(self._command(which.queue, READ, [len(ids), *ids], ids))
+        found = [(job_id, [part.decode() for part in row]) for job_id, row in zip(ids, rows, strict=True) if row]
+        return [record_of(which.queue, job_id, *row) for job_id, row in found]
+
+    def drop_outdated(self, which: Outdated, limit: int, among: Collection[str] | None) -> int:
+        """Delete some of them."""
+        digit = DIGITS[which.status]
+        found = self._outdated(which, limit)
+        old = [(digit, job_id, head) for job_id, head in found if among is None or job_id in among]
+        answers = self._delete(which.queue, old) if old else []
+        return sum(answer.decode() == digit for answer in answers)
+
+    def _outdated(self, which: Outdated, limit: int) -> list[tuple[str, str]]:
+        """Ids and heads, of those behind the jobs of other types that were passed over before."""
+        line = which[:3]
+        moment, member, since = self._passed.get(line, (b"", b"", time.monotonic()))
+        asked = [DIGITS[which.status], which.type, which.older, which.spare, limit, LOOK_AT, moment, member]
+        (moment, member, at_end), *rows = self._calls.ask(self._command(which.queue, OUTDATED, asked, []))
+        if at_end and time.monotonic() > since + ANEW:
+            self._passed.pop(line, None)
+        else:
+            self._passed[line] = moment, member, since
+        return [(job_id.decode(), head.decode()) for job_id, head in rows]
 
     def _holding_old(self, wanted: str, older: int) -> list[str]:
         """The queues that may hold jobs which have been in these statuses, a digit each, for so long."""

@@ -133,6 +133,8 @@ def worker_about(worker: WorkerRecord) -> str:
             "queues": worker.queues,
             "version": worker.version,
             "types": worker.types,
+            "release": worker.release,
+            "quiet": worker.quiet,
             "children": [[child.name, child.pid, child.memory] for child in worker.children],
         }
     )
@@ -150,6 +152,8 @@ def worker_record(name: str, heartbeat: int, about: str, jobs_of: Callable[[str]
         queues=tuple(said["queues"]),
         version=said["version"],
         types=tuple(said["types"]),
+        release=said.get("release", ""),
+        quiet=said.get("quiet", False),
         children=tuple(
             ChildRecord(name=child, pid=pid, memory=memory, jobs=jobs_of(child))
             for child, pid, memory in said["children"]

@@ -22,10 +22,11 @@ from ..base import (
     Watcher,
 )
 from ..figures import Ended
+from ..outdated import Outdated
 from ..parcels import Load
 from ..stops import Stop
 from ..unique import END, START
-from . import figures, findings, gates, listing, moving, schedules, stops, tallies, uniques
+from . import figures, findings, gates, listing, moving, outdated, schedules, stops, tallies, uniques
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -421,7 +422,7 @@ class SQLiteStorage(Storage):
 
     def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
         """Delete one slice in one transaction."""
-        until = wall() - older if older else FOREVER
+        until = until_then(older)
         numbers = sorted({NUMBERS[status] for status in statuses if status is not Status.RUNNING})
         with self._database.read() as db:
             if not old_ones(db, numbers, until, queue, 1):
@@ -433,6 +434,24 @@ class SQLiteStorage(Storage):
                 delete_one(db, seq, deltas)
             deltas.write(db)
         return len(seqs)
+
+    def outdated(self, which: Outdated, limit: int = 100) -> list[JobRecord]:
+        """Read them along an index."""
+        with self._database.snapshot() as db:
+            found = outdated.find(db, which, until_then(which.older), limit)
+            return [record(db.execute(outdated.READ, (seq,)).fetchone()) for seq, _ in found]
+
+    def drop_outdated(self, which: Outdated, limit: int = 500, among: Collection[str] | None = None) -> int:
+        """Delete one slice in one transaction."""
+        until = until_then(which.older)
+        with self._database.snapshot() as db:
+            if not outdated.find(db, which, until, 1):
+                return 0
+        deltas = Deltas()
+        with self._database.write() as db:
+            deleted = outdated.delete(db, which, until, limit, among, deltas)
+            deltas.write(db)
+        return deleted
 
     # The scheduler's side
 
@@ -570,6 +589,11 @@ class DataVersion(Watcher):
 def wall() -> int:
     """The time of day, in milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def until_then(older: int) -> int:
+    """The moment before which a job must have come into its status to be so old."""
+    return wall() - older if older else FOREVER
 
 
 def steady() -> int:

@@ -116,6 +116,8 @@ def worker_about(worker: WorkerRecord) -> str:
             "queues": worker.queues,
             "version": worker.version,
             "types": worker.types,
+            "release": worker.release,
+            "quiet": worker.quiet,
             "children": [[child.name, child.pid, child.memory] for child in worker.children],
         }
     )
@@ -133,6 +135,8 @@ def worker_record(name: str, heartbeat: int, about: str, jobs: dict[str, list[st
         queues=tuple(said["queues"]),
         version=said["version"],
         types=tuple(said["types"]),
+        release=said.get("release", ""),
+        quiet=said.get("quiet", False),
         children=tuple(
             ChildRecord(name=child, pid=pid, memory=memory, jobs=tuple(jobs.get(child, ())))
             for child, pid, memory in said["children"]

@@ -28,6 +28,7 @@ from ...errors import UniqueTaken
 from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
 from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from ...storage.limits import CONCURRENCY, RATE, Limit
+from ...storage.outdated import Outdated
 from ...storage.stops import Stop
 from ...storage.unique import START, TIME, Unique
 from .engine import Engine
@@ -331,6 +332,36 @@ class StorageMachine(RuleBasedStateMachine):
         gone = {key for key in self.model.jobs if self.storage.get(key) is None}
         assert gone <= old
         for key in gone:
+            self.model.delete(key)
+
+    @rule(
+        queue=QUEUES,
+        kind=TYPES,
+        status=st.sampled_from([status for status in Status if status.final]),
+        older=st.sampled_from([0, HOUR]),
+        spare=st.sampled_from([0, 1]),
+        among=st.none() | st.sets(IDS, max_size=3),
+    )
+    def drop_outdated(
+        self, queue: str, kind: str, status: Status, older: int, spare: int, among: set[str] | None
+    ) -> None:
+        """Delete what of a line was kept long enough; of jobs that ended at one moment any may be the last."""
+        line = {
+            key: job
+            for key, job in self.model.jobs.items()
+            if (job.pushed.queue, job.pushed.type, job.status) == (queue, kind, status)
+        }
+        old = {key for key, job in line.items() if not older or job.since <= self.clock.now() - older}
+        which = Outdated(queue, kind, status, older, spare)
+        found = [job.id for job in self.storage.outdated(which)]
+        assert len(found) == min(len(old), max(0, len(line) - spare))
+        assert max((line[key].since for key in found), default=0) <= min(
+            (line[key].since for key in line.keys() - set(found)), default=2**62
+        )
+        gone = {key for key in found if among is None or key in among}
+        assert self.storage.drop_outdated(which, among=among) == len(gone)
+        for key in gone:
+            assert self.storage.get(key) is None
             self.model.delete(key)
 
     @rule(end=ENDS)

@@ -14,6 +14,7 @@ from .limit import LimitContract
 from .note import NoteContract
 from .operator import OperatorContract
 from .others import claim_by_id, drain, fire_all, move_jobs, push_all, push_one_of_its_kind, push_slices, push_when_told
+from .outdated import OutdatedContract
 from .push import PushContract
 from .read import ReadContract
 from .schedule import ScheduleContract
@@ -63,6 +64,7 @@ __all__ = [
     "LimitContract",
     "NoteContract",
     "OperatorContract",
+    "OutdatedContract",
     "PushContract",
     "ReadContract",
     "ScheduleContract",

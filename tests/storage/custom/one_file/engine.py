@@ -44,6 +44,7 @@ from flask_queues.storage.base import (
 )
 from flask_queues.storage.figures import Ended, every
 from flask_queues.storage.limits import NEVER
+from flask_queues.storage.outdated import Outdated
 from flask_queues.storage.parcels import Load, SchedulePost
 from flask_queues.storage.stops import Stop
 from flask_queues.storage.unique import END
@@ -373,6 +374,26 @@ class OneFileStorage(Storage):
             for job in old:
                 state.remove(job)
             return len(old)
+
+    def outdated(self, which: Outdated, limit: int = 100) -> list[JobRecord]:
+        """Sort the line, and cut its beginning off."""
+        return [job.record() for job in self.outdated_in(self.read(), which)[:limit]]
+
+    def drop_outdated(self, which: Outdated, limit: int = 500, among: Collection[str] | None = None) -> int:
+        """Delete those."""
+        with self.change() as state:
+            old = self.outdated_in(state, which)[:limit]
+            gone = [job for job in old if among is None or job.id in among]
+            for job in gone:
+                state.remove(job)
+            return len(gone)
+
+    def outdated_in(self, state: State, which: Outdated) -> list[StoredJob]:
+        """The jobs of a line that were kept long enough, the oldest first."""
+        line = [job for job in state.jobs.values() if (job.queue, job.type, job.status) == which[:3]]
+        line.sort(key=lambda job: (job.since, job.order))
+        until = self.clock() - which.older
+        return [job for job in line[: max(0, len(line) - which.spare)] if not which.older or job.since <= until]
 
     # The scheduler's side
 
