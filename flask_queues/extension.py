@@ -297,6 +297,10 @@ class Queues:
         """Return a handle of a job pushed earlier; raises `JobNotFound`."""
         return self.manager.handle(job_id)
 
+    def link(self, job: Any, **options: Any) -> str:
+        """The URL at which somebody who is no admin sees one job; see `Manager.link`."""
+        return self.manager.link(job, **options)
+
     def jobs_of(
         self,
         *,

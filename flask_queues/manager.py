@@ -15,7 +15,7 @@ from typing import Any
 from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import activity, chains, commits, permission, transitions
+from . import activity, chains, commits, links, permission, transitions
 from .activity import Act
 from .alerts import Alert, Herald, Lookout, standing_alerts
 from .alerts.herald import Receiver
@@ -246,6 +246,24 @@ class Manager:
     def handle(self, job_id: str) -> JobHandle:
         """Return a handle of a job pushed earlier; raises `JobNotFound`."""
         return JobHandle(self, self.find(job_id).id, created=False)
+
+    def link(
+        self,
+        job: Any,
+        *,
+        result: bool = False,
+        cancel: bool = False,
+        max_age: Seconds = links.WEEK,
+        external: bool = False,
+    ) -> str:
+        """The URL at which whoever has it sees how one job stands: no login, and nothing else is open to them.
+
+        `job` is a handle, a record or an id. With `result` its result is shown too, with `cancel` they may cancel it.
+        It is a path within a request, unless it is to be `external`. Raises `JobNotFound` for what is no id, and
+        `ConfigError` without a `SECRET_KEY`, or outside a request without a `SERVER_NAME`.
+        """
+        link = links.Link(checked_id(getattr(job, "id", job)), result, cancel)
+        return links.address(self.app, link, max_age, external=external)
 
     def jobs_of(
         self,
