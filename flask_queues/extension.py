@@ -268,6 +268,10 @@ class Queues:
         """Store a job; see `Manager.push`."""
         return self.manager.push(job, payload, **options)
 
+    def new_id(self, job: Any = None, *, queue: str | None = None) -> str:
+        """Make an id for a push that may have to be repeated; see `Manager.new_id`."""
+        return self.manager.new_id(job, queue=queue)
+
     def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Store a job that does not start before so many seconds have passed."""
         return self.manager.later(seconds, job, payload, **options)
