@@ -55,6 +55,7 @@ from .record import (
     to_datetime,
 )
 from .registry import JobType, Registry
+from .rekeying import Slice, reencrypt
 from .scheduler import Scheduler
 from .searching import Where, look_through
 from .storage import Storage
@@ -543,6 +544,14 @@ class Manager:
     def flush(self, queue: str | None = None) -> int:
         """Delete every job that is not running, of one queue or of all; returns how many."""
         return self.clear(0, [status for status in Status if status is not Status.RUNNING], queue)
+
+    def reencrypt(self) -> Iterator[Slice]:
+        """Encrypt everything that is stored with the first of `QUEUES_ENCRYPTION_KEYS`; yields what was done so far.
+
+        It may be interrupted and begun again, and workers may run. Raises `ConfigError` where nothing is encrypted, or
+        others go on writing with an old key.
+        """
+        return reencrypt(self.storage)
 
     # Pauses
 

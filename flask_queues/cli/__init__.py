@@ -18,6 +18,7 @@ from .health import health
 from .jobs import cancel, push, retry, run, show
 from .move import move
 from .pausing import pause, resume
+from .rekeying import reencrypt
 from .schedule import schedule
 from .status import status
 from .tidy import clear, flush
@@ -52,6 +53,7 @@ for command in (
     resume,
     schedule,
     move,
+    reencrypt,
     doctor,
     health,
 ):

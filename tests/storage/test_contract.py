@@ -13,6 +13,7 @@ from flask_queues.testing.storage.contract import (
     OperatorContract,
     PushContract,
     ReadContract,
+    RewriteContract,
     ScheduleContract,
     SettleContract,
     StopContract,
@@ -76,6 +77,10 @@ class TestOperator(OperatorContract):
 
 class TestRead(ReadContract):
     """What can be read."""
+
+
+class TestRewrite(RewriteContract):
+    """How stored texts get other words."""
 
 
 class TestMove(MoveContract):

@@ -15,6 +15,7 @@ from .operator import OperatorContract
 from .others import claim_by_id, drain, fire_all, move_jobs, push_all, push_one_of_its_kind, push_slices, push_when_told
 from .push import PushContract
 from .read import ReadContract
+from .rewrite import RewriteContract
 from .schedule import ScheduleContract
 from .settle import SettleContract
 from .stop import StopContract
@@ -63,6 +64,7 @@ __all__ = [
     "OperatorContract",
     "PushContract",
     "ReadContract",
+    "RewriteContract",
     "ScheduleContract",
     "SettleContract",
     "StopContract",
