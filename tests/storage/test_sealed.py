@@ -20,7 +20,7 @@ from flask_queues.record import Outcome
 from flask_queues.rekeying import reencrypt
 from flask_queues.storage import Storage
 from flask_queues.storage.base import Schedule
-from flask_queues.storage.sealed import CLOSED, Sealed, sealed
+from flask_queues.storage.sealed import CLOSED, Sealed, sealed, unsealed
 from flask_queues.testing.storage import StorageContract
 from flask_queues.testing.storage.contract import (
     LONG,
@@ -329,6 +329,22 @@ class TestReencryptionAmongOthers:
         plain.hand_out("elsewhere")
         with pytest.raises(ConfigError, match="flask queues move again"):
             list(reencrypt(storage))
+
+    def test_workers_go_on_meanwhile(self, make_site: Any) -> None:
+        """Whatever is rewritten while it is claimed, run and settled: each job ends once, and the new key opens it."""
+        site = make_site(QUEUES_ENCRYPTION_KEYS=[KEY])
+        jobs = [handle.id for handle in site.manager.push_many([("add", {"a": n}) for n in range(400)])]
+        site.configure(QUEUES_ENCRYPTION_KEYS=[OTHER, KEY])
+        both = sealed(unsealed(site.manager.storage), [OTHER, KEY])
+        worker = site.start("--stop-when-empty", "--processes", "2")
+        while both.counts().statuses["completed"] < len(jobs):
+            list(reencrypt(both))
+        assert worker.wait() == 0
+        list(reencrypt(both))
+        only = sealed(unsealed(both), [OTHER])
+        records = [the(only, job_id) for job_id in jobs]
+        assert [record.result for record in records] == [n + 1 for n in range(400)]
+        assert {len(record.history) for record in records} == {1}
 
     def test_the_command_says_what_it_did(self, tmp_path: Path) -> None:
         """Numbers, then that nothing is left; the old key can be dropped."""
