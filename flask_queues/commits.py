@@ -9,27 +9,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Flask, current_app, has_app_context
 
 from .errors import ConfigError
-from .storage.base import NewJob
 
 logger = logging.getLogger("flask_queues")
 
-Push = Callable[[Sequence[NewJob]], object]
+T = TypeVar("T")
 
 #: Under this name a session keeps what waits for it.
 KEY = "flask_queues"
 
 
-def hold(app: Flask, jobs: Sequence[NewJob], push: Push) -> bool:
+def hold(app: Flask, jobs: Sequence[T], push: Callable[[Sequence[T]], object]) -> bool:
     """Have the jobs pushed when the transaction of this moment has been committed; dropped when it is rolled back.
 
-    Returns False, and does nothing, where no transaction is open: there is nothing to wait for. What `push` raises
-    comes out of the `commit()` that called it; the database is committed then. Raises `ConfigError` where there is no
-    Flask-SQLAlchemy, or no application context.
+    They may have any form that `push` takes. Returns False, and does nothing, where no transaction is open: there is
+    nothing to wait for. What `push` raises comes out of the `commit()` that called it; the database is committed then.
+    Raises `ConfigError` where there is no Flask-SQLAlchemy, or no application context.
     """
     session = session_of(app)
     if not session.in_transaction():
@@ -60,17 +59,17 @@ def session_of(app: Flask) -> Any:
 class Waiting:
     """The pushes that wait for one session, by the transaction in which each was made."""
 
-    def __init__(self, session: Any, push: Push) -> None:
+    def __init__(self, session: Any, push: Callable[[Sequence[Any]], object]) -> None:
         from sqlalchemy import event  # there is a session, so it is installed
 
         self._session = session
         self._push = push
-        self._held: dict[Any, list[NewJob]] = {}
+        self._held: dict[Any, list[Any]] = {}
         self._committed: Any = None
         event.listen(session, "after_commit", self._on_commit)
         event.listen(session, "after_transaction_end", self._on_end)
 
-    def add(self, jobs: Sequence[NewJob]) -> None:
+    def add(self, jobs: Sequence[Any]) -> None:
         """Let jobs wait for the innermost transaction."""
         self._held.setdefault(self._current, []).extend(jobs)
 

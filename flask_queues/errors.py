@@ -124,6 +124,9 @@ class UniqueTaken(TransitionError):
 class StorageError(QueuesError):
     """Base of everything that goes wrong in the storage."""
 
+    #: Of a push: the ids of its jobs in their order, with which it may be repeated.
+    ids: tuple[str, ...] = ()
+
 
 class StorageUnavailable(StorageError):
     """The storage cannot be reached, read or written now; nothing was changed."""
@@ -140,7 +143,7 @@ class StorageFormatError(StorageError):
 class PushUncertain(StorageError):
     """A push is stored, but not confirmed by as many replicas as `QUEUES_REDIS_WAIT` asks for.
 
-    Pushing again with the same id is safe.
+    Pushing again with the same id, `push(…, id=error.ids[0])`, is safe and waits for the replicas again.
     """
 
 

@@ -293,6 +293,10 @@ class Queues:
         """Store a job; see `Manager.push`."""
         return self.manager.push(job, payload, **options)
 
+    def new_id(self, job: Any = None, *, queue: str | None = None) -> str:
+        """Make an id for a push that may have to be repeated; see `Manager.new_id`."""
+        return self.manager.new_id(job, queue=queue)
+
     def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Store a job that does not start before so many seconds have passed."""
         return self.manager.later(seconds, job, payload, **options)
@@ -321,6 +325,10 @@ class Queues:
     def handle(self, job_id: str) -> JobHandle:
         """Return a handle of a job pushed earlier; raises `JobNotFound`."""
         return self.manager.handle(job_id)
+
+    def link(self, job: Any, **options: Any) -> str:
+        """The URL at which somebody who is no admin sees one job; see `Manager.link`."""
+        return self.manager.link(job, **options)
 
     def jobs_of(
         self,

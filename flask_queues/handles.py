@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from .errors import JobCancelled, JobFailed, JobNotFound, ResultNotReady
+from .links import WEEK
+from .options import Seconds
 from .record import JobRecord, Progress, Status
 
 #: What comes after a link is there so long after its end, whatever was killed; if not, it was deleted.
@@ -28,6 +30,9 @@ class Jobs(Protocol):
 
     def now(self) -> datetime:
         """The time by the storage's clock."""
+
+    def link(self, job: Any, *, result: bool, cancel: bool, max_age: Seconds, external: bool) -> str:
+        """The URL at which somebody who is no admin sees a job."""
 
 
 class JobHandle:
@@ -76,6 +81,12 @@ class JobHandle:
     def cancel(self, reason: str = "cancelled by the application") -> bool:
         """End the job, or ask for its end if it runs; False where it has ended already."""
         return self._manager.cancel(self.id, reason)
+
+    def link(
+        self, *, result: bool = False, cancel: bool = False, max_age: Seconds = WEEK, external: bool = False
+    ) -> str:
+        """The URL at which somebody who is no admin sees this job; see `Manager.link`."""
+        return self._manager.link(self.id, result=result, cancel=cancel, max_age=max_age, external=external)
 
     def __repr__(self) -> str:
         return f"<JobHandle {self.id}>"

@@ -11,7 +11,7 @@ from . import permission
 from .config import Config
 from .errors import OptionError, PayloadError
 from .gathered import Gathering
-from .ids import new_id
+from .ids import bits_of, new_id, partition_bits
 from .job import Job
 from .limits import limits_of
 from .options import LONGEST, Options
@@ -34,10 +34,13 @@ def new_job(
     options: Options,
     awaited: str | None = None,
     now: Callable[[], int] = host_time,
+    *,
+    named: bool = False,
 ) -> NewJob:
     """Make a job of a registered class, an instance, a function job or a type string.
 
-    `awaited` is an argument that the payload gets later; `now` tells the time by which gathered jobs wait.
+    `awaited` is an argument that the payload gets later; `now` tells the time by which gathered jobs wait; `named` says
+    whether the push may bring the job's id along.
     Raises `UnknownJobType`, `PayloadError`, `OptionError` or `NotAllowed`.
     """
     job_type = jobs.find(job)
@@ -54,7 +57,7 @@ def new_job(
     queue = whole.queue or config.default
     delay = whole.delay if whole.debounce is None or whole.unique is False else whole.debounce
     return NewJob(
-        id=new_id(f"{queue}:0"),
+        id=new_id(partition_of(queue)) if whole.id is None else checked_id(whole.id, queue, named=named),
         queue=queue,
         type=job_type.type,
         payload=text,
@@ -67,6 +70,29 @@ def new_job(
         limits=limits_of(job_type, whole, payload or {}),
         unique=unique_of(job_type, whole, payload or {}, text),
     )
+
+
+def id_for(jobs: Registry, config: Config, job: Any, queue: str | None) -> str:
+    """Make an id for a push that is to come: of this job, or of any to this queue."""
+    options = Options.of(queue=queue)
+    if job is not None:
+        job_type = jobs.find(job)
+        options = options.over(job.pushed_with if isinstance(job, Job) else Options()).over(job_type.options)
+    return new_id(partition_of(options.queue or config.default))
+
+
+def partition_of(queue: str) -> str:
+    """The part of the storage in which a queue's jobs are, which their ids tell."""
+    return f"{queue}:0"
+
+
+def checked_id(job_id: str, queue: str, *, named: bool) -> str:
+    """Return the id that a push gives its job; raises `OptionError` where it is for another queue, or for several."""
+    if not named:
+        raise OptionError("id: only a push of one job takes an id; a chain, a batch and a schedule make their own.")
+    if bits_of(job_id) != partition_bits(partition_of(queue)):
+        raise OptionError(f"id: {job_id} was not made for the queue {queue}; take queues.new_id(queue={queue!r}).")
+    return job_id
 
 
 def gathered(

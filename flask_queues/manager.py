@@ -8,16 +8,16 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import activity, chains, commits, orders, permission, transitions
+from . import activity, chains, commits, links, orders, permission, transitions
 from .activity import Act
 from .alerts import Alert, Herald, Lookout, standing_alerts
 from .alerts.herald import Receiver
@@ -33,12 +33,13 @@ from .errors import (
     OptionError,
     PayloadError,
     QueueFull,
+    StorageError,
     TransitionError,
     UniqueTaken,
 )
 from .handles import ChainHandle, JobHandle
 from .ids import is_id
-from .intake import host_time, new_job, spread_over
+from .intake import host_time, id_for, new_job, spread_over
 from .janitor import Janitor
 from .job import Job
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
@@ -61,6 +62,7 @@ from .record import (
     to_datetime,
 )
 from .registry import JobType, Registry
+from .rekeying import Slice, reencrypt
 from .scheduler import Scheduler
 from .searching import Where, look_through
 from .storage import Storage
@@ -80,6 +82,15 @@ PURGE_SLICE = 500
 WAITING = (Status.PENDING.value, Status.SCHEDULED.value)
 #: For so long a worker that vanished is shown as lost.
 VANISHED = timedelta(hours=1)
+
+
+class Push(NamedTuple):
+    """One job of a push, and the handle that was given out for it."""
+
+    job: NewJob
+    handle: JobHandle
+    #: Whether the push brought its id along.
+    named: bool
 
 
 class Manager:
@@ -164,13 +175,21 @@ class Manager:
 
         With `after_commit` (or `QUEUES_AFTER_COMMIT`) it is checked now and stored when the transaction
         of Flask-SQLAlchemy's session has been committed, at once where none is open; until then, and
-        for ever after a rollback, its handle raises `JobNotFound`. What storing raises comes out of the
-        commit.
+        for ever after a rollback, its handle raises `JobNotFound`. Only the commit tells whether another
+        job holds its unique key: then the handle becomes that of the holder. What storing raises comes
+        out of the commit.
+
+        With an `id` made by `new_id` it may be repeated as often as one likes, and is stored once. A `StorageError`
+        has the id in its `ids`, where it is not known whether the job was stored.
         """
         given = Options.of(**options)
-        new = self._new_job(job, payload, given)
+        new = self._new_job(job, payload, given, named=True)
         self._count_pushes(1)
-        return self._store([new], after_commit=self._waits(job, given))[0]
+        return self._store([new], after_commit=self._waits(job, given), named=ids_given([job], given))[0]
+
+    def new_id(self, job: Any = None, *, queue: str | None = None) -> str:
+        """Make an id for a push that is to come, of this job, or of any to a queue: `push(job, …, id=…)`."""
+        return id_for(self.jobs, self.config, job, queue)
 
     def later(self, seconds: Seconds, job: Any, payload: dict[str, Any] | None = None, **options: Any) -> JobHandle:
         """Push a job that does not start before so many seconds have passed."""
@@ -187,12 +206,16 @@ class Manager:
         spread = check_seconds("spread", options.pop("spread", 0) or 0)
         pairs = [pair if isinstance(pair, tuple) else (pair, None) for pair in jobs]
         common = Options.of(**options)
+        if common.id is not None:
+            raise OptionError("id: many jobs cannot share an id; give each its own: Resize().using(id=…).")
         new = [
-            self._new_job(job, payload, spread_over(common, spread, n, len(pairs)))
+            self._new_job(job, payload, spread_over(common, spread, n, len(pairs)), named=True)
             for n, (job, payload) in enumerate(pairs)
         ]
         self._count_pushes(len(new))
-        return self._store(new, after_commit=any(self._waits(job, common) for job, _ in pairs))
+        all_of_them = [job for job, _ in pairs]
+        waits = any(self._waits(job, common) for job in all_of_them)
+        return self._store(new, after_commit=waits, named=ids_given(all_of_them, common))
 
     def chain(self, links: Iterable[Any] = ()) -> Chain:
         """Begin a chain: jobs of which each is pushed by the step that settles the one before.
@@ -235,22 +258,35 @@ class Manager:
         given = options.over(job.pushed_with) if isinstance(job, Job) else options
         return self.config.after_commit if given.after_commit is None else given.after_commit
 
-    def _store(self, new: Sequence[NewJob], *, after_commit: bool) -> list[JobHandle]:
-        if after_commit and commits.hold(self.app, new, self._push_slices):
-            return [JobHandle(self, one.id) for one in new]
-        return [JobHandle(self, holder, created=is_new) for holder, is_new in self._push_slices(new)]
+    def _store(self, new: Sequence[NewJob], *, after_commit: bool, named: Collection[str] = ()) -> list[JobHandle]:
+        """Store jobs now or after the commit; `named` are those ids that the push brought along."""
+        pushes = [Push(one, JobHandle(self, one.id), one.id in named) for one in new]
+        if not after_commit or not commits.hold(self.app, pushes, self._push_all):
+            self._push_all(pushes)
+        return [push.handle for push in pushes]
 
-    def _push_slices(self, new: Sequence[NewJob]) -> list[tuple[str, bool]]:
-        """Store jobs, unique ones one by one; tells which job each push led to, and whether it is new."""
+    def _push_all(self, pushes: Sequence[Push]) -> None:
+        """Store jobs, and let their handles be of the jobs that each push led to."""
+        placed = self._push_slices([push.job for push in pushes], {push.job.id for push in pushes if push.named})
+        for push, (holder, is_new) in zip(pushes, placed, strict=True):
+            push.handle.id, push.handle.created = holder, is_new
+
+    def _push_slices(self, new: Sequence[NewJob], named: Collection[str] = ()) -> list[tuple[str, bool]]:
+        """Store jobs; tells which job each push led to, and whether it is new."""
+        try:
+            return self._place(new, named)
+        except StorageError as error:
+            error.ids = tuple(one.id for one in new)
+            raise
+
+    def _place(self, new: Sequence[NewJob], named: Collection[str]) -> list[tuple[str, bool]]:
+        """Store jobs, unique ones one by one."""
         placed: list[tuple[str, bool]] = []
         bounds = self._bounds(new)
         for unique, run in itertools.groupby(new, lambda one: one.unique is not None):
             jobs = list(run)
             if unique:
-                for one in jobs:
-                    holder = self.storage.push_unique(one, *bounds)
-                    placed.append((holder, holder == one.id))
-                    self.teller.pushed([one], [holder == one.id])
+                placed += [self._place_unique(one, bounds, named=one.id in named) for one in jobs]
                 continue
             for start in range(0, len(jobs), PUSH_SLICE):
                 part = jobs[start : start + PUSH_SLICE]
@@ -281,11 +317,26 @@ class Manager:
                     raise QueueFull(queue, bound, there, adds)
         return (bounds,)
 
+    def _place_unique(self, one: NewJob, bounds: tuple[Mapping[str, int], ...], *, named: bool) -> tuple[str, bool]:
+        # Of a repeated push the storage tells the same as of the first, so it is asked before.
+        if named and self.storage.get(one.id) is not None:
+            self.storage.push([one])  # changes nothing, and is confirmed as any push
+            return one.id, False
+        holder = self.storage.push_unique(one, *bounds)
+        self.teller.pushed([one], [holder == one.id])
+        return holder, holder == one.id
+
     def _new_job(
-        self, job: Any, payload: dict[str, Any] | None, options: Options, awaited: str | None = None
+        self,
+        job: Any,
+        payload: dict[str, Any] | None,
+        options: Options,
+        awaited: str | None = None,
+        *,
+        named: bool = False,
     ) -> NewJob:
         now = self.storage.now if self.in_test else host_time
-        return traced(carried(new_job(self.jobs, self.config, job, payload, options, awaited, now)))
+        return traced(carried(new_job(self.jobs, self.config, job, payload, options, awaited, now, named=named)))
 
     # Reading
 
@@ -299,6 +350,24 @@ class Manager:
     def handle(self, job_id: str) -> JobHandle:
         """Return a handle of a job pushed earlier; raises `JobNotFound`."""
         return JobHandle(self, self.find(job_id).id, created=False)
+
+    def link(
+        self,
+        job: Any,
+        *,
+        result: bool = False,
+        cancel: bool = False,
+        max_age: Seconds = links.WEEK,
+        external: bool = False,
+    ) -> str:
+        """The URL at which whoever has it sees how one job stands: no login, and nothing else is open to them.
+
+        `job` is a handle, a record or an id. With `result` its result is shown too, with `cancel` they may cancel it.
+        It is a path within a request, unless it is to be `external`. Raises `JobNotFound` for what is no id, and
+        `ConfigError` without a `SECRET_KEY`, or outside a request without a `SERVER_NAME`.
+        """
+        link = links.Link(checked_id(getattr(job, "id", job)), result, cancel)
+        return links.address(self.app, link, max_age, external=external)
 
     def jobs_of(
         self,
@@ -525,6 +594,14 @@ class Manager:
     def flush(self, queue: str | None = None) -> int:
         """Delete every job that is not running, of one queue or of all; returns how many."""
         return self.clear(0, [status for status in Status if status is not Status.RUNNING], queue)
+
+    def reencrypt(self) -> Iterator[Slice]:
+        """Encrypt everything that is stored with the first of `QUEUES_ENCRYPTION_KEYS`; yields what was done so far.
+
+        It may be interrupted and begun again, and workers may run. Raises `ConfigError` where nothing is encrypted, or
+        others go on writing with an old key.
+        """
+        return reencrypt(self.storage)
 
     # Pauses
 
@@ -839,6 +916,12 @@ class Manager:
     def watcher(self) -> Watcher:
         """Return what tells the keeper about pushes."""
         return self.storage.watcher()
+
+
+def ids_given(jobs: Iterable[Any], options: Options) -> set[str]:
+    """The ids that a push brought along, in its options or in those of its jobs."""
+    said = [options.id, *(job.pushed_with.id for job in jobs if isinstance(job, Job))]
+    return {job_id for job_id in said if job_id is not None}
 
 
 def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .config import QUEUE_NAME, QUEUE_NAME_RULE, RATE_RULE, Rate, shortened
 from .errors import OptionError
+from .ids import is_id
 
 #: No delay, timeout or expiry is longer: ten years, in seconds.
 LONGEST = 315_360_000.0
@@ -62,6 +63,8 @@ class Options:
     burst: int | None = None
     #: Who shares both with it: those of its type with this key, all of its type where there is none.
     limit_key: str | None = None
+    #: An id made before by `Queues.new_id`: where it is stored already, the push changes nothing.
+    id: str | None = None
     #: Whether it waits for the commit of the database session's transaction.
     after_commit: bool | None = None
 
@@ -227,6 +230,13 @@ def check_until(name: str, value: Any) -> str:
     return str(value)
 
 
+def check_id(name: str, value: Any) -> str:
+    """Return an id of a job."""
+    if isinstance(value, str) and is_id(value):
+        return value
+    raise OptionError(f"{name}: {shortened(value)} is not the id of a job; queues.new_id() makes one.")
+
+
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "queue": check_queue,
     "delay": check_seconds,
@@ -246,5 +256,6 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "rate": check_rate,
     "burst": check_whole(1, 1_000_000),
     "limit_key": check_key,
+    "id": check_id,
     "after_commit": check_flag,
 }

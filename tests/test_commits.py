@@ -109,6 +109,27 @@ class TestCommit:
         db.session.commit()
         assert stored(queues) == ["a"]
 
+    def test_the_commit_tells_who_holds_a_unique_key(self, queues: Queues, db: SQLAlchemy) -> None:
+        """The handles become those of the holder, of a job stored before and of one in the same transaction."""
+        holder = queues.push(Mail, {"to": "a"}, unique="a")
+        write(db)
+        late, first, second = (push(queues, to, unique=to) for to in "abb")
+        assert holder.id not in (late.id, first.id, second.id)
+        db.session.commit()
+        assert (late.id, late.created, late.status) == (holder.id, False, "pending")
+        assert (first.created, second.created, second.id) == (True, False, first.id)
+        assert stored(queues) == ["a", "b"]
+
+    def test_an_id_may_be_repeated_within_and_after_it(self, queues: Queues, db: SQLAlchemy) -> None:
+        """As with a push at once."""
+        job_id = queues.new_id(Mail)
+        write(db)
+        first, second = push(queues, id=job_id), push(queues, id=job_id)
+        db.session.commit()
+        assert (first.created, second.created) == (True, False)
+        assert not push(queues, id=job_id).created
+        assert stored(queues) == ["a"]
+
     def test_the_delay_counts_from_the_commit(self, queues: Queues, db: SQLAlchemy) -> None:
         """It is stored with its options."""
         write(db)

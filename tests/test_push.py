@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_queues import Job, OptionError, PayloadError, Queues, ResultNotReady, Status
+from flask_queues import Job, OptionError, PayloadError, Queues, ResultNotReady, Status, StorageUnavailable
 
 
 class Resize(Job):
@@ -155,3 +155,106 @@ def test_secrets_and_lists_of_the_class_are_not_shared_between_instances(queues:
     first, second = Resize().with_payload(file_id=1), Resize().with_payload(file_id=2)
 
     assert [handle.record.payload for handle in queues.push_many([first, second])] == [{"file_id": 1}, {"file_id": 2}]
+
+
+# With an id of one's own
+
+
+def test_a_push_with_an_id_is_stored_once(queues: Queues) -> None:
+    """However often it is repeated, with whatever payload, and whatever became of the job."""
+    job_id = queues.new_id(Resize)
+    first = queues.push(Resize, {"file_id": 1}, id=job_id)
+    again = queues.push(Resize, {"file_id": 2}, id=job_id)
+    first.cancel()
+    last = queues.push(Resize, {"file_id": 3}, id=job_id)
+
+    assert (first.id, first.created) == (job_id, True)
+    assert [(handle.id, handle.created) for handle in (again, last)] == [(job_id, False)] * 2
+    assert (last.record.payload, last.status) == ({"file_id": 1}, Status.CANCELLED)
+    assert queues.new_id(Resize) != job_id
+
+
+def test_a_unique_push_with_an_id_is_stored_once(queues: Queues) -> None:
+    """A repeated one is told from the first, also when its key is free again; another's key is still another's."""
+    first_id, second_id = queues.new_id(Resize), queues.new_id(Resize)
+    told = [queues.push(Resize, id=job_id, unique="k") for job_id in (first_id, first_id, second_id)]
+    assert [(handle.id, handle.created) for handle in told] == [(first_id, True), (first_id, False), (first_id, False)]
+
+    told[0].cancel()
+    again = queues.push(Resize, id=first_id, unique="k")
+    assert (again.created, again.status) == (False, Status.CANCELLED)
+    assert queues.push(Resize, id=second_id, unique="k").created
+
+
+def test_an_id_is_made_for_a_queue(queues: Queues) -> None:
+    """The job's, or one that is named; an engine finds a job by it, so that another queue's is refused."""
+    by_type, by_name, usual = queues.new_id(Resize), queues.new_id(queue="slow"), queues.new_id()
+    assert queues.push(Resize, id=by_type).record.queue == "images"
+    assert queues.push(Resize, queue="slow", id=by_name).record.queue == "slow"
+    assert queues.push(Resize, queue="default", id=usual).record.queue == "default"
+    instance = Resize().on_queue("slow")
+    assert queues.push(instance, id=queues.new_id(instance)).record.queue == "slow"
+    with pytest.raises(OptionError, match=r"was not made for the queue images; take queues.new_id\(queue='images'\)"):
+        queues.push(Resize, id=queues.new_id(queue="slow"))
+    for wrong in ("", "7", "x" * 26, 7):
+        with pytest.raises(OptionError, match="is not the id of a job"):
+            queues.push(Resize, id=wrong)
+    with pytest.raises(OptionError, match="queue"):
+        queues.new_id(queue="no queue!")
+
+
+def test_each_of_many_may_have_an_id(queues: Queues) -> None:
+    """On its instance; they cannot share one, nor can a chain, a batch or a schedule have one."""
+    ids = [queues.new_id(Resize) for _ in range(3)]
+    jobs = [Resize().with_payload(file_id=n).using(id=job_id) for n, job_id in enumerate(ids)]
+    assert [(handle.id, handle.created) for handle in queues.push_many(jobs[:2])] == [(one, True) for one in ids[:2]]
+    assert [handle.created for handle in queues.push_many(jobs)] == [False, False, True]
+
+    fresh = queues.new_id(Resize)
+    with pytest.raises(OptionError, match="cannot share an id"):
+        queues.push_many([(Resize, {}), (Resize, {})], id=fresh)
+    for refused in (
+        lambda: queues.chain([Resize]).push(id=fresh),
+        lambda: queues.chain([Resize().using(id=fresh), Resize]).push(),
+        lambda: queues.batch([Resize().using(id=fresh)]).push(),
+        lambda: queues.scheduler.add("@daily", Resize, name="daily", id=fresh),
+    ):
+        with pytest.raises(OptionError, match="only a push of one job takes an id"):
+            refused()
+    assert queues.counts().statuses["pending"] == 3
+
+
+def test_a_push_whose_fate_is_unknown_can_be_repeated(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the ids, those of many in their order."""
+    storage = queues.manager.storage
+    push = storage.push
+
+    def stored_and_lost(jobs: Any) -> Any:
+        push(jobs)
+        raise StorageUnavailable("The storage does not answer. What was sent may have been done.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "push", stored_and_lost)
+        with pytest.raises(StorageUnavailable) as one:
+            queues.push(Resize, {"file_id": 1})
+        with pytest.raises(StorageUnavailable) as many:
+            queues.push_many([(Resize, {"file_id": n}) for n in (2, 3)])
+
+    [job_id] = one.value.ids
+    assert not queues.push(Resize, {"file_id": 1}, id=job_id).created
+    again = [
+        Resize().with_payload(file_id=n).using(id=job_id) for n, job_id in zip((2, 3), many.value.ids, strict=True)
+    ]
+    assert [handle.created for handle in queues.push_many(again)] == [False, False]
+    assert sorted(job.payload["file_id"] for job in queues.jobs_of().jobs) == [1, 2, 3]
+
+
+def test_a_function_job_takes_an_id(queues: Queues) -> None:
+    """As every option, beside its payload."""
+
+    @queues.job("shop:mail", queue="mail")
+    def mail(to: str) -> None: ...
+
+    job_id = queues.new_id(mail)
+    assert mail.using(id=job_id).push(to="ada").created
+    assert not mail.using(id=job_id).push(to="ada").created

@@ -20,6 +20,7 @@ from .jobs import cancel, push, retry, run, show
 from .move import move
 from .orders import quiet, restart, stacks
 from .pausing import pause, resume
+from .rekeying import reencrypt
 from .schedule import schedule
 from .status import status
 from .tidy import clear, flush
@@ -59,6 +60,7 @@ for command in (
     export,
     reproduce,
     move,
+    reencrypt,
     doctor,
     health,
 ):

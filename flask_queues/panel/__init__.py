@@ -16,6 +16,7 @@ from . import (
     causes,
     csrf,
     headers,
+    links,
     metrics,
     mistakes,
     monitoring,
@@ -59,6 +60,7 @@ def make_blueprint(config: Config) -> Blueprint:
         preferences,
         api,
         monitoring,
+        links,
         mistakes,
     ):
         part.add_to(blueprint)

@@ -12,9 +12,10 @@ from flask import current_app, g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import Forbidden, Unauthorized
 
+from ..links import Link, read
 from ..manager import current_queues
-from .asked import asked_for_page, is_for_monitoring, is_public
-from .mistakes import closed
+from .asked import asked_for_page, is_for_holders, is_for_monitoring, is_public
+from .mistakes import LinkNotFound, closed
 
 logger = logging.getLogger("flask_queues")
 
@@ -34,6 +35,8 @@ def check() -> ResponseReturnValue | None:
     """Let nobody pass but an admin, before every request of the panel, whatever it asks for."""
     if is_public():
         return None
+    if is_for_holders():
+        return open_link()
     if is_for_monitoring() and has_token():
         g.queues_right = Right.READ
         return None
@@ -51,6 +54,23 @@ def check() -> ResponseReturnValue | None:
     return None
 
 
+def open_link() -> ResponseReturnValue | None:
+    """Let whoever has a link see its job, whoever they are; a wrong one and an old one get the same answer."""
+    if find_spec("babel") is None:
+        return closed(missing(["Babel"]))
+    link = read(current_app, (request.view_args or {})["token"]) if current_app.secret_key else None
+    if link is None:
+        raise LinkNotFound
+    g.queues_link = link
+    return None
+
+
+def opened() -> Link:
+    """The link of this request."""
+    link: Link = g.queues_link
+    return link
+
+
 def has_token() -> bool:
     """Whether the request brings the token of `QUEUES_METRICS_TOKEN` along, as `Authorization: Bearer`."""
     wanted, given = current_queues.config.metrics_token, request.authorization
@@ -66,12 +86,9 @@ def may_change() -> bool:
 
 def why_closed() -> str:
     """Say what is missing before the panel can open; nothing if it can."""
-    missing = [name for module, name in PACKAGES.items() if find_spec(module) is None]
-    if missing:
-        return (
-            f"The panel of Flask-Queues is closed, since {' and '.join(missing)} cannot be imported. "
-            'Install it with: pip install "flask-queues-panel[panel]"'
-        )
+    packages = [name for module, name in PACKAGES.items() if find_spec(module) is None]
+    if packages:
+        return missing(packages)
     if getattr(current_app, "login_manager", None) is None:
         return (
             "The panel of Flask-Queues is closed, since this application has no login manager: nobody can be "
@@ -80,6 +97,14 @@ def why_closed() -> str:
     if not current_app.secret_key:
         return "The panel of Flask-Queues is closed, since this application has no SECRET_KEY to sign a session with."
     return ""
+
+
+def missing(packages: list[str]) -> str:
+    """Say how to install what is missing."""
+    return (
+        f"The panel of Flask-Queues is closed, since {' and '.join(packages)} cannot be imported. "
+        'Install it with: pip install "flask-queues-panel[panel]"'
+    )
 
 
 def current_person() -> Any:

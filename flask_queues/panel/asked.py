@@ -10,6 +10,8 @@ LIVE_HEADER = "X-Queues-Live"
 
 #: What is asked for by programs that watch, which may come with a token.
 FOR_MONITORING = frozenset({"queues.health", "queues.prometheus"})
+#: What is asked for by whoever has a link to one job.
+FOR_HOLDERS = frozenset({"queues.link", "queues.link_json", "queues.link_part", "queues.link_cancel"})
 
 
 def is_public() -> bool:
@@ -22,9 +24,15 @@ def is_for_monitoring() -> bool:
     return request.endpoint in FOR_MONITORING
 
 
+def is_for_holders() -> bool:
+    """Whether somebody comes with a link to one job."""
+    return request.endpoint in FOR_HOLDERS
+
+
 def asked_for_json() -> bool:
-    """Whether a program asks: for what is below /api, or how things are."""
-    return (request.endpoint or "").startswith("queues.api_") or is_for_monitoring()
+    """Whether a program asks: for what is below /api, how things are, or of a job that it has a link to."""
+    endpoint = request.endpoint or ""
+    return endpoint.startswith("queues.api_") or endpoint == "queues.link_json" or is_for_monitoring()
 
 
 def asked_for_live() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import current_app, request
 
+from .asked import is_for_holders
 from .mistakes import Expired
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -23,9 +24,14 @@ def token() -> str:
     return made
 
 
+def token_for_host() -> str:
+    """A token for a form of somebody who has a link, where the application asks for one itself; else nothing."""
+    return token() if "csrf" in current_app.extensions else ""
+
+
 def check() -> None:
-    """Refuse a change that was not asked for by a page of ours."""
-    if request.method in SAFE:
+    """Refuse a change that was not asked for by a page of ours; who has a link to a job could only get it from us."""
+    if request.method in SAFE or is_for_holders():
         return
     from flask_wtf.csrf import ValidationError, validate_csrf
 

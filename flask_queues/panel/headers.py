@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, request
 
 from ..manager import current_queues
-from .asked import asked_for_page, is_public
+from .asked import asked_for_page, is_for_holders, is_public
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -16,7 +16,8 @@ FOR_EVER = "public, max-age=31536000, immutable"
 
 def add(response: Response) -> Response:
     """Set the headers; a page inside the application's own layout obeys the application's policy."""
-    inside = current_queues.config.layout is not None and asked_for_page() and not is_public()
+    ours = is_public() or is_for_holders()
+    inside = current_queues.config.layout is not None and asked_for_page() and not ours
     if not inside:
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["X-Frame-Options"] = "DENY"

@@ -24,6 +24,10 @@ class QueueNotFound(NotFound):
     """No job of this queue is stored, and no worker serves it."""
 
 
+class LinkNotFound(NotFound):
+    """A link to a job is wrong or too old, or its job is gone."""
+
+
 def add_to(blueprint: Blueprint) -> None:
     """Answer for what goes wrong inside the panel; the application's own handlers stay as they are."""
     blueprint.add_url_rule(
@@ -70,6 +74,8 @@ def words(error: HTTPException) -> tuple[str, str]:
         return _("Not allowed"), _("The queues are shown to admins, and changed by those who may change them.")
     if isinstance(error, QueueNotFound):
         return _("No such queue"), _("No queue of this name has held a job yet.")
+    if isinstance(error, LinkNotFound):
+        return _("Not found"), _("This link is wrong, or no longer valid.")
     if error.code == 404:
         return _("Not found"), _("There is no such page here.")
     return _("This cannot be done"), _("The request was not understood. Go back and load the page again.")

@@ -294,6 +294,22 @@ def starts(forecast: Forecast, pending: dict[str, int], listed: Listing) -> dict
     return found
 
 
+def expected_start(manager: Manager, record: JobRecord) -> datetime | None:
+    """When a job may start: its time, or for one of the usual priority that waits, by its place in its line.
+
+    That is told from how long it waits: so much of the line came before it as of the time that the line took to come.
+    """
+    if record.status is Status.SCHEDULED:
+        return record.due
+    if record.status is not Status.PENDING or record.priority != 0 or record.held:
+        return None
+    now, oldest = manager.now(), manager.oldest().get(record.queue, record.due)
+    pending = manager.counts().queues.get(record.queue, {}).get("pending", 1)
+    share = (record.due - oldest) / (now - oldest) if now > oldest else 0.0
+    seconds = manager.forecast().start_of(record.queue, max(1, round(pending * min(1.0, share))))
+    return None if seconds is None else now + timedelta(seconds=seconds)
+
+
 def queue_fields(row: QueueRow) -> dict[str, Any]:
     """A queue for programs."""
     return {

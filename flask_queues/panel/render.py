@@ -23,7 +23,7 @@ from ..record import JobRecord, Status
 from ..scheduler import ScheduleRecord
 from . import access, csrf, flashes, formats, preferences, words
 from .address import here
-from .asked import asked_for_live
+from .asked import asked_for_live, is_for_holders
 from .language import LANGUAGES, gettext, locale, ngettext
 from .reads import Overview
 from .routes import ADDRESSES
@@ -77,7 +77,8 @@ def render(template: str, **values: Any) -> str:
 def render_for_strangers(template: str, context: dict[str, Any]) -> str:
     """Render without the application's layout and context processors: it may be they that cannot tell who this is."""
     found = current_app.jinja_env.get_template(f"flask_queues/{template}")
-    return found.render(context, frame="flask_queues/frame.html", layout=None)
+    frame = "flask_queues/link_frame.html" if is_for_holders() else "flask_queues/frame.html"
+    return found.render({**context, "frame": frame, "layout": None})
 
 
 def sayer() -> Callable[..., Markup]:
@@ -157,6 +158,7 @@ class Helpers:
     ran_for = staticmethod(words.ran_for)
     ended = staticmethod(words.ended)
     label = staticmethod(words.label)
+    for_holder = staticmethod(words.for_holder)
     occurrence_text = staticmethod(words.occurrence_text)
     catch_up_text = staticmethod(words.catch_up_text)
     pause_text = staticmethod(words.pause_text)
@@ -170,6 +172,7 @@ class Helpers:
     take_flashes = staticmethod(flashes.take)
     csrf_token = staticmethod(csrf.token)
     csrf_field = staticmethod(csrf.field_name)
+    csrf_for_host = staticmethod(csrf.token_for_host)
     may_change = staticmethod(access.may_change)
     may_see = staticmethod(access.may_see)
     theme = staticmethod(preferences.theme)

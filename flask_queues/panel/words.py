@@ -25,6 +25,12 @@ STATUSES = {
     Status.FAILED: _l("failed"),
     Status.CANCELLED: _l("cancelled"),
 }
+#: What is said of a job that has ended to somebody who has a link to it.
+FOR_HOLDERS = {
+    Status.COMPLETED: _l("Done %(when)s."),
+    Status.FAILED: _l("It did not succeed; it ended %(when)s."),
+    Status.CANCELLED: _l("It was cancelled %(when)s."),
+}
 OUTCOMES = {
     Outcome.COMPLETED: _l("completed"),
     Outcome.FAILED: _l("failed"),
@@ -102,6 +108,7 @@ WRITTEN = (
     _l("cancelled by the application"),
     _l("discarded by the job"),
     _l("Its push broke off."),
+    _l("cancelled through a link to it"),
 )
 PAUSED_BY = re.compile(r"paused by (.+) in the panel")
 BY_PERSON = re.compile(r"cancelled by (.+) in the panel")
@@ -295,6 +302,17 @@ def what_next(manager: Manager, record: JobRecord, fleet: Fleet) -> str:
         Status.FAILED: say_failed,
         Status.CANCELLED: say_cancelled,
     }[record.status](manager, record, fleet)
+
+
+def for_holder(record: JobRecord, start: datetime | None) -> str:
+    """How a job stands, for somebody who has a link to it: nothing of what goes on inside."""
+    if record.status is Status.PENDING:
+        return _("Starts in %(time)s.", time=about((start - now()).total_seconds())) if start else _("Waits its turn.")
+    if record.status is Status.SCHEDULED:
+        return _("Starts %(time)s.", time=ago(record.due))
+    if record.status is Status.RUNNING:
+        return _("Has run for %(time)s.", time=duration(ran_for(record) or 0))
+    return _(FOR_HOLDERS[record.status], when=ago(ended(record)))
 
 
 def say_pending(_manager: Manager, record: JobRecord, fleet: Fleet) -> str:

@@ -8,7 +8,7 @@ once. Times cross this border as whole milliseconds, durations too; moments are 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -421,6 +421,16 @@ class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
         """Delete up to `limit` jobs that have been in one of these statuses for so long.
 
         Returns how many were deleted. Running jobs are never deleted.
+        """
+
+    @abstractmethod
+    def rewrite(self, job_id: str, turn: Callable[[str], str]) -> bool:
+        """Put other words into the texts that are stored of a job; tells whether anything was changed.
+
+        `turn` is asked for each piece in which payload, options, results, errors, progress, log and what it keeps are
+        stored, in whatever form and with whatever else, and puts ASCII letters, digits, `-`, `_` and `=` in place of
+        such. A piece that was changed meanwhile stays as it is. Nothing else changes, whether the job waits, runs or
+        has ended.
         """
 
     # The scheduler's side

@@ -41,6 +41,10 @@ class Measuring(ABC):
         """The texts that are kept under these names, where there are any."""
 
     @abstractmethod
+    def sheet_names(self) -> list[str]:
+        """The names of all sheets."""
+
+    @abstractmethod
     def write_sheets(self, seen: tuple[str, str | None], sheets: Mapping[str, str | None]) -> bool:
         """Keep texts under names, or delete them, in one step, if one sheet still says what was seen of it.
 

@@ -12,9 +12,11 @@ An encrypted text is a JSON object with the one name `MARK`, so that it is told 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..errors import ConfigError
 from ..payload import MARK
@@ -23,11 +25,13 @@ from .base import Claim, Heartbeat, NewJob, Occurrence, PendingStep, Query, Sche
 from .figures import LISTS
 
 if TYPE_CHECKING:
-    from cryptography.fernet import MultiFernet
+    from cryptography.fernet import Fernet, MultiFernet
 
     from .figures import Ended
     from .outdated import Outdated
 
+#: An encrypted text within what is stored, behind the quotes and backslashes of any JSON around it.
+TOKEN = re.compile(rf"({re.escape(MARK)}[\\\":\s]+)([A-Za-z0-9_-]{{40,}}={{0,2}})")
 #: What a person reads in place of a text that no key opens.
 CLOSED = "(encrypted with a key that QUEUES_ENCRYPTION_KEYS does not hold)"
 
@@ -43,7 +47,8 @@ def sealed(storage: Storage, keys: Sequence[str]) -> Storage:
         raise ConfigError(
             'QUEUES_ENCRYPTION_KEYS needs cryptography: pip install "flask-queues-panel[encryption]"'
         ) from error
-    return cast("Storage", Sealed(storage, Cipher(MultiFernet([Fernet(key) for key in keys]))))
+    fernets = [Fernet(key) for key in keys]
+    return cast("Storage", Sealed(storage, Cipher(MultiFernet(fernets), fernets[0])))
 
 
 def unsealed(storage: Storage) -> Storage:
@@ -54,8 +59,9 @@ def unsealed(storage: Storage) -> Storage:
 class Cipher:
     """Encrypts and decrypts texts, and what is made of them."""
 
-    def __init__(self, fernet: MultiFernet) -> None:
+    def __init__(self, fernet: MultiFernet, first: Fernet) -> None:
         self._fernet = fernet
+        self._first = first
 
     def shut(self, text: str | None) -> str | None:
         """Encrypt JSON text."""
@@ -79,6 +85,29 @@ class Cipher:
             return self._fernet.decrypt(value[MARK]).decode()
         except (InvalidToken, TypeError):
             return None
+
+    def renewed(self, text: str) -> tuple[str, int]:
+        """Encrypt with the first key what stands encrypted with another in a stored text, in whatever form.
+
+        Tells how many there are that no key opens, too; they stay.
+        """
+        from cryptography.fernet import InvalidToken
+
+        closed = 0
+
+        def renew(found: re.Match[str]) -> str:
+            nonlocal closed
+            token = found[2]
+            with suppress(InvalidToken):
+                self._first.decrypt(token)
+                return found[0]
+            try:
+                return found[1] + self._fernet.rotate(token).decode()
+            except InvalidToken:
+                closed += 1
+                return found[0]
+
+        return TOKEN.sub(renew, text) if MARK in text else text, closed
 
     def open_value(self, value: Any) -> Any:
         """Decrypt a value that was read from JSON text."""
@@ -121,6 +150,15 @@ class Cipher:
         words = self.open_words(line.message)
         message, context = (words, {}) if words == CLOSED else json.loads(words)
         return line._replace(message=message, context=context)
+
+
+class Renewed(NamedTuple):
+    """What became of something that was to be encrypted with the first key."""
+
+    #: Whether it was.
+    written: bool
+    #: Texts in it that no key opens.
+    closed: int
 
 
 class Sealed:
@@ -241,6 +279,35 @@ class Sealed:
     def schedules(self) -> list[Schedule]:
         """Decrypt what schedules say."""
         return [one._replace(about=self._cipher.open(one.about) or "") for one in self.inner.schedules()]
+
+    # With the first key
+
+    def renew_job(self, job_id: str) -> Renewed:
+        """Encrypt with the first key what is stored of a job."""
+        closed = 0
+
+        def turn(text: str) -> str:
+            nonlocal closed
+            turned, unread = self._cipher.renewed(text)
+            closed += unread
+            return turned
+
+        return Renewed(self.inner.rewrite(job_id, turn), closed)
+
+    def renew_sheet(self, name: str) -> Renewed:
+        """Encrypt a sheet with the first key, unless it was written meanwhile."""
+        stored = self.inner.sheets([name]).get(name)
+        if stored is None:
+            return Renewed(False, 0)
+        turned, closed = self._cipher.renewed(stored)
+        return Renewed(turned != stored and self.inner.write_sheets((name, stored), {name: turned}), closed)
+
+    def renew_schedule(self, schedule: Schedule) -> Renewed:
+        """Encrypt with the first key what a schedule says, given as the storage has it, unless it was changed since."""
+        turned, closed = self._cipher.renewed(schedule.about)
+        return Renewed(
+            turned != schedule.about and self.inner.put_schedule(schedule._replace(about=turned)) != 0, closed
+        )
 
     # Parts
 

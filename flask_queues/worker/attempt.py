@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -26,6 +26,7 @@ from ..registry import JobType
 from ..storage.base import Claim, Settlement
 from ..tracing import run_traced
 from ..wrapping import Wrapper
+from .coroutines import run_coroutine
 from .interrupts import CancelNow, Interrupt, StopNow
 from .notes import Notes
 
@@ -164,7 +165,7 @@ class Attempt:
 
     def _handle(self, job: Job) -> Any:
         result = job.handle(**self.payload)
-        return run_coroutine(result) if inspect.iscoroutine(result) else result
+        return run_coroutine(self._manager.app, result) if inspect.iscoroutine(result) else result
 
     @property
     def _restored(self) -> AbstractContextManager[None]:
@@ -282,13 +283,6 @@ def inside(wrappers: Sequence[Wrapper], job: Job, work: Callable[[], T]) -> T:
             raised = error
             raise
     raise raised  # only one that was swallowed leads here
-
-
-def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run an `async def handle` to its end."""
-    import asyncio  # costs memory that most workers never need
-
-    return asyncio.run(coroutine)
 
 
 def leave(error: BaseException | None) -> NoReturn:

@@ -11,7 +11,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from flask_queues import Queues
-from flask_queues.panel.asked import FOR_MONITORING
+from flask_queues.panel.asked import FOR_HOLDERS, FOR_MONITORING
 
 from .conftest import Shop, token_of
 
@@ -25,7 +25,7 @@ FOR_READERS = {"queues.set_preferences"}
 def requests_of(flask: Flask, job_id: str) -> Iterator[tuple[Rule, str, str]]:
     """Every route of the panel with every method, and an address that leads there."""
     values = {"job_id": job_id, "name": "retry", "_anything": "no/such/page", "filename": "panel.css", "what": "run"}
-    values |= {"schedule": "nightly", "key": "0123456789abcdef", "batch_id": job_id}
+    values |= {"schedule": "nightly", "key": "0123456789abcdef", "batch_id": job_id, "token": "made-up.token"}
     for rule in flask.url_map.iter_rules():
         if not rule.endpoint.startswith("queues."):
             continue
@@ -46,6 +46,9 @@ def test_every_route_is_closed_to_strangers(shop: Shop) -> None:
             continue
         seen.add(rule.endpoint)
         answer = client.open(address, method=method, buffered=True)
+        if rule.endpoint in FOR_HOLDERS:
+            assert answer.status_code == 404, (rule, method)
+            continue
         for_programs = rule.endpoint.startswith("queues.api_") or rule.endpoint in FOR_MONITORING
         if method in ("GET", "HEAD") and not for_programs:
             assert answer.status_code == 302, (rule, method)
@@ -65,7 +68,7 @@ def test_every_route_is_closed_to_people_who_are_no_admins(shop: Shop) -> None:
             continue
         for headers in ({}, LIVE):
             answer = client.open(address, method=method, buffered=True, headers=headers)
-            assert answer.status_code == 403, (rule, method)
+            assert answer.status_code == (404 if rule.endpoint in FOR_HOLDERS else 403), (rule, method)
             assert "shop:mail" not in answer.text
             assert "Send mail" not in answer.text
             assert "q-nav" not in answer.text
@@ -83,6 +86,8 @@ def test_a_reader_sees_every_page_and_changes_nothing(shop: Shop) -> None:
         )
         if method in ("GET", "HEAD") or rule.endpoint in PUBLIC:
             assert answer.status_code in (200, 302, 303, 404), (rule, method)
+        elif rule.endpoint in FOR_HOLDERS:
+            assert answer.status_code == 404, (rule, method)
         elif rule.endpoint in FOR_READERS:
             assert answer.status_code == 303
         else:
@@ -167,7 +172,7 @@ def test_without_a_login_manager_there_is_no_panel_but_a_sentence_why(make_shop:
     """On every route alike."""
     shop = make_shop(login=False)
     for rule, method, address in requests_of(shop.flask, "x"):
-        if rule.endpoint not in PUBLIC:
+        if rule.endpoint not in PUBLIC | FOR_HOLDERS:
             answer = shop.flask.test_client().open(address, method=method, buffered=True)
             assert answer.status_code == 503, (rule, method)
             assert method == "HEAD" or "login manager" in answer.text

@@ -87,6 +87,16 @@ def visit(browser: Browser, served: str) -> Iterator[Callable[..., Visitor]]:
         context.close()
 
 
+def violations(page: Page) -> list[Any]:
+    """What axe finds wrong with a page."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("rules => axe.run(document, rules)", RULES)
+    assert len(found["passes"]) > 15, page.url
+    return [
+        (one["id"], node["html"][:160], node["failureSummary"]) for one in found["violations"] for node in one["nodes"]
+    ]
+
+
 def row(page: Page, job_id: str) -> Any:
     return page.locator(f"#row-{job_id}")
 
@@ -324,18 +334,38 @@ def test_pages_fit_the_screen_and_axe_finds_nothing(
     pages = [*PAGES, *(f"/jobs/{job_id}" for job_id in jobs.values()), "/nothing"]
     pages += [f"/schedules/{shop.schedule()}", f"/batches/{shop.batch()}"]
     pages.append(f"/actions/delete/confirm?id={jobs[Status.FAILED]}")
-    source = AXE.read_text("utf-8")
     for path in pages:
         page = anna.go(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        page.evaluate(source)
-        found = page.evaluate("rules => axe.run(document, rules)", RULES)
-        assert len(found["passes"]) > 15, path
-        told = [
-            (one["id"], node["html"][:160], node["failureSummary"])
-            for one in found["violations"]
-            for node in one["nodes"]
-        ]
-        assert told == [], path
+        assert violations(page) == [], path
         page.screenshot(path=tmp_path / f"{path.strip('/').split('?')[0].replace('/', '-')}.png", full_page=True)
     assert [one for one in anna.complaints if "404" not in one] == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
+def test_the_page_of_a_link_keeps_itself_up_to_date(
+    shop: Shop, browser: Browser, served: str, width: int, scheme: Any
+) -> None:
+    """For a stranger, through every status, without a complaint of the browser or of axe."""
+    job_id = shop.pending()
+    with shop.flask.test_request_context():
+        link = shop.queues.link(job_id, result=True, cancel=True)
+    with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 700}) as context:
+        page, complaints = context.new_page(), []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto(f"{served}{link}")
+        expect(page.get_by_text("Waits its turn.")).to_be_visible()
+        page.get_by_text("Cancel …").click()
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+        assert violations(page) == []
+
+        claim = shop.claim()
+        assert shop.manager.note(claim, Progress(40, "half of it"), [])
+        expect(page.get_by_text("40% · half of it")).to_be_visible()
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible()  # the question is still open
+        shop.settle(transitions.completed(claim, '"All is well"'))
+        expect(page.get_by_text("All is well")).to_be_visible()
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert violations(page) == []
+        assert complaints == []

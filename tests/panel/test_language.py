@@ -109,6 +109,11 @@ def test_german_pages_hold_no_english_word(shop: Shop) -> None:
     for page in pages:
         for text in words_of(client.get(f"/queues{page}").text):
             assert not ENGLISH.search(text), (page, text)
+    with shop.flask.test_request_context():
+        links = [shop.queues.link(one, result=True, cancel=True) for one in jobs.values()]
+    for link in [*links, "/queues/links/wrong"]:
+        for text in words_of(client.get(link).text):
+            assert not ENGLISH.search(text), (link, text)
     empty = shop.client()
     shop.manager.flush()
     for page in PAGES:

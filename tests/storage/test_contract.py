@@ -15,6 +15,7 @@ from flask_queues.testing.storage.contract import (
     OutdatedContract,
     PushContract,
     ReadContract,
+    RewriteContract,
     ScheduleContract,
     SettleContract,
     StopContract,
@@ -86,6 +87,10 @@ class TestOutdated(OutdatedContract):
 
 class TestRead(ReadContract):
     """What can be read."""
+
+
+class TestRewrite(RewriteContract):
+    """How stored texts get other words."""
 
 
 class TestMove(MoveContract):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from flask_queues import Queues
 from flask_queues.backend import build_backend
 from flask_queues.config import Config
 from flask_queues.errors import (
@@ -396,6 +397,32 @@ class TestReplicas:
         with RedisServer(tmp_path, replicaof=f"127.0.0.1 {server.port}") as replica, replica.client() as client:
             eventually(lambda: client.info("replication")["master_link_status"] == "up", "the replica is in step")
             assert storage.push([one, job()]) == [False, True]
+
+    def test_a_push_that_is_uncertain_is_repeated_by_its_id(self, server: RedisServer, tmp_path: Path) -> None:
+        """It is stored once, and the repeated push waits for the replicas again; a unique one too."""
+        app = Flask("shop", instance_path=str(tmp_path / "shop"))
+        app.config.update(
+            QUEUES_REDIS_WAIT=1,
+            QUEUES_CACHE_TYPE="RedisCache",
+            QUEUES_CACHE_REDIS_URL=f"redis://127.0.0.1:{server.port}/0",
+        )
+        queues = Queues(app)
+        mail = queues.job("shop:mail", queue="mail")(lambda: None)
+        asked: list[tuple[dict[str, str], str]] = []
+        for options in ({}, {"unique": "k"}):
+            with pytest.raises(PushUncertain) as first:
+                mail.using(**options).push()
+            [job_id] = first.value.ids
+            with pytest.raises(PushUncertain) as second:
+                mail.using(**options, id=job_id).push()
+            assert second.value.ids == (job_id,)
+            asked.append((options, job_id))
+        with RedisServer(tmp_path, replicaof=f"127.0.0.1 {server.port}") as replica, replica.client() as client:
+            eventually(lambda: client.info("replication")["master_link_status"] == "up", "the replica is in step")
+            for options, job_id in asked:
+                handle = mail.using(**options, id=job_id).push()
+                assert (handle.id, handle.created) == (job_id, False)
+        assert queues.counts().statuses["pending"] == 2
 
     def test_a_move_waits_for_replicas(self, server: RedisServer, tmp_path: Path) -> None:
         """A load is not let go before they have it; repeated, it waits again and still arrives once."""

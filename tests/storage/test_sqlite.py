@@ -37,7 +37,7 @@ from flask_queues.storage import sqlite as sqlite_package
 from flask_queues.storage.base import Occurrence, Query, Schedule, Settlement, Wanted
 from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
-from flask_queues.storage.sqlite import listing, moving, steps
+from flask_queues.storage.sqlite import listing, moving, rewriting, steps
 from flask_queues.storage.sqlite.database import APPLICATION_ID, FORMAT, Database
 from flask_queues.testing.storage.contract import (
     LONG,
@@ -395,7 +395,8 @@ def do_everything(storage: Storage, clock: Any) -> None:
 
         storage.note(job.id, claim.token, Progress(1), [line("x")])
         storage.keep(job.id, claim.token, "x")
-        assert storage.kept(job.id) == "x"
+        assert storage.rewrite(job.id, lambda text: text.replace("x", "y").replace("{}", '{"n":1}'))
+        assert storage.kept(job.id) == "y"
         storage.cancel(job.id, "why")
         storage.logs(job.id)
         storage.get(job.id)
@@ -442,7 +443,7 @@ class TestStatements:
 
         constants = {
             value
-            for module in (engine_module, steps, listing, moving)
+            for module in (engine_module, steps, listing, moving, rewriting)
             for value in vars(module).values()
             if isinstance(value, str) and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", value)
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ...errors import StorageError, UniqueTaken
@@ -291,6 +291,23 @@ class CacheStorage(Storage):
         """Look through the lines."""
         with self._log.read() as (state, _):
             return {queue: min(due for _, due, *_ in line) for queue, line in state.shelves.lines.items()}
+
+    def rewrite(self, job_id: str, turn: Callable[[str], str]) -> bool:
+        """Say in one entry which texts are to stand for which."""
+
+        with self._log.read() as (state, _):
+            job = state.shelves.jobs.get(job_id)
+            texts = job.texts() if job is not None else []
+        changed = {text: new for text in texts if (new := turn(text)) != text}
+        if not changed:
+            return False
+        with self._log.change(lambda *_: ["rewrite", job_id, changed]) as (answer, _):
+            return bool(answer)
+
+    def sheet_names(self) -> list[str]:
+        """Read what is in memory."""
+        with self._log.read() as (state, _):
+            return sorted(state.sheets)
 
     def sheets(self, names: Collection[str]) -> dict[str, str]:
         """Read what is in memory."""

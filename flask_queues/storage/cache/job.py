@@ -78,6 +78,21 @@ class Job:
         row: tuple[Any, ...] = ROW(self)
         return row
 
+    def texts(self) -> list[str]:
+        """What was said of it and by it."""
+        own = [self.payload, self.options, self.error, self.result, self.kept, self.progress and self.progress[1]]
+        told = [*own, *(run[5] for run in self.history), *(line[2] for line in self.logs)]
+        return [text for text in told if text]
+
+    def say(self, instead: dict[str, str]) -> None:
+        """Put other texts in the place of those."""
+        for name in ("payload", "options", "error", "result", "kept"):
+            setattr(self, name, instead.get(getattr(self, name), getattr(self, name)))
+        if self.progress:
+            self.progress = [self.progress[0], instead.get(self.progress[1], self.progress[1])]
+        self.history = [[*run[:5], instead.get(run[5], run[5])] for run in self.history]
+        self.logs = [[*line[:2], instead.get(line[2], line[2]), *line[3:]] for line in self.logs]
+
     def close_run(self) -> None:
         """Put the run that ended last into the history."""
         if self.outcome is not None:

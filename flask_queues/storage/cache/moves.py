@@ -101,6 +101,14 @@ def retry(state: State, id_: str) -> int | str | None:
     return status
 
 
+def rewrite(state: State, id_: str, instead: dict[str, str]) -> bool:
+    """Put other texts in the place of those that are stored of a job."""
+    job = state.shelves.jobs.get(id_)
+    if job is not None:
+        job.say(instead)
+    return job is not None
+
+
 def delete(state: State, id_: str) -> int | None:
     """Delete a job unless it runs; answers the status it had."""
     job = state.shelves.jobs.get(id_)
@@ -197,6 +205,7 @@ MOVES: dict[str, Callable[..., Any]] = {
     "release": release,
     "cancel": cancel,
     "retry": retry,
+    "rewrite": rewrite,
     "delete": delete,
     "purge": purge,
     "drop": drop,

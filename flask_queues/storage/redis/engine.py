@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -300,6 +300,16 @@ class RedisStorage(Storage):
         """Ask every queue for the first of each priority."""
         with self._call():
             return self._figures.oldest()
+
+    def rewrite(self, job_id: str, turn: Callable[[str], str]) -> bool:
+        """Compare and write in one script."""
+        with self._call():
+            return self._jobs.rewrite(job_id, turn)
+
+    def sheet_names(self) -> list[str]:
+        """Read the fields of a hash."""
+        with self._call():
+            return self._figures.names()
 
     def sheets(self, names: Collection[str]) -> dict[str, str]:
         """Read fields of a hash."""

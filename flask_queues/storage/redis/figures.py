@@ -46,6 +46,10 @@ class Figures:
         partition = self._keys.partition(queue)
         return Command(partition, script, [self._keys.root, partition, *arguments], structures(partition))
 
+    def names(self) -> list[str]:
+        """Read the names of all sheets."""
+        return sorted(name.decode() for name in self._calls.ask(Command(self._key, None, ["HKEYS", self._key])))
+
     def sheets(self, names: Collection[str]) -> dict[str, str]:
         """Read sheets by name."""
         listed = list(names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ...errors import UniqueTaken
@@ -16,7 +16,7 @@ from .calls import Calls, Command
 from .keys import Keys, of_job, structures
 from .names import QueueNames
 from .records import DIGITS, STATUSES, log_line, quoted, record_of
-from .scripts import CHANGE, DELETE, OLD, OUTDATED, READ
+from .scripts import CHANGE, DELETE, OLD, OUTDATED, READ, REWRITE
 
 #: The lists of those statuses that have one, as `lib.lua` has them.
 LISTS = {
@@ -87,6 +87,25 @@ class Jobs:
         key = f"{self._keys.partition(queue)}k:{job_id}"
         text = self._calls.ask(Command(key, None, ["GET", key]))
         return text.decode() if text is not None else None
+
+    def rewrite(self, job_id: str, turn: Callable[[str], str]) -> bool:
+        """Turn the texts of a job here, and write those that are still as they were read."""
+        found = self.find(job_id)
+        if found is None:
+            return False
+        queue, row = found
+        partition = self._keys.partition(queue)
+        log, keep = f"{partition}l:{job_id}", f"{partition}k:{job_id}"
+        kept = self._calls.ask(Command(keep, None, ["GET", keep])) or b""
+        texts = [text.decode() for text in (row[3], row[2], kept)]
+        lines = [line.decode() for line in self._calls.ask(Command(log, None, ["LRANGE", log, 0, -1]))]
+        turned = [(n, line, new) for n, line in enumerate(lines) if (new := turn(line)) != line]
+        after = [turn(text) for text in texts]
+        if after == texts and not turned:
+            return False
+        pairs = [text for pair in zip(texts, after, strict=True) for text in pair]
+        arguments = [job_id, *pairs, len(turned), *(word for line in turned for word in line)]
+        return bool(self._calls.ask(self._command(queue, REWRITE, arguments, [job_id])))
 
     def change(self, job_id: str, what: str, reason: str = "") -> Status | None:
         """Cancel or retry a job; returns the status it had."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ...errors import ConfigError
-from ...ids import is_id, partition_bits
+from ...ids import bits_of, is_id, partition_bits
 from ..base import NewJob
 from ..parcels import Parcel
 
@@ -77,9 +77,3 @@ def is_stray(job: NewJob | Parcel) -> bool:
 def candidates(job_id: str, queues: Sequence[str]) -> list[str]:
     """The queues that may hold a job."""
     return [queue for queue in queues if belongs(job_id, queue)]
-
-
-def bits_of(job_id: str) -> int:
-    """The 12 bits of an id that tell its partition."""
-    # 128 bits and two zeros are written as 26 digits of 5 bits: these are digits 10 to 12 from the left.
-    return int(job_id[10:13], 32) >> 1 & 0xFFF

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ...record import Counts, JobRecord, LogLine, Page, Progress, Status, WorkerRecord
 from ..base import (
@@ -26,7 +26,7 @@ from ..outdated import Outdated
 from ..parcels import Load
 from ..stops import Stop
 from ..unique import END, START
-from . import figures, findings, gates, listing, moving, outdated, schedules, stops, tallies, uniques
+from . import figures, findings, gates, listing, moving, outdated, rewriting, schedules, stops, tallies, uniques
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -350,6 +350,20 @@ class SQLiteStorage(Storage):
         """Look along the index of what may be claimed."""
         with self._database.read() as db:
             return figures.oldest(db)
+
+    def rewrite(self, job_id: str, turn: Callable[[str], str]) -> bool:
+        """Turn what was read outside of the transaction that writes it."""
+        with self._database.read() as db:
+            change = rewriting.look(db, job_id, turn)
+        if change is None or change.empty:
+            return False
+        with self._database.write() as db:
+            return rewriting.write(db, change)
+
+    def sheet_names(self) -> list[str]:
+        """Read rows."""
+        with self._database.read() as db:
+            return figures.names(db)
 
     def sheets(self, names: Collection[str]) -> dict[str, str]:
         """Read rows."""

@@ -16,6 +16,7 @@ SELECT seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND sta
 READ = f"SELECT {COLUMNS} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 HIGHEST = "SELECT max(priority) FROM jobs WHERE queue=? AND status=0 AND held IS NULL AND priority<?"
 FIRST = "SELECT due FROM jobs WHERE queue=? AND status=0 AND held IS NULL AND priority=? ORDER BY due LIMIT 1"
+NAMES = "SELECT name FROM sheets ORDER BY name"
 SHEET = "SELECT text FROM sheets WHERE name=?"
 PUT = "INSERT INTO sheets VALUES (?,?) ON CONFLICT (name) DO UPDATE SET text=excluded.text"
 DELETE = "DELETE FROM sheets WHERE name=?"
@@ -45,6 +46,11 @@ def oldest(db: sqlite3.Connection) -> dict[str, int]:
             found[queue] = min(due, found.get(queue, due))
             priority = db.execute(HIGHEST, (queue, priority)).fetchone()[0]
     return found
+
+
+def names(db: sqlite3.Connection) -> list[str]:
+    """Read the names of all sheets."""
+    return [name for (name,) in db.execute(NAMES).fetchall()]
 
 
 def sheets(db: sqlite3.Connection, names: Collection[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from .others import claim_by_id, drain, fire_all, move_jobs, push_all, push_one_
 from .outdated import OutdatedContract
 from .push import PushContract
 from .read import ReadContract
+from .rewrite import RewriteContract
 from .schedule import ScheduleContract
 from .settle import SettleContract
 from .stop import StopContract
@@ -67,6 +68,7 @@ __all__ = [
     "OutdatedContract",
     "PushContract",
     "ReadContract",
+    "RewriteContract",
     "ScheduleContract",
     "SettleContract",
     "StopContract",

@@ -7,7 +7,7 @@ import fcntl
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -294,6 +294,18 @@ class OneFileStorage(Storage):
             if job.status is Status.PENDING and job.held is None:
                 found[job.queue] = min(job.due, found.get(job.queue, job.due))
         return found
+
+    def rewrite(self, job_id: str, turn: Callable[[str], str]) -> bool:
+        """Turn each text."""
+        job = self.read().jobs.get(job_id)
+        turned = {text: turn(text) for text in (job.texts() if job is not None else ())}
+        with self.change() as state:
+            job = state.jobs.get(job_id)
+            return job is not None and job.turn(turned)
+
+    def sheet_names(self) -> list[str]:
+        """All there are."""
+        return sorted(self.read().sheets)
 
     def sheets(self, names: Collection[str]) -> dict[str, str]:
         """Those that are there."""

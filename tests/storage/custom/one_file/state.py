@@ -74,6 +74,25 @@ class StoredJob:
     held: str | None = None
     batch: str | None = None
 
+    def texts(self) -> list[str]:
+        """All that is said of it."""
+        said = [self.payload, self.options, self.result, self.kept, self.progress and self.progress.message]
+        told = [*said, *(run.error for run in self.runs), *(line.message for line in self.logs)]
+        return [text for text in told if text]
+
+    def turn(self, turned: dict[str, str]) -> bool:
+        """Put other texts in the place of those; tells whether that has changed anything."""
+        before = self.texts()
+        self.payload = turned.get(self.payload, self.payload)
+        self.options, self.result, self.kept = (
+            text and turned.get(text, text) for text in (self.options, self.result, self.kept)
+        )
+        if self.progress:
+            self.progress = self.progress._replace(message=turned.get(self.progress.message, self.progress.message))
+        self.runs = tuple(run._replace(error=run.error and turned.get(run.error, run.error)) for run in self.runs)
+        self.logs = tuple(line._replace(message=turned.get(line.message, line.message)) for line in self.logs)
+        return before != self.texts()
+
     def enter(self, status: Status, now: int) -> None:
         """Come into a status."""
         self.status, self.since = status, now
