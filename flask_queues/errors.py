@@ -88,6 +88,10 @@ class UniqueTaken(TransitionError):
     """An ended job cannot go back into its line: another job holds its unique key now."""
 
 
+class PayloadChanged(TransitionError):
+    """A job's payload is no longer the one that whoever would change it has seen; nothing was changed."""
+
+
 class StorageError(QueuesError):
     """Base of everything that goes wrong in the storage."""
 

@@ -337,6 +337,10 @@ class Queues:
         """Give a failed or cancelled job all its tries again; see `Manager.retry`."""
         self.manager.retry(job_id)
 
+    def change_payload(self, job_id: str, payload: dict[str, Any]) -> JobRecord:
+        """Give a job that waits, has failed or was cancelled another payload; see `Manager.change_payload`."""
+        return self.manager.change_payload(job_id, payload)
+
     def retry_all(self, **filters: Any) -> int:
         """Retry all failed jobs that match; see `Manager.retry_all`."""
         return self.manager.retry_all(**filters)

@@ -16,7 +16,7 @@ from .job import Job
 from .limits import limits_of
 from .options import LONGEST, Options
 from .record import to_datetime, to_milliseconds
-from .registry import Registry
+from .registry import JobType, Registry
 from .storage.base import NewJob
 from .uniqueness import unique_of
 
@@ -44,10 +44,7 @@ def new_job(
     if isinstance(job, Job):
         payload = job.payload if payload is None else payload
         options = options.over(job.pushed_with)
-    if payload is not None and not isinstance(payload, dict):
-        raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
-    text = job_type.shape.dump(payload or {}, config.max_payload, awaited)
-    permission.check(job_type, payload or {})
+    text = checked_payload(job_type, config, {} if payload is None else payload, awaited)
     whole = options.over(job_type.options)
     if job_type.gathering is not None:
         whole = gathered(job_type.gathering, job_type.type, whole, payload or {}, now)
@@ -67,6 +64,15 @@ def new_job(
         limits=limits_of(job_type, whole, payload or {}),
         unique=unique_of(job_type, whole, payload or {}, text),
     )
+
+
+def checked_payload(job_type: JobType, config: Config, payload: Any, awaited: str | None = None) -> str:
+    """Write a payload as JSON text; raises `PayloadError` or `NotAllowed`."""
+    if not isinstance(payload, dict):
+        raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
+    text = job_type.shape.dump(payload, config.max_payload, awaited)
+    permission.check(job_type, payload)
+    return text
 
 
 def gathered(

@@ -34,7 +34,7 @@ from .errors import (
 )
 from .handles import ChainHandle, JobHandle
 from .ids import is_id
-from .intake import host_time, new_job, spread_over
+from .intake import checked_payload, host_time, new_job, spread_over
 from .job import Job
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
 from .options import Options, Seconds, check_seconds
@@ -418,15 +418,36 @@ class Manager:
         if record.type in self.jobs:
             permission.check(self.jobs[record.type], record.payload)
 
-    def push_again(self, job_id: str) -> JobHandle:
+    def change_payload(self, job_id: str, payload: dict[str, Any], *, seen: dict[str, Any] | None = None) -> JobRecord:
+        """Give a job another payload, with which its next run begins; returns the job as it was before.
+
+        It keeps its id, its place, chain and batch, its tags and terms, and the unique key and limits that
+        the push gave it. With `seen`, the payload on which the decision stands, nothing is changed if the job
+        has another one by now. Raises `JobNotFound`, `UnknownJobType`, `PayloadError`, `NotAllowed`,
+        `TransitionError` where the job runs or has completed, or `PayloadChanged`.
+        """
+        record = self.find(job_id)
+        text = checked_payload(self.jobs.find(record.type), self.config, payload)
+        if record.status is Status.COMPLETED:
+            raise TransitionError(f"Job {job_id} has completed with its payload; push a new one.")
+        before = json.dumps(record.payload if seen is None else seen)
+        status = self.storage.change_payload(job_id, text, before)
+        if status is None:
+            raise not_found(job_id)
+        if status is Status.RUNNING:
+            raise TransitionError(f"Job {job_id} is running with its payload; wait for its end, or cancel it first.")
+        return record
+
+    def push_again(self, job_id: str, payload: dict[str, Any] | None = None) -> JobHandle:
         """Push a new job like an ended one: its type, queue, payload, priority, tags and terms; the old one stays.
 
-        Raises `JobNotFound`, `UnknownJobType`, or `PayloadError` where the payload fits the type no longer.
+        `payload`, if given, takes the place of the old one's. Raises `JobNotFound`, `UnknownJobType`, `NotAllowed`,
+        or `PayloadError` where the payload does not fit the type.
         """
         old = self.find(job_id)
         return self.push(
             old.type,
-            old.payload,
+            old.payload if payload is None else payload,
             queue=old.queue,
             priority=old.priority,
             tags=old.tags,
