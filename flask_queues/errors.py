@@ -20,6 +20,9 @@ class ConfigError(QueuesError):
 class PayloadError(QueuesError):
     """A payload does not fit its job type, or cannot be stored as JSON."""
 
+    #: The argument that does not fit, where it is one.
+    argument: str | None = None
+
 
 class OptionError(QueuesError):
     """An option of a push or of a job type is out of range or contradicts another."""

@@ -543,6 +543,10 @@ class Manager:
         """What people did, the last first; the last 2,000 lines or so are kept."""
         return activity.acts(self.storage)
 
+    def acts_on(self, kind: str, name: str) -> list[Act]:
+        """What people did with one job, queue, schedule or other thing, the last first."""
+        return activity.acts_on(self.storage, kind, name)
+
     # What workers do
 
     def queue_order(self, names: Sequence[str] = ()) -> list[str]:

@@ -16,6 +16,7 @@ from ..shapes import log_fields, masked_error, secrets_of
 from . import charts, reads, words
 from .actions import for_status
 from .address import asked_listing
+from .changes import can_change
 from .formats import now
 from .mistakes import QueueNotFound
 from .pausing import LASTS
@@ -36,6 +37,8 @@ IN_ROWS = {
     Status.COMPLETED: ("push",),
     Status.CANCELLED: ("push",),
 }
+#: What people did with a job, as far as it stands on its page.
+ACTS = 20
 #: Bytes of JSON that are shown unfolded.
 FOLD = 4096
 
@@ -118,6 +121,8 @@ def job(job_id: str) -> ResponseReturnValue:
         record=record,
         status=record.status,
         actions=for_status(record.status),
+        changeable=can_change(record),
+        acts=current_queues.acts_on("job", record.id)[:ACTS],
         next_sentence=words.what_next(current_queues, record, overview.fleet),
         batch=reads.batch_of(current_queues, record),
         neighbours=reads.neighbours(current_queues, record),

@@ -78,7 +78,14 @@ CALLBACKS = {
     "finally": _l("when all have ended"),
 }
 #: What somebody did, in the activity.
-ACTS = {**VERBS, "pause": _l("Pause"), "resume": _l("Resume"), "clear": _l("Clear"), "flush": _l("Empty")}
+ACTS = {
+    **VERBS,
+    "change": _l("Change"),
+    "pause": _l("Pause"),
+    "resume": _l("Resume"),
+    "clear": _l("Clear"),
+    "flush": _l("Empty"),
+}
 #: What Flask-Queues itself writes into a job, in English; the first line of each is all of it.
 WRITTEN = (
     _l("It did not start before it expired."),
