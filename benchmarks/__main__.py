@@ -20,9 +20,10 @@ from .redis.measures import MEASURES as ON_REDIS
 from .rounds import Group
 from .schedules import MEASURES as OF_SCHEDULES
 from .table import table
+from .watching import MEASURES as OF_WATCHING
 
 MEASURES: dict[str, Callable[[Settings], Group | list[Group]]] = {
-    **ON_SQLITE, **OF_SCHEDULES, **ON_REDIS, **IN_CACHES, **OF_PANEL
+    **ON_SQLITE, **OF_SCHEDULES, **ON_REDIS, **IN_CACHES, **OF_PANEL, **OF_WATCHING
 }  # fmt: skip
 #: Words for several of them.
 WHOLES = {"sqlite": [*ON_SQLITE, *OF_SCHEDULES], "redis": list(ON_REDIS), "caches": list(IN_CACHES)}
