@@ -23,6 +23,7 @@ from .job import FunctionJob, Job, job_type_of
 from .manager import Manager, manager_of
 from .options import Seconds
 from .panel import make_blueprint
+from .panel.many import ChangeMany
 from .record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord
 from .registry import Registry
 from .scheduler import Scheduler, read_timing
@@ -86,6 +87,7 @@ class Queues:
         if config.storage is not None and self._cache is not None:
             raise ConfigError("Queues was given a cache, but QUEUES_STORAGE names another place for the jobs.")
         jobs = Registry()
+        jobs.add_own(ChangeMany)
         for job_class in self._definitions:
             jobs.add(job_class)
         manager = Manager(app, config, jobs, self._cache)

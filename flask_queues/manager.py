@@ -661,7 +661,7 @@ class Manager:
 
     def pending(self, queues: Sequence[str] = ()) -> bool:
         """Whether a claim from these queues, or from any, may find a job now."""
-        return self.storage.pending(self.queue_order(queues), self.jobs.keys())
+        return self.storage.pending(self.queue_order(queues), self.jobs.served)
 
     def next_due(self) -> int | None:
         """Milliseconds until the next scheduled job is due; None where none waits."""
@@ -734,7 +734,7 @@ class Manager:
 
     def release_held(self) -> int:
         """Let jobs be claimed that were held for a type which is known here."""
-        return self.storage.release_held(self.jobs.keys())
+        return self.storage.release_held(self.jobs.served)
 
     def tend_batches(self, *, at_once: bool = False) -> int:
         """Push the callbacks of batches that are due, if it is time to look; returns how many."""

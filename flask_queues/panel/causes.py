@@ -17,7 +17,7 @@ from ..metrics import FailureCause
 from ..record import JobRecord, Status, to_milliseconds
 from ..shapes import cause_fields, job_fields, secrets_of
 from . import charts, reads
-from .actions import for_status
+from .deeds import for_status
 from .formats import now
 from .language import gettext as _
 from .pages import run_view

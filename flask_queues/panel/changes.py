@@ -13,7 +13,8 @@ from ..errors import NotAllowed, PayloadChanged, PayloadError, QueuesError, Stor
 from ..manager import current_queues
 from ..record import JobRecord, Status
 from . import access, flashes
-from .actions import ACTIONS, explain, sentence
+from .actions import explain, sentence
+from .deeds import ACTIONS
 from .formats import duration, now
 from .language import gettext as _
 from .payloads import Form, differences, mark_of

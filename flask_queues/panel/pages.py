@@ -14,9 +14,9 @@ from ..masking import masked
 from ..record import Attempt, JobRecord, LogLine, Status
 from ..shapes import log_fields, masked_error, secrets_of
 from . import charts, reads, words
-from .actions import for_status
 from .address import asked_listing
 from .changes import can_change
+from .deeds import for_status
 from .formats import now
 from .mistakes import QueueNotFound
 from .pausing import LASTS

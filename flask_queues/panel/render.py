@@ -22,14 +22,14 @@ from ..masking import masked
 from ..record import JobRecord, Status
 from ..scheduler import ScheduleRecord
 from . import access, csrf, flashes, formats, preferences, words
-from .address import here
+from .address import here, way_back
 from .asked import asked_for_live
 from .language import LANGUAGES, gettext, locale, ngettext
 from .reads import Overview
 from .routes import ADDRESSES
 
 if TYPE_CHECKING:
-    from .actions import Action
+    from .deeds import Action
 
 STATIC = Path(__file__).parent / "static"
 #: Characters of a payload that stand in a list.
@@ -172,6 +172,7 @@ class Helpers:
     may_change = staticmethod(access.may_change)
     may_see = staticmethod(access.may_see)
     theme = staticmethod(preferences.theme)
+    density = staticmethod(preferences.density)
     addresses = ADDRESSES
     languages = LANGUAGES
 
@@ -212,6 +213,11 @@ class Helpers:
     def refresh(self) -> float:
         """Seconds between two refreshes."""
         return current_queues.config.refresh
+
+    @staticmethod
+    def way_back() -> str:
+        """The page that this one was opened from."""
+        return way_back(url_for("queues.list_pending"))
 
     @staticmethod
     def asset(filename: str) -> str:

@@ -37,7 +37,11 @@ OUTCOMES = {
     Outcome.CANCELLED: _l("cancelled"),
 }
 #: Names of the job types that `builtin.py` has.
-BUILTIN = {"queues:clear-cache": _l("Clear a cache"), "queues:heartbeat": _l("Report to a watchdog")}
+BUILTIN = {
+    "queues:clear-cache": _l("Clear a cache"),
+    "queues:heartbeat": _l("Report to a watchdog"),
+    "queues:change-many": _l("Change many jobs"),
+}
 OCCURRENCES = {
     "fired": _l("fired"),
     "caught up": _l("caught up"),

@@ -90,7 +90,7 @@ class ThreadWorker(Worker):
     def __init__(self, manager: Manager, queues: Sequence[str] = (), threads: int = 1) -> None:
         super().__init__(manager)
         self._share = Share(queues=tuple(queues), max_jobs=manager.config.max_jobs, threads=threads)
-        this = this_worker(self._share.queues, manager.jobs, VERSION)
+        this = this_worker(self._share.queues, manager.jobs.served, VERSION)
         self._worker = replace(this, children=(ChildRecord(name=this.name, pid=this.pid),))
         self._board = Board(1)
         self._bell = Bell()

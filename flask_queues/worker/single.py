@@ -36,7 +36,7 @@ class SingleWorker:
         self._manager = manager
         self._plan = plan
         self._report = report
-        this = this_worker(plan.share.queues, manager.jobs, version)
+        this = this_worker(plan.share.queues, manager.jobs.served, version)
         self._worker = replace(this, children=(ChildRecord(name=this.name, pid=this.pid),))
         self._board = Board(1)
         self._bell = Bell()

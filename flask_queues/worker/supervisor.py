@@ -62,7 +62,7 @@ class Supervisor:
         self._manager = manager
         self._plan = plan
         self._report = report
-        self._worker = this_worker(plan.share.queues, manager.jobs, version)
+        self._worker = this_worker(plan.share.queues, manager.jobs.served, version)
         self._board = Board(plan.processes)
         self._bells = [Bell() for _ in range(plan.processes)]
         self._signals = os.pipe()
