@@ -22,6 +22,8 @@ from .mistakes import QueueNotFound
 from .pausing import LASTS
 from .render import page
 from .routes import ADDRESSES
+from .sorting import Order
+from .sorting import in_order as sort
 from .trace import blocks
 
 #: The script tells which rows it shows, so that it can be told what became of them.
@@ -39,6 +41,10 @@ IN_ROWS = {
 }
 #: What people did with a job, as far as it stands on its page.
 ACTS = 20
+ORDERS: dict[str, Order[reads.QueueRow]] = {
+    "pending": Order(lambda row: row.counts["pending"]),
+    "name": Order(lambda row: row.name, falling=False),
+}
 #: Bytes of JSON that are shown unfolded.
 FOLD = 4096
 
@@ -172,10 +178,12 @@ def log_view(fields: dict[str, Any], line: LogLine) -> dict[str, Any]:
 def queues() -> ResponseReturnValue:
     """All queues."""
     overview = reads.Overview.read(current_queues, now())
+    order = sort(reads.queue_rows(current_queues, overview.counts, overview.fleet), ORDERS)
     return page(
         "queues.html",
         overview=overview,
-        rows=reads.queue_rows(current_queues, overview.counts, overview.fleet),
+        rows=order.rows,
+        order=order,
         charts=charts,
     )
 

@@ -27,6 +27,7 @@ from .asked import asked_for_live
 from .language import LANGUAGES, gettext, locale, ngettext
 from .reads import Overview
 from .routes import ADDRESSES
+from .sorting import address_of
 
 if TYPE_CHECKING:
     from .deeds import Action
@@ -166,6 +167,7 @@ class Helpers:
     paused_text = staticmethod(words.paused_text)
     spark_text = staticmethod(words.spark_text)
     here = staticmethod(here)
+    sorted_by = staticmethod(address_of)
     take_flashes = staticmethod(flashes.take)
     csrf_token = staticmethod(csrf.token)
     csrf_field = staticmethod(csrf.field_name)
