@@ -22,9 +22,10 @@ from .rounds import Group
 from .schedules import MEASURES as OF_SCHEDULES
 from .table import table
 from .together import MEASURES as TOGETHER
+from .watching import MEASURES as OF_WATCHING
 
 MEASURES: dict[str, Callable[[Settings], Group | list[Group]]] = {
-    **ON_SQLITE, **OF_SCHEDULES, **OF_LIMITS, **ON_REDIS, **IN_CACHES, **OF_PANEL, **TOGETHER
+    **ON_SQLITE, **OF_SCHEDULES, **OF_LIMITS, **ON_REDIS, **IN_CACHES, **OF_PANEL, **OF_WATCHING, **TOGETHER
 }  # fmt: skip
 #: Words for several of them.
 WHOLES = {

@@ -90,16 +90,16 @@ def timed(client: FlaskClient, path: str) -> float:
 
 
 @contextmanager
-def shop(folder: Path, keys: dict[str, Any]) -> Iterator[tuple[Queues, FlaskClient]]:
+def shop(folder: Path, keys: dict[str, Any], name: str = "shop") -> Iterator[tuple[Queues, FlaskClient]]:
     """An application with the panel, and an admin who has signed in."""
-    app = Flask("shop", instance_path=str(folder))
+    app = Flask(name, instance_path=str(folder))
     app.secret_key = "of the benchmark"
     app.config.update(keys)
     LoginManager(app).user_loader(lambda _: Admin())
     app.add_url_rule("/sign-in", "sign_in", lambda: str(login_user(Admin())))
     queues = Queues(app)
-    for name in TYPES:
-        queues.job(name)(send)
+    for type_ in TYPES:
+        queues.job(type_)(send)
     client = app.test_client()
     client.get("/sign-in")
     yield queues, client

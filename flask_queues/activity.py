@@ -21,8 +21,8 @@ logger = logging.getLogger("flask_queues")
 #: The sheet that names the current one; each of the others has its number behind it.
 SHEET = "activity"
 LINES, SHEETS = 200, 10
-#: Characters of each word of a line.
-MOST = 200
+#: Characters of each word of a line, and of the reason.
+MOST, MOST_WHY = 200, 1000
 #: So often a line is added anew where somebody else was quicker.
 TRIES = 20
 
@@ -33,8 +33,8 @@ class Act(NamedTuple):
     #: Milliseconds, by the storage's clock.
     moment: int
     who: str
-    #: `retry`, `run`, `push`, `cancel`, `delete`, `pause`, `resume`, `clear`, `flush`; of workers `quiet`, `go on`,
-    #: `restart`, `stacks`.
+    #: `retry`, `run`, `push`, `change`, `cancel`, `delete`, `pause`, `resume`, `clear`, `flush`; of workers `quiet`,
+    #: `go on`, `restart`, `stacks`.
     action: str
     #: `job`, `jobs`, `cause`, `queue`, `type`, `schedule` or `worker`.
     kind: str
@@ -42,6 +42,7 @@ class Act(NamedTuple):
     name: str
     #: How many jobs were changed; 0 where it was none.
     number: int = 0
+    #: Why; of a changed payload a line for each value that is another one, as `name: before → after`.
     reason: str = ""
 
     @property
@@ -52,7 +53,7 @@ class Act(NamedTuple):
 
 def note(storage: Storage, who: str, action: str, kind: str, name: str, number: int = 0, reason: str = "") -> None:
     """Add a line. What was done is done: where the line cannot be added, the log of the application says so."""
-    who, name, reason = storable(who, MOST), storable(name, MOST), storable(reason, MOST)
+    who, name, reason = storable(who, MOST), storable(name, MOST), storable(reason, MOST_WHY)
     act = Act(storage.now(), who, action, kind, name, number, reason)
     for _ in range(TRIES):
         if add(storage, act):
@@ -77,6 +78,17 @@ def acts(storage: Storage) -> Iterator[Act]:
     for one in range(number, max(-1, number - SHEETS), -1):
         for line in reversed(json.loads(legible(storage.sheets([sheet(one)]).get(sheet(one))) or "[]")):
             yield Act(*line)
+
+
+def acts_on(storage: Storage, kind: str, name: str) -> list[Act]:
+    """What people did with one thing, the last first; one look for the sheets, of which most do not name it."""
+    number = current(storage)
+    sheets = [sheet(one) for one in range(number, max(-1, number - SHEETS), -1)]
+    texts = storage.sheets(sheets)
+    quoted = json.dumps(name, ensure_ascii=False)
+    found = [legible(texts.get(one)) or "[]" for one in sheets]
+    lines = [Act(*line) for text in found if quoted in text for line in reversed(json.loads(text))]
+    return [act for act in lines if (act.kind, act.name) == (kind, name)]
 
 
 def current(storage: Storage) -> int:

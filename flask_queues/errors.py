@@ -20,6 +20,9 @@ class ConfigError(QueuesError):
 class PayloadError(QueuesError):
     """A payload does not fit its job type, or cannot be stored as JSON."""
 
+    #: The argument that does not fit, where it is one.
+    argument: str | None = None
+
 
 class OptionError(QueuesError):
     """An option of a push or of a job type is out of range or contradicts another."""
@@ -119,6 +122,10 @@ class TransitionError(QueuesError):
 
 class UniqueTaken(TransitionError):
     """An ended job cannot go back into its line: another job holds its unique key now."""
+
+
+class PayloadChanged(TransitionError):
+    """A job's payload is no longer the one that whoever would change it has seen; nothing was changed."""
 
 
 class StorageError(QueuesError):

@@ -26,6 +26,7 @@ from .job import FunctionJob, Job, job_type_of
 from .manager import Manager, manager_of
 from .options import Seconds
 from .panel import make_blueprint
+from .panel.many import ChangeMany
 from .record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord
 from .registry import Registry
 from .scheduler import Scheduler, read_timing
@@ -91,6 +92,7 @@ class Queues:
         if config.storage is not None and self._cache is not None:
             raise ConfigError("Queues was given a cache, but QUEUES_STORAGE names another place for the jobs.")
         jobs = Registry()
+        jobs.add_own(ChangeMany)
         for job_class in self._definitions:
             jobs.add(job_class)
         manager = Manager(app, config, jobs, self._cache)
@@ -369,6 +371,10 @@ class Queues:
     def retry(self, job_id: str) -> None:
         """Give a failed or cancelled job all its tries again; see `Manager.retry`."""
         self.manager.retry(job_id)
+
+    def change_payload(self, job_id: str, payload: dict[str, Any]) -> JobRecord:
+        """Give a job that waits, has failed or was cancelled another payload; see `Manager.change_payload`."""
+        return self.manager.change_payload(job_id, payload)
 
     def retry_all(self, **filters: Any) -> int:
         """Retry all failed jobs that match; see `Manager.retry_all`."""

@@ -16,7 +16,7 @@ from .job import Job
 from .limits import limits_of
 from .options import LONGEST, Options
 from .record import to_datetime, to_milliseconds
-from .registry import Registry
+from .registry import JobType, Registry
 from .storage.base import NewJob
 from .uniqueness import unique_of
 
@@ -47,10 +47,7 @@ def new_job(
     if isinstance(job, Job):
         payload = job.payload if payload is None else payload
         options = options.over(job.pushed_with)
-    if payload is not None and not isinstance(payload, dict):
-        raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
-    text = job_type.shape.dump(payload or {}, config.max_payload, awaited)
-    permission.check(job_type, payload or {})
+    text = checked_payload(job_type, config, {} if payload is None else payload, awaited)
     whole = options.over(job_type.options)
     if job_type.gathering is not None:
         whole = gathered(job_type.gathering, job_type.type, whole, payload or {}, now)
@@ -93,6 +90,15 @@ def checked_id(job_id: str, queue: str, *, named: bool) -> str:
     if bits_of(job_id) != partition_bits(partition_of(queue)):
         raise OptionError(f"id: {job_id} was not made for the queue {queue}; take queues.new_id(queue={queue!r}).")
     return job_id
+
+
+def checked_payload(job_type: JobType, config: Config, payload: Any, awaited: str | None = None) -> str:
+    """Write a payload as JSON text; raises `PayloadError` or `NotAllowed`."""
+    if not isinstance(payload, dict):
+        raise PayloadError(f"{job_type.type}: a payload is a dict of arguments, not {type(payload).__name__}.")
+    text = job_type.shape.dump(payload, config.max_payload, awaited)
+    permission.check(job_type, payload)
+    return text
 
 
 def gathered(

@@ -39,7 +39,7 @@ from .errors import (
 )
 from .handles import ChainHandle, JobHandle
 from .ids import is_id
-from .intake import host_time, id_for, new_job, spread_over
+from .intake import checked_payload, host_time, id_for, new_job, spread_over
 from .janitor import Janitor
 from .job import Job
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
@@ -540,10 +540,31 @@ class Manager:
         if record.type in self.jobs:
             permission.check(self.jobs[record.type], record.payload)
 
-    def push_again(self, job_id: str) -> JobHandle:
+    def change_payload(self, job_id: str, payload: dict[str, Any], *, seen: dict[str, Any] | None = None) -> JobRecord:
+        """Give a job another payload, with which its next run begins; returns the job as it was before.
+
+        It keeps its id, its place, chain and batch, its tags and terms, and the unique key and limits that
+        the push gave it. With `seen`, the payload on which the decision stands, nothing is changed if the job
+        has another one by now. Raises `JobNotFound`, `UnknownJobType`, `PayloadError`, `NotAllowed`,
+        `TransitionError` where the job runs or has completed, or `PayloadChanged`.
+        """
+        record = self.find(job_id)
+        text = checked_payload(self.jobs.find(record.type), self.config, payload)
+        if record.status is Status.COMPLETED:
+            raise TransitionError(f"Job {job_id} has completed with its payload; push a new one.")
+        before = json.dumps(record.payload if seen is None else seen)
+        status = self.storage.change_payload(job_id, text, before)
+        if status is None:
+            raise not_found(job_id)
+        if status is Status.RUNNING:
+            raise TransitionError(f"Job {job_id} is running with its payload; wait for its end, or cancel it first.")
+        return record
+
+    def push_again(self, job_id: str, payload: dict[str, Any] | None = None) -> JobHandle:
         """Push a new job like an ended one: its type, queue, payload, priority, tags and terms; the old one stays.
 
-        Raises `JobNotFound`, `UnknownJobType`, or `PayloadError` where the payload fits the type no longer.
+        `payload`, if given, takes the place of the old one's. Raises `JobNotFound`, `UnknownJobType`, `NotAllowed`,
+        or `PayloadError` where the payload does not fit the type.
         """
         old = self.find(job_id)
         options = Options.of(
@@ -554,7 +575,8 @@ class Manager:
             timeout=old.timeout,
             backoff=old.backoff,
         )
-        return self._store([self._new_job(old.type, old.payload, options)], after_commit=False)[0]
+        given = old.payload if payload is None else payload
+        return self._store([self._new_job(old.type, given, options)], after_commit=False)[0]
 
     def retry_each(self, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending."""
@@ -650,6 +672,10 @@ class Manager:
     def acts(self) -> Iterator[Act]:
         """What people did, the last first; the last 2,000 lines or so are kept."""
         return activity.acts(self.storage)
+
+    def acts_on(self, kind: str, name: str) -> list[Act]:
+        """What people did with one job, queue, schedule or other thing, the last first."""
+        return activity.acts_on(self.storage, kind, name)
 
     # What people ask of workers
 
@@ -799,7 +825,7 @@ class Manager:
 
     def pending(self, queues: Sequence[str] = ()) -> bool:
         """Whether a claim from these queues, or from any, may find a job now."""
-        return self.storage.pending(self.queue_order(queues), self.jobs.keys())
+        return self.storage.pending(self.queue_order(queues), self.jobs.served)
 
     def next_due(self) -> int | None:
         """Milliseconds until the next scheduled job is due; None where none waits."""
@@ -887,7 +913,7 @@ class Manager:
 
     def release_held(self) -> int:
         """Let jobs be claimed that were held for a type which is known here."""
-        return self.storage.release_held(self.jobs.keys())
+        return self.storage.release_held(self.jobs.served)
 
     def tend_batches(self, *, at_once: bool = False) -> int:
         """Push the callbacks of batches that are due, if it is time to look; returns how many."""

@@ -42,6 +42,25 @@ def masked(value: Any, sensitive: Collection[str] = ()) -> Any:
     return value
 
 
+def unmasked(value: Any, stored: Any, sensitive: Collection[str] = ()) -> Any:
+    """Put back what `masked` has hidden, where a person has left it as it was.
+
+    Raises `LookupError` where the mask stands for nothing that was stored there.
+    """
+    if isinstance(value, dict):
+        names: dict[str, Any] = stored if isinstance(stored, dict) else {}
+        return {
+            name: names[name]
+            if inner == MASK and is_secret(name, sensitive)
+            else unmasked(inner, names.get(name), sensitive)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        known: list[Any] = stored if isinstance(stored, list) else []
+        return [unmasked(inner, known[n] if n < len(known) else None, sensitive) for n, inner in enumerate(value)]
+    return value
+
+
 def is_secret(name: str, sensitive: Collection[str] = ()) -> bool:
     """Whether a field of this name is hidden: a name the job type gave, or one that sounds like a secret."""
     return name in sensitive or any(word in name.lower().replace("-", "_") for word in WORDS)

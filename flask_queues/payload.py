@@ -13,7 +13,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -37,6 +37,21 @@ class Secret:
     """Marks a field of a payload that no person may read: `card: Annotated[str, Secret]`."""
 
 
+class Field(NamedTuple):
+    """One argument of a payload, for whoever makes a form of it."""
+
+    name: str
+    #: `text`, `whole`, `number` or `yes`, as it is annotated; `json` for anything else.
+    kind: str
+    required: bool
+    #: What it is where it is left out, as JSON has it; None where it is required, or JSON has no such value.
+    default: Any
+
+
+#: What a person types for an argument of these types.
+KINDS: dict[Any, str] = {str: "text", int: "whole", float: "number", bool: "yes"}
+
+
 class Shape:
     """The shape of one job type's payload, read from the signature of its function."""
 
@@ -48,6 +63,8 @@ class Shape:
         self._refuse_positional(named)
         self.names = tuple(parameter.name for parameter in named)
         hints = annotations_of(function)
+        #: The arguments in their order.
+        self.fields = tuple(field_of(parameter, hints) for parameter in named)
         #: Names of fields, at whatever depth, that are annotated as secret.
         self.secrets = frozenset(secret_names(hints))
         for name in self.names:
@@ -97,7 +114,9 @@ class Shape:
         try:
             return decoder.decode(text)
         except msgspec.ValidationError as error:
-            raise PayloadError(f"{self._type}: {self._explain(str(error))}") from error
+            wrong = PayloadError(f"{self._type}: {self._explain(str(error))}")
+            wrong.argument = argument_of(str(error))
+            raise wrong from error
 
     def _new_struct(self, described: list[Any]) -> Any:
         return msgspec.defstruct("Payload", described, kw_only=True, forbid_unknown_fields=not self.open)
@@ -125,6 +144,27 @@ class Shape:
         place = _PLACE.search(message)
         what = _PLACE.sub("", message).replace("`", "")
         return f"argument {place['place']!r}: {what[:1].lower()}{what[1:]}." if place else f"{what}."
+
+
+def field_of(parameter: inspect.Parameter, hints: dict[str, Any]) -> Field:
+    """Describe one argument for people."""
+    hint = hints.get(parameter.name, Any)
+    while typing.get_origin(hint) is typing.Annotated:
+        hint = typing.get_args(hint)[0]
+    required = parameter.default is parameter.empty
+    try:
+        default = None if required else json.loads(dump_json(parameter.name, parameter.default))
+    except PayloadError:
+        default = None
+    return Field(parameter.name, KINDS.get(hint, "json"), required, default)
+
+
+def argument_of(message: str) -> str | None:
+    """The argument that msgspec complains of."""
+    if (found := _MISSING.search(message)) and not _PLACE.search(message):
+        return found["name"]
+    place = _PLACE.search(message)
+    return re.split(r"[.\[]", place["place"])[0] if place else None
 
 
 def struct_field(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:

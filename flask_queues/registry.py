@@ -6,7 +6,7 @@ import builtins
 import inspect
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from typing import Any
 
 from .circuits import Breaker
@@ -105,10 +105,21 @@ class JobType:
 
 
 class Registry(Mapping[str, JobType]):
-    """Job types by type string."""
+    """Job types by type string: those of the application, and for who asks by name a few of our own."""
 
     def __init__(self) -> None:
         self._types: dict[str, JobType] = {}
+        #: Those of ours, which are not listed among the application's.
+        self.own: frozenset[str] = frozenset()
+
+    @property
+    def served(self) -> KeysView[str]:
+        """What a worker runs: our own, too."""
+        return self._types.keys()
+
+    def add_own(self, job_class: builtins.type[Job]) -> None:
+        """Register a job type of ours, which is no matter of the application."""
+        self.own |= {self.add(job_class).type}
 
     def add(self, job_class: Any) -> JobType:
         """Register a class; the same class again is no error, another under its type string is."""
@@ -151,10 +162,10 @@ class Registry(Mapping[str, JobType]):
         return self._types[type_string]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._types)
+        return (type_ for type_ in self._types if type_ not in self.own)
 
     def __len__(self) -> int:
-        return len(self._types)
+        return len(self._types) - len(self.own)
 
 
 def check_type_string(job_class: builtins.type[Job]) -> str:

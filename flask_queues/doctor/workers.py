@@ -41,6 +41,8 @@ class Scene:
     #: The job types that are known here, and the version that is installed here.
     types: frozenset[str]
     version: str
+    #: Those of ours, which every application has.
+    own: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, manager: Manager, version: str) -> Scene:
@@ -53,8 +55,9 @@ class Scene:
             workers=manager.workers(),
             schedules=len(storage.schedules()),
             stalled=len(storage.stalled()),
-            types=frozenset(manager.jobs),
+            types=frozenset(manager.jobs.served),
             version=version,
+            own=manager.jobs.own,
         )
 
     @property
@@ -213,7 +216,7 @@ def versions(scene: Scene) -> Finding | None:
 
 def strangers(scene: Scene) -> Finding | None:
     """Workers of another application: a deploy changes some of the job types, hardly ever most of them."""
-    others = [worker for worker in scene.alive if are_strangers(scene.types, worker.types)]
+    others = [worker for worker in scene.alive if are_strangers(scene.types - scene.own, set(worker.types) - scene.own)]
     if not others:
         return None
     theirs = {type_ for worker in others for type_ in worker.types}.difference(scene.types)

@@ -2,96 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from ..errors import (
-    JobNotFound,
-    NotAllowed,
-    PayloadError,
-    QueueFull,
-    QueuesError,
-    StorageError,
-    TransitionError,
-    UnknownJobType,
-)
-from ..manager import Manager, current_queues
+from ..errors import JobNotFound, NotAllowed, PayloadError, QueueFull, QueuesError, UnknownJobType
+from ..manager import current_queues
 from ..record import Status
-from . import access, flashes, reads
+from . import access, flashes, many, reads
 from .address import asked_filters, way_back
+from .deeds import ACTIONS, AT_ONCE, Action, Chosen, do, named
 from .formats import number
 from .language import gettext as _
 from .language import ngettext
 
-#: Jobs that one request changes; what is left can be changed by the next.
-AT_ONCE = 1000
 #: From here on, a number has to be typed before so many jobs are deleted.
 TYPED_FROM = 101
-
-
-class Action(NamedTuple):
-    """Something that can be done with a job."""
-
-    name: str
-    #: In which it is offered.
-    statuses: tuple[Status, ...]
-    #: Asks first.
-    danger: bool
-    act: Callable[[Manager, str], object]
-
-
-def cancel(manager: Manager, job_id: str) -> None:
-    """End it, and keep who did."""
-    if not manager.cancel(job_id, f"cancelled by {access.name_of_person()} in the panel"):
-        raise TransitionError(f"Job {job_id} has ended.")
-
-
-WAITING = (Status.PENDING, Status.SCHEDULED)
-ACTIONS = {
-    action.name: action
-    for action in (
-        Action("retry", (Status.FAILED,), False, lambda manager, job_id: manager.retry(job_id)),
-        Action("run", (Status.SCHEDULED,), False, lambda manager, job_id: manager.retry(job_id)),
-        Action("push", (Status.COMPLETED, Status.CANCELLED), False, lambda manager, job_id: manager.push_again(job_id)),
-        Action("cancel", (*WAITING, Status.RUNNING), True, cancel),
-        Action("delete", tuple(s for s in Status if s is not Status.RUNNING), True, lambda m, job_id: m.delete(job_id)),
-    )
-}
 
 
 def add_to(blueprint: Blueprint) -> None:
     """Add the routes."""
     blueprint.add_url_rule("/actions/<name>", "act", act, methods=["POST"])
     blueprint.add_url_rule("/actions/<name>/confirm", "confirm", confirm)
-
-
-def for_status(status: Status) -> list[Action]:
-    """What can be done with a job in this status."""
-    return [action for action in ACTIONS.values() if status in action.statuses]
-
-
-class Chosen(NamedTuple):
-    """The jobs that an action is asked for."""
-
-    #: Named one by one; empty where all that match are meant.
-    ids: tuple[str, ...]
-    status: Status | None
-    filters: reads.Filters
-    #: How many they are; None where no count is kept.
-    number: int | None
-    #: Whether all that match are meant.
-    every: bool = False
-
-    def walk(self, manager: Manager) -> Iterator[str]:
-        """Their ids."""
-        if not self.every or self.status is None:
-            return iter(self.ids)
-        return (record.id for record in manager.every(statuses=[self.status], **self.filters._asdict()))
 
 
 def asked_action(name: str) -> Action:
@@ -144,6 +79,7 @@ def ask(action: Action, jobs: Chosen, *, wrong: str = "") -> ResponseReturnValue
         back=back_of(jobs),
         typed=needs_typing(action, jobs),
         at_once=AT_ONCE,
+        by_a_worker=many.is_for_a_worker(action, jobs),
         wrong=wrong,
     )
 
@@ -166,6 +102,10 @@ def act(name: str) -> ResponseReturnValue:
         return nothing_chosen(jobs)
     if jobs.every and (wrong := why_ask_again(action, jobs)):
         return ask(action, jobs, wrong=wrong)
+    if many.is_for_a_worker(action, jobs):
+        job_id = many.push(action, jobs)
+        flashes.add(_("A worker does this now; here it says how far it is."))
+        return redirect(url_for("queues.job", job_id=job_id), 303)
     done, problem = do(action, islice(jobs.walk(current_queues), AT_ONCE))
     note(action, done, jobs)
     tell(action, done, problem, jobs)
@@ -182,32 +122,14 @@ def why_ask_again(action: Action, jobs: Chosen) -> str:
     return ""
 
 
-def do(action: Action, ids: Iterator[str]) -> tuple[list[str], QueuesError | None]:
-    """Act on each job; one that has changed its status meanwhile, or is gone, does not keep the others from it."""
-    done: list[str] = []
-    problem: QueuesError | None = None
-    for job_id in ids:
-        try:
-            result = action.act(current_queues, job_id)
-        except StorageError:
-            raise
-        except QueuesError as error:
-            problem = error
-        else:
-            done.append(getattr(result, "id", job_id))
-    return done, problem
-
-
 def note(action: Action, done: list[str], jobs: Chosen) -> None:
     """Keep who did it."""
     if not done:
         return
     if not jobs.every and len(jobs.ids) == 1:
         kind, name = "job", jobs.ids[0]
-    elif set(jobs.filters.given) == {"cause"}:
-        kind, name = "cause", jobs.filters.cause or ""
     else:
-        kind, name = "jobs", " ".join(f"{key}:{value}" for key, value in jobs.filters.given.items())
+        kind, name = named(jobs.filters.given)
     current_queues.note_act(access.name_of_person(), action.name, kind, name, len(done))
 
 

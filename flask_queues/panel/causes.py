@@ -17,11 +17,12 @@ from ..metrics import FailureCause
 from ..record import JobRecord, Status, to_milliseconds
 from ..shapes import cause_fields, job_fields, secrets_of
 from . import charts, reads
-from .actions import for_status
+from .deeds import for_status
 from .formats import now
 from .language import gettext as _
 from .pages import run_view
 from .render import page
+from .sorting import Order, in_order
 from .words import job_type_name, process_of
 
 #: Jobs of a cause that are looked at to tell what they have in common, and that stand on its page.
@@ -29,6 +30,11 @@ LOOKED, SHOWN = 200, 20
 #: What no fewer of them have in common is said.
 SHARE = 50
 HOUR = 3_600_000
+ORDERS: dict[str, Order[FailureCause]] = {
+    "last": Order(lambda one: one.last),
+    "jobs": Order(lambda one: (one.number, one.last)),
+    "first": Order(lambda one: one.first),
+}
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -61,10 +67,12 @@ def jobs_of(manager: Manager, one: FailureCause, n: int) -> list[JobRecord]:
 def causes() -> ResponseReturnValue:
     """All causes."""
     overview = reads.Overview.read(current_queues, now())
+    order = in_order(current(current_queues), ORDERS)
     return page(
         "causes.html",
         overview=overview,
-        rows=current(current_queues),
+        rows=order.rows,
+        order=order,
         status=Status.FAILED,
         actions=for_status(Status.FAILED),
         charts=charts,

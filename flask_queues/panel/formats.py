@@ -12,7 +12,8 @@ from ..manager import current_queues
 from .language import gettext as _
 from .language import locale
 
-ZONE_COOKIE = "queues_zone"
+#: What the script has read from the browser, and what a person has chosen, which comes first.
+ZONE_COOKIE, CHOSEN_ZONE_COOKIE = "queues_zone", "queues_chosen_zone"
 SPACE = "\N{NO-BREAK SPACE}"
 UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 #: Older moments are shown as a date.
@@ -149,7 +150,7 @@ def short_day(which: date, language: str) -> str:
 
 
 def zone() -> tzinfo:
-    """The person's zone as the browser told it, else the application's, else `QUEUES_TIMEZONE`."""
+    """The person's zone as chosen, or as the browser told it, else the application's, else `QUEUES_TIMEZONE`."""
     found: tzinfo | None = g.get("queues_zone")
     if found is None:
         found = g.queues_zone = choose_zone()
@@ -160,13 +161,18 @@ def choose_zone() -> tzinfo:
     """See `zone`."""
     from zoneinfo import ZoneInfo
 
-    told = request.cookies.get(ZONE_COOKIE, "")
-    if told:
-        try:
-            return ZoneInfo(told)
-        except (OSError, ValueError, KeyError):
-            pass
-    return zone_of_application() or ZoneInfo(current_queues.config.timezone)
+    told = (zone_of(request.cookies.get(cookie, "")) for cookie in (CHOSEN_ZONE_COOKIE, ZONE_COOKIE))
+    return next(filter(None, told), None) or zone_of_application() or ZoneInfo(current_queues.config.timezone)
+
+
+def zone_of(name: str) -> tzinfo | None:
+    """The zone of a name; None where there is no such zone."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name) if name else None
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def zone_of_application() -> Any:

@@ -19,12 +19,22 @@ from .charts import Scale, Values
 from .formats import duration, now, number, percent, slot_name
 from .language import gettext as _
 from .render import page
+from .sorting import Order, Sorted, in_order
 from .words import status_label
 
 #: What stands for a value that was not measured.
 NONE = "\N{EN DASH}"
 #: What the page opens with.
 RANGE = "24h"
+ORDERS: dict[str, Order[tuple[str, Cell]]] = {
+    "total": Order(lambda one: one[1].total),
+    "name": Order(lambda one: one[0], falling=False),
+    "completed": Order(lambda one: one[1].completed),
+    "failed": Order(lambda one: one[1].failed),
+    "wait": Order(lambda one: one[1].wait.percentile(0.95) or 0),
+    "p50": Order(lambda one: one[1].process.percentile(0.5) or 0),
+    "p95": Order(lambda one: one[1].process.percentile(0.95) or 0),
+}
 #: Queues whose lines are drawn, those with the most pending jobs.
 SMALL = 8
 
@@ -185,11 +195,11 @@ class Figures:
             Chart("depth", name, [Line(status_label(Status.PENDING), found[name])], scale, number) for name in longest
         ]
 
-    def types(self) -> list[tuple[str, Cell]]:
-        """Each job type with what was done, that first which took the most time."""
+    def types(self) -> Sorted[tuple[str, Cell]]:
+        """Each job type with what was done, that first which took the most time where nothing else is asked for."""
         by_type = self.report.whole.by_type(self.asked.queue)
         wanted = [(name, cell) for name, cell in by_type.items() if self.asked.type in (None, name)]
-        return sorted(wanted, key=lambda one: (-one[1].total, one[0]))
+        return in_order(sorted(wanted), ORDERS)
 
 
 def milliseconds(value: float) -> str:
@@ -252,7 +262,7 @@ def report_fields(manager: Manager, asked: Asked) -> dict[str, Any]:
         "whole": cell_fields(figures.whole),
         "before": cell_fields(figures.before) if figures.before is not None else None,
         "slots": slots,
-        "types": {name: cell_fields(cell) for name, cell in figures.types()},
+        "types": {name: cell_fields(cell) for name, cell in figures.types().rows},
     }
 
 

@@ -15,13 +15,16 @@ from ..record import Attempt, JobRecord, LogLine, Status
 from ..reproducing import as_test
 from ..shapes import log_fields, masked_error, secrets_of
 from . import charts, reads, stacks, words
-from .actions import for_status
 from .address import asked_listing
+from .changes import can_change
+from .deeds import for_status
 from .formats import now
 from .mistakes import QueueNotFound
 from .pausing import LASTS
 from .render import page
 from .routes import ADDRESSES
+from .sorting import Order
+from .sorting import in_order as sort
 from .trace import blocks
 
 #: The script tells which rows it shows, so that it can be told what became of them.
@@ -36,6 +39,12 @@ IN_ROWS = {
     Status.FAILED: ("retry", "delete"),
     Status.COMPLETED: ("push",),
     Status.CANCELLED: ("push",),
+}
+#: What people did with a job, as far as it stands on its page.
+ACTS = 20
+ORDERS: dict[str, Order[reads.QueueRow]] = {
+    "pending": Order(lambda row: row.counts["pending"]),
+    "name": Order(lambda row: row.name, falling=False),
 }
 #: Bytes of JSON that are shown unfolded.
 FOLD = 4096
@@ -119,6 +128,8 @@ def job(job_id: str) -> ResponseReturnValue:
         record=record,
         status=record.status,
         actions=for_status(record.status),
+        changeable=can_change(record),
+        acts=current_queues.acts_on("job", record.id)[:ACTS],
         next_sentence=words.what_next(current_queues, record, overview.fleet),
         batch=reads.batch_of(current_queues, record),
         neighbours=reads.neighbours(current_queues, record),
@@ -170,10 +181,12 @@ def log_view(fields: dict[str, Any], line: LogLine) -> dict[str, Any]:
 def queues() -> ResponseReturnValue:
     """All queues."""
     overview = reads.Overview.read(current_queues, now())
+    order = sort(reads.queue_rows(current_queues, overview.counts, overview.fleet), ORDERS)
     return page(
         "queues.html",
         overview=overview,
-        rows=reads.queue_rows(current_queues, overview.counts, overview.fleet),
+        rows=order.rows,
+        order=order,
         breakers=current_queues.breakers.states(),
         charts=charts,
     )

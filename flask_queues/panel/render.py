@@ -22,14 +22,15 @@ from ..masking import masked
 from ..record import JobRecord, Status
 from ..scheduler import ScheduleRecord
 from . import access, csrf, flashes, formats, preferences, words
-from .address import here
+from .address import here, way_back
 from .asked import asked_for_live, is_for_holders
 from .language import LANGUAGES, gettext, locale, ngettext
 from .reads import Overview
 from .routes import ADDRESSES
+from .sorting import address_of
 
 if TYPE_CHECKING:
-    from .actions import Action
+    from .deeds import Action
 
 STATIC = Path(__file__).parent / "static"
 #: Characters of a payload that stand in a list.
@@ -169,6 +170,7 @@ class Helpers:
     paused_text = staticmethod(words.paused_text)
     spark_text = staticmethod(words.spark_text)
     here = staticmethod(here)
+    sorted_by = staticmethod(address_of)
     take_flashes = staticmethod(flashes.take)
     csrf_token = staticmethod(csrf.token)
     csrf_field = staticmethod(csrf.field_name)
@@ -176,6 +178,7 @@ class Helpers:
     may_change = staticmethod(access.may_change)
     may_see = staticmethod(access.may_see)
     theme = staticmethod(preferences.theme)
+    density = staticmethod(preferences.density)
     addresses = ADDRESSES
     languages = LANGUAGES
 
@@ -216,6 +219,11 @@ class Helpers:
     def refresh(self) -> float:
         """Seconds between two refreshes."""
         return current_queues.config.refresh
+
+    @staticmethod
+    def way_back() -> str:
+        """The page that this one was opened from."""
+        return way_back(url_for("queues.list_pending"))
 
     @staticmethod
     def asset(filename: str) -> str:

@@ -20,10 +20,15 @@ from .formats import exact
 from .language import gettext as _
 from .language import locale
 from .render import page
+from .sorting import Order, in_order
 
 #: Coming and past occurrences that are shown.
 COMING = 10
 PAST = 30
+ORDERS: dict[str, Order[ScheduleRecord]] = {
+    "next": Order(lambda one: (one.next is None, one.next or 0, one.name), falling=False),
+    "name": Order(lambda one: one.name, falling=False),
+}
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -37,8 +42,8 @@ def add_to(blueprint: Blueprint) -> None:
 
 def schedules() -> ResponseReturnValue:
     """All of them, the next first."""
-    records = sorted(current_queues.scheduler.all(), key=lambda one: (one.next is None, one.next or 0, one.name))
-    return page("schedules.html", rows=[row(record) for record in records])
+    order = in_order(current_queues.scheduler.all(), ORDERS)
+    return page("schedules.html", rows=[row(record) for record in order.rows], order=order)
 
 
 def row(record: ScheduleRecord) -> dict[str, Any]:

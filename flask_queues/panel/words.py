@@ -43,7 +43,11 @@ OUTCOMES = {
     Outcome.CANCELLED: _l("cancelled"),
 }
 #: Names of the job types that `builtin.py` has.
-BUILTIN = {"queues:clear-cache": _l("Clear a cache"), "queues:heartbeat": _l("Report to a watchdog")}
+BUILTIN = {
+    "queues:clear-cache": _l("Clear a cache"),
+    "queues:heartbeat": _l("Report to a watchdog"),
+    "queues:change-many": _l("Change many jobs"),
+}
 OCCURRENCES = {
     "fired": _l("fired"),
     "caught up": _l("caught up"),
@@ -92,6 +96,7 @@ CALLBACKS = {
 #: What somebody did, in the activity.
 ACTS = {
     **VERBS,
+    "change": _l("Change"),
     "pause": _l("Pause"),
     "resume": _l("Resume"),
     "clear": _l("Clear"),

@@ -413,6 +413,16 @@ class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
         """
 
     @abstractmethod
+    def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
+        """Give a job that is not running another payload, JSON text both, if `seen` is the one that it has.
+
+        Returns the status it had, None where there is no such job; a running job stays as it is, and so
+        does one that has this payload already, so it may be repeated. Raises `PayloadChanged` where the job
+        has neither. Payloads are compared as the JSON that they are, not as texts. Nothing else of the job
+        is changed: not its place, its options, its tags, nor what makes it unique or limits it.
+        """
+
+    @abstractmethod
     def delete(self, job_id: str) -> Status | None:
         """Delete a job and its log, unless it is running. Returns the status it had."""
 

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..errors import ConfigError
 from ..payload import MARK
-from ..record import JobError, JobRecord, LogLine, Page, Progress
+from ..record import JobError, JobRecord, LogLine, Page, Progress, Status
 from .base import Claim, Heartbeat, NewJob, Occurrence, PendingStep, Query, Schedule, Settlement, Step, Storage, Wanted
 from .figures import LISTS
+from .payloads import differs
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet, MultiFernet
@@ -275,6 +276,16 @@ class Sealed:
             return False
         shut = {name: text if name.startswith(LISTS) else self._cipher.shut(text) for name, text in sheets.items()}
         return self.inner.write_sheets((name, stored), shut)
+
+    def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
+        """Compare what is decrypted, then write over the very text that was; none is encrypted to the same twice."""
+        record = self.inner.get(job_id)
+        if record is None or record.status is Status.RUNNING:
+            return None if record is None else record.status
+        stored = json.dumps(record.payload)
+        if not differs(job_id, self._cipher.open(stored) or "", payload, seen):
+            return record.status
+        return self.inner.change_payload(job_id, self._cipher.shut(payload) or "", stored)
 
     def schedules(self) -> list[Schedule]:
         """Decrypt what schedules say."""

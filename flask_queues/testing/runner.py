@@ -179,7 +179,7 @@ class Runner:
 
     def _wanted(self, queues: Sequence[str]) -> Wanted:
         return Wanted(
-            queues=self._manager.queue_order(queues), types=self._manager.jobs.keys(), lease=self._manager.lease
+            queues=self._manager.queue_order(queues), types=self._manager.jobs.served, lease=self._manager.lease
         )
 
     def _run(self, claim: Claim) -> list[Settlement]:

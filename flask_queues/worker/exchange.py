@@ -50,7 +50,7 @@ class Exchange:
         """What to claim: of the queues to serve, as many, and which types may be claimed together."""
         return Wanted(
             queues=self._serve(),
-            types=self._manager.jobs.keys(),
+            types=self._manager.jobs.served,
             lease=self._manager.lease,
             limit=limit,
             short=short,

@@ -47,8 +47,9 @@ class InsideWorker:
     ) -> None:
         self._manager = manager
         self._share = Share(queues=tuple(queues), max_jobs=manager.config.max_jobs, threads=threads)
-        this = this_worker(self._share.queues, manager.jobs, version_here())
-        self._worker = replace(this, children=(ChildRecord(name=this.name, pid=this.pid),))
+        this = this_worker(self._share.queues, manager.jobs.served, version_here(), manager.release)
+        name = f"{this.name}{this.release and f':{this.release}'}"
+        self._worker = replace(this, name=name, children=(ChildRecord(name=name, pid=this.pid),))
         self._board = Board(1)
         self._bell = Bell()
         self._signals = Signals(lambda: False)

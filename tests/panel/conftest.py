@@ -113,7 +113,7 @@ class Shop:
         child = ChildRecord(name="host:42:1", pid=42)
         worker = WorkerRecord(
             name="host:9:1", host="host", pid=9, started=now, heartbeat=now,
-            queues=(), types=tuple(self.manager.jobs), children=(child,),
+            queues=(), types=tuple(self.manager.jobs.served), children=(child,),
         )  # fmt: skip
         self.manager.heartbeat(worker)
 

@@ -18,6 +18,7 @@ from flask_queues import Status, transitions
 from flask_queues.record import LogLine, Progress
 
 from .conftest import PAGES, Shop
+from .test_changes import PAYLOAD, Report
 
 pytestmark = pytest.mark.browser
 
@@ -246,6 +247,35 @@ def test_all_of_it_works_without_javascript(shop: Shop, visit: Callable[..., Vis
     assert [shop.status(job_id) for job_id in ids[:2]] == [Status.PENDING] * 2
 
 
+@pytest.mark.parametrize("script", [True, False])
+def test_a_payload_is_repaired_in_a_browser(shop: Shop, visit: Callable[..., Visitor], script: bool) -> None:
+    """What is wrong is said at its field, what was right is still there; the secret was never sent to the browser."""
+    shop.queues.register(Report)
+    job_id = shop.queues.push("shop:report", PAYLOAD, priority=9).id
+    claim = shop.claim()
+    shop.settle(
+        transitions.failed(claim, shop.manager.terms(claim)._replace(tries=1), transitions.dump_error("E", "e"))
+    )
+    anna = visit(java_script_enabled=script)
+    page = anna.go(f"/jobs/{job_id}")
+    page.get_by_role("link", name="Retry with changed payload").click()
+    assert "hunter2" not in page.content()
+    page.get_by_label("title", exact=True).fill("Quarter 2")
+    page.get_by_label("urgent").check()
+    page.get_by_label("to JSON").fill("[1,")
+    page.get_by_role("button", name="Save and retry").click()
+    expect(page.get_by_text("This is no JSON; look at line 1, column 4.")).to_be_visible()
+    expect(page.get_by_label("title", exact=True)).to_have_value("Quarter 2")
+    page.get_by_label("to JSON").fill('["c"]')
+    page.get_by_role("button", name="Save and retry").click()
+    expect(page.get_by_text("1 job was pushed again.")).to_be_visible()
+    expect(page.locator("#q-acts")).to_contain_text('to: ["a", "b"] → ["c"]')
+    expected = {**PAYLOAD, "title": "Quarter 2", "urgent": True, "to": ["c"]}
+    assert shop.manager.find(job_id).payload == expected
+    assert shop.status(job_id) is Status.PENDING
+    assert [one for one in anna.complaints if "422" not in one] == []
+
+
 def test_the_keyboard_alone_finds_reads_and_retries_a_failed_job(shop: Shop, visit: Callable[..., Visitor]) -> None:
     """With Tab and Enter, and a focus that is seen at each step."""
     job_id = shop.failed()
@@ -333,8 +363,17 @@ def test_pages_fit_the_screen_and_axe_finds_nothing(
     anna = visit(color_scheme=scheme, viewport={"width": width, "height": 900}, locale=language)
     pages = [*PAGES, *(f"/jobs/{job_id}" for job_id in jobs.values()), "/nothing"]
     pages += [f"/schedules/{shop.schedule()}", f"/batches/{shop.batch()}"]
-    pages.append(f"/actions/delete/confirm?id={jobs[Status.FAILED]}")
+    pages += [
+        f"/actions/delete/confirm?id={jobs[Status.FAILED]}",
+        "/preferences",
+        f"/jobs/{jobs[Status.FAILED]}/payload",
+    ]
+    shop.queues.register(Report)
+    report = shop.queues.push("shop:report", PAYLOAD).id
+    pages += [f"/jobs/{report}/payload", "/failed/jobs?compact"]
     for path in pages:
+        if path.endswith("?compact"):
+            anna.context.add_cookies([{"name": "queues_density", "value": "compact", "url": f"{anna.address}/queues/"}])
         page = anna.go(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert violations(page) == [], path

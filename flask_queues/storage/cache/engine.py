@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from ...errors import StorageError, UniqueTaken
+from ...errors import PayloadChanged, StorageError, UniqueTaken
 from ...record import (
     Counts,
     JobRecord,
@@ -33,6 +33,7 @@ from ..base import (
 from ..figures import Ended
 from ..outdated import Outdated
 from ..parcels import Load
+from ..payloads import changed, differs
 from ..stops import Stop
 from ..unique import taken
 from . import figures, gates, listing, moves, moving, stops, work
@@ -334,6 +335,20 @@ class CacheStorage(Storage):
     def retry(self, job_id: str) -> Status | None:
         """Make the job pending; its history stays."""
         return self._change_one(job_id, (FAILED, CANCELLED, SCHEDULED), ["retry", job_id])
+
+    def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
+        """Compare and write with one entry, which names the very text that it replaces."""
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            job = state.shelves.jobs.get(job_id)
+            if job is None or job.status == RUNNING or not differs(job_id, job.payload, payload, seen):
+                return Known(None if job is None else job.status)
+            return ["payload", job_id, payload, job.payload]
+
+        with self._log.change(write, ("payload", job_id, payload, seen)) as (answer, _):
+            if answer is False:
+                raise PayloadChanged(changed(job_id))
+            return None if answer is None else STATUSES[answer]
 
     def delete(self, job_id: str) -> Status | None:
         """Delete the job with its log and tags."""

@@ -109,6 +109,18 @@ def rewrite(state: State, id_: str, instead: dict[str, str]) -> bool:
     return job is not None
 
 
+def change_payload(state: State, id_: str, payload: str, before: str) -> int | bool | None:
+    """Write a job's payload unless it runs; answers the status it had, False where it is not this text any more."""
+    job = state.shelves.jobs.get(id_)
+    if job is None:
+        return None
+    if job.status != RUNNING:
+        if job.payload != before:
+            return False
+        job.payload = payload
+    return job.status
+
+
 def delete(state: State, id_: str) -> int | None:
     """Delete a job unless it runs; answers the status it had."""
     job = state.shelves.jobs.get(id_)
@@ -206,6 +218,7 @@ MOVES: dict[str, Callable[..., Any]] = {
     "cancel": cancel,
     "retry": retry,
     "rewrite": rewrite,
+    "payload": change_payload,
     "delete": delete,
     "purge": purge,
     "drop": drop,

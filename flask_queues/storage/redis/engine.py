@@ -343,6 +343,11 @@ class RedisStorage(Storage):
         with self._call():
             return self._jobs.change(job_id, "retry")
 
+    def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
+        """Compare here and write in one script, over the very lines that were compared."""
+        with self._call():
+            return self._jobs.change_payload(job_id, payload, seen)
+
     def delete(self, job_id: str) -> Status | None:
         """Delete the job with its log and tags."""
         with self._call():

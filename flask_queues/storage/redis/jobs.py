@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from ...errors import UniqueTaken
+from ...errors import PayloadChanged, UniqueTaken
 from ...record import JobRecord, LogLine, Status
 from ..outdated import Outdated
+from ..payloads import changed, differs
 from ..unique import taken
 from .calls import Calls, Command
 from .keys import Keys, of_job, structures
 from .names import QueueNames
-from .records import DIGITS, STATUSES, log_line, quoted, record_of
-from .scripts import CHANGE, DELETE, OLD, OUTDATED, READ, REWRITE
+from .records import DIGITS, STATUSES, log_line, pushed_lines, quoted, read_story, record_of, with_payload
+from .scripts import CHANGE, DELETE, OLD, OUTDATED, PAYLOAD, READ, REWRITE
 
 #: The lists of those statuses that have one, as `lib.lua` has them.
 LISTS = {
@@ -122,6 +123,22 @@ class Jobs:
         answer = self._calls.run(build)
         if isinstance(answer, list):
             raise UniqueTaken(taken(job_id, answer[0].decode()))
+        return STATUSES[answer.decode()] if answer else None
+
+    def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
+        """Write a job's payload anew unless it runs; returns the status it had."""
+        found = self.find(job_id)
+        if found is None:
+            return None
+        queue, (status, _, _, record) = found
+        text = record.decode()
+        if STATUSES[status.decode()] is Status.RUNNING or not differs(job_id, read_story(text).payload, payload, seen):
+            return STATUSES[status.decode()]
+        lines = pushed_lines(text)
+        arguments = [job_id, lines, with_payload(lines, payload)]
+        answer = self._calls.run(lambda _: self._command(queue, PAYLOAD, arguments, [job_id]))
+        if answer == b"changed":
+            raise PayloadChanged(changed(job_id))
         return STATUSES[answer.decode()] if answer else None
 
     def delete(self, job_id: str) -> Status | None:

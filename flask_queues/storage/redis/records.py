@@ -85,6 +85,21 @@ def pushed_text(job: NewJob | Parcel) -> str:
     return f"{dump(said) if said else ''}\n{payload}"
 
 
+def pushed_lines(text: str) -> str:
+    """Those lines of a stored record."""
+    return "\n".join(text.split("\n", 3)[1:3])
+
+
+def with_payload(lines: str, payload: str) -> str:
+    """The same lines with another payload."""
+    head = lines.partition("\n")[0]
+    said = json.loads(head) if head else {}
+    said.pop("payload", None)
+    if "\n" in payload:
+        said["payload"], payload = payload, ""
+    return f"{dump(said) if said else ''}\n{payload}"
+
+
 def push_arguments(job: NewJob, *, stray: bool) -> list[Any]:
     """What `read_job` of `lib.lua` reads."""
     return [

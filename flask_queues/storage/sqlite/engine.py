@@ -24,6 +24,7 @@ from ..base import (
 from ..figures import Ended
 from ..outdated import Outdated
 from ..parcels import Load
+from ..payloads import differs
 from ..stops import Stop
 from ..unique import END, START
 from . import figures, findings, gates, listing, moving, outdated, rewriting, schedules, stops, tallies, uniques
@@ -81,6 +82,7 @@ RELEASE_SLICE = 500
 CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
 WHERE = "SELECT seq, queue, type, status, uniq, limits, batch FROM jobs WHERE id=?"
+PAYLOAD = "SELECT seq, status, payload FROM jobs WHERE id=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
 HELD = "SELECT DISTINCT queue, held FROM jobs WHERE held IS NOT NULL"
 
@@ -420,6 +422,17 @@ class SQLiteStorage(Storage):
                 retry_one(db, seq, now)
                 deltas.moved(queue, type_, status, PENDING, batch)
             deltas.write(db)
+        return STATUSES[status]
+
+    def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
+        """Compare and write in one transaction that is on the disk when this returns."""
+        with self._database.write(durable=True) as db:
+            row = db.execute(PAYLOAD, (job_id,)).fetchone()
+            if row is None:
+                return None
+            seq, status, stored = row
+            if status != RUNNING and differs(job_id, stored, payload, seen):
+                db.execute("UPDATE jobs SET payload=? WHERE seq=?", (payload, seq))
         return STATUSES[status]
 
     def delete(self, job_id: str) -> Status | None:

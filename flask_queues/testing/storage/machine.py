@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ...errors import UniqueTaken
+from ...errors import PayloadChanged, UniqueTaken
 from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
 from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from ...storage.limits import CONCURRENCY, RATE, Limit
@@ -301,6 +301,21 @@ class StorageMachine(RuleBasedStateMachine):
         assert self.storage.retry(job_id) == (job and job.status)
         if job is not None and job.status in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             self.model.renew(job, self.clock.now())
+
+    @rule(job_id=IDS, word=WORDS, stale=st.booleans(), spaces=st.booleans())
+    def change_payload(self, job_id: str, word: str | None, stale: bool, spaces: bool) -> None:
+        """Give a job another payload, over the one that it has, or over one that it never had."""
+        job = self.model.jobs.get(job_id)
+        payload = json.dumps({"w": word, "n": 1}, indent=1 if spaces else None, ensure_ascii=False)
+        seen = '{"w":"never"}' if stale or job is None else json.dumps(json.loads(job.pushed.payload))
+        known = job is not None and json.loads(job.pushed.payload) == json.loads(payload)
+        if job is not None and stale and not known and job.status is not Status.RUNNING:
+            with pytest.raises(PayloadChanged):
+                self.storage.change_payload(job_id, payload, seen)
+            return
+        assert self.storage.change_payload(job_id, payload, seen) == (job and job.status)
+        if job is not None and job.status is not Status.RUNNING and not known:
+            job.pushed = job.pushed._replace(payload=payload)
 
     @rule(job_id=IDS)
     def delete(self, job_id: str) -> None:

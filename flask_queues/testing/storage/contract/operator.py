@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
+from ....errors import PayloadChanged
 from ....record import Outcome, Status, to_datetime
 from ....storage import Storage
 from ..engine import Clock
@@ -12,6 +16,7 @@ from .words import (
     LATER,
     LONG,
     SHORT,
+    TEXTS,
     complete,
     counted,
     error_text,
@@ -156,8 +161,61 @@ class OperatorContract(OpenedTwice):
         assert storage.retry("a") is status
         assert the(storage, "a") == before
 
+    @pytest.mark.parametrize("status", [status for status in Status if status is not Status.RUNNING])
+    def test_a_job_that_does_not_run_gets_another_payload(
+        self, storage: Storage, other: Storage, status: Status
+    ) -> None:
+        """Its next run gets it; nothing else of it is changed."""
+        options = {"tags": ("x",), "options": '{"tries":5}', "priority": 7, "batch": "b"}
+        in_status(storage, "a", status, payload='{"n":1,"s":"\\n"}', **options)
+        before = the(storage, "a")
+        assert storage.change_payload("a", '{"n":2}', '{ "n": 1, "s": "\\u000a" }') is status
+        assert the(other, "a") == replace(before, payload={"n": 2})
+        assert storage.counts().cells == counted(storage)
+        assert storage.tallies({"b": ["way of a"]}) == {"b": {status: 1}}
+        if status in (Status.SCHEDULED, Status.FAILED, Status.CANCELLED):
+            other.retry("a")
+        if status is not Status.COMPLETED:
+            claim = take_one(storage, "way of a")
+            assert (claim.payload, claim.options) == ('{"n":2}', '{"tries":5}')
+            fail(storage, claim)
+            assert the(storage, "a").payload == {"n": 2}
+
+    def test_a_payload_may_be_any_json_text(self, storage: Storage) -> None:
+        """On several lines, and with characters that mean something elsewhere."""
+        in_status(storage, "a", Status.FAILED, payload='{"n":1}', tags=("x",))
+        seen = '{"n":1}'
+        for value in [*TEXTS, "%s %1 \\0 \t", "x" * 20_000]:
+            for indent in (None, 1):
+                text = json.dumps({"value": value}, indent=indent, ensure_ascii=False)
+                assert storage.change_payload("a", text, seen) is Status.FAILED
+                seen = text
+                assert (the(storage, "a").payload, the(storage, "a").tags) == ({"value": value}, ("x",))
+        storage.retry("a")
+        assert json.loads(take_one(storage, "way of a").payload) == json.loads(seen)
+
+    def test_a_running_job_keeps_its_payload(self, storage: Storage) -> None:
+        """What it runs with is what is shown."""
+        in_status(storage, "a", Status.RUNNING, payload='{"n":1}')
+        before = the(storage, "a")
+        assert storage.change_payload("a", '{"n":2}', '{"n":1}') is Status.RUNNING
+        assert the(storage, "a") == before
+
+    def test_of_two_people_who_change_a_payload_the_second_is_refused(self, storage: Storage, other: Storage) -> None:
+        """Who has seen another one is told so; what is so already may be said again."""
+        in_status(storage, "a", Status.FAILED, payload='{"n":1}')
+        assert storage.change_payload("a", '{"n":2}', '{"n":1}') is Status.FAILED
+        for stale in ('{"n":1}', '{"n":2.0}', '{"n":"2"}'):
+            with pytest.raises(PayloadChanged):
+                other.change_payload("a", '{"n":3}', stale)
+        assert the(storage, "a").payload == {"n": 2}
+        assert other.change_payload("a", '{"n": 2}', '{"n":1}') is Status.FAILED
+        assert other.change_payload("a", '{"n":true}', '{"n":2}') is Status.FAILED
+        assert the(storage, "a").payload["n"] is True
+
     def test_an_unknown_job_is_told(self, storage: Storage) -> None:
         """None, where there is no such job."""
+        assert storage.change_payload("unknown", "{}", "{}") is None
         assert storage.cancel("unknown", "why") is None
         assert storage.retry("unknown") is None
         assert storage.delete("unknown") is None

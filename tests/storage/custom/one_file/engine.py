@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from typing import Any
 import msgspec
 from flask import Flask
 
-from flask_queues.errors import OptionError, StorageFormatError, StorageFull, StorageUnavailable
+from flask_queues.errors import OptionError, PayloadChanged, StorageFormatError, StorageFull, StorageUnavailable
 from flask_queues.record import (
     Counts,
     JobRecord,
@@ -362,6 +363,17 @@ class OneFileStorage(Storage):
             if before in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
                 job.renew(self.clock())
             return before
+
+    def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
+        """Compare and write, unless it runs."""
+        with self.change() as state:
+            job = state.jobs.get(job_id)
+            if job is not None and job.status is not Status.RUNNING:
+                stored, new, old = (repr(json.loads(text)) for text in (job.payload, payload, seen))
+                if stored not in (new, old):
+                    raise PayloadChanged(f"The payload of {job_id} is another one by now.")
+                job.payload = job.payload if stored == new else payload
+            return job.status if job is not None else None
 
     def delete(self, job_id: str) -> Status | None:
         """Delete it, unless it runs."""

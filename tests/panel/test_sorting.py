@@ -1,0 +1,95 @@
+"""Tables whose rows are all at hand are sorted by links in their heads; the address says how."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from flask_queues import transitions
+from flask_queues.panel.sorting import Order, in_order
+
+from .conftest import Shop
+
+
+def rows(text: str) -> list[str]:
+    """The rows of the table, in their order."""
+    return re.findall(r'<tr id="row-([^"]+)"', text)
+
+
+def sorted_by(text: str) -> list[tuple[str, str]]:
+    """The heads that say that the table is sorted by them."""
+    return [(label.strip(), how) for how, label in re.findall(r'<th scope="col"[^>]* aria-sort="(\w+)">([^<]+)<', text)]
+
+
+def test_queues_by_what_waits_or_by_name(shop: Shop) -> None:
+    """Most pending first, unless somebody asks otherwise."""
+    shop.pending()
+    shop.queues.push_many([("shop:resize", {"file_id": n}) for n in range(3)])
+    client = shop.client()
+    text = client.get("/queues/queues").text
+    assert rows(text)[:2] == ["images", "mail"]
+    assert rows(text)[2:] == sorted(rows(text)[2:])
+    assert sorted_by(text) == [("Pending", "descending")]
+    assert '<a href="/queues/queues?sort=name">Queue</a>' in text
+    text = client.get("/queues/queues?sort=name").text
+    assert rows(text) == sorted(rows(text))
+    assert sorted_by(text) == [("Queue", "ascending")]
+    assert rows(client.get("/queues/queues?sort=drop").text)[:2] == ["images", "mail"]
+
+
+def test_causes_by_the_last_the_most_or_the_newest(shop: Shop) -> None:
+    """One happened twice and long ago, by the clock of the test the first."""
+    for error in (KeyError("a"), ValueError("b"), KeyError("a")):
+        shop.failed(error)
+    shop.failed(TypeError("c"))
+    shop.count()
+    client = shop.client()
+    found = {}
+    for sort in ("last", "jobs", "first"):
+        text = client.get(f"/queues/failed?sort={sort}").text
+        found[sort] = re.findall(r'class="q-name" href="/queues/failed/\w+">(\w+)', text)
+    assert found == {
+        "last": ["TypeError", "KeyError", "ValueError"],
+        "jobs": ["KeyError", "TypeError", "ValueError"],
+        "first": ["TypeError", "ValueError", "KeyError"],
+    }
+
+
+def test_schedules_by_the_next_or_by_name(shop: Shop) -> None:
+    """The next one first."""
+    shop.manager.scheduler.add("@yearly", "shop:resize", name="aaa")
+    shop.manager.scheduler.add(60, "shop:resize", name="zzz")
+    client = shop.client()
+    assert rows(client.get("/queues/schedules").text) == ["zzz", "aaa"]
+    text = client.get("/queues/schedules?sort=name").text
+    assert rows(text) == ["aaa", "zzz"]
+    assert sorted_by(text) == [("Schedule", "ascending")]
+
+
+def test_job_types_of_the_metrics_by_each_of_their_columns(shop: Shop) -> None:
+    """With the filters that the address has."""
+    for _ in range(2):
+        shop.completed()
+    shop.resize.push()
+    shop.settle(transitions.completed(shop.claim(), None))
+    shop.count()
+    client = shop.client()
+    for sort, first in {"completed": "shop:mail", "name": "shop:mail"}.items():
+        text = client.get(f"/queues/metrics?range=1h&sort={sort}").text
+        assert rows(text)[0] == first
+        assert len(rows(text)) == 2
+    for sort in ("failed", "wait", "p50", "p95", "total"):
+        text = client.get(f"/queues/metrics?range=1h&sort={sort}").text
+        assert [how for _, how in sorted_by(text)] == ["descending"]
+        assert "/queues/metrics?range=1h&amp;sort=name" in text
+
+
+@pytest.mark.parametrize("sort", ["", "big", "none"])
+def test_equals_stay_as_they_came(shop: Shop, sort: str) -> None:
+    """In falling orders, too."""
+    orders = {"big": Order[tuple[int, str]](lambda row: row[0])}
+    with shop.flask.test_request_context(f"/?sort={sort}"):
+        assert in_order([(1, "a"), (2, "b"), (1, "c"), (2, "d")], orders).rows == [
+            (2, "b"), (2, "d"), (1, "a"), (1, "c"),
+        ]  # fmt: skip
