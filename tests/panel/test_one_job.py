@@ -64,6 +64,7 @@ def test_a_failed_job_can_be_reproduced(shop: Shop) -> None:
     assert 'data-copy="q-test-text"' in text
     assert "hunter22" not in text
     assert "q-test" not in client.get(f"/queues/jobs/{done}").text
+    assert "q-test" not in client.get(f"/queues/jobs/{shop.failed(to='x' * 70_000)}").text
     client.set_cookie("queues_language", "de")
     assert "Nachstellen" in plain(client.get(f"/queues/jobs/{failed}").text)
 
