@@ -48,6 +48,8 @@ ORDERS: dict[str, Order[reads.QueueRow]] = {
 }
 #: Bytes of JSON that are shown unfolded.
 FOLD = 4096
+#: Bytes of a payload that is laid out as code.
+LAID_OUT = 65_536
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -139,8 +141,15 @@ def job(job_id: str) -> ResponseReturnValue:
         result=json_view(masked(record.result, hidden)) if record.result is not None else None,
         log=log_views(lines, hidden, secrets),
         stacks=stacks.of_job(current_queues, record),
-        test=as_test(current_queues, record) if record.status is Status.FAILED and record.error else None,
+        test=test_of(record),
     )
+
+
+def test_of(record: JobRecord) -> str | None:
+    """A failed job as a test; a large payload takes its time to be laid out, and is left to the terminal."""
+    if record.status is not Status.FAILED or record.error is None:
+        return None
+    return as_test(current_queues, record) if len(json.dumps(record.payload)) <= LAID_OUT else None
 
 
 def run_view(record: JobRecord, attempt: Attempt, secrets: set[str]) -> dict[str, Any]:

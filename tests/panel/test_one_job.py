@@ -64,6 +64,7 @@ def test_a_failed_job_can_be_reproduced(shop: Shop) -> None:
     assert 'data-copy="q-test-text"' in text
     assert "hunter22" not in text
     assert "q-test" not in client.get(f"/queues/jobs/{done}").text
+    assert "q-test" not in client.get(f"/queues/jobs/{shop.failed(to='x' * 70_000)}").text
     client.set_cookie("queues_language", "de")
     assert "Nachstellen" in plain(client.get(f"/queues/jobs/{failed}").text)
 
@@ -86,7 +87,7 @@ def test_where_a_running_job_is_can_be_asked(shop: Shop) -> None:
     after = client.post(f"/queues/actions/stacks/{done}", data=token, follow_redirects=True)
     assert "The job does not run any more." in after.text
     assert [act.action for act in shop.manager.acts()] == ["stacks"]
-    reader = shop.client("rita")
+    assert "/queues/actions/stacks/" not in reader.get(f"/queues/jobs/{job}").text
     assert "Show stacks" not in reader.get(f"/queues/jobs/{job}").text
 
 

@@ -145,7 +145,6 @@ def a_worker(name: str, *children: str, **about: Any) -> WorkerRecord:
             "queues": ("q", "r"),
             "version": "1.2",
             "release": "2026.11:β",
-            "quiet": True,
             "children": tuple(ChildRecord(name=child, pid=8, memory=12.5) for child in children),
             **about,
         }
