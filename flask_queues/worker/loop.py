@@ -163,6 +163,7 @@ class Loop:
         """Make the attempt, with all that comes along; what is claimed beside it is run after it, or goes back."""
         if self._manager.jobs[claim.type].gathering is None:
             return Attempt(self._manager, claim, self._interrupts, self._steward.stir)
+        self._hand.collect()  # a storage that lost a connection would hand out again what is on its way
         along, others = gather(self._manager, claim, self._exchange.claim_more, self._hand.take_like(claim))
         self._hand.fill(others)
         if others:

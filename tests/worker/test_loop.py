@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
 
-from flask_queues import Queues, Status
+from flask_queues import GatheredJob, Queues, Status
 from flask_queues.storage import SQLiteStorage
 from flask_queues.storage.base import PendingStep, Settlement, Step, Wanted
 from flask_queues.worker import Report, Share, hand
@@ -40,6 +40,9 @@ class Line:
         #: Exchanges that were waited for; and how many claims the storage knew of at the most.
         self.waited = 0
         self.held = 0
+        #: Exchanges that were not answered yet, and how often claims were asked for meanwhile.
+        self.on_their_way = 0
+        self.meanwhile = 0
         step = SQLiteStorage.step
 
         def carry_out(
@@ -53,11 +56,13 @@ class Line:
             storage: SQLiteStorage, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None
         ) -> Step:
             self.waited += 1
+            self.meanwhile += wanted is not None and self.on_their_way > 0
             return carry_out(storage, worker, settled, wanted)
 
         def sent(
             storage: SQLiteStorage, worker: str, settled: Sequence[Settlement], wanted: Wanted
         ) -> PendingStep | None:
+            self.on_their_way += 1
             return Later(self, carry_out(storage, worker, settled, wanted), wanted.limit)
 
         ran = Pace.ran
@@ -71,8 +76,12 @@ class Line:
 
     def work(self, jobs: int) -> End:
         """Run so many jobs."""
+        return self.loop(jobs).work()
+
+    def loop(self, jobs: int) -> Loop:
+        """A child that is to run so many jobs."""
         bell = Bell()
-        loop = Loop(
+        return Loop(
             self.queues.manager,
             "here:1:1",
             Share(queues=("default",), max_jobs=jobs),
@@ -81,7 +90,6 @@ class Line:
             report=Report(json_lines=False, colour=False),
             bell=bell,
         )
-        return loop.work()
 
 
 class Later(PendingStep):
@@ -95,6 +103,7 @@ class Later(PendingStep):
 
     def answer(self) -> Step:
         """Note when it was asked for."""
+        self._line.on_their_way -= 1
         self._line.sent.append(Sent(self._ran, self._line.ran, self._limit))
         return self._step
 
@@ -117,6 +126,28 @@ def test_short_jobs_run_while_the_next_are_on_their_way(line: Line) -> None:
     full = [one for one in line.sent if one.limit == AHEAD_CLAIMS // 2]
     assert len(full) > 10
     assert all(one.ran_before_answer - one.ran >= AHEAD_CLAIMS // 2 for one in full[1:-1])
+
+
+def test_what_comes_together_is_claimed_when_nothing_is_on_its_way(line: Line) -> None:
+    """A storage that has lost a connection gives claims again of which this child has not heard."""
+
+    class Together(GatheredJob):
+        type = "together"
+
+        def handle(self, payloads: list[dict[str, Any]]) -> None: ...
+
+    line.queues.register(Together)
+    line.queues.push_many([("together", {})] * 2, delay=0)
+    manager, loop = line.queues.manager, line.loop(2)
+    wanted = Wanted(["default"], ["together"], 30_000, short=["together"])
+    (first,) = manager.step("here:1:1", (), wanted).claims
+    pending = manager.begin_step("here:1:1", (), wanted._replace(behind=True))
+    assert pending is not None
+    loop._hand.expect(lambda: pending.answer().claims)
+    together = loop._begin(first)
+    loop._bell.close()
+    assert len(together.claims) == 2
+    assert line.meanwhile == 0
 
 
 def test_no_more_is_held_than_may_be_claimed_ahead(line: Line) -> None:
