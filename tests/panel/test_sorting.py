@@ -8,6 +8,7 @@ import pytest
 
 from flask_queues import transitions
 from flask_queues.panel.sorting import Order, in_order
+from flask_queues.testing.clock import wait_until
 
 from .conftest import Shop
 
@@ -42,6 +43,9 @@ def test_causes_by_the_last_the_most_or_the_newest(shop: Shop) -> None:
     """One happened twice and long ago, by the clock of the test the first."""
     for error in (KeyError("a"), ValueError("b"), KeyError("a")):
         shop.failed(error)
+    # Times are stored in milliseconds.
+    before = shop.manager.storage.now()
+    assert wait_until(lambda: shop.manager.storage.now() > before, 5)
     shop.failed(TypeError("c"))
     shop.count()
     client = shop.client()
