@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
 import threading
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import activity, chains, commits, links, orders, permission, transitions
+from . import activity, chains, links, orders, permission, transitions
 from .activity import Act
 from .alerts import Alert, Herald, Lookout, standing_alerts
 from .alerts.herald import Receiver
@@ -32,29 +30,23 @@ from .errors import (
     JobNotFound,
     OptionError,
     PayloadError,
-    QueueFull,
-    StorageError,
     TransitionError,
     UniqueTaken,
 )
 from .handles import ChainHandle, JobHandle
 from .ids import is_id
-from .intake import checked_payload, host_time, id_for, new_job, spread_over
+from .intake import checked_payload, id_for, spread_over
 from .janitor import Janitor
-from .job import Job
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
 from .options import Options, Seconds, check_seconds
 from .orders import Orders, Picture
-from .origin import carried
 from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
-from .pushlimit import count_pushes
+from .pushing import Pusher, ids_given
 from .record import (
     Counts,
-    JobError,
     JobRecord,
     LogLine,
-    Outcome,
     Page,
     Progress,
     Status,
@@ -63,34 +55,21 @@ from .record import (
 )
 from .registry import JobType, Registry
 from .rekeying import Slice, reencrypt
+from .rescuing import Rescuer
 from .scheduler import Scheduler
 from .searching import Where, look_through
 from .storage import Storage
 from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .storage.sealed import unsealed
 from .telling import Teller
-from .tracing import traced
 from .transitions import Terms
 from .wrapping import Wrapper
 
 logger = logging.getLogger("flask_queues")
 
-#: Jobs that one call of the storage takes; more are pushed in several.
-PUSH_SLICE = 500
 PURGE_SLICE = 500
-#: The statuses of jobs that have yet to begin.
-WAITING = (Status.PENDING.value, Status.SCHEDULED.value)
 #: For so long a worker that vanished is shown as lost.
 VANISHED = timedelta(hours=1)
-
-
-class Push(NamedTuple):
-    """One job of a push, and the handle that was given out for it."""
-
-    job: NewJob
-    handle: JobHandle
-    #: Whether the push brought its id along.
-    named: bool
 
 
 class Manager:
@@ -107,8 +86,6 @@ class Manager:
         self._cache = cache
         self._storage: Storage | None = None
         self._building = threading.Lock()
-        #: Whether a test keeps the jobs in a storage of its own now.
-        self.in_test = False
         self._ledger: Ledger | None = None
         self._root = application_folder(app)
         self._gatherer = Gatherer(lambda: self.storage, self.cause_of)
@@ -122,6 +99,11 @@ class Manager:
         self.janitor = Janitor(app, lambda: self.config, jobs, lambda: self.storage)
         #: Sends the signals.
         self.teller = Teller(app, lambda: self.storage)
+        self._pusher = Pusher(
+            app, lambda: self.config, jobs, lambda: self.storage, self.teller, lambda job_id: JobHandle(self, job_id)
+        )
+        #: Settles what dead and vanished processes held.
+        self.rescuer = Rescuer(lambda: self.storage, self.teller, self.breakers, self.terms, self.gathering_key)
         #: What every run of a job happens in, the outermost first.
         self.wrappers: list[Wrapper] = []
         #: The batches of this application.
@@ -153,15 +135,20 @@ class Manager:
         """What kind of storage holds the jobs, for people; never where it is."""
         return type(unsealed(self.storage)).__name__.removesuffix("Storage")
 
+    @property
+    def in_test(self) -> bool:
+        """Whether a test keeps the jobs in a storage of its own now."""
+        return self._pusher.in_test
+
     @contextmanager
     def kept_in(self, storage: Storage) -> Iterator[None]:
         """Keep the jobs in another storage while the block runs, as tests do; those stored before are out of sight."""
-        before = self._storage, self._ledger, self.in_test
-        self._storage, self._ledger, self.in_test = storage, None, True
+        before = self._storage, self._ledger, self._pusher.in_test
+        self._storage, self._ledger, self._pusher.in_test = storage, None, True
         try:
             yield
         finally:
-            self._storage, self._ledger, self.in_test = before
+            self._storage, self._ledger, self._pusher.in_test = before
 
     # Pushing
 
@@ -183,9 +170,9 @@ class Manager:
         has the id in its `ids`, where it is not known whether the job was stored.
         """
         given = Options.of(**options)
-        new = self._new_job(job, payload, given, named=True)
-        self._count_pushes(1)
-        return self._store([new], after_commit=self._waits(job, given), named=ids_given([job], given))[0]
+        new = self._pusher.new_job(job, payload, given, named=True)
+        self._pusher.count(1)
+        return self._pusher.store([new], after_commit=self._pusher.waits(job, given), named=ids_given([job], given))[0]
 
     def new_id(self, job: Any = None, *, queue: str | None = None) -> str:
         """Make an id for a push that is to come, of this job, or of any to a queue: `push(job, …, id=…)`."""
@@ -209,13 +196,13 @@ class Manager:
         if common.id is not None:
             raise OptionError("id: many jobs cannot share an id; give each its own: Resize().using(id=…).")
         new = [
-            self._new_job(job, payload, spread_over(common, spread, n, len(pairs)), named=True)
+            self._pusher.new_job(job, payload, spread_over(common, spread, n, len(pairs)), named=True)
             for n, (job, payload) in enumerate(pairs)
         ]
-        self._count_pushes(len(new))
+        self._pusher.count(len(new))
         all_of_them = [job for job, _ in pairs]
-        waits = any(self._waits(job, common) for job in all_of_them)
-        return self._store(new, after_commit=waits, named=ids_given(all_of_them, common))
+        waits = any(self._pusher.waits(job, common) for job in all_of_them)
+        return self._pusher.store(new, after_commit=waits, named=ids_given(all_of_them, common))
 
     def chain(self, links: Iterable[Any] = ()) -> Chain:
         """Begin a chain: jobs of which each is pushed by the step that settles the one before.
@@ -229,13 +216,13 @@ class Manager:
         common = Options.of(**options)
         given = [Options.of(**link.options).over(common) for link in links]
         made = [
-            chains.Made(self._new_job(link.job, link.payload, one, link.result_as), link.on, link.result_as)
+            chains.Made(self._pusher.new_job(link.job, link.payload, one, link.result_as), link.on, link.result_as)
             for link, one in zip(links, given, strict=True)
         ]
-        waits = any(self._waits(link.job, one) for link, one in zip(links, given, strict=True))
+        waits = any(self._pusher.waits(link.job, one) for link, one in zip(links, given, strict=True))
         first = chains.joined(made)
-        self._count_pushes(len(made))
-        self._store([first], after_commit=waits)
+        self._pusher.count(len(made))
+        self._pusher.store([first], after_commit=waits)
         return ChainHandle(self, [link.job.id for link in made])
 
     def batch(self, jobs: Iterable[Any] = (), name: str = "") -> Batch:
@@ -248,95 +235,11 @@ class Manager:
 
     def _new_member(self, one: Any, options: dict[str, Any]) -> NewJob:
         job, payload = one if isinstance(one, tuple) else (one, None)
-        return self._new_job(job, payload, Options.of(**options))
+        return self._pusher.new_job(job, payload, Options.of(**options))
 
     def _push_members(self, jobs: Sequence[NewJob]) -> list[tuple[str, bool]]:
-        self._count_pushes(len(jobs))
-        return self._push_slices(jobs)
-
-    def _waits(self, job: Any, options: Options) -> bool:
-        given = options.over(job.pushed_with) if isinstance(job, Job) else options
-        return self.config.after_commit if given.after_commit is None else given.after_commit
-
-    def _store(self, new: Sequence[NewJob], *, after_commit: bool, named: Collection[str] = ()) -> list[JobHandle]:
-        """Store jobs now or after the commit; `named` are those ids that the push brought along."""
-        pushes = [Push(one, JobHandle(self, one.id), one.id in named) for one in new]
-        if not after_commit or not commits.hold(self.app, pushes, self._push_all):
-            self._push_all(pushes)
-        return [push.handle for push in pushes]
-
-    def _push_all(self, pushes: Sequence[Push]) -> None:
-        """Store jobs, and let their handles be of the jobs that each push led to."""
-        placed = self._push_slices([push.job for push in pushes], {push.job.id for push in pushes if push.named})
-        for push, (holder, is_new) in zip(pushes, placed, strict=True):
-            push.handle.id, push.handle.created = holder, is_new
-
-    def _push_slices(self, new: Sequence[NewJob], named: Collection[str] = ()) -> list[tuple[str, bool]]:
-        """Store jobs; tells which job each push led to, and whether it is new."""
-        try:
-            return self._place(new, named)
-        except StorageError as error:
-            error.ids = tuple(one.id for one in new)
-            raise
-
-    def _place(self, new: Sequence[NewJob], named: Collection[str]) -> list[tuple[str, bool]]:
-        """Store jobs, unique ones one by one."""
-        placed: list[tuple[str, bool]] = []
-        bounds = self._bounds(new)
-        for unique, run in itertools.groupby(new, lambda one: one.unique is not None):
-            jobs = list(run)
-            if unique:
-                placed += [self._place_unique(one, bounds, named=one.id in named) for one in jobs]
-                continue
-            for start in range(0, len(jobs), PUSH_SLICE):
-                part = jobs[start : start + PUSH_SLICE]
-                created = self.storage.push(part, *bounds)
-                placed += zip([one.id for one in part], created, strict=True)
-                self.teller.pushed(part, created)
-        return placed
-
-    def _count_pushes(self, number: int) -> None:
-        if self.config.push_limit is not None:
-            count_pushes(self.storage, self.config.push_limit, number)
-
-    def _bounds(self, new: Sequence[NewJob]) -> tuple[Mapping[str, int], ...]:
-        """What the storage is told of how many jobs may wait, if there is a bound.
-
-        Several steps of the storage are not undone where a later one finds no room, so that is looked for before.
-        """
-        sizes = Counter(one.queue for one in new)
-        bounds = {queue: most for queue in sizes if (most := self.config.may_wait(queue)) is not None}
-        if not bounds:
-            return ()
-        if len(new) > PUSH_SLICE or len(sizes) > 1:
-            waiting = self.storage.counts().queues
-            for queue, bound in bounds.items():
-                there = sum(waiting[queue][word] for word in WAITING) if queue in waiting else 0
-                adds = sum(one.queue == queue and one.unique is None for one in new)
-                if adds and there + adds > bound:
-                    raise QueueFull(queue, bound, there, adds)
-        return (bounds,)
-
-    def _place_unique(self, one: NewJob, bounds: tuple[Mapping[str, int], ...], *, named: bool) -> tuple[str, bool]:
-        # Of a repeated push the storage tells the same as of the first, so it is asked before.
-        if named and self.storage.get(one.id) is not None:
-            self.storage.push([one])  # changes nothing, and is confirmed as any push
-            return one.id, False
-        holder = self.storage.push_unique(one, *bounds)
-        self.teller.pushed([one], [holder == one.id])
-        return holder, holder == one.id
-
-    def _new_job(
-        self,
-        job: Any,
-        payload: dict[str, Any] | None,
-        options: Options,
-        awaited: str | None = None,
-        *,
-        named: bool = False,
-    ) -> NewJob:
-        now = self.storage.now if self.in_test else host_time
-        return traced(carried(new_job(self.jobs, self.config, job, payload, options, awaited, now, named=named)))
+        self._pusher.count(len(jobs))
+        return self._pusher.place(jobs)
 
     # Reading
 
@@ -514,7 +417,7 @@ class Manager:
         if claim is None:
             return False
         settlement = chains.followed(claim, transitions.called_off(claim, reason))
-        return self._settle_for(claim.worker, [claim], [settlement]) != []
+        return self.rescuer.settle_for(claim.worker, [claim], [settlement]) != []
 
     def retry(self, job_id: str) -> None:
         """Give a failed or cancelled job all its tries again, or start a scheduled one now.
@@ -576,7 +479,7 @@ class Manager:
             backoff=old.backoff,
         )
         given = old.payload if payload is None else payload
-        return self._store([self._new_job(old.type, given, options)], after_commit=False)[0]
+        return self._pusher.store([self._pusher.new_job(old.type, given, options)], after_commit=False)[0]
 
     def retry_each(self, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending."""
@@ -831,73 +734,6 @@ class Manager:
         """Milliseconds until the next scheduled job is due; None where none waits."""
         return self.storage.next_due()
 
-    def bury(self, child: str, outcome: Outcome, error: JobError, mark: int | None) -> list[Claim]:
-        """Settle what a dead child held; returns the claim of the job that it ran, if it ran one.
-
-        `mark` is the token of the last claim that it began, negative if that had ended; None where it ran all it held.
-        """
-        settled = self._settle_dead(self.storage.claims_of(child), outcome, error, mark)
-        return [claim for claim in settled if mark is None or claim.token == abs(mark)]
-
-    def give_back(self, child: str) -> list[Claim]:
-        """Return what a child held when it was stopped; no try is lost."""
-        claims = self.storage.claims_of(child)
-        settled = [chains.given_back(claim, begun=not claim.ahead) for claim in claims]
-        self._settle_for(child, claims, settled)
-        return claims
-
-    def rescue(self) -> list[Claim]:
-        """Give back stalled jobs: those whose lease ran out; returns their claims."""
-        error = JobError("flask_queues.errors.WorkerLost", "The worker vanished; its lease ran out.")
-        return self._settle_dead(self.storage.stalled(), Outcome.LOST, error)
-
-    def _settle_dead(
-        self, claims: list[Claim], outcome: Outcome, error: JobError, mark: int | None = None
-    ) -> list[Claim]:
-        text = transitions.dump_error(*error)
-        ran = next((claim for claim in claims if mark is not None and claim.token == abs(mark)), None)
-        settled = [
-            chains.followed(claim, self._died(claim, text, outcome, self._mark_of(claim, ran, mark, outcome)))
-            for claim in claims
-        ]
-        return self._settle_for("keeper", claims, settled, rescued=outcome is Outcome.LOST)
-
-    def _settle_for(
-        self, worker: str, claims: list[Claim], settled: list[Settlement], *, rescued: bool = False
-    ) -> list[Claim]:
-        """Settle what a process held that cannot do so itself; returns the claims that were still in force."""
-        if not settled:
-            return []
-        self._learn(claims, settled)
-        lost = set(self.step(worker, settled).lost)
-        done = [(claim, one) for claim, one in zip(claims, settled, strict=True) if claim.id not in lost]
-        for claim, one in done:
-            if rescued:
-                self.teller.rescued(claim)
-            self.teller.settled(claim, one)
-        return [claim for claim, _ in done]
-
-    def _mark_of(self, claim: Claim, ran: Claim | None, mark: int | None, outcome: Outcome) -> int | None:
-        """Of claims that run together, the first stands for all; what else is gathered had not begun.
-
-        Where a process ran all it held, that is all of them; what had vanished may have held more than it ran.
-        """
-        key = self.gathering_key(claim)
-        if key is not None and mark is None and outcome is not Outcome.LOST:
-            return claim.token
-        if key is None or mark is None:
-            return mark
-        return claim.token if ran is not None and self.gathering_key(ran) == key else 0
-
-    def _died(self, claim: Claim, text: str, outcome: Outcome, mark: int | None) -> Settlement:
-        end = transitions.died(claim, self.terms(claim), text, outcome, mark)
-        return end._replace(alone=False) if self.gathering_key(claim) is not None else end
-
-    def _learn(self, claims: Sequence[Claim], settled: Sequence[Settlement]) -> None:
-        """Tell the breakers how runs ended of which their own process could not tell."""
-        for claim, settlement in zip(claims, settled, strict=True):
-            self.breakers.learn(claim, settlement)
-
     def retention_of(self, job: JobRecord) -> timedelta | None:
         """How long a job is kept after its end, if no others of its kind press it out before; None for ever."""
         hours = self.janitor.retention(job.type).get(job.status.value)
@@ -942,12 +778,6 @@ class Manager:
     def watcher(self) -> Watcher:
         """Return what tells the keeper about pushes."""
         return self.storage.watcher()
-
-
-def ids_given(jobs: Iterable[Any], options: Options) -> set[str]:
-    """The ids that a push brought along, in its options or in those of its jobs."""
-    said = [options.id, *(job.pushed_with.id for job in jobs if isinstance(job, Job))]
-    return {job_id for job_id in said if job_id is not None}
 
 
 def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:

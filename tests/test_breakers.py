@@ -218,7 +218,7 @@ def test_a_trial_that_says_nothing_is_followed_by_another(one: Process, clock: F
     second = one.claim()
     assert second is not None
     assert one.begin(second)
-    assert [claim.id for claim in one.manager.give_back("one")] == [second.id]
+    assert [claim.id for claim in one.manager.rescuer.give_back("one")] == [second.id]
     clock.advance(1000)
     one.manager.release_held()
     assert one.run(well=True)
@@ -265,13 +265,13 @@ def test_a_killed_process_is_a_failure_and_a_vanished_machine_is_none(one: Proce
     died = JobError("flask_queues.errors.WorkerLost", "Killed.")
     for _ in range(2):
         assert one.claim()
-        one.manager.bury("one", Outcome.KILLED, died, None)
+        one.manager.rescuer.bury("one", Outcome.KILLED, died, None)
     claim = one.claim()
     assert claim is not None
-    one.manager.bury("one", Outcome.LOST, died, None)
+    one.manager.rescuer.bury("one", Outcome.LOST, died, None)
     assert one.manager.breakers.states()[0].failures == 2
     assert one.claim()
-    one.manager.bury("one", Outcome.TIMED_OUT, died, None)
+    one.manager.rescuer.bury("one", Outcome.TIMED_OUT, died, None)
     assert (one.state, one.manager.breakers.states()[0].error) == ("open", "WorkerLost")
 
 

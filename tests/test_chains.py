@@ -161,11 +161,11 @@ def test_a_link_that_goes_back_causes_nothing(queues: Queues) -> None:
     chain = queues.chain(["fetch", "mail"]).then("any", on="end").push()
     wanted = Wanted(["web"], ["fetch"], 30_000)
     queues.manager.step("child", (), wanted)
-    queues.manager.give_back("child")
+    queues.manager.rescuer.give_back("child")
     assert waiting(queues) == ["fetch"]
     queues.manager.step("child", (), wanted)
     assert chain.cancel("enough")
-    queues.manager.give_back("child")
+    queues.manager.rescuer.give_back("child")
     assert waiting(queues) == ["any"]
 
 

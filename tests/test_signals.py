@@ -252,7 +252,7 @@ def test_a_settlement_that_came_too_late_is_not_told_by_whoever_lost_the_job(man
     handle = manager.push(Work)
     wanted = Wanted(["default"], manager.jobs.keys(), 1)
     (claim,) = manager.step("host:1:1", (), wanted).claims
-    while not (rescued := manager.rescue()):
+    while not (rescued := manager.rescuer.rescue()):
         pass
     assert rescued == [claim]
     run = {"job_id": handle.id, "type": "t:work", "queue": "default", "worker": "host:1:1", "attempt": 1}
@@ -271,7 +271,7 @@ def test_what_a_dead_process_held(manager, heard):
     wanted = Wanted(["default"], manager.jobs.keys(), 60_000, limit=2, short={"t:work"})
     ran, waiting = manager.step("host:1:1", (), wanted).claims
     heard.clear()
-    manager.bury("host:1:1", Outcome.KILLED, JobError("x.Killed", "killed"), ran.token)
+    manager.rescuer.bury("host:1:1", Outcome.KILLED, JobError("x.Killed", "killed"), ran.token)
     assert heard.names() == ["job_retried"]
     assert (heard.of("job_retried")["job_id"], heard.of("job_retried")["outcome"]) == (ran.id, Outcome.KILLED)
     assert manager.find(waiting.id).status is Status.PENDING
@@ -285,7 +285,7 @@ def test_what_was_not_begun_and_was_cancelled_in_somebodys_hand(manager, heard):
     ran, waiting = manager.step("host:1:1", (), wanted).claims
     manager.cancel(waiting.id, "not wanted")
     heard.clear()
-    manager.bury("host:1:1", Outcome.KILLED, JobError("x.Killed", "killed"), ran.token)
+    manager.rescuer.bury("host:1:1", Outcome.KILLED, JobError("x.Killed", "killed"), ran.token)
     assert [(name, fields["job_id"]) for name, fields in heard] == [
         ("job_retried", ran.id),
         ("job_cancelled", waiting.id),

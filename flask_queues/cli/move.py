@@ -56,7 +56,7 @@ def move(to: tuple[str, ...], from_: tuple[str, ...], while_working: bool) -> No
         refuse_workers(source)
     refuse_open_batches(source)
     refuse_too_many(source, target)
-    source.rescue()
+    source.rescuer.rescue()
     click.echo(f"From {source.storage.describe()} to {target.storage.describe()}.", err=True)
     moved, schedules = with_bar(source, target)
     tell(source, moved, schedules)

@@ -116,7 +116,7 @@ def start_schedules(manager: Manager, worker: str, plan: Plan) -> None:
             "or by another application. Give one of them another name."
         )
     if plan.share.stop_when_empty:
-        manager.rescue()
+        manager.rescuer.rescue()
         manager.scheduler.ticker().drain()
 
 

@@ -141,7 +141,7 @@ class Keeper:
         elif "died" in notice:
             self._bury(notice["died"], Outcome(notice["outcome"]), JobError(*notice["error"]), notice["mark"])
         elif "stopped" in notice:
-            self._manager.give_back(notice["stopped"])
+            self._manager.rescuer.give_back(notice["stopped"])
         else:
             self._over = True
 
@@ -152,7 +152,7 @@ class Keeper:
         self._next_beat = min(self._next_beat, time.monotonic() + 0.1)
 
     def _bury(self, child: str, outcome: Outcome, error: JobError, mark: int) -> None:
-        for claim in self._manager.bury(child, outcome, error, mark):
+        for claim in self._manager.rescuer.bury(child, outcome, error, mark):
             self._report.died(claim, str(outcome), error.message)
         self._stale = True
 
@@ -278,7 +278,7 @@ class Keeper:
     def _rescue(self) -> None:
         if not self._patience_with_others.over:
             return
-        for claim in self._manager.rescue():
+        for claim in self._manager.rescuer.rescue():
             self._report.died(claim, "rescued", "Its worker vanished and the lease ran out.")
             self._stale = True
 

@@ -1,0 +1,102 @@
+"""What becomes of the jobs of a process that can no longer say so: died, stopped, or vanished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from . import chains, transitions
+from .breakers import Breakers
+from .record import JobError, Outcome
+from .storage import Storage
+from .storage.base import Claim, Settlement
+from .telling import Teller
+from .transitions import Terms
+
+
+class Rescuer:
+    """Settles what others held."""
+
+    def __init__(
+        self,
+        storage: Callable[[], Storage],
+        teller: Teller,
+        breakers: Breakers,
+        terms: Callable[[Claim], Terms],
+        gathering_key: Callable[[Claim], str | None],
+    ) -> None:
+        self._find_storage = storage
+        self._teller = teller
+        self._breakers = breakers
+        self._terms = terms
+        self._gathering_key = gathering_key
+
+    @property
+    def _storage(self) -> Storage:
+        return self._find_storage()
+
+    def bury(self, child: str, outcome: Outcome, error: JobError, mark: int | None) -> list[Claim]:
+        """Settle what a dead child held; returns the claim of the job that it ran, if it ran one.
+
+        `mark` is the token of the last claim that it began, negative if that had ended; None where it ran all it held.
+        """
+        settled = self._settle_dead(self._storage.claims_of(child), outcome, error, mark)
+        return [claim for claim in settled if mark is None or claim.token == abs(mark)]
+
+    def give_back(self, child: str) -> list[Claim]:
+        """Return what a child held when it was stopped; no try is lost."""
+        claims = self._storage.claims_of(child)
+        settled = [chains.given_back(claim, begun=not claim.ahead) for claim in claims]
+        self.settle_for(child, claims, settled)
+        return claims
+
+    def rescue(self) -> list[Claim]:
+        """Give back stalled jobs: those whose lease ran out; returns their claims."""
+        error = JobError("flask_queues.errors.WorkerLost", "The worker vanished; its lease ran out.")
+        return self._settle_dead(self._storage.stalled(), Outcome.LOST, error)
+
+    def _settle_dead(
+        self, claims: list[Claim], outcome: Outcome, error: JobError, mark: int | None = None
+    ) -> list[Claim]:
+        text = transitions.dump_error(*error)
+        ran = next((claim for claim in claims if mark is not None and claim.token == abs(mark)), None)
+        settled = [
+            chains.followed(claim, self._died(claim, text, outcome, self._mark_of(claim, ran, mark, outcome)))
+            for claim in claims
+        ]
+        return self.settle_for("keeper", claims, settled, rescued=outcome is Outcome.LOST)
+
+    def settle_for(
+        self, worker: str, claims: list[Claim], settled: list[Settlement], *, rescued: bool = False
+    ) -> list[Claim]:
+        """Settle what a process held that cannot do so itself; returns the claims that were still in force."""
+        if not settled:
+            return []
+        self._learn(claims, settled)
+        lost = set(self._storage.step(worker, settled).lost)
+        done = [(claim, one) for claim, one in zip(claims, settled, strict=True) if claim.id not in lost]
+        for claim, one in done:
+            if rescued:
+                self._teller.rescued(claim)
+            self._teller.settled(claim, one)
+        return [claim for claim, _ in done]
+
+    def _mark_of(self, claim: Claim, ran: Claim | None, mark: int | None, outcome: Outcome) -> int | None:
+        """Of claims that run together, the first stands for all; what else is gathered had not begun.
+
+        Where a process ran all it held, that is all of them; what had vanished may have held more than it ran.
+        """
+        key = self._gathering_key(claim)
+        if key is not None and mark is None and outcome is not Outcome.LOST:
+            return claim.token
+        if key is None or mark is None:
+            return mark
+        return claim.token if ran is not None and self._gathering_key(ran) == key else 0
+
+    def _died(self, claim: Claim, text: str, outcome: Outcome, mark: int | None) -> Settlement:
+        end = transitions.died(claim, self._terms(claim), text, outcome, mark)
+        return end._replace(alone=False) if self._gathering_key(claim) is not None else end
+
+    def _learn(self, claims: Sequence[Claim], settled: Sequence[Settlement]) -> None:
+        """Tell the breakers how runs ended of which their own process could not tell."""
+        for claim, settlement in zip(claims, settled, strict=True):
+            self._breakers.learn(claim, settlement)
