@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from flask import request
@@ -11,7 +12,8 @@ from flask import request
 Row = TypeVar("Row")
 
 
-class Order(NamedTuple, Generic[Row]):
+@dataclass(frozen=True)
+class Order(Generic[Row]):
     """One order of rows."""
 
     #: What a row is sorted by.
@@ -20,7 +22,8 @@ class Order(NamedTuple, Generic[Row]):
     falling: bool = True
 
 
-class Sorted(NamedTuple, Generic[Row]):
+@dataclass(frozen=True)
+class Sorted(Generic[Row]):
     """Rows in an order, and its name."""
 
     rows: list[Row]
