@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
+import traceback
 import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -86,10 +88,15 @@ class Settings:
         connection = self.kind(**given, socket_timeout=self._answer_timeout, protocol=2, decode_responses=False)
         # It would introduce itself in two exchanges, and miss what a server says that turns it away.
         connection.driver_info = connection.lib_name = connection.lib_version = None
+        handled = sys.exc_info()[1]
         try:
             connection.connect()
-        except (TimedOut, Broken) as error:
-            if self.kind is SSLConnection and (isinstance(error, TimedOut) or "SSL" in str(error)):
+        except Exception as error:
+            let_go(connection)
+            clear_frames(error, handled)
+            if self.kind is not SSLConnection or not isinstance(error, (TimedOut, Broken)):
+                raise
+            if isinstance(error, TimedOut) or "SSL" in str(error):
                 raise NoTLS(f"no TLS: {error}") from error
             raise
         return connection
@@ -131,10 +138,7 @@ class Node:
     @staticmethod
     def drop(connection: Any) -> None:
         """Close a connection that is broken, or whose answer nobody waits for."""
-        try:
-            connection.disconnect()
-        except (RedisError, OSError):
-            pass
+        let_go(connection)
 
     def exchange(self, commands: Sequence[bytes]) -> list[Any]:
         """Send packed commands and read their answers; an error that the server answers is returned, not raised."""
@@ -162,7 +166,7 @@ class Node:
                 try:
                     answers.append(connection.read_response())
                 except ResponseError as error:
-                    answers.append(error)
+                    answers.append(error.with_traceback(None))  # it would hold this frame, which holds it
         except BaseException:
             self.settings.breaks += 1
             self.drop(connection)
@@ -188,6 +192,30 @@ def is_quiet(connection: Any) -> bool:
         return not connection.can_read(timeout=0)
     except (RedisError, OSError):
         return False
+
+
+def let_go(connection: Any) -> None:
+    """Close a connection, and free its memory at once.
+
+    A parser of redis-py holds itself, and with it a buffer of 64 kB, until a full garbage collection: in a worker's
+    child, whose jobs leave few objects behind, that may be many broken connections away.
+    """
+    try:
+        connection.disconnect()
+    except (RedisError, OSError):
+        pass
+    parser = getattr(connection, "_parser", None)
+    for name, value in list(getattr(parser, "__dict__", {}).items()):
+        if getattr(value, "__self__", None) is parser:
+            setattr(parser, name, None)
+
+
+def clear_frames(error: BaseException, handled: BaseException | None) -> None:
+    """Free what the frames behind an error hold, among it the error itself; not what was `handled` before it."""
+    link: BaseException | None = error
+    while link is not None and link is not handled:
+        traceback.clear_frames(link.__traceback__)
+        link = link.__context__
 
 
 class Packed(bytes):
