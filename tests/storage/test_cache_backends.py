@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_caching import Cache
-from flask_caching.backends import BaseCache, FileSystemCache
+from flask_caching.backends import FileSystemCache
+from flask_caching.backends.base import BaseCache
 
 from flask_queues import Queues
 from flask_queues.errors import ConfigError, StorageFull, StorageUnavailable

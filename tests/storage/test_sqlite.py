@@ -377,6 +377,8 @@ def do_everything(storage: Storage, clock: Any) -> None:
     fill(storage, *[f"{n}" for n in range(30)], tags=("x", "y"), priority=1)
     fill(storage, "strange", type="strange", priority=2)
     storage.push([new(f"due {n}", delay=5) for n in range(120)])
+    storage.push([new("bound")], {"q": 1000})
+    storage.change_payload("strange", '{"n":1}', "{}")
     clock.advance(10)
     storage.heartbeat(a_worker("boss", "w"), LONG)
     for status in (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.SCHEDULED, Status.PENDING):

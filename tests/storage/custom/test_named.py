@@ -109,7 +109,10 @@ def test_setting_up_imports_nothing(tmp_path: Path) -> None:
         ("Missing", r"the module shop_storage_\d+ has no Missing"),
         ("not_a_class", "not_a_class is not a subclass of flask_queues.storage.Storage"),
         ("NotAStorage", "NotAStorage is not a subclass"),
-        ("Unfinished", r"Unfinished lacks cancel, claim, .*; flask_queues.storage.base says what each has to do"),
+        (
+            "Unfinished",
+            r"Unfinished lacks cancel, change_payload, claim, .*; flask_queues.storage.base says what each has to do",
+        ),
         ("Raises", "Raises.from_app raised KeyError: 'SHOP_JOBS'"),
         ("Forgets", "Forgets.from_app returned NoneType, which is no Storage"),
     ],

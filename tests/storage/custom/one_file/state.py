@@ -322,7 +322,7 @@ class State:
             self.free(job, END)
         if one.stop:
             self.stop_for(job, now + one.stop, now)
-        if status is one.status:
+        if status.final:
             for follower in one.follows:
                 self.push(follower, now)
         return True
