@@ -81,6 +81,8 @@ def test_what_waits_for_a_commit_is_refused_by_it(tmp_path: Path) -> None:
             queues.push("shop:mail", after_commit=True)
         with pytest.raises(QueueFull):
             database.session.commit()
+        database.session.remove()
+        database.engine.dispose()
     assert waiting(queues) == 0
 
 

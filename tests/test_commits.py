@@ -43,6 +43,8 @@ def site(tmp_path, queues: Queues, db: SQLAlchemy) -> Iterator[Flask]:
         db.session.execute(text("CREATE TABLE orders (id INTEGER)"))
         db.session.commit()
         yield app
+        db.session.remove()
+        db.engine.dispose()
 
 
 def write(db: SQLAlchemy) -> None:
@@ -223,6 +225,8 @@ class TestConfiguration:
             assert stored(queues) == ["now"]
             db.session.commit()
             assert stored(queues) == ["now", "later"]
+            db.session.remove()
+            db.engine.dispose()
 
     def test_without_flask_sqlalchemy_it_is_refused(self, queues: Queues, tmp_path) -> None:
         """Pushed at once, it would break the promise; never pushed, too."""

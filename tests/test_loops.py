@@ -184,6 +184,8 @@ def site(tmp_path) -> Iterator[tuple[SQLAlchemy, Any]]:
     with app.app_context():
         db.create_all()
         yield db, User
+        db.session.remove()
+        db.engine.dispose()
 
 
 class TestQuery:
