@@ -214,7 +214,7 @@ class OneFileStorage(Storage):
         return [job.claim() for job in jobs if job.status is Status.RUNNING and job.lease < now]
 
     def release_held(self, types: Collection[str]) -> int:
-        """Put the held jobs of these types back into their lines."""
+        """Put the held jobs of these types back into their lines, and those whose gate is open now."""
         with self.change() as state:
             now = self.clock()
             held = [
@@ -224,7 +224,7 @@ class OneFileStorage(Storage):
             ]
             for job in held:
                 job.held = None
-            return len(held)
+            return len(held) + state.let_through(now)
 
     def maintain(self) -> None:
         """There is nothing to do."""

@@ -414,6 +414,14 @@ class State:
             if job.queue == queue and job.limits and job.status is Status.PENDING and waits:
                 job.held = self.closed(job, now)[0] or None
 
+    def let_through(self, now: int) -> int:
+        """Let those into the line that wait at a gate which is open; returns how many."""
+        through = [job for job in self.jobs.values() if job.held is not None and " " in job.held]
+        through = [job for job in through if job.status is Status.PENDING and not self.opens_for(job, now)]
+        for job in through:
+            job.held = None
+        return len(through)
+
     def set_aside(self, jobs: list[StoredJob], now: int) -> int:
         """Hold those whose type no worker knows; returns how many."""
         awake = [one for one in self.workers.values() if one.silence(to_datetime(now)) * 1000 < SILENCE]
