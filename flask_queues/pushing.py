@@ -53,26 +53,18 @@ class Pusher:
         handle: Callable[[str], JobHandle],
     ) -> None:
         self._app = app
-        self._find_config = config
+        self._config = config
         self._jobs = jobs
-        self._find_storage = storage
+        self._storage = storage
         self._teller = teller
         self._handle = handle
         #: Whether the storage tells the time, which stands still in a test.
         self.in_test = False
 
-    @property
-    def _config(self) -> Config:
-        return self._find_config()
-
-    @property
-    def _storage(self) -> Storage:
-        return self._find_storage()
-
     def waits(self, job: Any, options: Options) -> bool:
         """Whether a push waits for the commit: its own word, then the configuration's."""
         given = options.over(job.pushed_with) if isinstance(job, Job) else options
-        return self._config.after_commit if given.after_commit is None else given.after_commit
+        return self._config().after_commit if given.after_commit is None else given.after_commit
 
     def store(self, new: Sequence[NewJob], *, after_commit: bool, named: Collection[str] = ()) -> list[JobHandle]:
         """Store jobs now or after the commit; `named` are those ids that the push brought along."""
@@ -106,15 +98,15 @@ class Pusher:
                 continue
             for start in range(0, len(jobs), PUSH_SLICE):
                 part = jobs[start : start + PUSH_SLICE]
-                created = self._storage.push(part, *bounds)
+                created = self._storage().push(part, *bounds)
                 placed += zip([one.id for one in part], created, strict=True)
                 self._teller.pushed(part, created)
         return placed
 
     def count(self, number: int) -> None:
         """Count pushes of this request against `QUEUES_PUSH_LIMIT`; raises `PushLimited` beyond it."""
-        if self._config.push_limit is not None:
-            count_pushes(self._storage, self._config.push_limit, number)
+        if (limit := self._config().push_limit) is not None:
+            count_pushes(self._storage(), limit, number)
 
     def _bounds(self, new: Sequence[NewJob]) -> tuple[Mapping[str, int], ...]:
         """What the storage is told of how many jobs may wait, if there is a bound.
@@ -122,11 +114,11 @@ class Pusher:
         Several steps of the storage are not undone where a later one finds no room, so that is looked for before.
         """
         sizes = Counter(one.queue for one in new)
-        bounds = {queue: most for queue in sizes if (most := self._config.may_wait(queue)) is not None}
+        bounds = {queue: most for queue in sizes if (most := self._config().may_wait(queue)) is not None}
         if not bounds:
             return ()
         if len(new) > PUSH_SLICE or len(sizes) > 1:
-            waiting = self._storage.counts().queues
+            waiting = self._storage().counts().queues
             for queue, bound in bounds.items():
                 there = sum(waiting[queue][word] for word in WAITING) if queue in waiting else 0
                 adds = sum(one.queue == queue and one.unique is None for one in new)
@@ -136,10 +128,10 @@ class Pusher:
 
     def _place_unique(self, one: NewJob, bounds: tuple[Mapping[str, int], ...], *, named: bool) -> tuple[str, bool]:
         # Of a repeated push the storage tells the same as of the first, so it is asked before.
-        if named and self._storage.get(one.id) is not None:
-            self._storage.push([one])  # changes nothing, and is confirmed as any push
+        if named and self._storage().get(one.id) is not None:
+            self._storage().push([one])  # changes nothing, and is confirmed as any push
             return one.id, False
-        holder = self._storage.push_unique(one, *bounds)
+        holder = self._storage().push_unique(one, *bounds)
         self._teller.pushed([one], [holder == one.id])
         return holder, holder == one.id
 
@@ -153,8 +145,8 @@ class Pusher:
         named: bool = False,
     ) -> NewJob:
         """Check a push and make the job of it, with what the request and its trace give along."""
-        now = self._storage.now if self.in_test else host_time
-        return traced(carried(new_job(self._jobs, self._config, job, payload, options, awaited, now, named=named)))
+        now = self._storage().now if self.in_test else host_time
+        return traced(carried(new_job(self._jobs, self._config(), job, payload, options, awaited, now, named=named)))
 
 
 def ids_given(jobs: Iterable[Any], options: Options) -> set[str]:

@@ -24,27 +24,23 @@ class Rescuer:
         terms: Callable[[Claim], Terms],
         gathering_key: Callable[[Claim], str | None],
     ) -> None:
-        self._find_storage = storage
+        self._storage = storage
         self._teller = teller
         self._breakers = breakers
         self._terms = terms
         self._gathering_key = gathering_key
-
-    @property
-    def _storage(self) -> Storage:
-        return self._find_storage()
 
     def bury(self, child: str, outcome: Outcome, error: JobError, mark: int | None) -> list[Claim]:
         """Settle what a dead child held; returns the claim of the job that it ran, if it ran one.
 
         `mark` is the token of the last claim that it began, negative if that had ended; None where it ran all it held.
         """
-        settled = self._settle_dead(self._storage.claims_of(child), outcome, error, mark)
+        settled = self._settle_dead(self._storage().claims_of(child), outcome, error, mark)
         return [claim for claim in settled if mark is None or claim.token == abs(mark)]
 
     def give_back(self, child: str) -> list[Claim]:
         """Return what a child held when it was stopped; no try is lost."""
-        claims = self._storage.claims_of(child)
+        claims = self._storage().claims_of(child)
         settled = [chains.given_back(claim, begun=not claim.ahead) for claim in claims]
         self.settle_for(child, claims, settled)
         return claims
@@ -52,7 +48,7 @@ class Rescuer:
     def rescue(self) -> list[Claim]:
         """Give back stalled jobs: those whose lease ran out; returns their claims."""
         error = JobError("flask_queues.errors.WorkerLost", "The worker vanished; its lease ran out.")
-        return self._settle_dead(self._storage.stalled(), Outcome.LOST, error)
+        return self._settle_dead(self._storage().stalled(), Outcome.LOST, error)
 
     def _settle_dead(
         self, claims: list[Claim], outcome: Outcome, error: JobError, mark: int | None = None
@@ -72,7 +68,7 @@ class Rescuer:
         if not settled:
             return []
         self._learn(claims, settled)
-        lost = set(self._storage.step(worker, settled).lost)
+        lost = set(self._storage().step(worker, settled).lost)
         done = [(claim, one) for claim, one in zip(claims, settled, strict=True) if claim.id not in lost]
         for claim, one in done:
             if rescued:

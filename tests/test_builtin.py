@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -15,6 +14,7 @@ from flask_caching import Cache
 from flask_queues import JobRecord, PayloadError, Queues, Status, UnknownJobType
 from flask_queues.builtin import ClearCache, Heartbeat
 from flask_queues.worker import run_in_foreground
+from tests.support.serving import serving
 
 #: Where the tests' applications keep their caches.
 pages, others = Cache(), Cache()
@@ -163,13 +163,8 @@ class Answers(BaseHTTPRequestHandler):
 @pytest.fixture
 def watchdog() -> Iterator[Watchdog]:
     """A server of the test's own."""
-    server = Watchdog()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Watchdog()) as server:
+        yield server
 
 
 def test_a_heartbeat_fetches_its_url(make_shop: Callable[..., Shop], watchdog: Watchdog) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
+from tests.support.serving import serving
 from tests.support.site import Site, eventually
 
 
@@ -48,13 +48,8 @@ class Envelopes(BaseHTTPRequestHandler):
 @pytest.fixture
 def sentry() -> Iterator[Sentry]:
     """A server of the test's own."""
-    server = Sentry()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Sentry()) as server:
+        yield server
 
 
 @pytest.fixture
