@@ -69,6 +69,11 @@ class Seen(NamedTuple):
     flags: list[str]
 
     @property
+    def met(self) -> bool:
+        """Whether the two have shaken hands."""
+        return "handshake" not in self.flags
+
+    @property
     def master(self) -> bool:
         """Whether it is one, and alive."""
         return "master" in self.flags and not {"fail", "fail?", "noaddr"} & set(self.flags)
@@ -99,12 +104,19 @@ class Cluster:
         for n, master in enumerate(masters):
             master.do("CLUSTER ADDSLOTSRANGE", bounds[n], bounds[n + 1] - 1)
             master.do("CLUSTER SET-CONFIG-EPOCH", n + 1)
-        for node in self.nodes[1:]:
-            self.nodes[0].do("CLUSTER MEET", "127.0.0.1", node.port, node.bus)
-        eventually(lambda: all(len(self.seen_by(node)) == len(self.nodes) for node in self.nodes), what="The meeting")
+        eventually(self._have_met, 30, what="The meeting")
         for master, replica in zip(masters, replicas, strict=True):
             replica.do("CLUSTER REPLICATE", master.id)
         eventually(self.whole, 30, what="The cluster")
+
+    def _have_met(self) -> bool:
+        """Whether each knows all; whom the first does not know, or no more, is introduced to it."""
+        first, *others = self.nodes
+        known = {seen.port for seen in self.seen_by(first)}
+        for node in others:
+            if node.port not in known:
+                first.do("CLUSTER MEET", "127.0.0.1", node.port, node.bus)
+        return all(sum(seen.met for seen in self.seen_by(node)) == len(self.nodes) for node in self.nodes)
 
     def whole(self) -> bool:
         """Whether every node thinks all is well and knows the masters, and each of these has a replica."""
