@@ -309,7 +309,8 @@ class Manager:
 
     def causes(self) -> list[FailureCause]:
         """What failed jobs have in common, those first that failed last; as a keeper has counted, seconds ago."""
-        return sorted(Causes.read(self.storage).known.values(), key=lambda one: -one.last)
+        newest_first = reversed(Causes.read(self.storage).known.values())
+        return sorted(newest_first, key=lambda one: -one.last)
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:
         """Walk through all jobs that match, page by page; filters are those of `jobs_of`."""

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import sentry_sdk
 
 from tests.support.serving import serving
 from tests.support.site import Site, eventually
@@ -53,9 +54,11 @@ def sentry() -> Iterator[Sentry]:
 
 
 @pytest.fixture
-def watched(make_site: Callable[..., Site], sentry: Sentry) -> Site:
-    """The sample application, which has started the SDK before its worker."""
-    return make_site(QUEUES_LEASE=2, SAMPLE_SENTRY=sentry.dsn)
+def watched(make_site: Callable[..., Site], sentry: Sentry) -> Iterator[Site]:
+    """The sample application, which has started the SDK before its worker; other tests shall not report to it."""
+    yield make_site(QUEUES_LEASE=2, SAMPLE_SENTRY=sentry.dsn)
+    sentry_sdk.get_client().close()
+    sentry_sdk.get_global_scope().set_client(None)
 
 
 def test_a_job_that_fails_is_reported_once_with_its_type(watched: Site, sentry: Sentry) -> None:
