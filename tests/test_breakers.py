@@ -12,7 +12,17 @@ from unittest import mock
 import pytest
 from flask import Flask
 
-from flask_queues import Breaker, ConfigError, GatheredJob, Job, OptionError, Outcome, Queues, Status, StorageUnavailable
+from flask_queues import (
+    Breaker,
+    ConfigError,
+    GatheredJob,
+    Job,
+    OptionError,
+    Outcome,
+    Queues,
+    Status,
+    StorageUnavailable,
+)
 from flask_queues.breakers import FRESH
 from flask_queues.record import JobError
 from flask_queues.storage.base import Claim, Wanted
