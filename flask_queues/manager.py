@@ -107,7 +107,14 @@ class Manager:
         #: What every run of a job happens in, the outermost first.
         self.wrappers: list[Wrapper] = []
         #: The batches of this application.
-        self.batches = Batches(lambda: self.storage, self._new_member, self._push_members, self.every, self.teller)
+        self.batches = Batches(
+            lambda: self.storage,
+            self._new_member,
+            self._push_members,
+            self.every,
+            self._check_permission,
+            self.teller,
+        )
         #: The schedules of this application.
         self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage, self.teller)
 

@@ -14,6 +14,7 @@ from flask import Flask
 from flask_queues import (
     BatchHandle,
     BatchNotFound,
+    NotAllowed,
     OptionError,
     PayloadError,
     Queues,
@@ -563,3 +564,47 @@ def test_a_worker_begins_nothing_of_a_cancelled_batch(queues: Queues, monkeypatc
     assert run_next(queues.manager).status is Status.COMPLETED
     queues.retry(jobs[0].id)
     assert run_next(queues.manager).status is Status.COMPLETED
+
+
+def test_a_retry_passes_over_a_job_whose_key_another_holds(queues: Queues) -> None:
+    """The others are retried, and the batch goes on."""
+    batch = queues.batch(numbers(2)).push(unique=True)
+    for _ in range(2):
+        end(queues.manager, Status.FAILED)
+    tend(queues.manager)
+    queues.push("work", {"n": 0}, unique=True)
+    assert batch.retry() == 1
+    assert (batch.record.ended, batch.record.counts["failed"]) == (None, 1)
+
+
+def test_a_retry_in_a_request_asks_who_may_push(queues: Queues) -> None:
+    """Before any of its jobs is retried."""
+    queues.job("guarded", tries=1, authorize=lambda _user, _payload: False)(lambda: None)
+    batch = queues.batch([("work", {"n": 1}), ("guarded", {})]).push()
+    for _ in range(2):
+        end(queues.manager, Status.FAILED)
+    tend(queues.manager)
+    with queues.manager.app.test_request_context(), pytest.raises(NotAllowed, match="guarded"):
+        batch.retry()
+    assert batch.record.counts["failed"] == 2
+    assert batch.retry() == 2
+
+
+def test_then_comes_although_whoever_retried_has_died_before_the_batch_was_opened(queues: Queues) -> None:
+    """Also where the job has completed by the time that a keeper looks at ended batches."""
+    batch = reporting(queues, 1)
+    failed = end(queues.manager, Status.FAILED)
+    tend(queues.manager)
+    assert queues.manager.storage.retry(failed) is Status.FAILED
+    run_next_of(queues.manager, "work")
+    queues.batches._next_tidy = 0
+    tend(queues.manager)
+    assert "then" in tend(queues.manager)
+    assert batch.status is Status.COMPLETED
+
+
+def run_next_of(manager: Manager, job_type: str) -> None:
+    """Let the next job of a type complete."""
+    (claim,) = manager.step("child", (), Wanted(manager.queue_order(), [job_type], 30_000)).claims
+    done = Settlement(claim.id, claim.token, Status.COMPLETED, Outcome.COMPLETED, counted=True)
+    assert manager.step("child", [done]).lost == []

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import BatchNotFound, OptionError, QueuesError, TransitionError
+from ..errors import BatchNotFound, OptionError, QueuesError, TransitionError, UniqueTaken
 from ..ids import is_id, new_id
 from ..record import JobRecord, Status
 from ..storage import Storage
@@ -46,12 +46,14 @@ class Batches:
         make: Make,
         store: Callable[[Sequence[NewJob]], Sequence[tuple[str, bool]]],
         jobs_of: Callable[..., Iterator[JobRecord]],
+        check_permission: Callable[[JobRecord], None],
         teller: Teller,
     ) -> None:
         self._storage = storage
         self._make = make
         self._store = store
         self._jobs_of = jobs_of
+        self._check_permission = check_permission
         self._teller = teller
         self._book = Book(storage)
         #: Ends the jobs of those that were cancelled.
@@ -220,11 +222,23 @@ class Batches:
         return True
 
     def retry(self, batch_id: str) -> int:
-        """Retry the failed jobs of a batch, and return how many."""
-        failed = [job.id for job in self.jobs(batch_id, [Status.FAILED])]
-        retried = [job_id for job_id in failed if self._storage().retry(job_id) is Status.FAILED]
-        if retried:
-            self.reopen(batch_id)
+        """Retry the failed jobs of a batch, and return how many; a unique one whose key is taken by now stays.
+
+        Raises `NotAllowed`, and has retried none then, where the user of this request may not push one of them.
+        """
+        failed = []
+        for job in self.jobs(batch_id, [Status.FAILED]):
+            self._check_permission(job)
+            failed.append(job.id)
+        retried: list[str] = []
+        try:
+            for job_id in failed:
+                with suppress(UniqueTaken):
+                    if self._storage().retry(job_id) is Status.FAILED:
+                        retried.append(job_id)
+        finally:
+            if retried:
+                self.reopen(batch_id)
         for job_id in retried:
             self._teller.retried(job_id)
         return len(retried)
@@ -285,9 +299,9 @@ class Batches:
         return len(seen.owed)
 
     def _tidy(self, ended: Mapping[str, int], keep: int) -> None:
-        """Forget batches that ended long ago, and the oldest of too many; open those again of which a job goes on.
+        """Forget batches that ended long ago, and the oldest of too many; open those again of which a job went on.
 
-        That is so where somebody died who had retried it.
+        That is so where somebody died who had retried it, whether or not it has ended since.
         """
         sheets = self._book.read(ended)
         before = self._storage().now() - keep
@@ -300,9 +314,10 @@ class Batches:
         if gone:
             self._storage().forget_tallies({sheet.id: sheet.queues for sheet in gone})
             self._book.forget([sheet.id for sheet in gone])
-        left = {sheet.id: sheet.queues for sheet in kept if sheet not in gone}
-        for batch_id, tally in self._storage().tallies(left).items():
-            if waiting(tally):
+        left = {sheet.id: sheet for sheet in kept if sheet not in gone}
+        now = self._storage().now()
+        for batch_id, tally in self._storage().tallies({sheet.id: sheet.queues for sheet in left.values()}).items():
+            if waiting(tally) or left[batch_id].looked_at(tally, now) != left[batch_id]:
                 self.reopen(batch_id)
 
 
