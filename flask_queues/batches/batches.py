@@ -15,9 +15,10 @@ from ..record import JobRecord, Status
 from ..storage import Storage
 from ..storage.base import NewJob
 from ..telling import Teller
-from .book import ENDED, SHARDS, Book, not_found
+from .book import ENDED, SHARDS, Book, Line, Listed, not_found
 from .builder import Batch, BatchHandle, Plan
 from .calling import CallingOff
+from .memory import Memory, Past, sliced
 from .record import BROKEN_WORDS, BatchRecord, Sheet, record_of, tag_of, waiting
 
 #: Jobs that are pushed at once; no more of a batch are in memory.
@@ -56,6 +57,7 @@ class Batches:
         self._check_permission = check_permission
         self._teller = teller
         self._book = Book(storage)
+        self._memory = Memory(storage, self._book)
         #: Ends the jobs of those that were cancelled.
         self.calling_off = CallingOff(storage, self._book, teller)
         #: When to look again at what is not over, by the monotonic clock.
@@ -218,7 +220,7 @@ class Batches:
         )
         if sheet.ended is not None:
             return False
-        self.calling_off.some(batch_id, reason, time.monotonic() + AT_ONCE)
+        self.calling_off.some(batch_id, sheet.cancelled or reason, time.monotonic() + AT_ONCE)
         return True
 
     def retry(self, batch_id: str) -> int:
@@ -262,17 +264,21 @@ class Batches:
         """
         if time.monotonic() < self.next_look:
             return 0
-        listed = self._book.all()
+        is_time_to_tidy = time.monotonic() >= self._next_tidy
+        if is_time_to_tidy:
+            self._memory.forget_lists()  # a process that notes no numbers may have changed one
+        listed = self._memory.look()
         self.next_look = time.monotonic() + (SOON if listed.open else SELDOM)
-        if time.monotonic() >= self._next_tidy:
+        if is_time_to_tidy:
             self._next_tidy = time.monotonic() + RARELY
-            self._tidy(listed.ended, keep)
-        ids = self._some(list(listed.open))
-        sheets = self._book.read(ids)
-        tallies = self._storage().tallies({sheet.id: sheet.queues for sheet in sheets.values()})
+            self._tidy(listed, keep)
+        sheets = self._memory.open(self._some(list(listed.open)), listed)
+        if not sheets:
+            return 0
+        tallies = self._storage().tallies({sheet.id: sheet.queues for sheet in sheets})
         now = self._storage().now()
         pushed = 0
-        for sheet in sheets.values():
+        for sheet in sheets:
             with suppress(BatchNotFound):
                 pushed += self._look_at(sheet, tallies.get(sheet.id, {}), now)
         return pushed
@@ -298,27 +304,36 @@ class Batches:
         self._book.change(sheet.id, lambda stored: reported(stored, seen.owed))
         return len(seen.owed)
 
-    def _tidy(self, ended: Mapping[str, int], keep: int) -> None:
+    def _tidy(self, listed: Listed, keep: int) -> None:
         """Forget batches that ended long ago, and the oldest of too many; open those again of which a job went on.
 
         That is so where somebody died who had retried it, whether or not it has ended since.
         """
-        sheets = self._book.read(ended)
-        before = self._storage().now() - keep
-        kept = sorted(sheets.values(), key=lambda sheet: -(sheet.ended or 0))
-        gone = [
-            sheet
-            for n, sheet in enumerate(kept)
-            if sheet.ended is not None and (sheet.ended < before or n >= ENDED * SHARDS)
-        ]
-        if gone:
-            self._storage().forget_tallies({sheet.id: sheet.queues for sheet in gone})
-            self._book.forget([sheet.id for sheet in gone])
-        left = {sheet.id: sheet for sheet in kept if sheet not in gone}
+        for sheets in self._memory.ended(listed):
+            self._reopen_some(sheets)
+        past = self._memory.past
+        self._forget(outlived(past, listed.ended, self._storage().now() - keep))
+        tallies = self._storage().tallies({batch_id: one.queues for batch_id, one in past.items()})
+        changed = [batch_id for batch_id, one in past.items() if tallies.get(batch_id, {}) != (one.tally or {})]
+        for ids in sliced(changed):
+            self._reopen_some(self._book.read(ids))
+        for batch_id in changed:
+            past[batch_id] = replace(past[batch_id], tally=tallies.get(batch_id, {}))
+
+    def _reopen_some(self, sheets: Mapping[str, Sheet]) -> None:
+        """Open those of which a job went on."""
         now = self._storage().now()
-        for batch_id, tally in self._storage().tallies({sheet.id: sheet.queues for sheet in left.values()}).items():
-            if waiting(tally) or left[batch_id].looked_at(tally, now) != left[batch_id]:
+        tallies = self._storage().tallies({sheet.id: sheet.queues for sheet in sheets.values()})
+        for batch_id, tally in tallies.items():
+            if waiting(tally) or sheets[batch_id].looked_at(tally, now) != sheets[batch_id]:
                 self.reopen(batch_id)
+
+    def _forget(self, ids: Sequence[str]) -> None:
+        if ids:
+            self._storage().forget_tallies({batch_id: self._memory.past[batch_id].queues for batch_id in ids})
+            self._book.forget(ids)
+        for batch_id in ids:
+            del self._memory.past[batch_id]
 
 
 @dataclass
@@ -339,6 +354,16 @@ def slices(jobs: Iterable[Any]) -> Iterator[list[Any]]:
             part, until = [], time.monotonic() + SIGN_OF_LIFE / 1000
     if part:
         yield part
+
+
+def outlived(past: Mapping[str, Past], listed: Mapping[str, Line], before: int) -> list[str]:
+    """Which ended batches are to be forgotten: those that ended before a moment, and the oldest of too many.
+
+    One whose sheet nobody here can read counts from when it was made.
+    """
+    ends = {batch_id: listed[batch_id].created if one.ended is None else one.ended for batch_id, one in past.items()}
+    newest = sorted(ends, key=lambda batch_id: -ends[batch_id])
+    return [batch_id for n, batch_id in enumerate(newest) if ends[batch_id] < before or n >= ENDED * SHARDS]
 
 
 def check_growing(sheet: Sheet) -> None:
