@@ -273,8 +273,6 @@ def test_a_batch_that_cannot_be_is_refused(queues: Queues) -> None:
     """Before anything is stored."""
     with pytest.raises(OptionError, match="one job for then"):
         queues.batch().then("report", {"what": "a"}).then("report", {"what": "b"})
-    with pytest.raises(OptionError, match="without after_commit"):
-        queues.batch(numbers(1)).push(after_commit=True)
     with pytest.raises(OptionError, match="unique"):
         queues.batch(numbers(1)).then("report", {"what": "a"}, unique=True).push()
     with pytest.raises(PayloadError, match="'what' is missing"):
@@ -495,13 +493,6 @@ def test_unique_jobs_that_are_there_already_are_not_missed(queues: Queues) -> No
     end(queues.manager)
     end(queues.manager)
     assert (tend(queues.manager), batch.record.total, batch.status) == (["then"], 1, Status.COMPLETED)
-
-
-def test_what_is_added_cannot_wait_for_a_commit(queues: Queues) -> None:
-    """It is refused, as at the push."""
-    batch = queues.batch(numbers(1)).push()
-    with pytest.raises(OptionError, match="without after_commit"):
-        batch.add(numbers(1), after_commit=True)
 
 
 def test_a_process_with_another_key_does_not_hide_the_batches_of_others(

@@ -7,10 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from ..errors import BatchNotFound, OptionError, QueuesError, TransitionError, UniqueTaken
 from ..ids import is_id, new_id
+from ..job import Job
+from ..options import Options
+from ..pushing import Pusher
 from ..record import JobRecord, Status
 from ..storage import Storage
 from ..storage.base import NewJob
@@ -35,7 +38,12 @@ SOON, SELDOM, RARELY = 0.25, 1.0, 60.0
 AT_ONCE, IN_PASSING = 3.0, 0.05
 MAX_NAME = 128
 
-Make = Callable[[Any, dict[str, Any]], NewJob]
+
+class Push(Protocol):
+    """Stores jobs of a batch; `counted`, it counts them against `QUEUES_PUSH_LIMIT`."""
+
+    def __call__(self, members: Iterable[NewJob], *, counted: bool = True) -> None:
+        """Do so."""
 
 
 class Batches:
@@ -44,15 +52,13 @@ class Batches:
     def __init__(
         self,
         storage: Callable[[], Storage],
-        make: Make,
-        store: Callable[[Sequence[NewJob]], Sequence[tuple[str, bool]]],
+        pusher: Pusher,
         jobs_of: Callable[..., Iterator[JobRecord]],
         check_permission: Callable[[JobRecord], None],
         teller: Teller,
     ) -> None:
         self._storage = storage
-        self._make = make
-        self._store = store
+        self._pusher = pusher
         self._jobs_of = jobs_of
         self._check_permission = check_permission
         self._teller = teller
@@ -125,21 +131,46 @@ class Batches:
     # Pushing
 
     def _push(self, plan: Plan, options: dict[str, Any]) -> BatchHandle:
-        batch_id, now = new_id("batches"), self._storage().now()
+        batch_id = new_id("batches")
         callbacks = {name: self._callback(batch_id, *said) for name, said in plan.callbacks.items()}
-        self._book.create(Sheet(id=batch_id, name=plan.name, created=now, pushed=now, pushers=1, callbacks=callbacks))
+
+        def begin(members: Iterable[NewJob], *, counted: bool = True) -> None:
+            self._begin(batch_id, plan.name, callbacks, members, counted=counted)
+
+        self._now_or_later(batch_id, plan.jobs, options, begin)
+        return BatchHandle(self, batch_id)
+
+    def _now_or_later(self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any], push: Push) -> int | None:
+        """Push jobs of a batch, or have that done by the commit for which they wait.
+
+        What waits is checked and counted now, so it is in memory until then; returns how many that are.
+        """
+        given = Options.of(**options).after_commit
+        members = self._members(batch_id, jobs, options, given)
+        if not self._pusher.would_wait(given):
+            push(members)
+            return None
+        made = list(members)
+        self._pusher.count(len(made))
+        self._pusher.hold(made, lambda held: push(held, counted=False))
+        return len(made)
+
+    def _begin(
+        self, batch_id: str, name: str, callbacks: Mapping[str, Any], members: Iterable[NewJob], *, counted: bool
+    ) -> None:
+        now = self._storage().now()
+        self._book.create(Sheet(id=batch_id, name=name, created=now, pushed=now, pushers=1, callbacks=callbacks))
         with self._counting(batch_id, 1) as count:
             try:
-                self._add_all(batch_id, plan.jobs, options, count)
+                self._add_all(batch_id, members, count, counted=counted)
             except BaseException:
                 with suppress(BatchNotFound):
                     self.cancel(batch_id, BROKEN_WORDS)
                 raise
         self.next_look = 0.0
-        return BatchHandle(self, batch_id)
 
     def _callback(self, batch_id: str, job: Any, payload: dict[str, Any] | None, options: dict[str, Any]) -> Any:
-        made = self._make((job, payload), options)
+        made = self._pusher.new_job(job, payload, Options.of(**options))
         if made.unique is not None:
             raise OptionError(f"{made.type}: a unique job may not come to be, so it cannot report for a batch.")
         return made._replace(options=with_batch(made.options, batch_id)).said()
@@ -149,12 +180,23 @@ class Batches:
 
         While one of its own jobs runs a batch does not end, so that one, `by`, need not keep it open, and may die.
         """
+        checked(batch_id)
+        added = 0
+
+        def add_now(members: Iterable[NewJob], *, counted: bool = True) -> None:
+            nonlocal added
+            added = self._add_now(batch_id, members, by, counted=counted)
+
+        waiting_for_commit = self._now_or_later(batch_id, jobs, options, add_now)
+        return added if waiting_for_commit is None else waiting_for_commit
+
+    def _add_now(self, batch_id: str, members: Iterable[NewJob], by: str | None, *, counted: bool) -> int:
         now = self._storage().now()
-        before = self._book.read([checked(batch_id)]).get(batch_id)
+        before = self._book.read([batch_id]).get(batch_id)
         own = before is not None and by is not None and by not in before.reporters
         self._book.change(batch_id, lambda sheet: begun_to_grow(sheet, now, 0 if own else 1))
         with self._counting(batch_id, 0 if own else 1) as count:
-            return self._add_all(batch_id, jobs, options, count)
+            return self._add_all(batch_id, members, count, counted=counted)
 
     @contextmanager
     def _counting(self, batch_id: str, pushers: int) -> Iterator[Count]:
@@ -166,17 +208,19 @@ class Batches:
             with suppress(BatchNotFound):
                 self._book.change(batch_id, lambda sheet: grown(sheet, count.stored, pushers))
 
-    def _add_all(self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any], count: Count) -> int:
+    def _add_all(self, batch_id: str, members: Iterable[NewJob], count: Count, *, counted: bool) -> int:
+        """Store jobs slice by slice, each counted against `QUEUES_PUSH_LIMIT` unless that was done."""
         known: frozenset[str] = frozenset()
         told, total = self._storage().now(), 0
-        for part in slices(jobs):
-            made = [self._member(batch_id, self._make(one, options)) for one in part]
+        for made in slices(members):
+            if counted:
+                self._pusher.count(len(made))
             now = self._storage().now()
             queues = known | {job.queue for job in made}
             if queues != known or now - told > SIGN_OF_LIFE:
                 self._book.change(batch_id, sign_of_life(now, queues))
                 known, told = queues, now
-            stored = [job_id for job_id, is_new in self._store(made) if is_new]
+            stored = [job_id for job_id, is_new in self._pusher.place(made) if is_new]
             self._refuse_if_over(batch_id, stored)
             count.stored += len(stored)
             total += len(made)
@@ -197,11 +241,20 @@ class Batches:
                 self.calling_off.one(job_id, BROKEN_WORDS if sheet is None else sheet.cancelled or BROKEN_WORDS)
             raise
 
-    @staticmethod
-    def _member(batch_id: str, job: NewJob) -> NewJob:
-        return job._replace(
-            batch=batch_id, tags=(*job.tags, tag_of(batch_id)), options=with_batch(job.options, batch_id)
-        )
+    def _members(
+        self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any], after_commit: bool | None
+    ) -> Iterator[NewJob]:
+        """Make the jobs, one after another; raises `OptionError` for one that would wait for a commit by itself."""
+        for one in jobs:
+            job, payload = one if isinstance(one, tuple) else (one, None)
+            alone = after_commit is None and isinstance(job, Job) and job.pushed_with.after_commit
+            if alone and not self._pusher.would_wait(None) and self._pusher.would_wait(True):
+                raise OptionError(
+                    f"{job.type}: a batch waits for a commit as a whole; say after_commit=True to it, not to its jobs."
+                )
+            made = self._pusher.new_job(job, payload, Options.of(**options))
+            tags = (*made.tags, tag_of(batch_id))
+            yield made._replace(batch=batch_id, tags=tags, options=with_batch(made.options, batch_id))
 
     # Changing
 

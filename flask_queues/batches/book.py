@@ -190,4 +190,7 @@ def sheet_of(batch_id: str) -> str:
 
 def not_found(batch_id: str) -> BatchNotFound:
     """Say that there is no such batch, and why that may be."""
-    return BatchNotFound(f"There is no batch {batch_id[:64]}. Ended batches are forgotten after their retention.")
+    return BatchNotFound(
+        f"There is no batch {batch_id[:64]}. Ended batches are forgotten after their retention; one that waits for a "
+        "commit is there after it."
+    )
