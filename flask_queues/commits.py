@@ -7,9 +7,10 @@ ended by `after_transaction_end`, also for savepoints (SQLAlchemy's documentatio
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from flask import Flask, current_app, has_app_context
 
@@ -23,11 +24,24 @@ T = TypeVar("T")
 KEY = "flask_queues"
 
 
+class Held(NamedTuple):
+    """What waits for a commit: jobs in any form, and what is called with them then."""
+
+    push: Callable[[Sequence[Any]], object]
+    jobs: Sequence[Any]
+
+
+def is_open(app: Flask) -> bool:
+    """Whether there is a transaction to wait for; raises `ConfigError` as `hold` does."""
+    return bool(session_of(app).in_transaction())
+
+
 def hold(app: Flask, jobs: Sequence[T], push: Callable[[Sequence[T]], object]) -> bool:
     """Have the jobs pushed when the transaction of this moment has been committed; dropped when it is rolled back.
 
-    They may have any form that `push` takes. Returns False, and does nothing, where no transaction is open: there is
-    nothing to wait for. What `push` raises comes out of the `commit()` that called it; the database is committed then.
+    They may have any form that `push` takes; those that wait one after another for the same `push` are handed to it
+    together. Returns False, and does nothing, where no transaction is open: there is nothing to wait for. What `push`
+    raises comes out of the `commit()` that called it, once the others were called too; the database is committed then.
     Raises `ConfigError` where there is no Flask-SQLAlchemy, or no application context.
     """
     session = session_of(app)
@@ -35,8 +49,8 @@ def hold(app: Flask, jobs: Sequence[T], push: Callable[[Sequence[T]], object]) -
         return False
     waiting: Waiting | None = session.info.get(KEY)
     if waiting is None:
-        waiting = session.info[KEY] = Waiting(session, push)
-    waiting.add(jobs)
+        waiting = session.info[KEY] = Waiting(session)
+    waiting.add(Held(push, jobs))
     return True
 
 
@@ -59,19 +73,18 @@ def session_of(app: Flask) -> Any:
 class Waiting:
     """The pushes that wait for one session, by the transaction in which each was made."""
 
-    def __init__(self, session: Any, push: Callable[[Sequence[Any]], object]) -> None:
+    def __init__(self, session: Any) -> None:
         from sqlalchemy import event  # there is a session, so it is installed
 
         self._session = session
-        self._push = push
-        self._held: dict[Any, list[Any]] = {}
+        self._held: dict[Any, list[Held]] = {}
         self._committed: Any = None
         event.listen(session, "after_commit", self._on_commit)
         event.listen(session, "after_transaction_end", self._on_end)
 
-    def add(self, jobs: Sequence[Any]) -> None:
+    def add(self, held: Held) -> None:
         """Let jobs wait for the innermost transaction."""
-        self._held.setdefault(self._current, []).extend(jobs)
+        self._held.setdefault(self._current, []).append(held)
 
     @property
     def _current(self) -> Any:
@@ -86,8 +99,23 @@ class Waiting:
         if not held:
             return
         if not committed:
-            logger.info("%d jobs are not pushed: their transaction was rolled back.", len(held))
+            jobs = sum(len(one.jobs) for one in held)
+            logger.info("%d jobs are not pushed: their transaction was rolled back.", jobs)
         elif (around := self._current) is not None:
             self._held.setdefault(around, []).extend(held)
         else:
-            self._push(held)
+            push_all(held)
+
+
+def push_all(held: Sequence[Held]) -> None:
+    """Push what has waited, all of it also where some of it cannot be pushed; raises the first error in the end."""
+    first: Exception | None = None
+    for push, group in itertools.groupby(held, lambda one: one.push):
+        try:
+            push([job for one in group for job in one.jobs])
+        except Exception as error:
+            if first is not None:
+                logger.exception("A push that waited for a commit failed, after another one did.")
+            first = first or error
+    if first is not None:
+        raise first

@@ -59,7 +59,7 @@ from .rescuing import Rescuer
 from .scheduler import Scheduler
 from .searching import Where, look_through
 from .storage import Storage
-from .storage.base import Claim, Heartbeat, NewJob, PendingStep, Query, Settlement, Step, Wanted, Watcher
+from .storage.base import Claim, Heartbeat, PendingStep, Query, Settlement, Step, Wanted, Watcher
 from .storage.sealed import unsealed
 from .telling import Teller
 from .transitions import Terms
@@ -107,7 +107,7 @@ class Manager:
         #: What every run of a job happens in, the outermost first.
         self.wrappers: list[Wrapper] = []
         #: The batches of this application.
-        self.batches = Batches(lambda: self.storage, self._new_member, self._push_members, self.every, self.teller)
+        self.batches = Batches(lambda: self.storage, self._pusher, self.every, self._check_permission, self.teller)
         #: The schedules of this application.
         self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage, self.teller)
 
@@ -232,14 +232,6 @@ class Manager:
         `.finally_()` say what is pushed when; `.push()` stores the batch.
         """
         return self.batches.new(jobs, name)
-
-    def _new_member(self, one: Any, options: dict[str, Any]) -> NewJob:
-        job, payload = one if isinstance(one, tuple) else (one, None)
-        return self._pusher.new_job(job, payload, Options.of(**options))
-
-    def _push_members(self, jobs: Sequence[NewJob]) -> list[tuple[str, bool]]:
-        self._pusher.count(len(jobs))
-        return self._pusher.place(jobs)
 
     # Reading
 

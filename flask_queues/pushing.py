@@ -66,6 +66,15 @@ class Pusher:
         given = options.over(job.pushed_with) if isinstance(job, Job) else options
         return self._config().after_commit if given.after_commit is None else given.after_commit
 
+    def would_wait(self, given: bool | None) -> bool:
+        """Whether what is pushed now waits for a commit, by its own word or the configuration's."""
+        wanted = self._config().after_commit if given is None else given
+        return wanted and commits.is_open(self._app)
+
+    def hold(self, new: Sequence[NewJob], push: Callable[[Sequence[NewJob]], object]) -> None:
+        """Have jobs pushed in a way of their own by the commit for which they wait."""
+        commits.hold(self._app, new, push)
+
     def store(self, new: Sequence[NewJob], *, after_commit: bool, named: Collection[str] = ()) -> list[JobHandle]:
         """Store jobs now or after the commit; `named` are those ids that the push brought along."""
         pushes = [Push(one, self._handle(one.id), one.id in named) for one in new]

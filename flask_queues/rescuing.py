@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from . import chains, transitions
-from .breakers import Breakers
+from .breakers import FAILURES, Breakers
 from .record import JobError, Outcome
 from .storage import Storage
 from .storage.base import Claim, Settlement
@@ -59,15 +59,21 @@ class Rescuer:
             chains.followed(claim, self._died(claim, text, outcome, self._mark_of(claim, ran, mark, outcome)))
             for claim in claims
         ]
-        return self.settle_for("keeper", claims, settled, rescued=outcome is Outcome.LOST)
+        return self.settle_for("keeper", claims, settled, rescued=outcome is Outcome.LOST, mark=mark)
 
     def settle_for(
-        self, worker: str, claims: list[Claim], settled: list[Settlement], *, rescued: bool = False
+        self,
+        worker: str,
+        claims: list[Claim],
+        settled: list[Settlement],
+        *,
+        rescued: bool = False,
+        mark: int | None = None,
     ) -> list[Claim]:
         """Settle what a process held that cannot do so itself; returns the claims that were still in force."""
         if not settled:
             return []
-        self._learn(claims, settled)
+        self._learn(claims, settled, mark)
         lost = set(self._storage().step(worker, settled).lost)
         done = [(claim, one) for claim, one in zip(claims, settled, strict=True) if claim.id not in lost]
         for claim, one in done:
@@ -92,7 +98,18 @@ class Rescuer:
         end = transitions.died(claim, self._terms(claim), text, outcome, mark)
         return end._replace(alone=False) if self._gathering_key(claim) is not None else end
 
-    def _learn(self, claims: Sequence[Claim], settled: Sequence[Settlement]) -> None:
-        """Tell the breakers how runs ended of which their own process could not tell."""
-        for claim, settlement in zip(claims, settled, strict=True):
+    def _learn(self, claims: Sequence[Claim], settled: Sequence[Settlement], mark: int | None) -> None:
+        """Tell the breakers how runs ended of which their own process could not tell: those that failed, each once.
+
+        Of claims that came together the one that began the run speaks for all; a breaker may try that very job.
+        """
+        failed: set[str] = set()
+        for claim, settlement in sorted(
+            zip(claims, settled, strict=True), key=lambda pair: (pair[0].token != abs(mark or 0), pair[0].token)
+        ):
+            key = self._gathering_key(claim)
+            if settlement.outcome in FAILURES and key is not None:
+                if key in failed:
+                    continue
+                failed.add(key)
             self._breakers.learn(claim, settlement)

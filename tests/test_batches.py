@@ -14,10 +14,12 @@ from flask import Flask
 from flask_queues import (
     BatchHandle,
     BatchNotFound,
+    NotAllowed,
     OptionError,
     PayloadError,
     Queues,
     Status,
+    StorageFormatError,
     StorageUnavailable,
     TransitionError,
 )
@@ -271,8 +273,6 @@ def test_a_batch_that_cannot_be_is_refused(queues: Queues) -> None:
     """Before anything is stored."""
     with pytest.raises(OptionError, match="one job for then"):
         queues.batch().then("report", {"what": "a"}).then("report", {"what": "b"})
-    with pytest.raises(OptionError, match="without after_commit"):
-        queues.batch(numbers(1)).push(after_commit=True)
     with pytest.raises(OptionError, match="unique"):
         queues.batch(numbers(1)).then("report", {"what": "a"}, unique=True).push()
     with pytest.raises(PayloadError, match="'what' is missing"):
@@ -495,13 +495,6 @@ def test_unique_jobs_that_are_there_already_are_not_missed(queues: Queues) -> No
     assert (tend(queues.manager), batch.record.total, batch.status) == (["then"], 1, Status.COMPLETED)
 
 
-def test_what_is_added_cannot_wait_for_a_commit(queues: Queues) -> None:
-    """It is refused, as at the push."""
-    batch = queues.batch(numbers(1)).push()
-    with pytest.raises(OptionError, match="without after_commit"):
-        batch.add(numbers(1), after_commit=True)
-
-
 def test_a_process_with_another_key_does_not_hide_the_batches_of_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -563,3 +556,171 @@ def test_a_worker_begins_nothing_of_a_cancelled_batch(queues: Queues, monkeypatc
     assert run_next(queues.manager).status is Status.COMPLETED
     queues.retry(jobs[0].id)
     assert run_next(queues.manager).status is Status.COMPLETED
+
+
+def test_a_retry_passes_over_a_job_whose_key_another_holds(queues: Queues) -> None:
+    """The others are retried, and the batch goes on."""
+    batch = queues.batch(numbers(2)).push(unique=True)
+    for _ in range(2):
+        end(queues.manager, Status.FAILED)
+    tend(queues.manager)
+    queues.push("work", {"n": 0}, unique=True)
+    assert batch.retry() == 1
+    assert (batch.record.ended, batch.record.counts["failed"]) == (None, 1)
+
+
+def test_a_retry_in_a_request_asks_who_may_push(queues: Queues) -> None:
+    """Before any of its jobs is retried."""
+    queues.job("guarded", tries=1, authorize=lambda _user, _payload: False)(lambda: None)
+    batch = queues.batch([("work", {"n": 1}), ("guarded", {})]).push()
+    for _ in range(2):
+        end(queues.manager, Status.FAILED)
+    tend(queues.manager)
+    with queues.manager.app.test_request_context(), pytest.raises(NotAllowed, match="guarded"):
+        batch.retry()
+    assert batch.record.counts["failed"] == 2
+    assert batch.retry() == 2
+
+
+def test_then_comes_although_whoever_retried_has_died_before_the_batch_was_opened(queues: Queues) -> None:
+    """Also where the job has completed by the time that a keeper looks at ended batches."""
+    batch = reporting(queues, 1)
+    failed = end(queues.manager, Status.FAILED)
+    tend(queues.manager)
+    assert queues.manager.storage.retry(failed) is Status.FAILED
+    run_next_of(queues.manager, "work")
+    queues.batches._next_tidy = 0
+    tend(queues.manager)
+    assert "then" in tend(queues.manager)
+    assert batch.status is Status.COMPLETED
+
+
+def run_next_of(manager: Manager, job_type: str) -> None:
+    """Let the next job of a type complete."""
+    (claim,) = manager.step("child", (), Wanted(manager.queue_order(), [job_type], 30_000)).claims
+    done = Settlement(claim.id, claim.token, Status.COMPLETED, Outcome.COMPLETED, counted=True)
+    assert manager.step("child", [done]).lost == []
+
+
+def test_the_first_reason_stays_where_a_batch_is_cancelled_twice(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with the jobs to which the first had not come."""
+    monkeypatch.setattr("flask_queues.batches.batches.AT_ONCE", 0)
+    batch = queues.batch(numbers(60)).push()
+    assert batch.cancel("enough")
+    assert batch.record.counts["pending"] > 0
+    assert batch.cancel("once more")
+    while batch.record.counts["pending"]:
+        tend(queues.manager)
+    assert {job.reason for job in batch.jobs()} == {"enough"}
+
+
+class Reads:
+    """Counts the sheets that a storage is asked for, without those that say whether a list has changed."""
+
+    def __init__(self, storage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.names: list[str] = []
+        sheets = storage.sheets
+
+        def counted(names: Any) -> Any:
+            self.names += [name for name in names if not name.endswith(":number")]
+            return sheets(names)
+
+        monkeypatch.setattr(storage, "sheets", counted)
+
+
+def test_a_keeper_reads_again_only_what_was_changed(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two open batches and an ended one: the one that somebody has changed, with its list."""
+    ended = reporting(queues, 0)
+    ours, other = queues.batch(numbers(1)).push(), queues.batch(numbers(1)).push()
+    tend(queues.manager)
+    tend(queues.manager)
+    assert ended.record.ended is not None
+    reads = Reads(queues.manager.storage, monkeypatch)
+    tend(queues.manager)
+    assert reads.names == []
+    ours.add(numbers(1))
+    reads.names.clear()
+    tend(queues.manager)
+    assert [name for name in reads.names if name.startswith("batch:")] == [f"batch:{ours.id}"]
+    assert sum(name.startswith("batches:") for name in reads.names) == 1
+    assert f"batch:{other.id}" not in reads.names
+
+
+def test_ended_batches_are_read_once(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a keeper looks whether they are to be forgotten."""
+    for _ in range(3):
+        reporting(queues, 0)
+    tend(queues.manager)
+    queues.batches._next_tidy = 0
+    tend(queues.manager)
+    reads = Reads(queues.manager.storage, monkeypatch)
+    queues.batches._next_tidy = 0
+    tend(queues.manager)
+    assert [name for name in reads.names if name.startswith("batch:")] == []
+
+
+def test_a_keeper_believes_nothing_of_a_storage_that_was_emptied(queues: Queues) -> None:
+    """Nor after a server has come back without its last writes, and somebody else has made others."""
+    storage = queues.manager.storage
+    batch = reporting(queues, 1)
+    tend(queues.manager)
+    before = {name: text for name, text in storage.sheets(storage.sheet_names()).items() if "batch" in name}
+    batch.cancel("lost with the server")
+    tend(queues.manager)
+    lost = [name for name in storage.sheet_names() if "batch" in name]
+    put_back(storage, {name: before.get(name) for name in lost})
+    assert batch.record.reason is None
+    batch.cancel("again")
+    tend(queues.manager)
+    record = batch.record
+    assert record.reason == "again"
+    assert record.fired == ("finally",)
+    put_back(storage, dict.fromkeys(lost))
+    tend(queues.manager)
+    assert queues.batches._memory.look().open == {}
+
+
+def put_back(storage: Any, texts: dict[str, str | None]) -> None:
+    """Let sheets say what they said once, as a server does that has lost its last writes."""
+    name = next(iter(texts))
+    assert storage.write_sheets((name, storage.sheets([name]).get(name)), texts)
+
+
+@pytest.mark.parametrize("name", ["batch:", "batches:"])
+def test_what_a_newer_version_has_written_of_batches_is_not_read(queues: Queues, name: str) -> None:
+    """Whoever comes to it says so and stops, as with a newer storage."""
+    batch = reporting(queues, 1)
+    storage = queues.manager.storage
+    texts = storage.sheets([one for one in storage.sheet_names() if one.startswith(name) and "number" not in one])
+    newer = {
+        one: text.replace('"format":1', '"format":9,"more":1') if name == "batch:" else f"{text[:-2]}9]"
+        for one, text in texts.items()
+    }
+    put_back(storage, dict(newer))
+    with pytest.raises(StorageFormatError, match="has format 9; this version of Flask-Queues reads up to"):
+        batch.cancel()
+    queues.batches._memory.forget_lists()
+    queues.batches._memory._sheets.clear()
+    with pytest.raises(StorageFormatError, match="Install the newer version"):
+        tend(queues.manager)
+
+
+def test_what_was_written_of_batches_before_formats_is_read(queues: Queues) -> None:
+    """One version back: sheets without a format, lists in which only moments stand."""
+    batch = reporting(queues, 1)
+    storage = queues.manager.storage
+    old: dict[str, str | None] = {}
+    for name, text in storage.sheets(storage.sheet_names()).items():
+        if name.startswith("batch:"):
+            old[name] = text.replace('"format":1,', "")
+        elif name.endswith(":number"):
+            old[name] = None
+        elif name.startswith("batches:"):
+            number, opened, ended, _ = json.loads(text)
+            old[name] = json.dumps([number, *({key: one[0] for key, one in part.items()} for part in (opened, ended))])
+    put_back(storage, old)
+    end(queues.manager)
+    assert tend(queues.manager) == ["finally", "then"]
+    assert batch.status is Status.COMPLETED

@@ -12,7 +12,17 @@ from unittest import mock
 import pytest
 from flask import Flask
 
-from flask_queues import Breaker, ConfigError, Job, OptionError, Outcome, Queues, Status, StorageUnavailable
+from flask_queues import (
+    Breaker,
+    ConfigError,
+    GatheredJob,
+    Job,
+    OptionError,
+    Outcome,
+    Queues,
+    Status,
+    StorageUnavailable,
+)
 from flask_queues.breakers import FRESH
 from flask_queues.record import JobError
 from flask_queues.storage.base import Claim, Wanted
@@ -39,13 +49,20 @@ class Fetch(Job):
     def handle(self, host: str) -> None: ...
 
 
+class Digest(GatheredJob):
+    type = "shop:digest"
+    breaker = Breaker(failures=2, pause=120)
+
+    def handle(self, payloads: list[dict[str, Any]]) -> None: ...
+
+
 class Process:
     """A process that runs jobs of the application."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
         self.queues = Queues(Flask("shop", instance_path=str(folder)))
-        self.queues.register(Mail, Fetch)
+        self.queues.register(Mail, Fetch, Digest)
         self.manager = self.queues.manager
 
     def claim(self) -> Claim | None:
@@ -434,3 +451,17 @@ def test_the_terminal_shows_it(one: Process, clock: FrozenClock) -> None:
     assert (state["trial"], state["error"]) == (trial.id, "SMTPException")
     assert run(args=["queues", "resume", "--type", "shop:mail"]).exit_code == 0
     assert one.state == "closed"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_killed_run_of_many_payloads_is_one_failure(one: Process, *, is_known: bool) -> None:
+    """Whether or not the supervisor knows what the process ran, as where it had threads; the next one opens."""
+    one.queues.push_many([(Digest, {"n": n}) for n in range(5)], delay=0)
+    for state in ("closed", "open"):
+        wanted = Wanted(["default"], ["shop:digest"], 60_000, 5, ["shop:digest"])
+        claims = one.manager.step("child", (), wanted).claims
+        assert len(claims) == 5
+        assert one.begin(claims[0])
+        mark = claims[0].token if is_known else None
+        one.manager.rescuer.bury("child", Outcome.KILLED, JobError("Killed", "by a test"), mark)
+        assert (one.state, one.manager.breakers.states()[0].failures) == (state, 1 if state == "closed" else 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,16 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import text
 
-from flask_queues import Job, Queues
-from flask_queues.errors import ConfigError, JobNotFound, OptionError, PayloadError, ScheduleError, StorageUnavailable
+from flask_queues import BatchHandle, BatchNotFound, Job, Queues
+from flask_queues.errors import (
+    ConfigError,
+    JobNotFound,
+    OptionError,
+    PayloadError,
+    ScheduleError,
+    StorageUnavailable,
+    TransitionError,
+)
 
 
 class Mail(Job):
@@ -280,3 +289,133 @@ class TestErrors:
         assert db.session.execute(text("SELECT count(*) FROM orders")).scalar() == 1
         db.session.commit()
         assert stored(queues) == []
+
+
+@pytest.mark.usefixtures("site")
+class TestBatches:
+    """A batch waits as a whole."""
+
+    def batch(self, queues: Queues, *to: str, **options: Any) -> BatchHandle:
+        return queues.batch([(Mail, {"to": one}) for one in to]).then(Mail, {"to": "then"}).push(**options)
+
+    def test_a_batch_is_stored_when_the_session_commits(self, queues: Queues, db: SQLAlchemy) -> None:
+        """With its jobs, in their place among other pushes; nobody knows it before."""
+        write(db)
+        push(queues, "a")
+        batch = self.batch(queues, "b", "c", after_commit=True)
+        push(queues, "d")
+        with pytest.raises(BatchNotFound):
+            _ = batch.status
+        assert stored(queues) == []
+        db.session.commit()
+        assert stored(queues) == ["a", "b", "c", "d"]
+        assert (batch.record.total, batch.record.growing) == (2, False)
+
+    def test_an_empty_batch_is_stored_too(self, queues: Queues, db: SQLAlchemy) -> None:
+        """It reports at once, after the commit."""
+        write(db)
+        batch = self.batch(queues, after_commit=True)
+        db.session.commit()
+        queues.manager.tend_batches(at_once=True)
+        assert (batch.record.fired, stored(queues)) == (("then",), ["then"])
+
+    def test_a_rollback_drops_it(self, queues: Queues, db: SQLAlchemy, caplog: pytest.LogCaptureFixture) -> None:
+        """Nothing of it was ever there; the log says how many jobs that were."""
+        caplog.set_level("INFO", "flask_queues")
+        write(db)
+        self.batch(queues, "a", "b", after_commit=True)
+        db.session.rollback()
+        db.session.commit()
+        assert (stored(queues), queues.batches.all()) == ([], ([], None, 0))
+        assert "2 jobs are not pushed" in caplog.text
+
+    def test_a_savepoint_that_is_rolled_back_drops_its_own(self, queues: Queues, db: SQLAlchemy) -> None:
+        """The one around it stays; one that is released waits for the whole."""
+        write(db)
+        self.batch(queues, "before", after_commit=True)
+        nested = db.session.begin_nested()
+        self.batch(queues, "inside", after_commit=True)
+        nested.rollback()
+        with db.session.begin_nested():
+            self.batch(queues, "released", after_commit=True)
+        assert stored(queues) == []
+        db.session.commit()
+        assert stored(queues) == ["before", "released"]
+
+    def test_it_is_pushed_at_once_where_nothing_is_open_or_it_says_so(self, queues: Queues, db: SQLAlchemy) -> None:
+        """As any push."""
+        self.batch(queues, "a", after_commit=True)
+        write(db)
+        self.batch(queues, "b", after_commit=False)
+        self.batch(queues, "c")
+        assert stored(queues) == ["a", "b", "c"]
+
+    def test_what_cannot_be_pushed_is_told_at_the_push(self, queues: Queues, db: SQLAlchemy) -> None:
+        """While the transaction can be rolled back, and before there is a batch."""
+        write(db)
+        with pytest.raises(PayloadError):
+            queues.batch([(Mail, {"to": "a"}), (Mail, {})]).push(after_commit=True)
+        with pytest.raises(PayloadError):
+            queues.batch([(Mail, {"to": "a"})]).then(Mail).push(after_commit=True)
+        db.session.commit()
+        assert (stored(queues), queues.batches.all()) == ([], ([], None, 0))
+
+    def test_what_is_added_waits_too(self, queues: Queues, db: SQLAlchemy) -> None:
+        """Also to a batch that is stored by the same commit; where it is over by then, the commit says so."""
+        write(db)
+        batch = self.batch(queues, "a", after_commit=True)
+        assert batch.add([(Mail, {"to": "b"}), (Mail, {"to": "c"})], after_commit=True) == 2
+        assert stored(queues) == []
+        db.session.commit()
+        assert (stored(queues), batch.record.total) == (["a", "b", "c"], 3)
+        write(db)
+        batch.add([(Mail, {"to": "d"})], after_commit=True)
+        batch.cancel()
+        with pytest.raises(TransitionError, match="is cancelled"):
+            db.session.commit()
+
+    def test_one_of_its_jobs_cannot_wait_alone(self, queues: Queues, db: SQLAlchemy) -> None:
+        """It would be stored at once, against its word; with the word of the batch it waits."""
+        jobs = [Mail().with_payload(to="a").using(after_commit=True)]
+        write(db)
+        with pytest.raises(OptionError, match="say after_commit=True to it"):
+            queues.batch(jobs).push()
+        queues.batch(jobs).push(after_commit=True)
+        db.session.commit()
+        assert stored(queues) == ["a"]
+
+    def test_the_default_holds_for_batches(self, site: Flask, queues: Queues, db: SQLAlchemy, tmp_path: Path) -> None:
+        """`QUEUES_AFTER_COMMIT`, for chains too."""
+        app = Flask("second", instance_path=str(tmp_path / "second"))
+        app.config.update(QUEUES_AFTER_COMMIT=True, SQLALCHEMY_DATABASE_URI=site.config["SQLALCHEMY_DATABASE_URI"])
+        queues.init_app(app)
+        db.init_app(app)
+        with app.app_context():
+            write(db)
+            self.batch(queues, "a")
+            queues.chain([(Mail, {"to": "b"}), (Mail, {"to": "c"})]).push()
+            assert stored(queues) == []
+            db.session.commit()
+            assert stored(queues) == ["a", "b"]
+            db.session.remove()
+            db.engine.dispose()
+
+    def test_one_that_fails_takes_no_other_along(
+        self, queues: Queues, db: SQLAlchemy, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The commit raises the first error once all were tried, and the batch that could not be is cancelled."""
+        write(db)
+        batch = self.batch(queues, "a", after_commit=True)
+        push(queues, "b")
+        place = queues.manager.storage.push
+
+        def fail(jobs: Any, *more: Any) -> list[bool]:
+            if jobs[0].batch is not None:
+                raise StorageUnavailable("gone")
+            return place(jobs, *more)
+
+        monkeypatch.setattr(queues.manager.storage, "push", fail)
+        with pytest.raises(StorageUnavailable):
+            db.session.commit()
+        assert stored(queues) == ["b"]
+        assert batch.record.reason == "Its push broke off."

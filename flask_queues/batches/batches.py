@@ -7,17 +7,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
-from ..errors import BatchNotFound, OptionError, QueuesError, TransitionError
+from ..errors import BatchNotFound, OptionError, QueuesError, TransitionError, UniqueTaken
 from ..ids import is_id, new_id
+from ..job import Job
+from ..options import Options
+from ..pushing import Pusher
 from ..record import JobRecord, Status
 from ..storage import Storage
 from ..storage.base import NewJob
 from ..telling import Teller
-from .book import ENDED, SHARDS, Book, not_found
+from .book import ENDED, SHARDS, Book, Line, Listed, not_found
 from .builder import Batch, BatchHandle, Plan
 from .calling import CallingOff
+from .memory import Memory, Past, sliced
 from .record import BROKEN_WORDS, BatchRecord, Sheet, record_of, tag_of, waiting
 
 #: Jobs that are pushed at once; no more of a batch are in memory.
@@ -34,7 +38,12 @@ SOON, SELDOM, RARELY = 0.25, 1.0, 60.0
 AT_ONCE, IN_PASSING = 3.0, 0.05
 MAX_NAME = 128
 
-Make = Callable[[Any, dict[str, Any]], NewJob]
+
+class Push(Protocol):
+    """Stores jobs of a batch; `counted`, it counts them against `QUEUES_PUSH_LIMIT`."""
+
+    def __call__(self, members: Iterable[NewJob], *, counted: bool = True) -> None:
+        """Do so."""
 
 
 class Batches:
@@ -43,17 +52,18 @@ class Batches:
     def __init__(
         self,
         storage: Callable[[], Storage],
-        make: Make,
-        store: Callable[[Sequence[NewJob]], Sequence[tuple[str, bool]]],
+        pusher: Pusher,
         jobs_of: Callable[..., Iterator[JobRecord]],
+        check_permission: Callable[[JobRecord], None],
         teller: Teller,
     ) -> None:
         self._storage = storage
-        self._make = make
-        self._store = store
+        self._pusher = pusher
         self._jobs_of = jobs_of
+        self._check_permission = check_permission
         self._teller = teller
         self._book = Book(storage)
+        self._memory = Memory(storage, self._book)
         #: Ends the jobs of those that were cancelled.
         self.calling_off = CallingOff(storage, self._book, teller)
         #: When to look again at what is not over, by the monotonic clock.
@@ -121,21 +131,46 @@ class Batches:
     # Pushing
 
     def _push(self, plan: Plan, options: dict[str, Any]) -> BatchHandle:
-        batch_id, now = new_id("batches"), self._storage().now()
+        batch_id = new_id("batches")
         callbacks = {name: self._callback(batch_id, *said) for name, said in plan.callbacks.items()}
-        self._book.create(Sheet(id=batch_id, name=plan.name, created=now, pushed=now, pushers=1, callbacks=callbacks))
+
+        def begin(members: Iterable[NewJob], *, counted: bool = True) -> None:
+            self._begin(batch_id, plan.name, callbacks, members, counted=counted)
+
+        self._now_or_later(batch_id, plan.jobs, options, begin)
+        return BatchHandle(self, batch_id)
+
+    def _now_or_later(self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any], push: Push) -> int | None:
+        """Push jobs of a batch, or have that done by the commit for which they wait.
+
+        What waits is checked and counted now, so it is in memory until then; returns how many that are.
+        """
+        given = Options.of(**options).after_commit
+        members = self._members(batch_id, jobs, options, given)
+        if not self._pusher.would_wait(given):
+            push(members)
+            return None
+        made = list(members)
+        self._pusher.count(len(made))
+        self._pusher.hold(made, lambda held: push(held, counted=False))
+        return len(made)
+
+    def _begin(
+        self, batch_id: str, name: str, callbacks: Mapping[str, Any], members: Iterable[NewJob], *, counted: bool
+    ) -> None:
+        now = self._storage().now()
+        self._book.create(Sheet(id=batch_id, name=name, created=now, pushed=now, pushers=1, callbacks=callbacks))
         with self._counting(batch_id, 1) as count:
             try:
-                self._add_all(batch_id, plan.jobs, options, count)
+                self._add_all(batch_id, members, count, counted=counted)
             except BaseException:
                 with suppress(BatchNotFound):
                     self.cancel(batch_id, BROKEN_WORDS)
                 raise
         self.next_look = 0.0
-        return BatchHandle(self, batch_id)
 
     def _callback(self, batch_id: str, job: Any, payload: dict[str, Any] | None, options: dict[str, Any]) -> Any:
-        made = self._make((job, payload), options)
+        made = self._pusher.new_job(job, payload, Options.of(**options))
         if made.unique is not None:
             raise OptionError(f"{made.type}: a unique job may not come to be, so it cannot report for a batch.")
         return made._replace(options=with_batch(made.options, batch_id)).said()
@@ -145,12 +180,23 @@ class Batches:
 
         While one of its own jobs runs a batch does not end, so that one, `by`, need not keep it open, and may die.
         """
+        checked(batch_id)
+        added = 0
+
+        def add_now(members: Iterable[NewJob], *, counted: bool = True) -> None:
+            nonlocal added
+            added = self._add_now(batch_id, members, by, counted=counted)
+
+        waiting_for_commit = self._now_or_later(batch_id, jobs, options, add_now)
+        return added if waiting_for_commit is None else waiting_for_commit
+
+    def _add_now(self, batch_id: str, members: Iterable[NewJob], by: str | None, *, counted: bool) -> int:
         now = self._storage().now()
-        before = self._book.read([checked(batch_id)]).get(batch_id)
+        before = self._book.read([batch_id]).get(batch_id)
         own = before is not None and by is not None and by not in before.reporters
         self._book.change(batch_id, lambda sheet: begun_to_grow(sheet, now, 0 if own else 1))
         with self._counting(batch_id, 0 if own else 1) as count:
-            return self._add_all(batch_id, jobs, options, count)
+            return self._add_all(batch_id, members, count, counted=counted)
 
     @contextmanager
     def _counting(self, batch_id: str, pushers: int) -> Iterator[Count]:
@@ -162,17 +208,19 @@ class Batches:
             with suppress(BatchNotFound):
                 self._book.change(batch_id, lambda sheet: grown(sheet, count.stored, pushers))
 
-    def _add_all(self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any], count: Count) -> int:
+    def _add_all(self, batch_id: str, members: Iterable[NewJob], count: Count, *, counted: bool) -> int:
+        """Store jobs slice by slice, each counted against `QUEUES_PUSH_LIMIT` unless that was done."""
         known: frozenset[str] = frozenset()
         told, total = self._storage().now(), 0
-        for part in slices(jobs):
-            made = [self._member(batch_id, self._make(one, options)) for one in part]
+        for made in slices(members):
+            if counted:
+                self._pusher.count(len(made))
             now = self._storage().now()
             queues = known | {job.queue for job in made}
             if queues != known or now - told > SIGN_OF_LIFE:
                 self._book.change(batch_id, sign_of_life(now, queues))
                 known, told = queues, now
-            stored = [job_id for job_id, is_new in self._store(made) if is_new]
+            stored = [job_id for job_id, is_new in self._pusher.place(made) if is_new]
             self._refuse_if_over(batch_id, stored)
             count.stored += len(stored)
             total += len(made)
@@ -193,11 +241,20 @@ class Batches:
                 self.calling_off.one(job_id, BROKEN_WORDS if sheet is None else sheet.cancelled or BROKEN_WORDS)
             raise
 
-    @staticmethod
-    def _member(batch_id: str, job: NewJob) -> NewJob:
-        return job._replace(
-            batch=batch_id, tags=(*job.tags, tag_of(batch_id)), options=with_batch(job.options, batch_id)
-        )
+    def _members(
+        self, batch_id: str, jobs: Iterable[Any], options: dict[str, Any], after_commit: bool | None
+    ) -> Iterator[NewJob]:
+        """Make the jobs, one after another; raises `OptionError` for one that would wait for a commit by itself."""
+        for one in jobs:
+            job, payload = one if isinstance(one, tuple) else (one, None)
+            alone = after_commit is None and isinstance(job, Job) and job.pushed_with.after_commit
+            if alone and not self._pusher.would_wait(None) and self._pusher.would_wait(True):
+                raise OptionError(
+                    f"{job.type}: a batch waits for a commit as a whole; say after_commit=True to it, not to its jobs."
+                )
+            made = self._pusher.new_job(job, payload, Options.of(**options))
+            tags = (*made.tags, tag_of(batch_id))
+            yield made._replace(batch=batch_id, tags=tags, options=with_batch(made.options, batch_id))
 
     # Changing
 
@@ -216,15 +273,27 @@ class Batches:
         )
         if sheet.ended is not None:
             return False
-        self.calling_off.some(batch_id, reason, time.monotonic() + AT_ONCE)
+        self.calling_off.some(batch_id, sheet.cancelled or reason, time.monotonic() + AT_ONCE)
         return True
 
     def retry(self, batch_id: str) -> int:
-        """Retry the failed jobs of a batch, and return how many."""
-        failed = [job.id for job in self.jobs(batch_id, [Status.FAILED])]
-        retried = [job_id for job_id in failed if self._storage().retry(job_id) is Status.FAILED]
-        if retried:
-            self.reopen(batch_id)
+        """Retry the failed jobs of a batch, and return how many; a unique one whose key is taken by now stays.
+
+        Raises `NotAllowed`, and has retried none then, where the user of this request may not push one of them.
+        """
+        failed = []
+        for job in self.jobs(batch_id, [Status.FAILED]):
+            self._check_permission(job)
+            failed.append(job.id)
+        retried: list[str] = []
+        try:
+            for job_id in failed:
+                with suppress(UniqueTaken):
+                    if self._storage().retry(job_id) is Status.FAILED:
+                        retried.append(job_id)
+        finally:
+            if retried:
+                self.reopen(batch_id)
         for job_id in retried:
             self._teller.retried(job_id)
         return len(retried)
@@ -248,17 +317,21 @@ class Batches:
         """
         if time.monotonic() < self.next_look:
             return 0
-        listed = self._book.all()
+        is_time_to_tidy = time.monotonic() >= self._next_tidy
+        if is_time_to_tidy:
+            self._memory.forget_lists()  # a process that notes no numbers may have changed one
+        listed = self._memory.look()
         self.next_look = time.monotonic() + (SOON if listed.open else SELDOM)
-        if time.monotonic() >= self._next_tidy:
+        if is_time_to_tidy:
             self._next_tidy = time.monotonic() + RARELY
-            self._tidy(listed.ended, keep)
-        ids = self._some(list(listed.open))
-        sheets = self._book.read(ids)
-        tallies = self._storage().tallies({sheet.id: sheet.queues for sheet in sheets.values()})
+            self._tidy(listed, keep)
+        sheets = self._memory.open(self._some(list(listed.open)), listed)
+        if not sheets:
+            return 0
+        tallies = self._storage().tallies({sheet.id: sheet.queues for sheet in sheets})
         now = self._storage().now()
         pushed = 0
-        for sheet in sheets.values():
+        for sheet in sheets:
             with suppress(BatchNotFound):
                 pushed += self._look_at(sheet, tallies.get(sheet.id, {}), now)
         return pushed
@@ -284,26 +357,36 @@ class Batches:
         self._book.change(sheet.id, lambda stored: reported(stored, seen.owed))
         return len(seen.owed)
 
-    def _tidy(self, ended: Mapping[str, int], keep: int) -> None:
-        """Forget batches that ended long ago, and the oldest of too many; open those again of which a job goes on.
+    def _tidy(self, listed: Listed, keep: int) -> None:
+        """Forget batches that ended long ago, and the oldest of too many; open those again of which a job went on.
 
-        That is so where somebody died who had retried it.
+        That is so where somebody died who had retried it, whether or not it has ended since.
         """
-        sheets = self._book.read(ended)
-        before = self._storage().now() - keep
-        kept = sorted(sheets.values(), key=lambda sheet: -(sheet.ended or 0))
-        gone = [
-            sheet
-            for n, sheet in enumerate(kept)
-            if sheet.ended is not None and (sheet.ended < before or n >= ENDED * SHARDS)
-        ]
-        if gone:
-            self._storage().forget_tallies({sheet.id: sheet.queues for sheet in gone})
-            self._book.forget([sheet.id for sheet in gone])
-        left = {sheet.id: sheet.queues for sheet in kept if sheet not in gone}
-        for batch_id, tally in self._storage().tallies(left).items():
-            if waiting(tally):
+        for sheets in self._memory.ended(listed):
+            self._reopen_some(sheets)
+        past = self._memory.past
+        self._forget(outlived(past, listed.ended, self._storage().now() - keep))
+        tallies = self._storage().tallies({batch_id: one.queues for batch_id, one in past.items()})
+        changed = [batch_id for batch_id, one in past.items() if tallies.get(batch_id, {}) != (one.tally or {})]
+        for ids in sliced(changed):
+            self._reopen_some(self._book.read(ids))
+        for batch_id in changed:
+            past[batch_id] = replace(past[batch_id], tally=tallies.get(batch_id, {}))
+
+    def _reopen_some(self, sheets: Mapping[str, Sheet]) -> None:
+        """Open those of which a job went on."""
+        now = self._storage().now()
+        tallies = self._storage().tallies({sheet.id: sheet.queues for sheet in sheets.values()})
+        for batch_id, tally in tallies.items():
+            if waiting(tally) or sheets[batch_id].looked_at(tally, now) != sheets[batch_id]:
                 self.reopen(batch_id)
+
+    def _forget(self, ids: Sequence[str]) -> None:
+        if ids:
+            self._storage().forget_tallies({batch_id: self._memory.past[batch_id].queues for batch_id in ids})
+            self._book.forget(ids)
+        for batch_id in ids:
+            del self._memory.past[batch_id]
 
 
 @dataclass
@@ -324,6 +407,16 @@ def slices(jobs: Iterable[Any]) -> Iterator[list[Any]]:
             part, until = [], time.monotonic() + SIGN_OF_LIFE / 1000
     if part:
         yield part
+
+
+def outlived(past: Mapping[str, Past], listed: Mapping[str, Line], before: int) -> list[str]:
+    """Which ended batches are to be forgotten: those that ended before a moment, and the oldest of too many.
+
+    One whose sheet nobody here can read counts from when it was made.
+    """
+    ends = {batch_id: listed[batch_id].created if one.ended is None else one.ended for batch_id, one in past.items()}
+    newest = sorted(ends, key=lambda batch_id: -ends[batch_id])
+    return [batch_id for n, batch_id in enumerate(newest) if ends[batch_id] < before or n >= ENDED * SHARDS]
 
 
 def check_growing(sheet: Sheet) -> None:

@@ -1,27 +1,43 @@
 """Where batches are kept: a sheet each, and on sixteen others which there are.
 
 Each change of a batch is compared with the sheet that lists it, which has a number for that, so that of two who
-change batches at once neither overwrites the other. The lists are not encrypted, so that a process with another key
+change batches at once neither overwrites the other. Beside each list stands its number alone, so that whoever looks
+often need not read the list; and in it, for each batch, the number that it had when that was changed last, so that
+its sheet is not read again either. Numbers follow the clock: a server that has forgotten its last writes does not give
+one of them twice. The lists are not encrypted, so that a process with another key
 than the others, which can read none of their batches, does not take the lists for empty.
 """
 
 from __future__ import annotations
 
 import json
+import time
 import zlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from ..errors import BatchNotFound, StorageError
 from ..storage import Storage
 from ..storage.figures import LISTS, legible
-from .record import Sheet
+from .record import Sheet, refuse_newer
 
 SHARDS = 16
+#: Of the lists. Those without one are from before there was one.
+FORMAT = 2
 #: Ended batches that each of the sixteen lists; the oldest are forgotten first.
 ENDED = 500
 #: So often a change is tried where somebody else was quicker.
 TRIES = 200
+
+
+class Line(NamedTuple):
+    """What a list says of a batch."""
+
+    #: When it was made.
+    created: int
+    #: The number of the list when it was changed last; 0 where nobody has noted that.
+    number: int = 0
 
 
 @dataclass
@@ -30,23 +46,32 @@ class Listed:
 
     #: Rises with each change.
     number: int = 0
-    #: By id, when each was made: those that are not over, and the others, the last ended last.
-    open: dict[str, int] = field(default_factory=dict)
-    ended: dict[str, int] = field(default_factory=dict)
+    #: By id: those that are not over, and the others, the last ended last.
+    open: dict[str, Line] = field(default_factory=dict)
+    ended: dict[str, Line] = field(default_factory=dict)
 
     def dump(self) -> str:
         """Write it as JSON text."""
-        return json.dumps([self.number, self.open, self.ended], separators=(",", ":"))
+        return json.dumps([self.number, self.open, self.ended, FORMAT], separators=(",", ":"))
 
     @classmethod
     def load(cls, text: str | None) -> Listed:
-        """Read what `dump` has written, or begin."""
-        return cls(*json.loads(text)) if (text := legible(text)) is not None else cls()
+        """Read what `dump` has written, or begin; raises `StorageFormatError` where a newer version has written it."""
+        if (text := legible(text)) is None:
+            return cls()
+        number, opened, ended, *format_ = json.loads(text)
+        if format_:
+            refuse_newer("The list of batches", format_[0], FORMAT)
+        return cls(number, lines_of(opened), lines_of(ended))
+
+    def renumber(self) -> None:
+        """Give it another number than it ever had."""
+        self.number = max(self.number + 1, time.time_ns() // 1_000_000)
 
     def put(self, batch: Sheet) -> None:
         """List a batch where it belongs."""
         self.forget(batch.id)
-        (self.open if batch.open else self.ended)[batch.id] = batch.created
+        (self.open if batch.open else self.ended)[batch.id] = Line(batch.created, self.number)
 
     def forget(self, batch_id: str) -> None:
         """List a batch no more."""
@@ -62,13 +87,18 @@ class Book:
 
     def all(self) -> Listed:
         """Which batches there are."""
-        texts = self._storage().sheets([shard(n) for n in range(SHARDS)])
-        whole = Listed()
-        for text in texts.values():
-            one = Listed.load(text)
-            whole.open |= one.open
-            whole.ended |= one.ended
-        return whole
+        return joined(self.lists(shards()).values())
+
+    def lists(self, names: Collection[str]) -> dict[str, Listed]:
+        """Read lists by name."""
+        texts = self._storage().sheets(names) if names else {}
+        return {name: Listed.load(texts.get(name)) for name in names}
+
+    def numbers(self) -> dict[str, str | None]:
+        """By name, the number of each list: another one after each change of one of its batches."""
+        names = shards()
+        texts = self._storage().sheets([number_of(name) for name in names])
+        return {name: texts.get(number_of(name)) for name in names}
 
     def read(self, ids: Iterable[str]) -> dict[str, Sheet]:
         """Read batches; those that are not there are left out."""
@@ -107,12 +137,40 @@ class Book:
             if changed == stored:
                 return changed
             listed = Listed.load(texts.get(listing))
-            listed.number += 1
+            listed.renumber()
             listed.forget(batch_id) if changed is None else listed.put(changed)
-            texts_now = {listing: listed.dump(), sheet: None if changed is None else changed.dump()}
+            texts_now = {
+                listing: listed.dump(),
+                number_of(listing): str(listed.number),
+                sheet: None if changed is None else changed.dump(),
+            }
             if self._storage().write_sheets((listing, texts.get(listing)), texts_now):
                 return changed
         raise StorageError(f"The batch {batch_id} could not be changed: too many change batches at once. Try again.")
+
+
+def joined(lists: Iterable[Listed]) -> Listed:
+    """All batches of several lists."""
+    whole = Listed()
+    for one in lists:
+        whole.open |= one.open
+        whole.ended |= one.ended
+    return whole
+
+
+def lines_of(said: Mapping[str, Any]) -> dict[str, Line]:
+    """Read a part of a list, also one in which only the moments stand."""
+    return {batch_id: Line(*one) if isinstance(one, list) else Line(one) for batch_id, one in said.items()}
+
+
+def number_of(listing: str) -> str:
+    """The name of the sheet that has only the number of a list."""
+    return f"{listing}:number"
+
+
+def shards() -> list[str]:
+    """The names of all lists."""
+    return [shard(n) for n in range(SHARDS)]
 
 
 def shard(n: int) -> str:
@@ -132,4 +190,7 @@ def sheet_of(batch_id: str) -> str:
 
 def not_found(batch_id: str) -> BatchNotFound:
     """Say that there is no such batch, and why that may be."""
-    return BatchNotFound(f"There is no batch {batch_id[:64]}. Ended batches are forgotten after their retention.")
+    return BatchNotFound(
+        f"There is no batch {batch_id[:64]}. Ended batches are forgotten after their retention; one that waits for a "
+        "commit is there after it."
+    )

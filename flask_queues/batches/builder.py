@@ -49,10 +49,11 @@ class Batch:
         """Store the batch, then its jobs in slices of 500, which may run before the last is stored.
 
         Of jobs that come from a generator no more than a slice is in memory. Options are those of a push, for every
-        job; `after_commit` is not one of them. Where a job cannot be pushed the batch is cancelled, with those that
-        were, and the error raised. A batch whose process dies while it pushes counts as cancelled ten minutes later.
+        job. With `after_commit` (or `QUEUES_AFTER_COMMIT`) within a transaction all jobs are checked now and kept in
+        memory; the commit stores them, and raises what storing raises; a rollback drops them.
+        Where a job cannot be pushed the batch is cancelled, with those that were, and the error raised. A batch
+        whose process dies while it pushes, or adds from outside of its jobs, counts as cancelled ten minutes later.
         """
-        check_options(options)
         return self._push(self._plan, options)
 
     def _with(self, name: str, job: Any, payload: dict[str, Any] | None, options: dict[str, Any]) -> Batch:
@@ -94,9 +95,9 @@ class BatchHandle:
         """Add jobs, as from one of its own while that runs, and return how many.
 
         Raises `TransitionError` once all its jobs have ended, or it was cancelled, also meanwhile: what was added by
-        then is cancelled with the rest. Options are those of a push, without `after_commit`.
+        then is cancelled with the rest. Options are those of a push; what waits for a commit is added by that, which
+        raises it then.
         """
-        check_options(options)
         return self._batches.add(self.id, jobs, options, self._by)
 
     def cancel(self, reason: str = "cancelled by the application") -> bool:
@@ -109,9 +110,3 @@ class BatchHandle:
 
     def __repr__(self) -> str:
         return f"<BatchHandle {self.id}>"
-
-
-def check_options(options: dict[str, Any]) -> None:
-    """Raise `OptionError` for what the jobs of a batch cannot be pushed with."""
-    if options.pop("after_commit", None):
-        raise OptionError("A batch is pushed in slices, at once: push it after the commit, without after_commit.")

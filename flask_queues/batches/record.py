@@ -8,8 +8,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..errors import StorageFormatError
 from ..record import Status, to_datetime
 
+#: Of a sheet. Those without one are from before there was one, and the same otherwise.
+FORMAT = 1
 #: Milliseconds without a slice after which whoever pushes a batch is taken for dead.
 BROKEN_OFF = 600_000
 BROKEN_WORDS = "Its push broke off."
@@ -66,12 +69,13 @@ class Sheet:
 
     def dump(self) -> str:
         """Write it as JSON text."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def load(cls, text: str) -> Sheet:
-        """Read what `dump` has written."""
+        """Read what `dump` has written; raises `StorageFormatError` where a newer version has written it."""
         said = json.loads(text)
+        refuse_newer(f"The batch {said['id']}", said.pop("format", FORMAT), FORMAT)
         return cls(**{**said, **{name: tuple(said[name]) for name in ("queues", "due", "fired")}})
 
     def broken_off(self, now: int) -> bool:
@@ -96,6 +100,15 @@ class Sheet:
             ended=now if over and self.ended is None else self.ended,
             pushers=0 if over else self.pushers,
             ending=self.ending and not over,
+        )
+
+
+def refuse_newer(what: str, version: int, known: int) -> None:
+    """Raise `StorageFormatError` for what has a format that this code does not know."""
+    if version > known:
+        raise StorageFormatError(
+            f"{what} has format {version}; this version of Flask-Queues reads up to {known}. "
+            "Install the newer version that wrote it."
         )
 
 

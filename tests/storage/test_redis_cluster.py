@@ -139,6 +139,19 @@ class TestOutbox:
         eventually(delivered, "the keeper delivers it")
         assert the(storage, next_one.id).queue == there
 
+    def test_it_leaves_with_a_move_if_its_worker_died(self, cluster: Cluster, storage: Storage) -> None:
+        """No keeper is there to deliver it: workers are stopped before."""
+        here, there = queues_apart(cluster)
+        storage.push([job(here)])
+        next_one = job(there)
+        with mock.patch.object(Outbox, "deliver"):
+            complete(storage, take_one(storage, here), follows=[next_one])
+        left: list[str] = []
+        while (load := storage.hand_out("elsewhere")) is not None:
+            left += [one.id for one in load.jobs]
+            storage.let_go(load.number)
+        assert next_one.id in left
+
     def test_it_is_delivered_once_although_the_word_of_it_was_lost(self, cluster: Cluster, storage: Storage) -> None:
         """Even where the job has run and was deleted meanwhile."""
         here, there = queues_apart(cluster)

@@ -39,8 +39,6 @@ from .scripts import ARRIVE, LEAVE, LEAVING
 
 #: Characters of records and logs after which a load is full, however few its jobs are.
 FULL = 4_000_000
-#: Older than whatever waits to be delivered.
-ANY_AGE = -(2**40)
 
 
 class Row(NamedTuple):
@@ -93,7 +91,7 @@ class Moves:
                     )
                 return load
             if not self._calls.servers.near:
-                self._outbox.deliver_overdue(0, ANY_AGE)
+                self._outbox.deliver_all()
             if not self._take_out(to, limit):
                 return None
 

@@ -7,6 +7,7 @@ of one that came this way is kept for a day, also where the job itself is gone b
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 
 from ..base import NewJob
@@ -41,14 +42,21 @@ class Outbox:
             self._calls.ask(Command(partition, DELIVER, arguments, keys))
             self._calls.ask(Command(box, None, ["HDEL", box, job.id]))
 
-    def deliver_overdue(self, now: int, age: int = OVERDUE) -> None:
+    def deliver_overdue(self, now: int) -> None:
         """Deliver what has waited for so long that whoever settled must have died."""
+        self._deliver_noted(now - OVERDUE)
+
+    def deliver_all(self) -> None:
+        """Deliver whatever waits, as before a move: nobody delivers it afterwards."""
+        self._deliver_noted(math.inf)
+
+    def _deliver_noted(self, before: float) -> None:
         queues = self._names.with_any("out")
         boxes = [self._keys.partition(queue) + "out" for queue in queues]
         found = self._calls.ask_all([Command(box, None, ["HGETALL", box]) for box in boxes])
         for queue, rows in zip(queues, found, strict=True):
-            overdue = [text.decode().split("\t", 1) for text in rows[1::2]]
-            self.deliver(queue, [read_outward(text) for noted, text in overdue if now - int(noted) > age])
+            waiting = [text.decode().split("\t", 1) for text in rows[1::2]]
+            self.deliver(queue, [read_outward(text) for noted, text in waiting if int(noted) < before])
 
 
 def outward_text(job: NewJob) -> str:
