@@ -23,8 +23,8 @@ from .rounds import Contender, Figure, Group, Unit, alternate
 from .stock import Stocked
 from .system import LOOK, PATIENCE, ROOT, TEXT, System, gave_up, running
 
-#: Links of the longest chain there may be.
-LINKS = 1_000
+#: Links of long chains.
+LONG = (1_000, 10_000)
 #: Readings of a batch's counts.
 READINGS = 200
 PUSHES = ("push_many", "push_many, with a tag", "a batch")
@@ -102,7 +102,10 @@ def chains(name: str, make: Make, settings: Settings) -> list[Group]:
         (Figure("plain jobs, as they come", "jobs/s"), partial(rate, plain, jobs)),
         (Figure(plainly, "jobs/s"), partial(rate, plain, jobs, one_by_one=True)),
         (Figure("chains of ten", "jobs/s", against=plainly), partial(rate, short_chains, jobs)),
-        (Figure(f"one chain of {LINKS:,}", "jobs/s", against=plainly), partial(rate, chain, LINKS)),
+        *(
+            (Figure(f"one chain of {links:,}", "jobs/s", against=plainly), partial(rate, chain, links))
+            for links in LONG
+        ),
     ]
     figures = alternate(contenders, settings.rounds, settings.say)
     how = f"{jobs:,} no-ops on {name}, one worker process; from the first completed to the last"

@@ -1,17 +1,20 @@
 """Jobs that run one after another: each exists from the step that settles the one before.
 
-What comes after a job travels with it, in its options: its place in the chain under `chain`, the rest of the chain
-as JSON text under `rest`. The ids of all links are fixed when the chain is pushed, so that a settlement that is
-repeated pushes the same job, which is stored once.
+What comes after a job travels with it, in its options: its place in the chain under `chain`, the rest of its page of
+the chain as JSON text under `rest`, and under `beyond` where the chain goes on after that (`chainpages.py`). The ids of
+all links are fixed when the chain is pushed, so that a settlement that is repeated pushes the same job, which is stored
+once.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import transitions
+from .chainpages import ALL, ENDS, NOWHERE, Beyond, Page, first_of, followers, paged, tag_of
 from .errors import OptionError
 from .record import ChainPlace, Status
 from .storage.base import Claim, NewJob, Settlement
@@ -19,17 +22,15 @@ from .storage.base import Claim, NewJob, Settlement
 if TYPE_CHECKING:
     from .handles import ChainHandle
 
-#: Links of one chain: the rest of it is stored with each.
-MAX_LINKS = 1_000
-#: Bytes of what a link carries for those after it.
-MAX_REST = 1_048_576
+logger = logging.getLogger("flask_queues")
 
-#: After which end of the link before it a link runs.
-ENDS = {
-    "success": frozenset({Status.COMPLETED}),
-    "failure": frozenset({Status.FAILED}),
-    "end": frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED}),
-}
+#: Links of one chain, and bytes of all of them.
+MAX_LINKS, MAX_BYTES = 100_000, 33_554_432
+#: In place of a job type: a link that is still on its page, which is read before the storage hears of it.
+ON_ITS_PAGE = ""
+
+#: Reads a page of a chain, by the id of that and its number.
+ReadPage = Callable[[str, int], "Page | None"]
 
 
 class Link(NamedTuple):
@@ -83,8 +84,8 @@ class Chain:
         """Store the first job, with the rest of the chain; once this returns, the chain is not lost.
 
         Every link is checked before. Options are those of a push, for each link that does not say otherwise.
-        Raises what a push raises, and `OptionError` for a chain that cannot be: none or more than 1,000 links, more
-        than 1 MB, a unique job in it, or a first link that waits for another.
+        Raises what a push raises, and `OptionError` for a chain that cannot be: none or more than 100,000 links, more
+        than 32 MB, a unique job in it, or a first link that waits for another.
         """
         return self._push(self._links, options)
 
@@ -111,41 +112,106 @@ def check_links(links: Sequence[Link]) -> None:
         raise OptionError("The first link of a chain waits for none: leave out on and result_as.")
 
 
-def joined(links: Sequence[Made]) -> NewJob:
-    """Make the job that begins a chain; raises `OptionError` where a link is unique, or the chain too large."""
+class Joined(NamedTuple):
+    """A chain as it is stored."""
+
+    #: The job that begins it.
+    first: NewJob
+    #: Page 0 travels with the first job; the others are to be kept before it is stored.
+    pages: Sequence[Page]
+
+
+def joined(links: Sequence[Made]) -> Joined:
+    """Make what is stored of a chain; raises `OptionError` where a link is unique, or the chain too large."""
     for link in links:
         if link.job.unique is not None:
             raise OptionError(f"{link.job.type}: a unique job may not come to be, so it cannot be a link of a chain.")
-    first = links[0].job
-    rest = [written(link) for link in links[1:]]
-    job = placed(first, ChainPlace(first.id, 1, len(links), None, *followers(rest)), rest)
-    size = len((job.options or "").encode())
-    if size > MAX_REST:
+    travelling = [written(link) for link in links]
+    size = sum(len(json.dumps(link, ensure_ascii=False).encode()) for link in travelling)
+    if size > MAX_BYTES:
         raise OptionError(
-            f"The chain has {size:,} bytes; {MAX_REST:,} are allowed. Store the data elsewhere and push its id."
+            f"The chain has {size:,} bytes; {MAX_BYTES:,} are allowed. Store the data elsewhere and push its id."
         )
-    return job
+    pages = paged(travelling)
+    if len(pages) > 1:
+        pages = paged([written(tagged(link, links[0].job.id)) for link in links])
+    begin = Following(links[0].job.id, len(links), None)
+    return Joined(begin.next(pages[0].links, 1, pages[0].beyond, None), pages)
+
+
+class Following(NamedTuple):
+    """What the next link of a chain is told of the chain."""
+
+    #: The id of its first job.
+    chain: str
+    #: How many links there are.
+    of: int
+    #: The job that it comes after; None for the first.
+    before: str | None
+
+    def next(self, links: list[Any], at: int, beyond: Beyond, result: str | None) -> NewJob:
+        """Make the job of the first of these links, which is the `at`-th of the chain; the others travel with it."""
+        rest = links[1:]
+        place = ChainPlace(self.chain, at, self.of, self.before, *followers(rest, beyond))
+        return placed(with_result(links[0], result), place, rest, beyond)
+
+    def to_be_read(self, page: int, link: str, end: Status) -> NewJob:
+        """Stand in for a link of a page that was not read yet."""
+        return NewJob(link, "", ON_ITS_PAGE, json.dumps([*self, page, end.value]))
 
 
 def followed(claim: Claim, settlement: Settlement) -> Settlement:
     """Add to the end of a link what comes after it; anything else stays as it is.
 
     Where it is to run again, that is what comes after its cancellation: the storage may have been asked for that.
+    What is on a page that was not read yet has to be read, with `read_out`, before the storage gets it.
     """
     if claim.options is None or '"chain"' not in claim.options:
         return settlement
     said = json.loads(claim.options)
     end = settlement.status if settlement.status.final else Status.CANCELLED
-    if ChainPlace(*said["chain"]).after(end) is None:
+    place = ChainPlace(*said["chain"])
+    if (after := place.after(end)) is None:
         return settlement
-    coming = json.loads(said["rest"])
+    coming, beyond = json.loads(said["rest"]), said.get("beyond", NOWHERE)
     if not isinstance(coming, list):  # encrypted with a key that is gone, as the payload: a retry finds it again
         return settlement
-    at, rest = first_of(coming, end)
-    before = ChainPlace(*said["chain"])
-    place = ChainPlace(before.id, before.at + at + 1, before.of, claim.id, *followers(rest[1:]))
-    job = placed(with_result(rest[0], settlement), place, rest[1:])
+    then = Following(place.id, place.of, claim.id)
+    passed, links = first_of(coming, end)
+    if links:
+        job = then.next(links, place.at + passed + 1, beyond, settlement.result)
+    else:
+        job = then.to_be_read(beyond[ALL.index(end)][0], after, end)
     return settlement._replace(follows=(*settlement.follows, job))
+
+
+def is_read_out(settlement: Settlement) -> bool:
+    """Whether nothing of what follows a settlement is on a page that was not read yet."""
+    return all(job.type != ON_ITS_PAGE for job in settlement.follows)
+
+
+def read_out(settlement: Settlement, read: ReadPage) -> Settlement:
+    """Read what follows a settlement where it is on a page; raises what `read` raises."""
+    if is_read_out(settlement):
+        return settlement
+    found = [job if job.type != ON_ITS_PAGE else turned_to(job, settlement, read) for job in settlement.follows]
+    return settlement._replace(follows=tuple(job for job in found if job is not None))
+
+
+def turned_to(stand_in: NewJob, settlement: Settlement, read: ReadPage) -> NewJob | None:
+    """Read the page on which a link is; None, and it is said in the log, where that is gone."""
+    chain, of, before, number, end = json.loads(stand_in.payload)
+    page = read(chain, number)
+    if page is None:
+        logger.error(
+            "The chain %s does not go on after job %s: what comes next is no longer in the storage, or encrypted with "
+            "a key that QUEUES_ENCRYPTION_KEYS does not hold.",
+            chain,
+            before,
+        )
+        return None
+    passed, links = first_of(page.links, Status(end))
+    return Following(chain, of, before).next(links, page.first + passed, page.beyond, settlement.result)
 
 
 def given_back(claim: Claim, *, begun: bool) -> Settlement:
@@ -153,31 +219,29 @@ def given_back(claim: Claim, *, begun: bool) -> Settlement:
     return followed(claim, transitions.given_back(claim, begun=begun))
 
 
-def types_of(first: str, options: str | None) -> list[str]:
+def types_of(first: str, options: str | None, read: ReadPage) -> list[str]:
     """The job types of a chain whose first job is of this type, and has these options."""
     said = json.loads(options) if options else {}
-    return [first, *(link[2]["type"] for link in json.loads(said.get("rest", "[]")))]
+    types = [first, *(link[2]["type"] for link in json.loads(said.get("rest", "[]")))]
+    number = 1
+    while "beyond" in said and (page := read(said["chain"][0], number)) is not None:
+        types += [link[2]["type"] for link in page.links]
+        number += 1
+    return types
 
 
-def first_of(rest: list[Any], status: Status) -> tuple[int, list[Any]]:
-    """Drop the links that do not run after such an end; tells how many, too."""
-    for n, link in enumerate(rest):
-        if status in ENDS[link[0]]:
-            return n, rest[n:]
-    return len(rest), []
-
-
-def followers(rest: list[Any]) -> list[str | None]:
-    """The ids of what would come next after each end."""
-    found = [first_of(rest, status)[1] for status in (Status.COMPLETED, Status.FAILED, Status.CANCELLED)]
-    return [links[0][2]["id"] if links else None for links in found]
-
-
-def placed(job: NewJob, place: ChainPlace, rest: list[Any]) -> NewJob:
+def placed(job: NewJob, place: ChainPlace, rest: list[Any], beyond: Beyond) -> NewJob:
     """Give a job its place, and what comes after it."""
     said = json.loads(job.options) if job.options else {}
     said |= {"chain": place, "rest": json.dumps(rest, ensure_ascii=False, separators=(",", ":"))}
+    if any(beyond):
+        said["beyond"] = beyond
     return job._replace(options=json.dumps(said, ensure_ascii=False, separators=(",", ":")))
+
+
+def tagged(link: Made, chain_id: str) -> Made:
+    """Give a link the tag by which the jobs of a long chain are found."""
+    return link._replace(job=link.job._replace(tags=(*link.job.tags, tag_of(chain_id))))
 
 
 def written(link: Made) -> list[Any]:
@@ -185,12 +249,12 @@ def written(link: Made) -> list[Any]:
     return [link.on, link.result_as, link.job.said()]
 
 
-def with_result(link: list[Any], settlement: Settlement) -> NewJob:
+def with_result(link: list[Any], result: str | None) -> NewJob:
     """Read a link as it travels, with the result of the job before it where it wants that."""
     _, result_as, fields = link
     job = NewJob.read(fields)
     if result_as is None:
         return job
     payload = json.loads(job.payload)
-    payload[result_as] = json.loads(settlement.result) if settlement.result is not None else None
+    payload[result_as] = json.loads(result) if result is not None else None
     return job._replace(payload=json.dumps(payload, ensure_ascii=False, separators=(",", ":")))

@@ -23,6 +23,7 @@ from .backend import storage_of
 from .batches import Batch, Batches, tag_of
 from .breakers import Breakers
 from .causes import Cause, cause_of_job
+from .chainpages import ChainPages
 from .chains import Chain, Link
 from .config import Config, release_of
 from .errors import (
@@ -102,8 +103,12 @@ class Manager:
         self._pusher = Pusher(
             app, lambda: self.config, jobs, lambda: self.storage, self.teller, lambda job_id: JobHandle(self, job_id)
         )
+        #: Where the rest of long chains is.
+        self.chain_pages = ChainPages(lambda: self.storage)
         #: Settles what dead and vanished processes held.
-        self.rescuer = Rescuer(lambda: self.storage, self.teller, self.breakers, self.terms, self.gathering_key)
+        self.rescuer = Rescuer(
+            lambda: self.storage, self.teller, self.breakers, self.terms, self.gathering_key, self.read_out
+        )
         #: What every run of a job happens in, the outermost first.
         self.wrappers: list[Wrapper] = []
         #: The batches of this application.
@@ -220,9 +225,11 @@ class Manager:
             for link, one in zip(links, given, strict=True)
         ]
         waits = any(self._pusher.waits(link.job, one) for link, one in zip(links, given, strict=True))
-        first = chains.joined(made)
+        whole = chains.joined(made)
         self._pusher.count(len(made))
-        self._pusher.store([first], after_commit=waits)
+        if len(whole.pages) > 1:
+            self.chain_pages.put(whole.first.id, whole.pages)
+        self._pusher.store([whole.first], after_commit=waits)
         return ChainHandle(self, [link.job.id for link in made])
 
     def batch(self, jobs: Iterable[Any] = (), name: str = "") -> Batch:
@@ -608,8 +615,12 @@ class Manager:
         """The queues to serve, in order: those given, or all known ones and any other that holds jobs."""
         return list(names) or self.config.ordered_names(self.storage.queues())
 
+    def read_out(self, settled: Sequence[Settlement]) -> list[Settlement]:
+        """Read what follows in chains where it is on a page that was not read yet; to be done before a step."""
+        return [chains.read_out(one, self.chain_pages.read) for one in settled]
+
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
-        """Settle what a child did and claim its next jobs."""
+        """Settle what a child did and claim its next jobs; the settlements were read out."""
         return self.storage.step(worker, settled, wanted)
 
     def begin_step(self, worker: str, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:
@@ -750,6 +761,10 @@ class Manager:
             self.batches.next_look = 0.0
         hours = max(self.config.retention_completed, self.config.retention_failed)
         return self.batches.tend(round(hours * 3_600_000))
+
+    def tend_chains(self) -> None:
+        """Delete what long chains have left behind, if it is time to look."""
+        self.chain_pages.tend_if_due()
 
     def gather(self) -> None:
         """Count what has ended, if that is due; before it is deleted."""

@@ -23,12 +23,14 @@ class Rescuer:
         breakers: Breakers,
         terms: Callable[[Claim], Terms],
         gathering_key: Callable[[Claim], str | None],
+        read_out: Callable[[Sequence[Settlement]], list[Settlement]],
     ) -> None:
         self._storage = storage
         self._teller = teller
         self._breakers = breakers
         self._terms = terms
         self._gathering_key = gathering_key
+        self._read_out = read_out
 
     def bury(self, child: str, outcome: Outcome, error: JobError, mark: int | None) -> list[Claim]:
         """Settle what a dead child held; returns the claim of the job that it ran, if it ran one.
@@ -73,6 +75,7 @@ class Rescuer:
         """Settle what a process held that cannot do so itself; returns the claims that were still in force."""
         if not settled:
             return []
+        settled = self._read_out(settled)
         self._learn(claims, settled, mark)
         lost = set(self._storage().step(worker, settled).lost)
         done = [(claim, one) for claim, one in zip(claims, settled, strict=True) if claim.id not in lost]

@@ -1,7 +1,8 @@
 """A storage in which nobody can read what jobs are about: encrypted on the way in, decrypted on the way out.
 
 Encrypted are payloads, results, messages and tracebacks of errors, log lines, messages of progress, what jobs keep for
-their next run, what comes after them in a chain, schedules, and the sheets of figures, causes, batches and activity.
+their next run, what comes after them in a chain, schedules, and the sheets of figures, causes, batches, chains and
+activity.
 Not encrypted, since the storage works with them: ids, queues, types, tags, priorities, times, the classes of
 exceptions, reasons of cancellations, and what pushes say and carry: options, id and language of a request. Fernet is
 authenticated: what was changed is not decrypted.

@@ -150,7 +150,8 @@ class Fake:
 
     def _chain_of(self, first: JobRecord) -> list[str]:
         options = self._memory.options_of(first.id)
-        return types_of(first.type, self.storage.open_options(options) if isinstance(self.storage, Sealed) else options)
+        opened = self.storage.open_options(options) if isinstance(self.storage, Sealed) else options
+        return types_of(first.type, opened, self._manager.chain_pages.read)
 
     def _matching(self, wanted: Wanted) -> list[JobRecord]:
         return [now for record in list(self._pushed.values()) if wanted.fits(record, now := self._as_it_is(record))]

@@ -161,7 +161,7 @@ class Runner:
             self._tell(settled)
             if not step.claims and not step.held:
                 return len(self.runs) - begun
-            settled = [one for claim in step.claims for one in self._run(claim)]
+            settled = self._manager.read_out([one for claim in step.claims for one in self._run(claim)])
             if len(self.runs) >= most:
                 self._manager.step(self._name, settled)
                 self._tell(settled)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from ..chains import is_read_out
 from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
 from ..storage.base import Claim, PendingStep, Settlement, Step, Wanted
@@ -62,6 +63,7 @@ class Exchange:
         pause = 0.1
         while True:
             try:
+                settled = self._manager.read_out(settled)
                 step = self._manager.step(self._name, settled, wanted)
             except StorageFormatError:
                 raise
@@ -82,6 +84,8 @@ class Exchange:
 
     def begin(self, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:
         """Send a step whose answer is fetched later; None where that gains nothing, or fails."""
+        if not all(map(is_read_out, settled)):
+            return None
         try:
             pending = self._manager.begin_step(self._name, settled, wanted)
         except StorageError:  # the exchange after the job says so, and waits
