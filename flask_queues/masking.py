@@ -87,6 +87,15 @@ def texts_in(value: Any) -> Iterator[str]:
         yield str(value)
 
 
+def masked_texts(value: Any, secrets: Collection[str]) -> Any:
+    """A copy in which every text, however deep, is without the secrets that it repeats."""
+    if isinstance(value, dict):
+        return {name: masked_texts(inner, secrets) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [masked_texts(inner, secrets) for inner in value]
+    return masked_text(value, secrets) if isinstance(value, str) else value
+
+
 def masked_text(text: str, secrets: Collection[str] = ()) -> str:
     """Hide secrets in a log line, an error or a source line: those given, and what is named like one."""
     for secret in sorted(secrets, key=len, reverse=True):

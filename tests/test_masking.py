@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_queues.masking import MASK, masked, masked_text, secrets_in
+from flask_queues.masking import MASK, masked, masked_text, masked_texts, secrets_in
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,9 @@ def test_a_long_line_is_searched_in_no_time() -> None:
     line = "token" * 20_000
 
     assert masked_text(line) == line
+
+
+def test_a_secret_is_hidden_however_deep_a_value_repeats_it() -> None:
+    """Also where a job has logged it in a list or a dict."""
+    value = {"sent": [{"to": "with hunter2"}, 3, None], "n": 1.5}
+    assert masked_texts(value, {"hunter2"}) == {"sent": [{"to": f"with {MASK}"}, 3, None], "n": 1.5}
