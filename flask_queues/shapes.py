@@ -9,7 +9,7 @@ from .batches import BatchRecord
 from .breakers import BreakerState
 from .errors import JobNotFound
 from .manager import Manager
-from .masking import masked, masked_text, masked_texts, secrets_in
+from .masking import Secrets, masked, masked_text, masked_texts, secrets_in
 from .metrics import FailureCause
 from .pausing import Pause
 from .record import Attempt, ChainPlace, JobError, JobRecord, LogLine, WorkerRecord
@@ -26,7 +26,7 @@ def iso(moment: datetime | None) -> str | None:
 def secrets_of(manager: Manager, record: JobRecord) -> set[str]:
     """The secret texts of a job's payload and result, which its errors and log may repeat."""
     hidden = manager.sensitive(record.type)
-    return {*secrets_in(record.payload, hidden), *secrets_in(record.result, hidden)}
+    return Secrets([*secrets_in(record.payload, hidden), *secrets_in(record.result, hidden)])
 
 
 def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
