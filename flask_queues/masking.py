@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 MASK = "••••••••"
@@ -31,6 +34,33 @@ NAMED = re.compile(
 CREDENTIALS = re.compile(r"(://)[^\s/@\"']{1,256}@")
 #: A shorter value would be found in half of all words.
 SHORTEST = 4
+#: So many are looked for one by one; of more, only those whose beginning stands in a text.
+FEW = 100
+#: Where still more might stand in a text, it is hidden whole: looking for each would hold up the page.
+MOST = 1000
+
+
+class Secrets(set[str]):
+    """Texts to hide, which are looked for in many others; a payload may hold a hundred thousand."""
+
+    @cached_property
+    def _by_beginning(self) -> dict[str, list[str]]:
+        found = defaultdict(list)
+        for secret in self:
+            found[secret[:SHORTEST]].append(secret)
+        return found
+
+    def near(self, text: str) -> list[str] | None:
+        """Those that may stand in a text, the longest first; None where they are too many."""
+        near: Iterable[str] = self
+        if len(self) > FEW:
+            known = self._by_beginning
+            parts = {text[n : n + SHORTEST] for n in range(len(text) - SHORTEST + 1)}
+            alike = [known[part] for part in parts & known.keys()]
+            if sum(map(len, alike)) > MOST:
+                return None
+            near = chain.from_iterable(alike)
+        return sorted(near, key=len, reverse=True)
 
 
 def masked(value: Any, sensitive: Collection[str] = ()) -> Any:
@@ -87,8 +117,20 @@ def texts_in(value: Any) -> Iterator[str]:
         yield str(value)
 
 
+def masked_texts(value: Any, secrets: Collection[str]) -> Any:
+    """A copy in which every text, however deep, is without the secrets that it repeats."""
+    if isinstance(value, dict):
+        return {name: masked_texts(inner, secrets) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [masked_texts(inner, secrets) for inner in value]
+    return masked_text(value, secrets) if isinstance(value, str) else value
+
+
 def masked_text(text: str, secrets: Collection[str] = ()) -> str:
     """Hide secrets in a log line, an error or a source line: those given, and what is named like one."""
-    for secret in sorted(secrets, key=len, reverse=True):
+    near = (secrets if isinstance(secrets, Secrets) else Secrets(secrets)).near(text)
+    if near is None:
+        return MASK
+    for secret in near:
         text = text.replace(secret, MASK)
     return CREDENTIALS.sub(rf"\1{MASK}@", NAMED.sub(rf"\1{MASK}", text))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from hashlib import blake2b
+from ipaddress import IPv6Address, ip_address
 
 from flask import has_request_context, request
 
@@ -51,8 +52,19 @@ def person() -> str:
     """Whose pushes are counted together: Flask-Login's user, else the address; nothing that says who that is."""
     user = current_person()
     known = user is not None and getattr(user, "is_authenticated", False)
-    said = f"user {user.get_id()}" if known else f"address {request.remote_addr}"
+    said = f"user {user.get_id()}" if known else f"address {household(request.remote_addr or '')}"
     return blake2b(said.encode("utf-8", "backslashreplace"), digest_size=9).hexdigest()
+
+
+def household(address: str) -> str:
+    """An address, or of IPv6 the network of 64 bits around it: so many every connection has to itself."""
+    try:
+        known = ip_address(address)
+    except ValueError:  # a socket has none
+        return address
+    if not isinstance(known, IPv6Address):
+        return address
+    return str(known.ipv4_mapped or f"{int(known) >> 64:x}")
 
 
 def sheet(who: str) -> str:

@@ -47,8 +47,7 @@ def as_test(manager: Manager, record: JobRecord) -> str:
     parts = [
         head(record, error),
         imports(expected),
-        f"\n\ndef test_{re.sub(r'[^0-9a-zA-Z]+', '_', record.type).strip('_').lower()}_{record.id}"
-        "(queues_app, queues_fake):\n",
+        f"\n\ndef test_{word(record.type)}_{word(record.id)}(queues_app, queues_fake):\n",
         textwrap.indent(body(manager, record, payload, hidden) + ending(manager, record, error, expected), "    "),
     ]
     return "".join(parts)
@@ -58,7 +57,12 @@ def head(record: JobRecord, error: JobError) -> str:
     """Which job it was."""
     when = f" on {record.finished:%Y-%m-%d %H:%M:%S} UTC" if record.finished else ""
     text = f"Job {record.id} ({record.type}) of queue {record.queue}{when}: {one_line(str(error))}"
-    return "".join(f"# {line}\n" for line in textwrap.wrap(text, WIDTH))
+    return "".join(f"# {line}\n" for line in textwrap.wrap(visible(text), WIDTH))
+
+
+def word(text: str) -> str:
+    """A text as part of a name."""
+    return re.sub(r"[^0-9a-zA-Z]+", "_", text).strip("_").lower()
 
 
 def imports(expected: Expected | None) -> str:
@@ -152,5 +156,10 @@ def instead(value: Any, place: str, name: str, hidden: list[str]) -> Any:
 
 
 def one_line(text: str) -> str:
-    """A text without line ends, cut."""
-    return " ".join(text.split())[:MOST]
+    """A text without line ends and whatever a terminal or an editor does not show, cut."""
+    return visible(" ".join(text.split()))[:MOST]
+
+
+def visible(text: str) -> str:
+    """A text with a mark for each control character: it stands in code that somebody reads and runs."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

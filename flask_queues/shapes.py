@@ -9,7 +9,7 @@ from .batches import BatchRecord
 from .breakers import BreakerState
 from .errors import JobNotFound
 from .manager import Manager
-from .masking import masked, masked_text, secrets_in
+from .masking import Secrets, masked, masked_text, masked_texts, secrets_in
 from .metrics import FailureCause
 from .pausing import Pause
 from .record import Attempt, ChainPlace, JobError, JobRecord, LogLine, WorkerRecord
@@ -26,7 +26,7 @@ def iso(moment: datetime | None) -> str | None:
 def secrets_of(manager: Manager, record: JobRecord) -> set[str]:
     """The secret texts of a job's payload and result, which its errors and log may repeat."""
     hidden = manager.sensitive(record.type)
-    return {*secrets_in(record.payload, hidden), *secrets_in(record.result, hidden)}
+    return Secrets([*secrets_in(record.payload, hidden), *secrets_in(record.result, hidden)])
 
 
 def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
@@ -137,10 +137,7 @@ def log_fields(line: LogLine, sensitive: frozenset[str], secrets: set[str], *, p
     """A log line for programs; `plain` hides nothing."""
     if plain:
         return {**line._asdict(), "time": iso(line.time)}
-    context = {
-        name: masked_text(value, secrets) if isinstance(value, str) else value
-        for name, value in masked(line.context, sensitive).items()
-    }
+    context = masked_texts(masked(line.context, sensitive), secrets)
     return {**line._asdict(), "message": masked_text(line.message, secrets), "context": context, "time": iso(line.time)}
 
 

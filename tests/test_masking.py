@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_queues.masking import MASK, masked, masked_text, secrets_in
+from flask_queues.masking import MASK, Secrets, masked, masked_text, masked_texts, secrets_in
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,24 @@ def test_a_long_line_is_searched_in_no_time() -> None:
     line = "token" * 20_000
 
     assert masked_text(line) == line
+
+
+def test_a_secret_is_hidden_however_deep_a_value_repeats_it() -> None:
+    """Also where a job has logged it in a list or a dict."""
+    value = {"sent": [{"to": "with hunter2"}, 3, None], "n": 1.5}
+    assert masked_texts(value, {"hunter2"}) == {"sent": [{"to": f"with {MASK}"}, 3, None], "n": 1.5}
+
+
+def test_many_secrets_are_hidden_too() -> None:
+    """As a hundred thousand tokens, of which a line repeats two, one the beginning of the other."""
+    secrets = Secrets(f"{n:05}-device" for n in range(100_000)) | {"00042-devices"}
+    line = "no answer of 00042-devices, 99999-device, 5-device"
+    assert masked_text(line, secrets) == f"no answer of {MASK}, {MASK}, 5-device"
+    assert masked_text("hm", secrets) == "hm"
+
+
+def test_a_text_in_which_too_many_might_stand_is_hidden_whole() -> None:
+    """Secrets that begin alike cannot hold up the page that shows it."""
+    secrets = Secrets(f"same{n}" for n in range(100_000))
+    assert masked_text("same again", secrets) == MASK
+    assert masked_text("another", secrets) == "another"

@@ -90,6 +90,16 @@ def test_each_user_and_each_address_has_a_limit_of_its_own(tmp_path: Path, clock
     assert not any(word in text for text in sheets.values() for word in ("ann", "10.0"))
 
 
+def test_of_ipv6_a_whole_network_is_one_address(tmp_path: Path, clock: FrozenClock) -> None:
+    """Who has one of its addresses has 2 to the 64; an IPv4 address is the same in both spellings."""
+    app = made(tmp_path)
+    assert [push(app.test_client(), address=f"2001:db8::{n}") for n in range(4)] == [200] * 3 + [429]
+    assert push(app.test_client(), address="2001:db8:0:1::1") == 200
+    assert push(app.test_client(), address="fe80::1%eth0") == 200
+    assert [push(app.test_client(), address=f"{before}10.0.0.9") for before in ("", "::ffff:") * 2] == [200] * 3 + [429]
+    assert push(app.test_client(), address="") == 200
+
+
 def test_many_count_as_many_and_are_stored_all_or_none(tmp_path: Path, clock: FrozenClock) -> None:
     """What is refused is not counted; what is more than may be pushed at once is told so."""
     app = made(tmp_path)

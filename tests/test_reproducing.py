@@ -8,13 +8,14 @@ import os
 import re
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flask_queues import OptionError, Queues
-from flask_queues.record import JobError
+from flask_queues import OptionError, Queues, Status
+from flask_queues.record import JobError, JobRecord
 from flask_queues.reproducing import as_test, expected_of, pattern
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -182,3 +183,23 @@ def test_only_what_can_be_named_is_expected(kind: str, expected: Any) -> None:
     """And nothing is imported to find out."""
     assert expected_of(JobError(kind, "no")) == expected
     assert "never" not in sys.modules
+
+
+def test_nothing_that_was_stored_is_code_or_paints_a_terminal(shop: Any, tmp_path: Path) -> None:
+    """Ids, names and messages may be of anybody who can write to the storage, or of whoever pushed."""
+    app = shop.create_app(tmp_path)
+    error = JobError("ValueError", "\x1b[2J\x00\u202e" + evil("message"))
+    record = JobRecord(
+        id="x" + evil("id"), type=evil("type"), queue=evil("queue"), status=Status.FAILED, tags=(evil("tag"),),
+        payload={evil("name"): 1, "token" + evil("secret"): {evil("inner"): "s"}},
+        created=datetime.now(timezone.utc), due=datetime.now(timezone.utc), error=error,
+    )  # fmt: skip
+    text = as_test(app.extensions["queues"], record)
+    calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    assert set(calls) == {"pytest.raises", "queues_app.app_context", "current_queues.push", "queues_fake.drain"}
+    assert text.replace("\n", "").isprintable()
+
+
+def evil(where: str) -> str:
+    """A text that would be code wherever it stood as it is."""
+    return f"\n\r'\"\"\"); exit('{where}')\\"

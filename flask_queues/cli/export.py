@@ -14,6 +14,7 @@ from ..record import JobRecord, Status
 from ..reproducing import as_test
 from ..shapes import job_fields, log_fields, open_job_fields, secrets_of
 from .jobs import NOTHING_MATCHED, this_manager
+from .text import escaped
 
 
 @click.command()
@@ -59,4 +60,4 @@ def line(manager: Manager, record: JobRecord, *, with_log: bool, secrets: bool) 
     if with_log:
         hidden, known = manager.sensitive(record.type), secrets_of(manager, record)
         fields["log"] = [log_fields(one, hidden, known, plain=secrets) for one in manager.logs(record.id)]
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+    return escaped(json.dumps(fields, ensure_ascii=False, separators=(",", ":"))).encode("utf-8", "backslashreplace")

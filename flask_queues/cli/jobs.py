@@ -14,7 +14,7 @@ from flask.cli import with_appcontext
 from ..errors import OptionError, PayloadError, QueuesError
 from ..manager import Manager, current_queues
 from ..record import Attempt, ChainPlace, JobRecord, LogLine, Status
-from ..shapes import job_fields, log_fields, secrets_of
+from ..shapes import job_fields, log_fields, masked_error, secrets_of
 from ..transitions import read_error
 from ..worker import run_in_foreground
 from .noting import note
@@ -68,6 +68,7 @@ def run(job_id: str) -> None:
     manager = this_manager()
     settlement = run_in_foreground(manager, job_id)
     if (error := read_error(settlement.error)) is not None:
+        error = masked_error(error, secrets_of(manager, manager.find(job_id)))
         click.echo(printable(error.traceback or str(error)), err=True)
     record = manager.find(job_id)
     click.echo(f"Job {record.id} is {coloured(record.status)}.")
@@ -178,7 +179,7 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
     facts = {
         "Type": record.type,
         "Queue": f"{record.queue}, priority {record.priority}",
-        "Why": record.reason or record.held,
+        "Why": fields["reason"] or record.held,
         "Chain": chain_words(record.chain) if record.chain else "",
         "Batch": record.batch,
         "Tags": ", ".join(record.tags),
@@ -187,7 +188,7 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
         "Started": local(record.started),
         "Ended": local(record.finished),
         "Attempts": f"{record.attempts} of {fields['tries']}",
-        "Progress": f"{record.progress.percent:g} % {record.progress.message}" if record.progress else "",
+        "Progress": progress_words(fields["progress"]),
         "Worker": record.worker,
         "Request": record.request_id,
         "Language": record.locale,
@@ -197,8 +198,14 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
     for name, value in facts.items():
         if value:
             click.echo(f"  {name:9} {printable(str(value))}")
-    print_runs(record.history)
-    print_log(logs)
+    hidden, secrets = manager.sensitive(record.type), secrets_of(manager, record)
+    print_runs(record.history, secrets)
+    print_log([{**log_fields(line, hidden, secrets), "moment": line.time} for line in logs])
+
+
+def progress_words(progress: dict[str, Any] | None) -> str:
+    """How far a job is."""
+    return f"{progress['percent']:g} % {progress['message']}" if progress else ""
 
 
 def chain_words(place: ChainPlace) -> str:
@@ -207,26 +214,26 @@ def chain_words(place: ChainPlace) -> str:
     return f"{words}, after {place.before}" if place.before else words
 
 
-def print_runs(history: tuple[Attempt, ...]) -> None:
+def print_runs(history: tuple[Attempt, ...], secrets: set[str]) -> None:
     """Print every run with its error; only the last one's traceback in full."""
     if history:
         click.echo(click.style("\nRuns", bold=True))
     for attempt in history:
         took = f"{(attempt.ended - attempt.started).total_seconds():.3f} s" if attempt.ended else "running"
-        error = f"  {printable(str(attempt.error))}" if attempt.error else ""
+        error = f"  {printable(str(masked_error(attempt.error, secrets)))}" if attempt.error else ""
         release = f"  (release {printable(attempt.release)})" if attempt.release else ""
         click.echo(f"  {attempt.run}  {local(attempt.started)}  {took}  {attempt.outcome or ''}{release}{error}")
     if history and history[-1].error and history[-1].error.traceback:
-        click.echo("\n" + printable(history[-1].error.traceback))
+        click.echo("\n" + printable(masked_error(history[-1].error, secrets).traceback))
 
 
-def print_log(logs: list[LogLine]) -> None:
+def print_log(logs: list[dict[str, Any]]) -> None:
     """Print what the job logged."""
     if logs:
         click.echo(click.style("\nLog", bold=True))
     for line in logs:
-        context = "  ".join(f"{name}={value}" for name, value in line.context.items())
+        context = "  ".join(f"{name}={value}" for name, value in line["context"].items())
         click.echo(
-            f"  {line.time.astimezone():%H:%M:%S.%f}"[:-3]
-            + f"  {line.level:8}  {printable(line.message)}  {click.style(printable(context), dim=True)}".rstrip()
+            f"  {line['moment'].astimezone():%H:%M:%S.%f}"[:-3]
+            + f"  {line['level']:8}  {printable(line['message'])}  {click.style(printable(context), dim=True)}".rstrip()
         )

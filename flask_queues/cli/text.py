@@ -21,7 +21,8 @@ COLOURS = {
     Status.FAILED: "red",
     Status.CANCELLED: "bright_black",
 }
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+#: What repaints a terminal, and what turns the order of the characters around it.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
@@ -60,5 +61,10 @@ def local(moment: datetime | None) -> str:
 
 
 def dump(value: Any) -> str:
-    """JSON for programs."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """JSON for programs, which may be read on a terminal."""
+    return escaped(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def escaped(text: str) -> str:
+    """JSON text in which control characters are escapes; those that JSON does not ask for, too."""
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

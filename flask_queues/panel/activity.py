@@ -14,6 +14,9 @@ from ..shapes import iso
 from .reads import PAGE
 from .render import page
 
+#: No page begins farther down: more is not kept, and no number of an address is too large.
+FARTHEST = 1_000_000
+
 
 def add_to(blueprint: Blueprint) -> None:
     """Add the routes."""
@@ -24,7 +27,7 @@ def add_to(blueprint: Blueprint) -> None:
 def asked(manager: Manager) -> tuple[list[Act], int, bool]:
     """A page of lines, how many stand before it, and whether more follow."""
     who, action = request.args.get("who", "").strip(), request.args.get("action", "").strip()
-    before = max(0, request.args.get("before", 0, type=int))
+    before = min(max(0, request.args.get("before", 0, type=int)), FARTHEST)
     fitting = (act for act in manager.acts() if who in ("", act.who) and action in ("", act.action))
     found = list(islice(fitting, before, before + PAGE + 1))
     return found[:PAGE], before, len(found) > PAGE

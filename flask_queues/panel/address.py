@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from flask import request, url_for
 
@@ -74,6 +74,7 @@ def way_back(otherwise: str) -> str:
     if wanted.isprintable() and "\\" not in wanted and not wanted.startswith("//"):
         parts = urlsplit(wanted)
         inside = parts.path == root or parts.path.startswith(root.rstrip("/") + "/")
-        if inside and not parts.scheme and not parts.netloc and "/../" not in parts.path + "/":
+        climbs = "/../" in unquote(parts.path) + "/"  # browsers take %2e for a dot
+        if inside and not parts.scheme and not parts.netloc and not climbs:
             return wanted
     return otherwise

@@ -15,12 +15,17 @@ FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def add(response: Response) -> Response:
-    """Set the headers; a page inside the application's own layout obeys the application's policy."""
+    """Set the headers; a page inside the application's own layout obeys the application's policy.
+
+    Other hosts frame neither: a click on a page of theirs would be a click on a button of ours.
+    """
     ours = is_public() or is_for_holders()
     inside = current_queues.config.layout is not None and asked_for_page() and not ours
     if not inside:
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["X-Frame-Options"] = "DENY"
+    else:
+        response.headers["X-Frame-Options"] = "SAMEORIGIN"  # unless the application, which comes after, says otherwise
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"

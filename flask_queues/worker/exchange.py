@@ -130,7 +130,8 @@ class Exchange:
                 attempt, claim, seconds = ran
                 is_lost = settlement.id in lost
                 if claim is attempt.claim:
-                    self._report.settled(claim, attempt.terms, settlement, seconds, lost=is_lost)
+                    sensitive = self._manager.sensitive(claim.type)
+                    self._report.settled(claim, attempt.terms, settlement, seconds, sensitive, lost=is_lost)
                 if not is_lost:
                     ended.append((attempt, claim, settlement, seconds))
             else:

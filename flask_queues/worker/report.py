@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timezone
 from typing import Any
 
 import click
 
+from ..masking import masked_text, secrets_in
 from ..record import Outcome, Status
 from ..storage.base import Claim, Settlement
 from ..transitions import Terms, read_error
@@ -49,8 +50,17 @@ class Report:
         #: Those not solved yet, which may take turns.
         self._problems: deque[str] = deque(maxlen=20)
 
-    def settled(self, claim: Claim, terms: Terms, done: Settlement, seconds: float, *, lost: bool) -> None:
-        """Note the line of a job that this process ran."""
+    def settled(
+        self,
+        claim: Claim,
+        terms: Terms,
+        done: Settlement,
+        seconds: float,
+        sensitive: Collection[str] = (),
+        *,
+        lost: bool,
+    ) -> None:
+        """Note the line of a job that this process ran; `sensitive` names what is secret of its payload."""
         fields: dict[str, Any] = {
             "event": "completed" if done.status is Status.COMPLETED and not lost else event_of(done, lost=lost),
             "type": claim.type,
@@ -63,9 +73,9 @@ class Report:
         if done.status is Status.SCHEDULED:
             fields["again_in"] = done.delay / 1000
         if error := done.error or (claim.error if done.status is Status.FAILED else None):
-            fields["error"] = str(read_error(error))
+            fields["error"] = without_secrets(str(read_error(error)), claim, sensitive)
         if done.reason:
-            fields["reason"] = done.reason
+            fields["reason"] = without_secrets(done.reason, claim, sensitive)
         self._add(fields, job_line)
 
     def died(self, claim: Claim, event: str, why: str) -> None:
@@ -104,6 +114,15 @@ class Report:
             text = line(clock(int(time.time())), fields, self._style)
         with self._lock:
             self._lines.append(text + "\n")
+
+
+def without_secrets(text: str, claim: Claim, sensitive: Collection[str]) -> str:
+    """What a job said in its end, without the secrets of its payload: the line goes to where logs are kept."""
+    try:
+        secrets = set(secrets_in(json.loads(claim.payload), sensitive))
+    except (ValueError, RecursionError):  # a payload that nobody can read: that is why the job has failed
+        secrets = set()
+    return masked_text(text, secrets)
 
 
 def event_of(done: Settlement, *, lost: bool) -> str:

@@ -20,6 +20,8 @@ from tests.support.site import eventually
 
 ID = re.compile(r"[0-9a-v]{26}")
 NO_JOB = "0" * 26
+#: What changes more of a terminal than a text that stands there.
+PAINTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def says(answer, code, *words):
@@ -165,13 +167,29 @@ def test_show_masks_secrets(site, form):
 
 def test_show_does_not_let_a_job_paint_the_terminal(site):
     """Control characters that a job stored reach the terminal as a mark, not as they are."""
-    evil = "\x1b]0;owned\x07\x1b[2J\x9b31m\r"
+    evil = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\u202ecod.exe\u2066"
     job = site.push("secret", {"card": "", "name": evil})
     doomed = site.push("discard", {"reason": evil}, tags=["\x9b31m"])
     assert site.run("run", doomed).returncode == 1
     for shown in (done(site.run("show", job)), done(site.run("show", doomed))):
-        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
-    assert json.loads(done(site.run("show", job, "--json")))["payload"]["name"] == evil
+        assert not PAINTS.search(shown)
+    for command in (("show", job, "--json"), ("export", "--type", "secret")):
+        shown = done(site.run(*command))
+        assert not PAINTS.search(shown)
+        assert json.loads(shown)["payload"]["name"] == evil
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_show_masks_secrets_that_the_job_repeats(site, form):
+    """In its error, its log, also deep in it, its progress, and what a run in the foreground prints."""
+    job = site.push("secret", {"card": "4111-1111", "name": ""}, tries=1)
+    ran = site.run("run", job)
+    assert ran.returncode == 1
+    shown = done(site.run("show", job, *form))
+    for text in (ran.stdout + ran.stderr, shown):
+        assert "has no name" in text
+        assert "4111" not in text
+    assert "charging" in shown
 
 
 @pytest.mark.parametrize("job", [NO_JOB, "x", "", "Zoë", "--", "a" * 5000])

@@ -41,6 +41,8 @@ def test_a_failed_job_is_retried_and_the_person_is_back_where_they_were(shop: Sh
         "/sign-in",
         "javascript:alert(1)",
         "/queues/../admin",
+        "/queues/%2e%2E/admin",
+        "/queues/.%2e",
         "/queuesque",
         "/queues/jobs\r\nSet-Cookie: a=b",
     ],

@@ -118,3 +118,11 @@ def test_a_job_type_is_paused_in_the_panel(shop: Shop) -> None:
     assert (pause.queue, pause.type) == (None, "shop:mail")
     post(client, "/queues/actions/queue/resume", type="shop:mail")
     assert shop.manager.pauses() == []
+
+
+@pytest.mark.parametrize("before", ["9" * 19, "9" * 400, "9" * 5000, "-1"])
+def test_no_page_of_the_activity_is_too_far(shop: Shop, before: str) -> None:
+    """An address that no page of ours made is answered, too."""
+    shop.manager.note_act("anna", "retry", "job", "x")
+    for path in ("activity", "api/activity"):
+        assert shop.client().get(f"/queues/{path}?before={before}").status_code == 200

@@ -75,4 +75,5 @@ def test_the_layout_of_the_application_keeps_its_own_policy(make_shop: Callable[
     assert "<title>Pending</title>" in page.text
     assert page.text.count("<html") == 0
     assert "Content-Security-Policy" not in page.headers
+    assert page.headers["X-Frame-Options"] == "SAMEORIGIN"
     assert client.get("/queues/api/jobs").headers["Content-Security-Policy"] == POLICY

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cachelib.serializers import FileSystemSerializer, RedisSerializer
 from flask import Flask
 from flask_caching import Cache
 from flask_caching.backends import FileSystemCache
@@ -21,6 +22,7 @@ from flask_queues.errors import ConfigError, StorageFull, StorageUnavailable
 from flask_queues.record import Status
 from flask_queues.storage import CacheStorage
 from flask_queues.storage.base import Severity
+from flask_queues.storage.cache.archive import POINTER
 from flask_queues.storage.cache.backends import port_for
 from flask_queues.storage.cache.files import FileLock
 from flask_queues.testing.storage.contract import complete, everything, fill, ids, new, take_one, the
@@ -50,6 +52,39 @@ class DictCache(BaseCache):
     def delete(self, key: str) -> bool:
         """Delete a value."""
         return self.values.pop(key, None) is not None
+
+
+class Opened:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return open, (self.path, "w")
+
+
+class PicklingCache(DictCache):
+    """A backend that pickles, as all of cachelib's do."""
+
+    def __init__(self, serializer: Any) -> None:
+        super().__init__()
+        self.serializer = serializer
+
+    def get(self, key: str) -> Any:
+        """The value."""
+        return self.serializer.loads(self.values.get(key)) if key in self.values else None
+
+    def set(self, key: str, value: Any, timeout: Any = None) -> bool:
+        """Store a value."""
+        self.values[key] = self.serializer.dumps(value)
+        return True
+
+
+class JsonSerializer:
+    """One of an application's own."""
+
+    dumps, loads = staticmethod(json.dumps), staticmethod(json.loads)
 
 
 class Sieve(DictCache):
@@ -107,6 +142,30 @@ class TestThreshold:
             handed_in.manager.storage.counts()
 
 
+class TestForeignCode:
+    """What somebody has put into a backend that pickles."""
+
+    @pytest.mark.parametrize("serializer", [FileSystemSerializer, RedisSerializer])
+    def test_is_not_run(self, tmp_path: Path, serializer: type) -> None:
+        """Neither where a pickle stands alone nor where it is marked; what we store ourselves is read."""
+        backend = PicklingCache(serializer())
+        port, trace = port_for(backend), tmp_path / "it ran"
+        port.put("ours", "text")
+        backend.set("theirs", Opened(str(trace)))
+        assert port.get("ours") == "text"
+        assert port.get("nothing") is None
+        with pytest.raises(StorageUnavailable, match="should be a text"):
+            port.get("theirs")
+        assert not trace.exists()
+
+    def test_is_the_applications_own_matter_where_it_does_not_pickle(self) -> None:
+        """A serializer of its own stays, and so does that of the cache which it handed in."""
+        own, plain = PicklingCache(JsonSerializer()), PicklingCache(FileSystemSerializer())
+        port_for(plain)
+        assert port_for(own)._backend is own
+        assert type(plain.serializer) is FileSystemSerializer
+
+
 class TestFiles:
     """`FileSystemCache`."""
 
@@ -119,6 +178,14 @@ class TestFiles:
     def storage(self, folder: Path) -> CacheStorage:
         """The storage in the folder."""
         return CacheStorage(port_for(FileSystemCache(str(folder), threshold=0)))
+
+    def test_what_somebody_else_wrote_runs_no_code(self, storage: CacheStorage, folder: Path, tmp_path: Path) -> None:
+        """A cache unpickles what it reads; of ours only texts are read, and the refusal names what was found."""
+        trace = tmp_path / "it ran"
+        storage._port.put(POINTER, Opened(str(trace)))  # type: ignore[arg-type]
+        with pytest.raises(StorageUnavailable, match="open stands in a value that should be a text"):
+            CacheStorage(port_for(FileSystemCache(str(folder), threshold=0))).counts()
+        assert not trace.exists()
 
     def test_the_lock_is_beside_the_folder(self, storage: CacheStorage, folder: Path) -> None:
         """What is in the folder, the cache may delete."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import memcache
 import pytest
 from flask_caching.backends import MemcachedCache
 
@@ -356,3 +357,24 @@ def test_what_it_promises_is_told(server: Memcached) -> None:
     assert storage.describe() == f"memcached 127.0.0.1:{server.port}"
     fill(storage, "a")
     assert complete(storage, take(storage)[0]).lost == []
+
+
+class Opened:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return open, (self.path, "w")
+
+
+def test_python_memcached_runs_nothing_that_somebody_else_stored(server: Memcached, tmp_path: Path) -> None:
+    """It unpickles what it gets; of ours only texts are read, and the rest is not there."""
+    backend = MemcachedCache(memcache.Client([f"127.0.0.1:{server.port}"]))
+    port, trace = port_for(backend), tmp_path / "it ran"
+    port.put("ours", "text")
+    backend.set("theirs", Opened(str(trace)))
+    assert port.get("ours") == "text"
+    assert port.get("theirs") is None
+    assert not trace.exists()

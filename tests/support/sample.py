@@ -482,7 +482,11 @@ class Secret(Job):
     sensitive = frozenset({"card"})
 
     def handle(self, card: str, name: str) -> None:
-        """Nothing to do."""
+        """Nothing to do; but whoever has no name is refused, and that is told with too many words."""
+        if not name:
+            self.log("info", f"charging {card}", tried=[{"with": card}])
+            self.progress(50, f"asking for {card}")
+            raise ValueError(f"{card} has no name")
 
 
 queues.register(Flaky, Outage, Doomed, SlowMourner, BadMourner, Named, Secret)

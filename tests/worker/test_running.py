@@ -256,3 +256,13 @@ def test_a_folder_that_is_moved_away_and_back_is_survived(site, anew):
     assert site.ended(site.push("mark"), 30).status is Status.COMPLETED
     assert worker.process.poll() is None
     assert "Traceback" not in worker.text
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_the_line_of_a_job_repeats_no_secret_of_it(site, form):
+    """It goes to wherever logs are kept."""
+    site.push("secret", {"card": "4111-1111", "name": ""}, tries=1)
+    worker = site.start("--stop-when-empty", *form)
+    assert worker.wait() == 0
+    assert "has no name" in worker.text
+    assert "4111" not in worker.text

@@ -16,6 +16,7 @@ from ..base import Finding
 from .files import FilePort
 from .memcached import MemcachedPort
 from .port import Port
+from .unpickling import without_code
 
 
 class MemoryPort(Port):
@@ -57,9 +58,9 @@ def port_for(backend: Any) -> Port:
             "flask_queues.SQLiteCache is the default."
         )
     if isinstance(backend, FileSystemCache):
-        return FilePort(backend)
+        return FilePort(without_code(backend))
     if isinstance(backend, SimpleCache):
         return MemoryPort(backend)
     if isinstance(backend, MemcachedCache):
         return MemcachedPort(backend)
-    return Port(backend)
+    return Port(without_code(backend))

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import ConfigError, StorageUnavailable
 from ..base import Finding, Severity
 from .port import Port
+from .unpickling import PlainUnpickler
 
 #: What memcached takes for a key; ours have up to 60 characters behind the prefix.
 PREFIX = re.compile(rb"[^\x00-\x20\x7f]{0,180}\Z").match
@@ -49,6 +50,8 @@ class MemcachedPort(Port):
         for client in self._clients():
             if hasattr(client, "behaviors"):
                 client.behaviors.update(BEHAVIORS)
+            if hasattr(client, "unpickler"):
+                client.unpickler = PlainUnpickler  # python-memcached; pylibmc lets nobody in between
 
     def _clients(self) -> list[Any]:
         """The client, or those of the pool."""
