@@ -140,6 +140,17 @@ def test_many_jobs_may_be_spread_over_a_time(queues: Queues) -> None:
     assert waits == [0, 15, 30, 45]
 
 
+def test_each_of_many_may_have_a_time_of_its_own(queues: Queues) -> None:
+    """An instance says it, beside others that say another or none."""
+    at = datetime.now(timezone.utc) + timedelta(hours=1)
+    pushed = queues.push_many([Resize().delayed(60), (Resize().using(at=at), {"file_id": 7}), Resize()])
+
+    soon, later, now = (handle.record for handle in pushed)
+    assert round((soon.due - soon.created).total_seconds()) == 60
+    assert abs((later.due - at).total_seconds()) < 0.001
+    assert (now.status, soon.status, later.payload) == (Status.PENDING, Status.SCHEDULED, {"file_id": 7})
+
+
 def test_a_result_is_not_waited_for_unless_asked(queues: Queues) -> None:
     """In a request nothing waits by default."""
     handle = queues.push(Resize)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import datetime
 
 import click
 from flask.cli import with_appcontext
@@ -23,17 +24,28 @@ LOOK = 0.1
 @click.command()
 @click.argument("worker", metavar="[WORKER]", required=False)
 @click.option("--off", is_flag=True, help="Let it take jobs again.")
+@click.option("--wait", is_flag=True, help="Return when nothing that it had in hand runs any more.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), help="With --wait: give up after so many seconds; it stays quiet."
+)
 @with_appcontext
-def quiet(worker: str | None, off: bool) -> None:
+def quiet(worker: str | None, off: bool, wait: bool, timeout: float | None) -> None:
     """Let a worker, or all that run now, take no more jobs and finish what is in hand.
 
     WORKER is its name, host, process number or `host:process`. It goes on firing schedules and rescuing, until it is
     stopped or told to take jobs again. A worker that is started later takes jobs.
     """
+    if off and wait:
+        raise click.UsageError("--wait waits for workers that take nothing more; it does not go with --off.")
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout goes with --wait.")
     manager = this_manager()
     chosen = those_called(manager, worker)
     manager.be_quiet([one.name for one in chosen], quiet=not off)
     say("quiet" if not off else "go on", chosen, "takes jobs again" if off else "takes nothing more")
+    if wait:
+        wait_for_rest(manager, {one.name for one in chosen}, timeout)
+        click.echo("Nothing is in hand any more.")
 
 
 @click.command()
@@ -73,14 +85,37 @@ def stacks(job_id: str, wait: float) -> None:
     click.echo(printable(picture.text), nl=False)
 
 
+def wait_for_rest(manager: Manager, names: set[str], timeout: float | None) -> None:
+    """Return when these workers have nothing in hand, or are gone; raises `OptionError` after so many seconds."""
+    until = None if timeout is None else time.monotonic() + timeout
+    empty: dict[str, datetime] = {}
+    while busy := [one for one in those_that_run(manager) if one.name in names and not rests(one, empty)]:
+        if until is not None and time.monotonic() > until:
+            jobs = " ".join(job for one in busy for child in one.children for job in child.jobs)
+            raise OptionError(f"Still in hand after {timeout:g} s: {jobs or 'what was claimed last'}. Wait again.")
+        time.sleep(LOOK)
+
+
+def rests(worker: WorkerRecord, empty: dict[str, datetime]) -> bool:
+    """Whether a worker has nothing in hand over two signs of life: what it claimed last is known by the second."""
+    if not worker.quiet or any(child.jobs for child in worker.children):
+        empty.pop(worker.name, None)
+        return False
+    return worker.heartbeat > empty.setdefault(worker.name, worker.heartbeat)
+
+
+def those_that_run(manager: Manager) -> list[WorkerRecord]:
+    """The workers that have not vanished."""
+    now = manager.now()
+    return [one for one in manager.workers() if state(manager, one, now) != "lost"]
+
+
 def those_called(manager: Manager, word: str | None) -> list[WorkerRecord]:
     """The workers that are meant; ends the command where there is none."""
-    now = manager.now()
     found = [
         one
-        for one in manager.workers()
-        if state(manager, one, now) != "lost"
-        and word in (None, one.name, one.host, str(one.pid), f"{one.host}:{one.pid}")
+        for one in those_that_run(manager)
+        if word in (None, one.name, one.host, str(one.pid), f"{one.host}:{one.pid}")
     ]
     if not found:
         click.echo("No worker runs." if word is None else f"No worker {printable(word)} runs.", err=True)

@@ -39,6 +39,7 @@ logger = logging.getLogger("flask_queues")
 @click.option("--tries", type=int, help="How often a job is tried where its type does not say.")
 @click.option("--max-jobs", type=int, help="Jobs after which a child is replaced.")
 @click.option("--max-time", type=click.FloatRange(min=0), help="Seconds after which the worker ends.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Run so many jobs at most, in one process, and end.")
 @click.option("--once", is_flag=True, help="Run the next job, if there is one, and end.")
 @click.option("--stop-when-empty", is_flag=True, help="End when no job waits.")
 @click.option("--reload", is_flag=True, help="Start again whenever the code changes; for development.")
@@ -71,15 +72,17 @@ def overrides(given: dict[str, Any]) -> dict[str, Any]:
 
 def plan_of(manager: Manager, queues: tuple[str, ...], given: dict[str, Any]) -> Plan:
     """Make the plan that the options describe."""
-    once = given["once"]
+    most = 1 if given["once"] else given["jobs"]
+    if given["jobs"] is not None and given["processes"] > 1:
+        raise ConfigError("--jobs counts the jobs of one process; leave out --processes.")
     share = Share(
         queues=check_queue_names("--queue", ",".join(queues)) if queues else (),
-        max_jobs=1 if once else manager.config.max_jobs,
-        threads=1 if once else given["threads"],
-        stop_when_empty=once or given["stop_when_empty"],
-        once=once,
+        max_jobs=most or manager.config.max_jobs,
+        threads=1 if given["once"] else given["threads"],
+        stop_when_empty=given["once"] or given["stop_when_empty"],
+        once=most is not None,
     )
-    return Plan(processes=1 if once else given["processes"], share=share, max_time=given["max_time"])
+    return Plan(processes=1 if most else given["processes"], share=share, max_time=given["max_time"])
 
 
 def start(manager: Manager, plan: Plan, report: Report) -> int:

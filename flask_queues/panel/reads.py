@@ -15,6 +15,8 @@ from ..pausing import Pause
 from ..record import FINAL, Counts, JobRecord, LogLine, Status, WorkerRecord
 from ..searching import Where
 from ..shapes import iso, job_fields, log_fields, secrets_of, state, worker_fields
+from ..storage.base import Finding
+from .diagnosis import worst_finding
 
 PAGE = 50
 PAGES = (25, 50, 100)
@@ -197,9 +199,9 @@ class Fleet(NamedTuple):
 class Note(NamedTuple):
     """Something that an operator should see on every page."""
 
-    #: `no-worker`, `no-listener`, `silent`.
+    #: `no-worker`, `no-listener`, `silent`, `loses`, `doubles`.
     kind: str
-    #: The queue or worker that it is about.
+    #: The queue or worker that it is about, or the code of what the doctor found.
     name: str = ""
     jobs: int = 0
     since: datetime | None = None
@@ -219,6 +221,11 @@ def worst_note(counts: Counts, fleet: Fleet) -> Note | None:
         jobs = sum(len(child.jobs) for child in worker.children)
         return Note("silent", f"{worker.host} {worker.pid}", jobs, worker.heartbeat)
     return None
+
+
+def note_of(finding: Finding | None) -> Note | None:
+    """What the doctor found, where that costs jobs."""
+    return None if finding is None else Note(finding.severity.name.lower(), finding.code)
 
 
 class QueueRow(NamedTuple):
@@ -339,7 +346,8 @@ class Overview:
         """Ask for counts, workers, pauses and the last failure: four reads, whatever is stored."""
         counts, fleet = manager.counts(), Fleet.of(manager)
         lately = failed_since(manager, counts, now - NEWS)
-        return cls(counts, fleet, lately, worst_note(counts, fleet), tuple(manager.pauses()))
+        note = worst_note(counts, fleet) or note_of(worst_finding(manager))
+        return cls(counts, fleet, lately, note, tuple(manager.pauses()))
 
     def pause_of(self, queue: str | None = None, job_type: str | None = None) -> Pause | None:
         """What holds back a queue or a job type, whichever is named."""

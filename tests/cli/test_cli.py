@@ -241,6 +241,17 @@ def test_run_has_no_time_limit(site):
     assert site.status(job) is Status.COMPLETED
 
 
+def test_run_tells_where_the_time_went(site):
+    """With --profile, for a person: the job's own functions, and none of the worker's around it."""
+    answer = site.run("run", site.push("add", {"a": 2}), "--profile")
+    assert (answer.returncode, "is completed" in answer.stdout) == (0, True)
+    assert "cumulative" in answer.stderr
+    assert "(add)" in answer.stderr
+    assert "(run_in_foreground)" not in answer.stderr
+    unknown = site.run("run", "0" * 26, "--profile")
+    assert (unknown.returncode, "cumulative" in unknown.stderr) == (1, False)
+
+
 def test_run_refuses_what_it_cannot_run(make_site):
     """An unknown id or type, a completed job and a running one are refused in a sentence."""
     site = make_site(SAMPLE_KNOWS_MORE=True)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flask_queues import Status, StorageUnavailable
+from flask_queues.doctor.examine import of_storage
+from flask_queues.manager import Manager
 from flask_queues.record import ChildRecord, LogLine, Progress, WorkerRecord
+from flask_queues.storage.base import Finding
 
 from .conftest import Shop, token_of
 
@@ -231,6 +235,34 @@ def test_notes_tell_what_is_wrong_on_every_page(shop: Shop) -> None:
     assert "1 job waits in mail, and no worker listens." in client.get("/queues/failed/jobs").text
     heartbeat(shop, queues=())
     assert "q-is-warning" not in client.get("/queues/failed/jobs").text
+
+
+def test_what_may_cost_jobs_is_said_on_every_page(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the doctor finds it, without the place of the storage; it is asked once in five minutes."""
+    monkeypatch.setattr("flask_queues.panel.diagnosis.of_storage", of_storage)
+    heartbeat(shop, queues=())
+    folder = Path(shop.flask.instance_path)
+    (folder / "queues.sqlite3").chmod(0o666)
+    client = shop.client()
+    for address in ("/queues/jobs", "/queues/metrics", "/queues/workers"):
+        page = client.get(address).text
+        assert "Jobs may be lost here." in page
+        assert "<code>flask queues doctor</code>" in page
+        assert str(folder) not in page
+    assert "Hier können Jobs verloren gehen." in client.get("/queues/jobs", headers={"Accept-Language": "de"}).text
+    (folder / "queues.sqlite3").chmod(0o600)
+    asked: list[Manager] = []
+
+    def all_is_well(manager: Manager) -> list[Finding]:
+        asked.append(manager)
+        return []
+
+    monkeypatch.setattr("flask_queues.panel.diagnosis.of_storage", all_is_well)
+    assert "Jobs may be lost here." in client.get("/queues/jobs").text
+    assert not asked
+    monkeypatch.setattr("flask_queues.panel.diagnosis.HOLDS", -1)
+    assert "q-is-warning" not in client.get("/queues/jobs").text
+    assert len(asked) == 1
 
 
 def heartbeat(shop: Shop, **about: Any) -> None:

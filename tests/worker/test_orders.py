@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psutil
@@ -47,6 +48,32 @@ def test_a_quiet_worker_finishes_what_is_in_hand_and_takes_nothing_more(site: Si
     assert [act.action for act in site.manager.acts()] == ["go on", "quiet"]
     assert worker.stop() == 0
     assert read(site.manager.storage) == Orders()
+
+
+def test_a_deploy_waits_until_nothing_is_in_hand(site: Site) -> None:
+    """The command returns when what ran has ended; where that takes too long it says what is left."""
+    worker = site.work()
+    running = site.push("gate")
+    site.began(running)
+    late = site.run("quiet", "--wait", "--timeout", "0.5")
+    assert (late.returncode, late.stderr) == (1, f"Error: Still in hand after 0.5 s: {running}. Wait again.\n")
+    assert status_of(site) == ["quiet"]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(site.run, "quiet", "--wait")
+        eventually(lambda: len([act for act in site.manager.acts() if act.action == "quiet"]) == 2, what="Its order")
+        assert not waiting.done()
+        site.open()
+        done = waiting.result()
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Nothing is in hand any more.")
+    assert site.status(running) is Status.COMPLETED
+    assert site.run("quiet", str(worker.pid), "--wait").returncode == 0, "of one that has nothing in hand"
+    assert worker.stop() == 0
+
+
+def test_waiting_for_nothing_is_a_mistake(site: Site) -> None:
+    """Of whoever typed it."""
+    assert "--wait waits for workers that take nothing more" in site.run("quiet", "--off", "--wait").stderr
+    assert "--timeout goes with --wait" in site.run("quiet", "--timeout", "3").stderr
 
 
 def test_a_quiet_worker_claims_nothing_in_a_new_process(site: Site) -> None:

@@ -39,6 +39,17 @@ def test_once_ends_where_nothing_waits(site):
     assert site.start("--once").wait() == 0
 
 
+def test_so_many_jobs_are_run_and_no_more(site):
+    """With --jobs a worker waits for that many, and ends; with --stop-when-empty where there are not so many."""
+    jobs = [site.push("mark") for _ in range(4)]
+    assert site.start("--jobs", "3").wait() == 0
+    assert [site.status(job) for job in jobs] == [Status.COMPLETED] * 3 + [Status.PENDING]
+    assert site.start("--jobs", "3", "--stop-when-empty").wait() == 0
+    assert site.status(jobs[3]) is Status.COMPLETED
+    refused = site.run("work", "--jobs", "3", "--processes", "2")
+    assert (refused.returncode, "leave out --processes" in refused.stderr) == (2, True)
+
+
 def test_stop_when_empty_runs_all_and_ends(site):
     """With --stop-when-empty a worker ends when no job waits; what its jobs push is run as well."""
     parents = [site.push("parent", {"children": 5}) for _ in range(3)]

@@ -453,6 +453,29 @@ def test_a_killed_keeper_is_replaced(site):
     assert outcomes(record) == [Outcome.COMPLETED]
 
 
+def test_a_job_that_blocks_its_process_keeps_its_lease(site):
+    """As one in native code that lets nothing else run: another process gives the signs of life, so it runs once."""
+    job = site.push("gate")
+    worker = site.work()
+    site.work("--queue", "other")
+    began = site.began(job)
+    os.kill(began.pid, signal.SIGSTOP)
+    seen = datetime.now(timezone.utc)
+
+    def beat_for_two_leases():
+        beats = [one.heartbeat for one in site.manager.workers() if one.pid == worker.pid]
+        return (beats[0] - seen).total_seconds() > 4
+
+    try:
+        eventually(beat_for_two_leases)
+    finally:
+        os.kill(began.pid, signal.SIGCONT)
+    site.open()
+    record = site.ended(job)
+    assert outcomes(record) == [Outcome.COMPLETED]
+    assert [run.pid for run in site.runs(job) if run.word == "began"] == [began.pid]
+
+
 def test_a_worker_that_lost_its_lease_settles_nothing(site):
     """A frozen worker whose job was taken over wakes up, and its end of the job changes nothing."""
     job = site.push("gate", {"name": "first"})
