@@ -379,10 +379,20 @@ class Manager:
         """By queue: when that of its claimable jobs was due which has waited longest."""
         return {queue: to_datetime(moment) for queue, moment in self.storage.oldest().items()}
 
-    def forecast(self) -> Forecast:
-        """What may be expected of each queue, if it goes on as in the last minutes."""
-        paused = {pause.queue for pause in self.pauses() if pause.queue is not None}
-        return Forecast(self.ledger, self.workers(), self.now(), paused)
+    def forecast(
+        self,
+        now: datetime | None = None,
+        workers: Sequence[WorkerRecord] | None = None,
+        pauses: Sequence[Pause] | None = None,
+    ) -> Forecast:
+        """What may be expected of each queue, if it goes on as in the last minutes.
+
+        Whoever has asked for the time, the workers or the pauses already hands them in.
+        """
+        pauses = self.pauses() if pauses is None else pauses
+        paused = {pause.queue for pause in pauses if pause.queue is not None}
+        workers = self.workers() if workers is None else workers
+        return Forecast(self.ledger, workers, now or self.now(), paused)
 
     def alerts(self) -> list[Alert]:
         """The alerts that stand, the last first: thresholds of `QUEUES_ALERTS` that are crossed, as a keeper found."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any
 
@@ -30,6 +30,8 @@ NAMED = re.compile(
     r"""("[^"\n]*"|'[^'\n]*'|(?:(?:Bearer|Basic)\s+)?[^\s,;&)}\]]+)""",
     re.IGNORECASE,
 )
+#: Where none of these stands, nothing is named like a secret, which takes a hundredth of the time to find out.
+BEGINNINGS = frozenset(word.partition("_")[0] for word in WORDS)
 #: The user and password of an address.
 CREDENTIALS = re.compile(r"(://)[^\s/@\"']{1,256}@")
 #: A shorter value would be found in half of all words.
@@ -93,7 +95,13 @@ def unmasked(value: Any, stored: Any, sensitive: Collection[str] = ()) -> Any:
 
 def is_secret(name: str, sensitive: Collection[str] = ()) -> bool:
     """Whether a field of this name is hidden: a name the job type gave, or one that sounds like a secret."""
-    return name in sensitive or any(word in name.lower().replace("-", "_") for word in WORDS)
+    return name in sensitive or sounds_secret(name)
+
+
+@lru_cache(1024)
+def sounds_secret(name: str) -> bool:
+    """Whether a name has one of our words in it; a list has the same few names in each of its rows."""
+    return any(word in name.lower().replace("-", "_") for word in WORDS)
 
 
 def secrets_in(value: Any, sensitive: Collection[str] = ()) -> Iterator[str]:
@@ -133,4 +141,14 @@ def masked_text(text: str, secrets: Collection[str] = ()) -> str:
         return MASK
     for secret in near:
         text = text.replace(secret, MASK)
-    return CREDENTIALS.sub(rf"\1{MASK}@", NAMED.sub(rf"\1{MASK}", text))
+    if may_name_a_secret(text):
+        text = NAMED.sub(rf"\1{MASK}", text)
+    return CREDENTIALS.sub(rf"\1{MASK}@", text)
+
+
+def may_name_a_secret(text: str) -> bool:
+    """Whether it is worth to look closely; beyond ASCII there are other ways to write a small letter."""
+    if not text.isascii():
+        return True
+    small = text.lower()
+    return any(beginning in small for beginning in BEGINNINGS)

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 
@@ -247,31 +248,27 @@ class ChildRecord:
     jobs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counts:
     """How many jobs there are; kept by the storage, not counted by loading them."""
 
     #: Jobs by queue, job type and status, zeros left out.
     cells: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def statuses(self) -> dict[str, int]:
         """Jobs by status, every status named."""
-        return self._sum_by_status(self.cells.items())
+        sums = {status.value: 0 for status in Status}
+        for (_, _, status), n in self.cells.items():
+            sums[status] += n
+        return sums
 
-    @property
+    @cached_property
     def queues(self) -> dict[str, dict[str, int]]:
         """Jobs by queue, then by status."""
-        names = sorted({queue for queue, _, _ in self.cells})
-        return {
-            name: self._sum_by_status((key, n) for key, n in self.cells.items() if key[0] == name) for name in names
-        }
-
-    @staticmethod
-    def _sum_by_status(cells: Any) -> dict[str, int]:
-        sums = {status.value: 0 for status in Status}
-        for (_, _, status), n in cells:
-            sums[status] += n
+        sums = {name: {status.value: 0 for status in Status} for name in sorted({key[0] for key in self.cells})}
+        for (queue, _, status), n in self.cells.items():
+            sums[queue][status] += n
         return sums
 
 

@@ -38,6 +38,12 @@ def test_a_secret_is_hidden_where_a_line_repeats_it(line: str, shown: str) -> No
     assert masked_text(line, set(secrets_in({"user": {"password": "hunter2"}, "n": 1}))) == shown
 
 
+def test_a_name_alone_hides_what_stands_behind_it() -> None:
+    """Also where the payload holds no such secret, and however the name is spelt."""
+    for name in ("Private-Key", "APIKEY", "PA\N{LATIN SMALL LETTER LONG S}SWORD"):
+        assert masked_text(f"{name}=opensesame") == f"{name}={MASK}"
+
+
 def test_a_long_line_is_searched_in_no_time() -> None:
     """What a job logs cannot hold up the page that shows it."""
     line = "token" * 20_000

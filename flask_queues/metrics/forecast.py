@@ -52,12 +52,17 @@ class Forecast:
         recent = [bucket for start, bucket in self.minutes if start >= minute - RECENT]
         self._looked = len(recent)
         self._recent, self._longer = all_of(recent), all_of(buckets.values())
+        #: By queue: a page asks for each of its rows.
+        self._paces: dict[str, Pace] = {}
 
     def pace(self, queue: str) -> Pace:
         """How a queue is moving."""
-        recent = self._recent.some(queue)
-        minutes = self._looked or 1
-        return Pace(max(0, recent.came) / minutes, recent.ended / minutes, self._mean(recent, queue))
+        if queue not in self._paces:
+            recent = self._recent.some(queue)
+            minutes = self._looked or 1
+            mean = self._mean(recent, queue)
+            self._paces[queue] = Pace(max(0, recent.came) / minutes, recent.ended / minutes, mean)
+        return self._paces[queue]
 
     def _mean(self, recent: Cell, queue: str) -> float | None:
         for cell in (recent, self._longer.some(queue)):

@@ -57,7 +57,10 @@ def queue(name: str) -> ResponseReturnValue:
 
 def rows() -> list[reads.QueueRow]:
     """All queues as they are now."""
-    return reads.queue_rows(current_queues, current_queues.counts(), reads.Fleet.of(current_queues))
+    now = current_queues.now()
+    fleet = reads.Fleet.of(current_queues, now)
+    forecast = current_queues.forecast(now, [worker for worker, _ in fleet.workers])
+    return reads.queue_rows(current_queues, current_queues.counts(), fleet, forecast)
 
 
 def workers() -> ResponseReturnValue:

@@ -88,14 +88,27 @@ def now() -> datetime:
 
 def ago(moment: datetime) -> str:
     """A time as a person says it: 2 minutes ago, in 3 hours; a date where it is far."""
-    from babel.dates import format_timedelta
-
     away = moment - now()
     if abs(away) > RELATIVE:
         return day(moment.astimezone(zone()).date(), str(locale()))
     if abs(away) < timedelta(seconds=1):
         return _("now")
-    return str(format_timedelta(away, add_direction=True, threshold=1.5, locale=locale()))
+    return relative(rounded(away), str(locale()))
+
+
+def rounded(away: timedelta) -> int:
+    """Seconds, whole units of the largest of which it is at least one and a half: all that is said of it."""
+    seconds = away.days * 86_400 + away.seconds
+    length = next(length for _, length in UNITS if length == 1 or abs(seconds) >= 1.5 * length)
+    return round(seconds / length) * length
+
+
+@lru_cache(4096)
+def relative(seconds: int, language: str) -> str:
+    """How far away something is, in a language."""
+    from babel.dates import format_timedelta
+
+    return str(format_timedelta(seconds, add_direction=True, threshold=1.5, locale=language))
 
 
 def clock(moment: datetime) -> str:
@@ -105,8 +118,12 @@ def clock(moment: datetime) -> str:
 
 def exact(moment: datetime, where: tzinfo | None = None) -> str:
     """Date and time, with seconds, in the reader's zone or in another."""
-    here = moment.astimezone(where or zone())
-    return f"{day(here.date(), str(locale()))}, {here:%H:%M:%S}"
+    return at_second(moment.astimezone(where or zone()))
+
+
+def at_second(here: datetime) -> str:
+    """Date and time, with seconds, of a moment in its own zone."""
+    return f"{day(here.date(), str(locale()))}, {here.time().isoformat('seconds')}"
 
 
 @lru_cache(512)
@@ -119,7 +136,8 @@ def day(which: date, language: str) -> str:
 
 def with_zone(moment: datetime) -> str:
     """Date, time and zone, for where no footer names the zone."""
-    return f"{exact(moment)} {moment.astimezone(zone()):%Z}"
+    here = moment.astimezone(zone())
+    return f"{at_second(here)} {here.tzname()}"
 
 
 def milliseconds(moment: datetime) -> str:

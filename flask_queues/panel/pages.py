@@ -94,7 +94,7 @@ def prospects(overview: reads.Overview, listed: reads.Listing) -> reads.Prospect
     """What may be expected of the jobs of a page, where they wait for a worker."""
     if listed.status is not Status.PENDING:
         return None
-    return reads.Prospects.read(current_queues, overview.counts, listed)
+    return reads.Prospects.read(current_queues, overview, listed)
 
 
 def in_order(listed: reads.Listing) -> list[JobRecord]:
@@ -190,7 +190,7 @@ def log_view(fields: dict[str, Any], line: LogLine) -> dict[str, Any]:
 def queues() -> ResponseReturnValue:
     """All queues."""
     overview = reads.Overview.read(current_queues, now())
-    order = sort(reads.queue_rows(current_queues, overview.counts, overview.fleet), ORDERS)
+    order = sort(rows_of_queues(overview), ORDERS)
     return page(
         "queues.html",
         overview=overview,
@@ -201,10 +201,16 @@ def queues() -> ResponseReturnValue:
     )
 
 
+def rows_of_queues(overview: reads.Overview) -> list[reads.QueueRow]:
+    """All queues at one glance."""
+    forecast = overview.forecast(current_queues)
+    return reads.queue_rows(current_queues, overview.counts, overview.fleet, forecast)
+
+
 def queue(name: str) -> ResponseReturnValue:
     """One queue with the jobs that wait in it."""
     overview = reads.Overview.read(current_queues, now())
-    rows = {row.name: row for row in reads.queue_rows(current_queues, overview.counts, overview.fleet)}
+    rows = {row.name: row for row in rows_of_queues(overview)}
     if name not in rows:
         raise QueueNotFound
     filters = reads.Filters(queue=name)

@@ -162,9 +162,9 @@ class Fleet(NamedTuple):
     workers: tuple[tuple[WorkerRecord, str], ...]
 
     @classmethod
-    def of(cls, manager: Manager) -> Fleet:
-        """Ask for all workers, each with its state."""
-        now = manager.now()
+    def of(cls, manager: Manager, now: datetime | None = None) -> Fleet:
+        """Ask for all workers, each with its state; also for the time where nobody has."""
+        now = now or manager.now()
         return cls(tuple((worker, state(manager, worker, now)) for worker in manager.workers()))
 
     @property
@@ -242,9 +242,9 @@ class QueueRow(NamedTuple):
     last_hour: list[int | None]
 
 
-def queue_rows(manager: Manager, counts: Counts, fleet: Fleet) -> list[QueueRow]:
+def queue_rows(manager: Manager, counts: Counts, fleet: Fleet, forecast: Forecast) -> list[QueueRow]:
     """All queues that hold jobs or are named in the configuration, most pending first."""
-    numbers, oldest, forecast = counts.queues, manager.oldest(), manager.forecast()
+    numbers, oldest = counts.queues, manager.oldest()
     empty = {status.value: 0 for status in Status}
     rows = []
     for name in {*numbers, *manager.config.names, manager.config.default}:
@@ -271,13 +271,14 @@ class Prospects:
     failed: int
 
     @classmethod
-    def read(cls, manager: Manager, counts: Counts, listed: Listing) -> Prospects:
+    def read(cls, manager: Manager, overview: Overview, listed: Listing) -> Prospects:
         """Expect of each queue that it goes on as in the last minutes."""
-        forecast, oldest = manager.forecast(), manager.oldest()
-        pending = {name: numbers["pending"] for name, numbers in counts.queues.items() if numbers["pending"]}
+        forecast, oldest = overview.forecast(manager), manager.oldest()
+        numbers = overview.counts.queues
+        pending = {name: own["pending"] for name, own in numbers.items() if own["pending"]}
         outlooks = [(name, forecast.outlook(name, n)) for name, n in pending.items()]
         return cls(
-            manager.now() - min(oldest.values()) if oldest else None,
+            overview.now - min(oldest.values()) if oldest else None,
             max(outlooks, key=lambda one: (WORST.index(one[1].what), one[1].value), default=None),
             starts(forecast, pending, listed),
             forecast.failed(),
@@ -334,6 +335,8 @@ def queue_fields(row: QueueRow) -> dict[str, Any]:
 class Overview:
     """What every page shows around its own matter."""
 
+    #: The moment of the whole answer.
+    now: datetime
     counts: Counts
     fleet: Fleet
     #: Whether a job failed within the last hour.
@@ -344,10 +347,14 @@ class Overview:
     @classmethod
     def read(cls, manager: Manager, now: datetime) -> Overview:
         """Ask for counts, workers, pauses and the last failure: four reads, whatever is stored."""
-        counts, fleet = manager.counts(), Fleet.of(manager)
+        counts, fleet = manager.counts(), Fleet.of(manager, now)
         lately = failed_since(manager, counts, now - NEWS)
         note = worst_note(counts, fleet) or note_of(worst_finding(manager))
-        return cls(counts, fleet, lately, note, tuple(manager.pauses()))
+        return cls(now, counts, fleet, lately, note, tuple(manager.pauses()))
+
+    def forecast(self, manager: Manager) -> Forecast:
+        """What may be expected of each queue, without asking again for what is known here."""
+        return manager.forecast(self.now, [worker for worker, _ in self.fleet.workers], self.pauses)
 
     def pause_of(self, queue: str | None = None, job_type: str | None = None) -> Pause | None:
         """What holds back a queue or a job type, whichever is named."""

@@ -130,8 +130,8 @@ class Helpers:
     """What templates call, for one answer."""
 
     def __init__(self) -> None:
-        #: Addresses of actions, up to the job's id: a list has many of each.
-        self._actions: dict[tuple[str, Status, str], str] = {}
+        #: Buttons, in front of the job's id and behind it: a list has many of each.
+        self._buttons: dict[tuple[str, str, Status, str, str], tuple[str, str]] = {}
         #: Itself: a row asks it often, and each look through the proxy costs.
         self._manager: Manager = current_queues._get_current_object()  # type: ignore[attr-defined]
 
@@ -251,15 +251,21 @@ class Helpers:
         self, action: Action, record: JobRecord, back: str, class_: str = "q-button q-small q-plain"
     ) -> Markup:
         """What does something with a job: a button, or a link to the question before it."""
-        verb, address = escape(self.verb(action)), escape(self.action_url(action, record, back))
+        key = (action.name, record.type, record.status, back, class_)
+        if key not in self._buttons:
+            self._buttons[key] = self._button(action, record, back, class_)
+        before, behind = self._buttons[key]
+        return Markup(f"{before}{quote(record.id)}{behind}")  # noqa: S704 - escaped
+
+    def _button(self, action: Action, record: JobRecord, back: str, class_: str) -> tuple[str, str]:
+        """The button without the job's id, which stands between the two."""
+        verb, address = escape(self.verb(action)), escape(self._action_url(action, record.status, back))
         label = f"{verb} {escape(self.name_of(record.type))}"
         inside = f'aria-label="{label}">{self.icon(action.name)}<span>{verb}</span>'
         if action.danger:
             danger = " q-danger" if action.name == "delete" else ""
-            text = f'<a class="{class_}{danger}" href="{address}" data-confirm {inside}</a>'
-        else:
-            text = f'<button class="{class_}" form="q-act" formaction="{address}" {inside}</button>'
-        return Markup(text)  # noqa: S704 - escaped
+            return f'<a class="{class_}{danger}" href="{address}', f'" data-confirm {inside}</a>'
+        return f'<button class="{class_}" form="q-act" formaction="{address}', f'" {inside}</button>'
 
     @staticmethod
     def job_url(job_id: str) -> str:
@@ -271,13 +277,11 @@ class Helpers:
         """The address of a queue."""
         return f"{base_url('queues.queue', 'name')}{quote(name)}"
 
-    def action_url(self, action: Action, record: JobRecord, back: str) -> str:
-        """Where an action on one job is done, or asked about if it is a danger."""
-        key = (action.name, record.status, back)
-        if key not in self._actions:
-            endpoint = f"{base_url('queues.act', 'name')}{action.name}" + ("/confirm" if action.danger else "")
-            self._actions[key] = f"{endpoint}?{urlencode({'status': record.status.value, 'back': back})}&id="
-        return f"{self._actions[key]}{quote(record.id)}"
+    @staticmethod
+    def _action_url(action: Action, status: Status, back: str) -> str:
+        """Where an action on a job is done, or asked about if it is a danger, up to the job's id."""
+        endpoint = f"{base_url('queues.act', 'name')}{action.name}" + ("/confirm" if action.danger else "")
+        return f"{endpoint}?{urlencode({'status': status.value, 'back': back})}&id="
 
     @staticmethod
     def list_url(status: Status, **values: Any) -> str:

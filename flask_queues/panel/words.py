@@ -11,7 +11,7 @@ from ..masking import masked_text
 from ..metrics import Outlook
 from ..pausing import Pause
 from ..record import Attempt, JobRecord, Outcome, Status
-from ..shapes import masked_error, secrets_of
+from ..shapes import secrets_of
 from .formats import ago, duration, exact, now, number
 from .language import _l
 from .language import gettext as _
@@ -287,8 +287,8 @@ def verdict(manager: Manager, record: JobRecord) -> str:
     if record.status is Status.CANCELLED:
         return label(masked_text(reason_text(record.reason or ""), secrets_of(manager, record)))
     if record.error and record.status in (Status.FAILED, Status.SCHEDULED, Status.PENDING):
-        error = masked_error(record.error, secrets_of(manager, record))
-        return str(error._replace(message=reason_text(error.message)))
+        message = masked_text(record.error.message, secrets_of(manager, record))
+        return str(record.error._replace(message=reason_text(message)))
     return ""
 
 

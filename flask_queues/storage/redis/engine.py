@@ -440,7 +440,7 @@ class RedisStorage(Storage):
         """Read the kept counts of each queue."""
         cells: dict[tuple[str, str, str], int] = {}
         with self._call():
-            for queue, rows in self._read(self._names.all(), "counts"):
+            for queue, rows in self._names.ask_all(lambda queue: self._whole(queue, "counts")):
                 for field, number in zip(rows[::2], rows[1::2], strict=True):
                     kind, _, digit = field.decode().rpartition("\t")
                     if int(number):
@@ -488,9 +488,13 @@ class RedisStorage(Storage):
 
     def _read(self, queues: Sequence[str], structure: str) -> list[tuple[str, Any]]:
         """Read a hash of each of these queues."""
-        keys = [self._keys.partition(queue) + structure for queue in queues]
-        answers = self._calls.ask_all([Command(key, None, ["HGETALL", key]) for key in keys])
+        answers = self._calls.ask_all([self._whole(queue, structure) for queue in queues])
         return list(zip(queues, answers, strict=True))
+
+    def _whole(self, queue: str, structure: str) -> Command:
+        """Read a hash of a queue."""
+        key = self._keys.partition(queue) + structure
+        return Command(key, None, ["HGETALL", key])
 
 
 def read_stop(queue: str, kind: str, text: str) -> Stop:

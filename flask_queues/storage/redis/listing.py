@@ -39,11 +39,13 @@ class Place(NamedTuple):
 def page(calls: Calls, keys: Keys, names: QueueNames, query: Query) -> Page:
     """Read one page; newest in their status first."""
     before = read_place(query.after)
-    queues = [name for name in names.all() if query.queue in (None, name)]
-    answers = calls.ask_all([command(keys, queue, query, before) for queue in queues])
+    if query.queue is None:
+        answers = names.ask_all(lambda queue: command(keys, queue, query, before))
+    else:
+        answers = [(query.queue, calls.ask(command(keys, query.queue, query, before)))]
     ends: list[Place] = []
     rows: list[tuple[Place, Any]] = []
-    for queue, (end, *found) in zip(queues, answers, strict=True):
+    for queue, (end, *found) in answers:
         if end:
             ends.append(Place(int(end[0]), int(end[1]), queue))
         rows += [(Place(int(row[0]), int(row[1]), queue), row) for row in found]

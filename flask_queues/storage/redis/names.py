@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from .calls import Calls, Command
 from .keys import Keys, candidates
@@ -29,9 +30,26 @@ class QueueNames:
 
     def all(self) -> list[str]:
         """Every queue that holds a job or a schedule, or did so lately, by name."""
-        found = self._calls.ask(Command(self._key, None, ["SMEMBERS", self._key]))
-        self._known = sorted(name.decode() for name in found)
-        return self._known
+        return self._learn(self._calls.ask(self._members()))
+
+    def ask_all(self, command: Callable[[str], Command]) -> list[tuple[str, Any]]:
+        """Ask every queue something that may be repeated; returns each name with its answer, by name.
+
+        Those that were there the last time are asked together with the names; only where others are there by
+        now are they asked again.
+        """
+        known = self._known
+        found, *answers = self._calls.ask_all([self._members(), *map(command, known)])
+        if (names := self._learn(found)) != known:
+            answers = self._calls.ask_all([command(queue) for queue in names])
+        return list(zip(names, answers, strict=True))
+
+    def _members(self) -> Command:
+        return Command(self._key, None, ["SMEMBERS", self._key])
+
+    def _learn(self, found: Iterable[bytes]) -> list[str]:
+        self._known = names = sorted(name.decode() for name in found)
+        return names
 
     def with_any(self, *structures: str, age: int = 0) -> list[str]:
         """The queues that may have something in one of these structures, by name.
