@@ -21,6 +21,7 @@ from .noting import note
 from .text import coloured, dump, local, printable
 
 NOTHING_MATCHED = 3
+PAYLOAD_FORM = """It takes an object, such as --payload '{"id": 7}'."""
 
 
 @click.command()
@@ -157,9 +158,9 @@ def read_payload(text: str) -> dict[str, Any]:
     except RecursionError as error:
         raise PayloadError("--payload is nested too deeply.") from error
     except ValueError as error:
-        raise PayloadError(f"--payload is not JSON: {error}.") from error
+        raise PayloadError(f"--payload is not JSON: {error}. {PAYLOAD_FORM}") from error
     if not isinstance(payload, dict):
-        raise PayloadError("--payload is not a JSON object of arguments by name.")
+        raise PayloadError(f"--payload is not a JSON object of arguments by name. {PAYLOAD_FORM}")
     return payload
 
 
