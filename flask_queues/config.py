@@ -202,8 +202,9 @@ def check_cache_key(key: str) -> str:
 
 def suggestion(key: str, known: list[str]) -> str:
     """Name the nearest right key, if one is near."""
-    near = difflib.get_close_matches(key, known, 1, 0.6)
-    return f" Did you mean {near[0]}?" if near else ""
+    names = [name.removeprefix(PREFIX) for name in known]
+    near = difflib.get_close_matches(key.removeprefix(PREFIX), names, 1, 0.6)
+    return f" Did you mean {PREFIX}{near[0]}?" if near else ""
 
 
 def known_keys() -> list[str]:

@@ -6,6 +6,7 @@ import math
 from datetime import timedelta
 from typing import Any
 
+from click import ClickException
 from werkzeug.exceptions import Forbidden, TooManyRequests
 
 
@@ -13,8 +14,14 @@ class QueuesError(Exception):
     """Base of everything that Flask-Queues raises on purpose."""
 
 
-class ConfigError(QueuesError):
-    """The configuration, or the way the extension was set up, cannot work."""
+class ConfigError(QueuesError, ClickException):
+    """The configuration, or the way the extension was set up, cannot work.
+
+    Where it comes out of the application as a command of `flask` loads it, the terminal shows the sentence alone.
+    """
+
+    def __str__(self) -> str:
+        return str(self.message)
 
 
 class PayloadError(QueuesError):

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
-from flask import Flask, current_app, has_app_context
+from flask import Flask, current_app, has_app_context, has_request_context
 from flask_caching import Cache
 
 from .alerts.herald import Receiver
@@ -19,7 +19,7 @@ from .batches import Batch, Batches
 from .chains import Chain
 from .cli import queues_group
 from .config import Config, shortened
-from .errors import ConfigError
+from .errors import ConfigError, ScheduleError
 from .handles import JobHandle
 from .janitor import Hook
 from .job import FunctionJob, Job, job_type_of
@@ -159,6 +159,9 @@ class Queues:
         exception.
         """
 
+        if not isinstance(type, str):
+            raise ConfigError(f'queues.job({shortened(type)}): it takes a type string: @queues.job("shop:mail").')
+
         def decorate(function: Callable[P, R]) -> FunctionJob[P, R, JobHandle]:
             job_class = job_type_of(function, type, dict(options))
             self._define(job_class)
@@ -181,10 +184,16 @@ class Queues:
         function after that, for the one in context, or else the last. Raises `ScheduleError` for what
         cannot be, `DuplicateSchedule` for a name that is taken, and what a push raises.
         """
+        in_module = sys._getframe(1).f_code.co_name == "<module>"
+        if not in_module and self._answering():
+            raise ScheduleError(
+                "queues.schedule() is for code that every process runs when it starts; in a request no worker would "
+                "know of it. Make a schedule at run time with queues.scheduler.add()."
+            )
         read_timing(when, options.get("timezone") or "UTC")
         planned = Planned(when, job, payload, options)
         last = self._last() if self._last is not None else None
-        if last is None or sys._getframe(1).f_code.co_name == "<module>":
+        if last is None or in_module:
             for app in list(self._apps):
                 planned.define(manager_of(app))
             self._schedules.append(planned)
@@ -245,6 +254,10 @@ class Queues:
     def unschedule(self, name: str) -> None:
         """Drop a schedule of the code before a worker starts, or remove one made at run time."""
         self.manager.scheduler.forget(name)
+
+    def _answering(self) -> bool:
+        """Whether one of our applications answers a request; one that a test merely pushed has had none yet."""
+        return has_request_context() and current_app in list(self._apps) and current_app._got_first_request
 
     def _define(self, job_class: type[Job]) -> None:
         only = self._only_for(job_class)

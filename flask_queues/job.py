@@ -6,12 +6,12 @@ import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Generic, NoReturn, ParamSpec, Protocol, TypeVar, cast
 
 from werkzeug.local import LocalProxy
 
 from .circuits import Breaker
-from .errors import ConfigError
+from .errors import ConfigError, PayloadError
 from .loops import Kept
 from .options import Options, Seconds
 from .record import JobRecord, Progress
@@ -292,12 +292,14 @@ class FunctionJob(Generic[P, R, H_co]):
         """Call the plain function."""
         return self._function(*args, **kwargs)
 
-    def push(self, /, **payload: Any) -> H_co:
+    def push(self, /, *unnamed: NoReturn, **payload: Any) -> H_co:
         """Push the function with these arguments."""
+        only_named(self.job_type, unnamed)
         return self._pusher.push(self.job_type, payload)
 
-    def later(self, seconds: Seconds, /, **payload: Any) -> H_co:
+    def later(self, seconds: Seconds, /, *unnamed: NoReturn, **payload: Any) -> H_co:
         """Push it, not to start before so many seconds have passed."""
+        only_named(self.job_type, unnamed)
         return self._pusher.push(self.job_type, payload, delay=seconds)
 
     def using(self, /, **options: Any) -> BoundFunctionJob[H_co]:
@@ -314,9 +316,19 @@ class BoundFunctionJob(Generic[H_co]):
         self._pusher = pusher
         self._options = options
 
-    def push(self, /, **payload: Any) -> H_co:
+    def push(self, /, *unnamed: NoReturn, **payload: Any) -> H_co:
         """Push the function with these arguments."""
+        only_named(self._job_type, unnamed)
         return self._pusher.push(self._job_type, payload, **self._options)
+
+
+def only_named(job_type: builtins.type[Job], unnamed: Sized) -> None:
+    """Refuse arguments without a name: a payload is kept by name."""
+    if unnamed:
+        raise PayloadError(
+            f"{job_type.type}: a function job is pushed with its arguments by name, as in push(to=1); "
+            "a payload that is a dict goes to queues.push(job, payload)."
+        )
 
 
 #: What `@queues.job` takes beside the type string: the attributes of a job type.

@@ -76,7 +76,10 @@ class Options:
         unknown = given.keys() - CHECKS.keys()
         if unknown:
             names = ", ".join(sorted(CHECKS))
-            raise OptionError(f"There is no option {min(unknown)!r}; a push takes {names}.")
+            raise OptionError(
+                f"There is no option {min(unknown)!r}; a push takes {names}. What the job itself takes goes into its "
+                "payload, a dict."
+            )
         checked = {name: CHECKS[name](name, value) for name, value in given.items() if value is not None}
         options = cls(**checked)
         if options.at is not None and options.delay is not None:

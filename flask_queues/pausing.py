@@ -72,4 +72,4 @@ def lasts_longer(one: Stop, other: Stop) -> bool:
 def one_of(queue: str | None, job_type: str | None) -> None:
     """Refuse both, and neither."""
     if (queue is None) is (job_type is None):
-        raise OptionError("Name a queue or a job type to pause, not both.")
+        raise OptionError("Name one thing to pause: a queue, or a job type.")

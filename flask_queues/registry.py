@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import difflib
 import inspect
 import random
 import re
@@ -126,14 +127,17 @@ class Registry(Mapping[str, JobType]):
         if isinstance(job_class, FunctionJob):
             job_class = job_class.job_type
         if not (isinstance(job_class, builtins.type) and issubclass(job_class, Job)):
-            raise ConfigError(f"{shortened(job_class)} is not a job type: it must be a subclass of Job.")
+            raise ConfigError(
+                f"{shortened(job_class)} is not a job type: it must be a subclass of Job, or a "
+                "function with @queues.job."
+            )
         known = self._types.get(check_type_string(job_class))
         if known is not None:
             if known.job_class is job_class:
                 return known
             raise DuplicateJobType(
                 f"The job type {job_class.type} is registered twice, as {path_of(known.job_class)} "
-                f"and as {path_of(job_class)}."
+                f"and as {path_of(job_class)}. Register it once, or give one of them another type."
             )
         job_type = JobType(job_class)
         self._types[job_type.type] = job_type
@@ -151,12 +155,22 @@ class Registry(Mapping[str, JobType]):
         name = job if isinstance(job, str) else getattr(job, "type", None)
         found = self._types.get(name) if isinstance(name, str) else None
         if found is None or not (isinstance(job, str) or found.job_class is job):
-            shown = name if isinstance(name, str) and name else shortened(job)
-            raise UnknownJobType(
-                f"The job type {shown} is not registered; call queues.register, or import its module "
-                "before the application starts."
-            )
+            raise UnknownJobType(self._why_unknown(job, name))
         return found
+
+    def _why_unknown(self, job: Any, name: Any) -> str:
+        if isinstance(job, builtins.type) and issubclass(job, Job):
+            name = name or job.__name__
+        elif not isinstance(job, str):
+            return (
+                f"{shortened(job)} is no job: push a type string, a subclass of Job, or a function with @queues.job "
+                "above it."
+            )
+        near = difflib.get_close_matches(str(name), self, 1, 0.8)
+        return (
+            f"The job type {name} is not registered; call queues.register, or import its module before the "
+            f"application starts.{f' Did you mean {near[0]}?' if near else ''}"
+        )
 
     def __getitem__(self, type_string: str) -> JobType:
         return self._types[type_string]

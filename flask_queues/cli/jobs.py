@@ -26,6 +26,7 @@ from .text import coloured, dump, local, printable
 NOTHING_MATCHED = 3
 #: Functions of a profile that are printed, those first in which most time went.
 PROFILED = 40
+PAYLOAD_FORM = """It takes an object, such as --payload '{"id": 7}'."""
 
 
 @click.command()
@@ -178,9 +179,9 @@ def read_payload(text: str) -> dict[str, Any]:
     except RecursionError as error:
         raise PayloadError("--payload is nested too deeply.") from error
     except ValueError as error:
-        raise PayloadError(f"--payload is not JSON: {error}.") from error
+        raise PayloadError(f"--payload is not JSON: {error}. {PAYLOAD_FORM}") from error
     if not isinstance(payload, dict):
-        raise PayloadError("--payload is not a JSON object of arguments by name.")
+        raise PayloadError(f"--payload is not a JSON object of arguments by name. {PAYLOAD_FORM}")
     return payload
 
 

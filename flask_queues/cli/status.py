@@ -95,7 +95,7 @@ def print_workers(manager: Manager, pending: int) -> None:
     """Print who works, or that nobody does."""
     workers, now = manager.workers(), manager.now()
     if not any(state(manager, worker, now) in ("working", "idle", "quiet") for worker in workers):
-        waits = f" {pending:,} jobs wait." if pending else ""
+        waits = f" {pending:,} {'job waits' if pending == 1 else 'jobs wait'}." if pending else ""
         click.echo(f"No worker runs.{waits} Start one with: flask queues work")
     if workers:
         rows = [worker_row(manager, worker, now) for worker in workers]

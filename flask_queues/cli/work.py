@@ -94,7 +94,11 @@ def start(manager: Manager, plan: Plan, report: Report) -> int:
         )
     manager.counts()
     if not manager.jobs:
-        report.says("warning", "No job type is registered; jobs of any type will stay pending.")
+        report.says(
+            "warning",
+            "No job type is registered; jobs of any type will stay pending. Import the modules that define them where "
+            "the application is made.",
+        )
     queues = ", ".join(manager.queue_order(plan.share.queues)) + ("" if plan.share.queues else " and any other")
     processes = f"{plan.processes} process{'es' if plan.processes > 1 else ''}"
     if plan.share.threads > 1:

@@ -9,6 +9,7 @@ from datetime import datetime
 from ..manager import Manager
 from ..record import Counts, Status, WorkerRecord
 from ..storage.base import Finding, Severity
+from ..worker.unknown import of_unknown_types
 
 #: Names that a sentence can bear; of more, it gives the number.
 FEW = 4
@@ -135,11 +136,7 @@ def unserved(scene: Scene) -> Finding | None:
 
 def unknown(scene: Scene) -> Finding | None:
     """Job types that no worker who serves their queue has the code of."""
-    jobs: dict[str, int] = {}
-    for (queue, type_), n in scene.waiting().items():
-        serving = [worker for worker in scene.alive if worker.serves(queue)]
-        if serving and not any(type_ in worker.types for worker in serving):
-            jobs[type_] = jobs.get(type_, 0) + n
+    jobs = of_unknown_types(scene.counts, scene.alive)
     if not jobs:
         return None
     known = scene.types.issuperset(jobs)

@@ -95,14 +95,19 @@ def why_closed() -> str:
             "known to be an admin. Set up Flask-Login with LoginManager(app)."
         )
     if not current_app.secret_key:
-        return "The panel of Flask-Queues is closed, since this application has no SECRET_KEY to sign a session with."
+        return (
+            "The panel of Flask-Queues is closed, since this application has no SECRET_KEY to sign a session with. "
+            "Set one: app.secret_key = …"
+        )
     return ""
 
 
 def missing(packages: list[str]) -> str:
     """Say how to install what is missing."""
+    *others, last = packages
+    named = f"{', '.join(others)} and {last}" if others else last
     return (
-        f"The panel of Flask-Queues is closed, since {' and '.join(packages)} cannot be imported. "
+        f"The panel of Flask-Queues is closed, since {named} cannot be imported. "
         'Install it with: pip install "flask-queues-panel[panel]"'
     )
 

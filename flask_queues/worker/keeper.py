@@ -27,6 +27,7 @@ from .patience import Patience
 from .picture import stacks_of
 from .process import kill_group
 from .report import Report
+from .unknown import in_words, of_unknown_types
 
 #: Seconds between heartbeats, unless the lease asks for more.
 HEARTBEAT = 1.0
@@ -75,6 +76,8 @@ class Keeper:
         self._next_roll_call = 0.0
         #: Which storage it was at the last roll call.
         self._identity = ""
+        #: The job types of which it was said that nobody knows them.
+        self._unknown: set[str] = set()
         self._ticker = manager.scheduler.ticker()
         self._next_tick = 0.0
         self._stale = True
@@ -295,6 +298,17 @@ class Keeper:
         self._manager.forget_vanished()
         self._manager.scheduler.publish(self._worker.name)
         self._notice_loss()
+        self._notice_unknown()
+
+    def _notice_unknown(self) -> None:
+        """Say once that jobs wait whose type nobody knows: they raise no error anywhere."""
+        now, lease = self._manager.now(), self._manager.config.lease
+        alive = [worker for worker in self._manager.workers() if worker.silence(now) <= lease]
+        jobs = of_unknown_types(self._manager.counts(), alive)
+        fresh = {type_: n for type_, n in jobs.items() if type_ not in self._unknown}
+        self._unknown = set(jobs)
+        if fresh:
+            self._report.says("finding", in_words(fresh), severity="delays", code="type-unknown")
 
     def _notice_loss(self) -> None:
         """Say that the storage is another than it was, as after a FLUSHALL: jobs that vanish say nothing."""
