@@ -354,11 +354,12 @@ class Queues:
         statuses: Sequence[Status | str] = (),
         limit: int = 50,
         after: str | None = None,
+        oldest: bool = False,
         **where: Any,
     ) -> Page:
         """Return a page of jobs; see `Manager.jobs_of`."""
         return self.manager.jobs_of(
-            queue=queue, type=type, tag=tag, statuses=statuses, limit=limit, after=after, **where
+            queue=queue, type=type, tag=tag, statuses=statuses, limit=limit, after=after, oldest=oldest, **where
         )
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:

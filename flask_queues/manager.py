@@ -280,16 +280,17 @@ class Manager:
         statuses: Sequence[Status | str] = (),
         limit: int = 50,
         after: str | None = None,
+        oldest: bool = False,
         **where: Any,
     ) -> Page:
-        """Return a page of jobs, those first that came last into their status.
+        """Return a page of jobs, those first that came last into their status, or with `oldest` those that came first.
 
-        Hand in `page.after` for the next. A page may be short, even empty, before the last: a filter
+        Hand in `page.after` for the next, in the same order. A page may be short, even empty, before the last: a filter
         that no index serves looks at 10,000 jobs and then lets you go on. Others (`cause`, `error`, `text`,
         `attempts`, `ran` in seconds, `worker`) read each job, 2,000 for a page, which may be a little longer.
         Raises `OptionError` for what is no filter.
         """
-        query = Query(queue, type, tag, check_statuses(statuses), max(1, min(limit, 500)), after)
+        query = Query(queue, type, tag, check_statuses(statuses), max(1, min(limit, 500)), after, oldest)
         looked_for = check_where(where)
         if not looked_for.given:
             return self.storage.page(query)

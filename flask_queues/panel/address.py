@@ -9,7 +9,7 @@ from flask import request, url_for
 
 from ..manager import Manager
 from ..record import Counts, Status
-from .reads import PAGE, PAGES, TRAIL, TYPED, Filters, Listing, listing
+from .reads import PAGE, PAGES, SORTS, TRAIL, TYPED, Filters, Listing, listing
 
 #: A filter that was typed.
 NAMED = re.compile(rf"({'|'.join(('queue', 'type', *TYPED))}):(.+)")
@@ -59,6 +59,7 @@ def asked_listing(manager: Manager, counts: Counts, status: Status) -> Listing:
         max(0, request.args.get("before", 0, type=int)),
         limit if limit in PAGES else PAGE,
         tuple(one[:200] for one in request.args.getlist("trail")[-TRAIL:]),
+        SORTS.get(request.args.get("sort", "")),
     )
 
 

@@ -14,7 +14,7 @@ from flask import Blueprint, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
 from ..record import Outcome, Status
-from .reads import PAGES, Filters
+from .reads import PAGES, SORTS, Filters
 
 #: ISO 8601 in UTC, with milliseconds.
 Moment = str
@@ -406,7 +406,9 @@ class Mistake(Answer):
 FILTERS = {
     name: "integer" if name == "attempts" else "number" if name == "ran" else "string" for name in Filters._fields
 }
-LIST = {**FILTERS, "after": "string", "limit": "integer"}
+LIST = {**FILTERS, "sort": "string", "after": "string", "limit": "integer"}
+#: What a parameter may be, where that is a list.
+CHOICES: dict[str, list[Any]] = {"limit": list(PAGES), "sort": list(SORTS)}
 #: By address: what it answers, what may be asked of it, and what it is.
 PATHS: dict[str, tuple[type[Answer], dict[str, str], str]] = {
     "/jobs": (JobPage, LIST, "Jobs that wait for a worker"),
@@ -483,4 +485,4 @@ def operation(path: str, schema: Any, query: dict[str, str], words: str) -> dict
 
 def in_query(name: str, kind: str) -> dict[str, Any]:
     """The schema of a parameter."""
-    return {"type": kind, "enum": list(PAGES)} if name == "limit" else {"type": kind}
+    return {"type": kind, "enum": CHOICES[name]} if name in CHOICES else {"type": kind}

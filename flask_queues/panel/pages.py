@@ -23,8 +23,7 @@ from .mistakes import QueueNotFound
 from .pausing import LASTS
 from .render import page
 from .routes import ADDRESSES
-from .sorting import Order
-from .sorting import in_order as sort
+from .sorting import Order, in_order
 from .trace import blocks
 
 #: The script tells which rows it shows, so that it can be told what became of them.
@@ -79,7 +78,7 @@ def list_view(status: Status) -> Any:
             f"list_{status}.html",
             overview=overview,
             listing=listed,
-            rows=in_order(listed),
+            rows=listed.jobs,
             status=status,
             actions=for_status(status),
             row_actions=[action for action in for_status(status) if action.name in IN_ROWS[status]],
@@ -95,13 +94,6 @@ def prospects(overview: reads.Overview, listed: reads.Listing) -> reads.Prospect
     if listed.status is not Status.PENDING:
         return None
     return reads.Prospects.read(current_queues, overview, listed)
-
-
-def in_order(listed: reads.Listing) -> list[JobRecord]:
-    """The rows of a page; of what runs, those that started first stand first where all of them are there."""
-    if listed.status is Status.RUNNING and listed.first_page and listed.after is None:
-        return list(listed.jobs[::-1])
-    return list(listed.jobs)
 
 
 def rows_that_left(listed: reads.Listing) -> list[JobRecord | str]:
@@ -190,7 +182,7 @@ def log_view(fields: dict[str, Any], line: LogLine) -> dict[str, Any]:
 def queues() -> ResponseReturnValue:
     """All queues."""
     overview = reads.Overview.read(current_queues, now())
-    order = sort(rows_of_queues(overview), ORDERS)
+    order = in_order(rows_of_queues(overview), ORDERS)
     return page(
         "queues.html",
         overview=overview,

@@ -20,6 +20,10 @@ from .diagnosis import worst_finding
 
 PAGE = 50
 PAGES = (25, 50, 100)
+#: Of these, those stand first that came first: they start next, or may be stuck. Of what has ended, the newest.
+OLDEST_FIRST = frozenset({Status.PENDING, Status.RUNNING, Status.SCHEDULED})
+#: What the address calls the two orders of a list.
+SORTS = {"oldest": True, "newest": False}
 #: Pages that one can go back, one by one, before the first is next.
 TRAIL = 20
 #: Filters that can be typed in front of a text: `tag:news error:KeyError anna`.
@@ -75,6 +79,8 @@ class Listing:
     after: str | None
     #: How many jobs a page has.
     limit: int
+    #: Whether those stand first that came first into their status, or with a tag were pushed first.
+    oldest: bool
     #: How many jobs stand on the pages before.
     before: int
     #: Where the pages before began that are behind the first, the last of them last.
@@ -88,7 +94,18 @@ class Listing:
     @property
     def kept(self) -> dict[str, str]:
         """What the address of another page of this list says."""
-        return {**self.filters.given, **({} if self.limit == PAGE else {"limit": str(self.limit)})}
+        return {**self.filters.given, **self.way, **({} if self.limit == PAGE else {"limit": str(self.limit)})}
+
+    @property
+    def way(self) -> dict[str, str]:
+        """What the address says of the order, where it is not the usual one."""
+        return {} if self.oldest == (self.status in OLDEST_FIRST) else {"sort": "oldest" if self.oldest else "newest"}
+
+    @property
+    def turned(self) -> dict[str, str]:
+        """What the address of the same list from its other end says."""
+        other = {} if self.way else {"sort": "newest" if self.oldest else "oldest"}
+        return {**{name: value for name, value in self.kept.items() if name != "sort"}, **other}
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -115,9 +132,11 @@ def listing(
     before: int,
     limit: int,
     trail: tuple[str, ...] = (),
+    oldest: bool | None = None,
 ) -> Listing:
-    """Read a page of jobs, those first that came last into their status."""
-    page = manager.jobs_of(**filters._asdict(), statuses=[status], limit=limit, after=after)
+    """Read a page of jobs, in the usual order of their status or in this one."""
+    oldest = status in OLDEST_FIRST if oldest is None else oldest
+    page = manager.jobs_of(**filters._asdict(), statuses=[status], limit=limit, after=after, oldest=oldest)
     cells = [(queue, type_, n) for (queue, type_, name), n in counts.cells.items() if name == status.value and n]
     return Listing(
         status=status,
@@ -126,6 +145,7 @@ def listing(
         began=after,
         after=page.after,
         limit=limit,
+        oldest=oldest,
         before=before if after else 0,
         trail=trail if after else (),
         total=total(manager, counts, status, filters),
@@ -286,7 +306,7 @@ class Prospects:
 
 
 def starts(forecast: Forecast, pending: dict[str, int], listed: Listing) -> dict[str, float]:
-    """When the jobs of a page may start, which must be the newest of their queues.
+    """When the jobs of a page may start, which must be the first or the last of their queues.
 
     Only jobs of the usual priority have a place in their line that can be told from where they stand on the page.
     """
@@ -295,7 +315,10 @@ def starts(forecast: Forecast, pending: dict[str, int], listed: Listing) -> dict
     passed = Counter({listed.filters.queue: listed.before} if listed.filters.queue else {})
     found: dict[str, float] = {}
     for record in listed.jobs:
-        start = forecast.start_of(record.queue, max(1, pending.get(record.queue, 0) - passed[record.queue]))
+        place = passed[record.queue] + 1
+        if not listed.oldest:
+            place = max(1, pending.get(record.queue, 0) - passed[record.queue])
+        start = forecast.start_of(record.queue, place)
         passed[record.queue] += 1
         if start is not None and record.priority == 0 and not record.held:
             found[record.id] = start

@@ -25,7 +25,7 @@ from . import access, csrf, flashes, formats, preferences, words
 from .address import here, way_back
 from .asked import asked_for_live, is_for_holders
 from .language import LANGUAGES, gettext, locale, ngettext
-from .reads import Overview
+from .reads import Listing, Overview
 from .routes import ADDRESSES
 from .sorting import address_of
 
@@ -287,6 +287,11 @@ class Helpers:
     def list_url(status: Status, **values: Any) -> str:
         """The address of a list."""
         return url_for(f"queues.list_{status}", **values)
+
+    @staticmethod
+    def order_of(listing: Listing, turned: bool = False) -> str:
+        """What stands first on a list, or would if it were turned round."""
+        return words.order_word(listing.status, listing.oldest != turned, tagged=listing.filters.tag is not None)
 
     def name_of(self, type_string: str) -> str:
         """The readable name of a job type; of our own, in the reader's language."""

@@ -31,6 +31,14 @@ FOR_HOLDERS = {
     Status.FAILED: _l("It did not succeed; it ended %(when)s."),
     Status.CANCELLED: _l("It was cancelled %(when)s."),
 }
+#: What stands first on a list of jobs: the oldest, or the newest.
+ORDERS = {
+    Status.PENDING: (_l("Longest wait first"), _l("Newest first")),
+    Status.RUNNING: (_l("Started first"), _l("Newest first")),
+    Status.SCHEDULED: (_l("Soonest first"), _l("Latest first")),
+}
+ENDED_ORDERS = (_l("Oldest first"), _l("Newest first"))
+TAGGED_ORDERS = (_l("First pushed first"), _l("Last pushed first"))
 OUTCOMES = {
     Outcome.COMPLETED: _l("completed"),
     Outcome.FAILED: _l("failed"),
@@ -132,6 +140,12 @@ def status_word(status: Status) -> str:
 def label(text: str) -> str:
     """As it stands at the start of a label."""
     return text[:1].upper() + text[1:]
+
+
+def order_word(status: Status, oldest: bool, *, tagged: bool) -> str:
+    """What stands first on a list of jobs."""
+    first, last = TAGGED_ORDERS if tagged else ORDERS.get(status, ENDED_ORDERS)
+    return _(first if oldest else last)
 
 
 def status_label(status: Status) -> str:

@@ -173,6 +173,8 @@ class Query(NamedTuple):
     limit: int = 50
     #: Where the page before ended; anything else raises `OptionError`.
     after: str | None = None
+    #: The other way round: those first that came first. The end of a page is one in its own order alone.
+    oldest: bool = False
 
 
 class Schedule(NamedTuple):
@@ -513,7 +515,8 @@ class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
     def page(self, query: Query) -> Page:
         """A page of jobs, those first that came last into their status; it costs its page.
 
-        A scheduled job stands at the time it is due. With a tag, the last pushed come first.
+        A scheduled job stands at the time it is due. With a tag, the last pushed come first. With
+        `oldest` all of that is the other way round, at the same cost.
         Where no index serves a filter, at most 10,000 jobs are looked at: the page may then be
         short, even empty, and still tell in `after` where to go on.
         """

@@ -97,3 +97,53 @@ def test_equals_stay_as_they_came(shop: Shop, sort: str) -> None:
         assert in_order([(1, "a"), (2, "b"), (1, "c"), (2, "d")], orders).rows == [
             (2, "b"), (2, "d"), (1, "a"), (1, "c"),
         ]  # fmt: skip
+
+
+def heads(text: str) -> list[tuple[str, str]]:
+    """The heads of a list of jobs that say how it is sorted: the way, and what turns it round."""
+    return re.findall(r'<th scope="col"[^>]* aria-sort="(\w+)"><a href="([^"]+)">', text)
+
+
+def test_a_list_of_jobs_is_read_from_either_end(shop: Shop) -> None:
+    """What waits begins with the longest wait, what has ended with the newest; the head of the column turns it."""
+    for make, path, usual, other in (
+        (shop.failed, "/failed/jobs", "descending", "oldest"),
+        (shop.scheduled, "/scheduled", "ascending", "newest"),
+        (shop.pending, "/jobs", "descending", "newest"),
+    ):
+        ids = [make() for _ in range(3)]
+        first = ids if other == "newest" else ids[::-1]
+        client = shop.client()
+        text = client.get(f"/queues{path}").text
+        assert rows(text) == first
+        assert heads(text) == [(usual, f"/queues{path}?sort={other}")]
+        text = client.get(f"/queues{path}?sort={other}").text
+        assert rows(text) == first[::-1]
+        assert heads(text) == [("ascending" if usual == "descending" else "descending", f"/queues{path}")]
+        for way, order in (("", first), (f"?sort={other}", first[::-1])):
+            found = client.get(f"/queues/api{path}{way}").get_json()["jobs"]
+            assert [job["id"] for job in found] == order
+
+
+def test_pages_filters_and_sizes_keep_the_order(shop: Shop) -> None:
+    """Also the form of the filters, which has it hidden in it; an order that is not known is the usual one."""
+    ids = shop.queues.push_many([("shop:resize", {"file_id": n}) for n in range(60)])
+    client = shop.client()
+    text = client.get("/queues/jobs?sort=newest&limit=25&queue=images").text
+    assert rows(text) == [job.id for job in ids[::-1]][:25]
+    [onward] = re.findall(r'rel="next" href="([^"]+)"', text)
+    assert "sort=newest" in onward
+    assert "queue=images" in onward
+    assert '<input type="hidden" name="sort" value="newest">' in text
+    assert rows(client.get(onward.replace("&amp;", "&")).text) == [job.id for job in ids[::-1]][25:50]
+    assert rows(client.get("/queues/jobs?sort=payload&limit=25").text) == [job.id for job in ids][:25]
+
+
+def test_with_a_tag_jobs_stand_as_they_were_pushed(shop: Shop) -> None:
+    """Which no column shows, so no head says that it is sorted by it."""
+    ids = [shop.pending() for _ in range(2)]
+    text = shop.client().get("/queues/jobs?tag=news").text
+    assert rows(text) == ids
+    assert heads(text) == []
+    assert "First pushed first" in text
+    assert "Last pushed first" in text

@@ -416,8 +416,8 @@ def do_everything(storage: Storage, clock: Any) -> None:
     storage.next_due()
     storage.counts()
     storage.queues()
-    for queue, type_, tag in itertools.product((None, "q"), (None, "t"), (None, "x")):
-        everything(storage, queue=queue, type=type_, tag=tag)
+    for queue, type_, tag, oldest in itertools.product((None, "q"), (None, "t"), (None, "x"), (False, True)):
+        everything(storage, queue=queue, type=type_, tag=tag, oldest=oldest)
     storage.maintain()
     storage.delete("5")
     storage.purge([Status.COMPLETED])

@@ -21,12 +21,12 @@ from .scripts import PAGE
 
 #: How many jobs a filter without an index looks at before it offers to go on.
 LOOK_AT = 10_000
-#: Before every job: later than any moment, and exact in a double.
+#: Later than any moment, and exact in a double.
 TOP = 2**53
 
 
 class Place(NamedTuple):
-    """Where a job stands on a list; the greater comes first."""
+    """Where a job stands on a list; the greater comes first, or last where the oldest are on top."""
 
     moment: int
     number: int
@@ -37,35 +37,38 @@ class Place(NamedTuple):
 
 
 def page(calls: Calls, keys: Keys, names: QueueNames, query: Query) -> Page:
-    """Read one page; newest in their status first."""
-    before = read_place(query.after)
+    """Read one page; newest in their status first, or last."""
+    begin = read_place(query)
     if query.queue is None:
-        answers = names.ask_all(lambda queue: command(keys, queue, query, before))
+        answers = names.ask_all(lambda queue: command(keys, queue, query, begin))
     else:
-        answers = [(query.queue, calls.ask(command(keys, query.queue, query, before)))]
+        answers = [(query.queue, calls.ask(command(keys, query.queue, query, begin)))]
     ends: list[Place] = []
     rows: list[tuple[Place, Any]] = []
     for queue, (end, *found) in answers:
         if end:
             ends.append(Place(int(end[0]), int(end[1]), queue))
         rows += [(Place(int(row[0]), int(row[1]), queue), row) for row in found]
-    rows.sort(key=lambda row: row[0], reverse=True)
-    return cut(rows, max(ends, default=None), query.limit)
+    rows.sort(key=lambda row: row[0], reverse=not query.oldest)
+    end = min(ends, default=None) if query.oldest else max(ends, default=None)
+    return cut(rows, end, query)
 
 
-def cut(rows: Sequence[tuple[Place, Any]], end: Place | None, limit: int) -> Page:
-    """Make the page of what was found down to where the look ended."""
-    seen = [(place, row) for place, row in rows if end is None or place >= end]
+def cut(rows: Sequence[tuple[Place, Any]], end: Place | None, query: Query) -> Page:
+    """Make the page of what was found up to where the look ended."""
+    limit = query.limit
+    seen = [(place, row) for place, row in rows if end is None or (place <= end if query.oldest else place >= end)]
     jobs = tuple(read_row(place.queue, row) for place, row in seen[:limit])
     if len(seen) > limit:
         return Page(jobs, str(seen[limit - 1][0]))
     return Page(jobs, str(end) if end is not None else None)
 
 
-def read_place(text: str | None) -> Place:
+def read_place(query: Query) -> Place:
     """Read where the page before ended; no text is before the first."""
+    text = query.after
     if text is None:
-        return Place(TOP, TOP, "")
+        return Place(-1, -1, "") if query.oldest else Place(TOP, TOP, "")
     moment, _, rest = text.partition(":")
     number, _, queue = rest.partition(":")
     try:
@@ -74,12 +77,16 @@ def read_place(text: str | None) -> Place:
         raise OptionError(f"after: {text[:64]!r} is not where a page ended; hand in a page's own after.") from None
 
 
-def command(keys: Keys, queue: str, query: Query, before: Place) -> Command:
+def command(keys: Keys, queue: str, query: Query, begin: Place) -> Command:
     """Ask a partition for its part of a page."""
     partition = keys.partition(queue)
     wanted = dict.fromkeys(query.statuses or Status)
-    # Of two queues with the same moment and number, the one that comes later in the alphabet is on top.
-    number = before.number + 1 if queue < before.queue else before.number
+    # Of two queues with the same moment and number, the one that comes later in the alphabet is the greater.
+    number = begin.number
+    if query.oldest:
+        number -= queue > begin.queue
+    else:
+        number += queue < begin.queue
     arguments = [
         keys.root,
         partition,
@@ -88,7 +95,8 @@ def command(keys: Keys, queue: str, query: Query, before: Place) -> Command:
         "" if query.tag is None else f"t{query.tag}",
         query.limit,
         LOOK_AT,
-        before.moment,
+        "1" if query.oldest else "",
+        begin.moment,
         number,
     ]
     tags = [] if query.tag is None else [f"{partition}t:{query.tag}"]

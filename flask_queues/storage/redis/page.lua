@@ -1,13 +1,15 @@
--- Read a page of a partition's jobs: those first that came last into their status.
+-- Read a page of a partition's jobs: those first that came last into their status, or the other way round.
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; partition; statuses, a digit each; type or nothing; tag or nothing, with `t` before it; limit;
--- how many jobs to look at; the moment and number of the push before which the page begins.
+-- how many jobs to look at; `1` for the oldest first; the moment and number of the push after which the page begins.
 -- Returns where the look ended if it did not reach the end (moment, number), or nothing; then a row of moment,
 -- number, status, whether it is held, member, claim and record for each job.
 
 local p, statuses, kind, tag = arg(), arg(), arg(), arg()
 local limit, look_at = tonumber(arg()), tonumber(arg())
-local before, before_seq = tonumber(arg()), tonumber(arg())
+local oldest = arg() == '1'
+local begin, begin_seq = tonumber(arg()), tonumber(arg())
+local RANGE = oldest and 'ZRANGE' or 'ZREVRANGE'
 local found = {}
 local floor = nil
 
@@ -16,18 +18,21 @@ local function seq_of(member)
 end
 
 -- Whether a place (moment, number) comes after another on the list.
-local function is_below(moment, seq, other, other_seq)
+local function is_after(moment, seq, other, other_seq)
+    if oldest then
+        moment, seq, other, other_seq = other, other_seq, moment, seq
+    end
     return moment < other or (moment == other and seq < other_seq)
 end
 
--- The index, counted from the highest, of the first member of a zset below a place.
-local function index_below(key, score, seq)
+-- The index, counted in the order of the list, of the first member of a zset after a place.
+local function index_after(key, score, seq)
     local text = digits(score)
-    local low = call('ZCOUNT', key, '(' .. text, '+inf')
+    local low = oldest and call('ZCOUNT', key, '-inf', '(' .. text) or call('ZCOUNT', key, '(' .. text, '+inf')
     local high = low + call('ZCOUNT', key, text, text)
     while low < high do
         local middle = math.floor((low + high) / 2)
-        if seq_of(call('ZREVRANGE', key, middle, middle)[1]) < seq then
+        if is_after(0, seq_of(call(RANGE, key, middle, middle)[1]), 0, seq) then
             high = middle
         else
             low = middle + 1
@@ -36,22 +41,23 @@ local function index_below(key, score, seq)
     return low
 end
 
--- Walk a zset downwards from an index; `base` is what its scores exceed the moments by, and where the walk ends.
-local function walk(key, index, base, budget, keep)
+-- Walk a zset from an index on; `base` is what its scores exceed the moments by, and the walk ends where they are
+-- not between nothing and `top`.
+local function walk(key, index, base, top, budget, keep)
     local kept, chunk = 0, limit + 1
     local moment, seq
     while kept <= limit do
         if budget <= 0 then
-            if moment and (not floor or is_below(floor[1], floor[2], moment, seq)) then
+            if moment and (not floor or is_after(floor[1], floor[2], moment, seq)) then
                 floor = {moment, seq}
             end
             return
         end
-        local rows = call('ZREVRANGE', key, index, index + chunk - 1, 'WITHSCORES')
+        local rows = call(RANGE, key, index, index + chunk - 1, 'WITHSCORES')
         for n = 1, #rows, 2 do
             local member = rows[n]
             moment, seq = tonumber(rows[n + 1]) - base, seq_of(member)
-            if moment < 0 then
+            if moment < 0 or moment >= top then
                 return
             end
             if (kind == '' or kind == type_of(member)) and keep(member, moment, seq) then
@@ -71,7 +77,7 @@ local function walk(key, index, base, budget, keep)
 end
 
 local function walk_list(name, budget, keep)
-    walk(p .. name, index_below(p .. name, before, before_seq), 0, budget, keep)
+    walk(p .. name, index_after(p .. name, begin, begin_seq), 0, math.huge, budget, keep)
 end
 
 local function keeper(status, held)
@@ -87,6 +93,7 @@ local function walk_line(name, held, budget)
     local key = p .. name
     local keep = keeper(PENDING, held)
     local displaced = call('EXISTS', p .. 'since') == 1
+    local number = begin < 0 and -1 or begin < SPAN and begin_seq or SPAN * 2
     local top = '+inf'
     while true do
         local last = call('ZREVRANGEBYSCORE', key, top, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
@@ -94,8 +101,8 @@ local function walk_line(name, held, budget)
             return
         end
         local base = math.floor(tonumber(last[2]) / SPAN) * SPAN
-        local index = index_below(key, base + math.min(before, SPAN - 1), before < SPAN and before_seq or SPAN * 2)
-        walk(key, index, base, budget, function(member, moment, seq)
+        local index = index_after(key, base + math.max(0, math.min(begin, SPAN - 1)), number)
+        walk(key, index, base, SPAN, budget, function(member, moment, seq)
             return not (displaced and call('ZSCORE', p .. 'since', member)) and keep(member, moment, seq)
         end)
         top = '(' .. digits(base)
@@ -114,7 +121,7 @@ local function look_at_running()
     for n = 1, #run, 2 do
         local _, started, _, _, _, stem = read_claim(run[n + 1])
         local moment, seq = tonumber(started), seq_of(stem)
-        if is_below(moment, seq, before, before_seq) and (kind == '' or kind == string.sub(stem, 14)) then
+        if is_after(moment, seq, begin, begin_seq) and (kind == '' or kind == string.sub(stem, 14)) then
             found[#found + 1] = {moment, seq, RUNNING, '', stem .. '\t' .. run[n]}
         end
     end
@@ -151,7 +158,7 @@ else
     walk_statuses()
 end
 table.sort(found, function(one, other)
-    return is_below(other[1], other[2], one[1], one[2])
+    return is_after(other[1], other[2], one[1], one[2])
 end)
 local answer = {floor and {digits(floor[1]), digits(floor[2])} or {}}
 for n = 1, math.min(limit + 1, #found) do
@@ -159,7 +166,7 @@ for n = 1, math.min(limit + 1, #found) do
     if held == '1' then
         held = gate_of(p, member) or '1'
     end
-    if floor and is_below(moment, seq, floor[1], floor[2]) then
+    if floor and is_after(moment, seq, floor[1], floor[2]) then
         break
     end
     local id = id_of(member)

@@ -6,7 +6,7 @@ import heapq
 import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import OptionError
 from ...record import Page
@@ -21,33 +21,55 @@ FIRST_LOOK = 8
 LINES = """
 SELECT queue, type FROM counts WHERE status=?1 AND n>0 AND (?2 IS NULL OR queue=?2) AND (?3 IS NULL OR type=?3)
 """
-WALK = """
+WALK_DOWN = """
 SELECT stamp, seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND (stamp,seq)<(?,?)
 ORDER BY stamp DESC, seq DESC LIMIT ?
 """
-RUNNING_ONES = """
+WALK_UP = """
+SELECT stamp, seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND (stamp,seq)>(?,?)
+ORDER BY stamp, seq LIMIT ?
+"""
+RUNNING_DOWN = """
 SELECT stamp, seq FROM jobs WHERE status=1 AND (?1 IS NULL OR queue=?1) AND (?2 IS NULL OR type=?2)
     AND (stamp,seq)<(?3,?4) ORDER BY stamp DESC, seq DESC LIMIT ?5
 """
+RUNNING_UP = """
+SELECT stamp, seq FROM jobs WHERE status=1 AND (?1 IS NULL OR queue=?1) AND (?2 IS NULL OR type=?2)
+    AND (stamp,seq)>(?3,?4) ORDER BY stamp, seq LIMIT ?5
+"""
+TAGGED_DOWN = "SELECT job FROM tags WHERE tag=? AND job<? ORDER BY job DESC LIMIT ?"
+TAGGED_UP = "SELECT job FROM tags WHERE tag=? AND job>? ORDER BY job LIMIT ?"
 
 Position = tuple[int, int]
 Row = tuple[Any, ...]
 
 
+class Way(NamedTuple):
+    """One of the two ways along a list: where it begins, and what reads on from a place."""
+
+    start: Position
+    walk: str
+    running: str
+    tagged: str
+
+
+DOWN = Way((2**62, 2**62), WALK_DOWN, RUNNING_DOWN, TAGGED_DOWN)
+UP = Way((-(2**62), -(2**62)), WALK_UP, RUNNING_UP, TAGGED_UP)
+
+
 def page(connection: sqlite3.Connection, query: Query) -> Page:
-    """Read one page; newest in their status first."""
-    before = read_position(query.after)
+    """Read one page; newest in their status first, or last."""
+    way = UP if query.oldest else DOWN
+    begin = way.start if query.after is None else read_position(query.after)
     if query.tag is not None:
-        rows, last = tagged(connection, query, before)
+        rows, last = tagged(connection, query, way, begin)
     else:
-        rows, last = merged(connection, query, before)
+        rows, last = merged(connection, query, way, begin)
     return Page(tuple(record(row[2:]) for row in rows), f"{last[0]}:{last[1]}" if last else None)
 
 
-def read_position(text: str | None) -> Position:
-    """Read where the page before ended; no text is before the first."""
-    if text is None:
-        return (2**62, 2**62)
+def read_position(text: str) -> Position:
+    """Read where the page before ended."""
     stamp, _, seq = text.partition(":")
     try:
         return int(stamp), int(seq)
@@ -55,29 +77,33 @@ def read_position(text: str | None) -> Position:
         raise OptionError(f"after: {text[:64]!r} is not where a page ended; hand in a page's own after.") from None
 
 
-def merged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
+def merged(
+    connection: sqlite3.Connection, query: Query, way: Way, begin: Position
+) -> tuple[list[Row], Position | None]:
     """Merge the walks of all wanted statuses."""
     walks: list[Iterable[Position]] = []
     for number in {NUMBERS[status] for status in query.statuses or STATUSES}:
         if number == RUNNING:
-            walks.append(running(connection, query, before))
+            walks.append(running(connection, query, way, begin))
         else:
             found = lines(connection, number, query.queue, query.type)
-            walks += [walk(connection, line, number, before) for line in found]
-    places = list(islice(heapq.merge(*walks, reverse=True), query.limit + 1))
+            walks += [walk(connection, way, line, number, begin) for line in found]
+    places = list(islice(heapq.merge(*walks, reverse=way is DOWN), query.limit + 1))
     rows = [row_at(connection, seq) for _, seq in places[: query.limit]]
     return rows, places[query.limit - 1] if len(places) > query.limit else None
 
 
-def walk(connection: sqlite3.Connection, line: tuple[str, str], number: int, before: Position) -> Iterator[Position]:
+def walk(
+    connection: sqlite3.Connection, way: Way, line: tuple[str, str], number: int, begin: Position
+) -> Iterator[Position]:
     """Walk one line of one status; of many lines a page needs but a few jobs of each."""
     limit = FIRST_LOOK
     while True:
-        places: list[Position] = connection.execute(WALK, (*line, number, *before, limit)).fetchall()
+        places: list[Position] = connection.execute(way.walk, (*line, number, *begin, limit)).fetchall()
         yield from places
         if len(places) < limit:
             return
-        before = places[-1]
+        begin = places[-1]
         limit *= 8
 
 
@@ -88,17 +114,16 @@ def lines(
     return connection.execute(LINES, (number, queue, type_)).fetchall()
 
 
-def running(connection: sqlite3.Connection, query: Query, before: Position) -> list[Position]:
+def running(connection: sqlite3.Connection, query: Query, way: Way, begin: Position) -> list[Position]:
     """Look at all running jobs, which are few."""
-    return connection.execute(RUNNING_ONES, (query.queue, query.type, *before, query.limit + 1)).fetchall()
+    return connection.execute(way.running, (query.queue, query.type, *begin, query.limit + 1)).fetchall()
 
 
-def tagged(connection: sqlite3.Connection, query: Query, before: Position) -> tuple[list[Row], Position | None]:
-    """Walk the jobs of one tag, newest push first, looking at a bounded number."""
-    seqs = connection.execute(
-        "SELECT job FROM tags WHERE tag=? AND job<? ORDER BY job DESC LIMIT ?",
-        (query.tag, before[1], LOOK_AT),
-    ).fetchall()
+def tagged(
+    connection: sqlite3.Connection, query: Query, way: Way, begin: Position
+) -> tuple[list[Row], Position | None]:
+    """Walk the jobs of one tag in the order of their pushes, looking at a bounded number."""
+    seqs = connection.execute(way.tagged, (query.tag, begin[1], LOOK_AT)).fetchall()
     rows: list[Row] = []
     for (seq,) in seqs:
         row = row_at(connection, seq)

@@ -525,17 +525,22 @@ class StorageMachine(RuleBasedStateMachine):
     def turn_pages(
         self, queue: str | None, type_: str | None, tag: str | None, statuses: list[Status], limit: int
     ) -> None:
-        """Walk through a list."""
+        """Walk through a list, and through the same from its other end."""
         query = Query(queue, type_, tag, statuses, limit)
+        found = self.walk(query)
+        assert sorted(found) == self.model.fitting(query)
+        assert self.walk(query._replace(oldest=True)) == found[::-1]
+
+    def walk(self, query: Query) -> list[str]:
+        """The ids of a list, page by page."""
         found: list[str] = []
         while True:
             page = self.storage.page(query)
-            assert len(page.jobs) <= limit
+            assert len(page.jobs) <= query.limit
             found += [job.id for job in page.jobs]
             query = query._replace(after=page.after)
             if page.after is None:
-                break
-        assert sorted(found) == self.model.fitting(query)
+                return found
 
     # What holds after each rule
 

@@ -73,9 +73,9 @@ class ReadContract(OpenedTwice):
                 and (tag is None or tag in job.tags)
                 and (not statuses or job.status in statuses)
             }
-            for limit in (3, 50):
-                found = everything(storage, limit, queue=queue, type=type_, tag=tag, statuses=statuses)
-                assert sorted(ids(found)) == sorted(fitting), (queue, type_, tag, statuses, limit)
+            for limit, oldest in itertools.product((3, 50), (False, True)):
+                found = everything(storage, limit, queue=queue, type=type_, tag=tag, statuses=statuses, oldest=oldest)
+                assert sorted(ids(found)) == sorted(fitting), (queue, type_, tag, statuses, limit, oldest)
 
     def test_a_status_that_is_asked_for_twice_is_shown_once(self, storage: Storage) -> None:
         """Each job is on the list once."""
@@ -106,6 +106,9 @@ class ReadContract(OpenedTwice):
                 found = everything(storage, limit, statuses=[status], **filters)
                 assert ids(found) == order[::-1], (filters, limit)
                 assert ids(everything(storage, limit, **filters)) == order[::-1], (filters, limit)
+                found = everything(storage, limit, statuses=[status], oldest=True, **filters)
+                assert ids(found) == order, (filters, limit)
+                assert ids(everything(storage, limit, oldest=True, **filters)) == order, (filters, limit)
 
     def test_a_scheduled_job_stands_at_the_time_it_is_due(self, storage: Storage) -> None:
         """Among scheduled jobs the one due last is on top, and all of them above what came before."""
@@ -114,6 +117,20 @@ class ReadContract(OpenedTwice):
         for filters in UNTAGGED:
             assert ids(everything(storage, 2, **filters)) == ["b", "d", "a", "c"]
             assert ids(everything(storage, 2, statuses=[Status.SCHEDULED], **filters)) == ["b", "d", "a"]
+            soonest = everything(storage, 2, statuses=[Status.SCHEDULED], oldest=True, **filters)
+            assert ids(soonest) == ["a", "d", "b"]
+
+    @pytest.mark.parametrize("limit", [1, 2, 50])
+    def test_the_oldest_first_is_the_same_list_from_its_other_end(self, storage: Storage, limit: int) -> None:
+        """Also of many that came in the same moment, into any status, at any priority, and with a tag."""
+        self.mixed(storage)
+        for n in range(9):
+            fill(storage, f"p{n}", priority=(n % 3) * 50 - 50, queue="qr"[n % 2], tags=("x",))
+        statuses: list[tuple[Status, ...]] = [(), *[(one,) for one in Status], tuple(Status)]
+        for filters, some in itertools.product((*UNTAGGED, *TAGGED), statuses):
+            wanted = {**filters, "statuses": some}
+            newest = ids(everything(storage, limit, **wanted))
+            assert ids(everything(storage, limit, **wanted, oldest=True)) == newest[::-1], wanted
 
     def test_with_a_tag_the_last_pushed_come_first(self, storage: Storage, clock: Clock) -> None:
         """Whatever became of them."""
@@ -124,12 +141,13 @@ class ReadContract(OpenedTwice):
         storage.cancel("c", "why")
         for filters in TAGGED:
             assert ids(everything(storage, 2, **filters)) == list("edcba")
+            assert ids(everything(storage, 2, **filters, oldest=True)) == list("abcde")
 
     def test_a_list_ends_with_its_last_job(self, storage: Storage) -> None:
         """A page that holds the last job says that there is no other, however full it is."""
         fill(storage, *"abcd")
         complete(storage, take_one(storage))
-        for filters in (*UNTAGGED[:3], {"statuses": tuple(Status)}):
+        for filters in (*UNTAGGED[:3], {"statuses": tuple(Status)}, {"oldest": True}):
             whole = storage.page(Query(**filters, limit=4))
             assert (len(whole.jobs), whole.after) == (4, None), filters
             part = storage.page(Query(**filters, limit=3))
@@ -144,7 +162,7 @@ class ReadContract(OpenedTwice):
             fill(storage, *[f"{n}.{m}" for m in range(8)], tags=("x",))
             clock.advance(1)
         there = set(ids(everything(storage)))
-        for filters in (*UNTAGGED, *TAGGED):
+        for filters in (*UNTAGGED, *TAGGED, {"oldest": True}, {"oldest": True, "tag": "x"}):
             seen: list[str] = []
             after: str | None = None
             while True:

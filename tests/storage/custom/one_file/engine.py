@@ -529,9 +529,12 @@ class OneFileStorage(Storage):
 
     def page(self, query: Query) -> Page:
         """Sort all that fit, and cut a page out."""
-        before = position(query.after)
+        begin = position(query.after)
         places = sorted((place(job, query), job) for job in self.read().jobs.values() if fits(job, query))
-        found = [(at, job) for at, job in reversed(places) if before is None or at < before]
+        if query.oldest:
+            found = [(at, job) for at, job in places if begin is None or at > begin]
+        else:
+            found = [(at, job) for at, job in reversed(places) if begin is None or at < begin]
         page = found[: query.limit]
         after = "{}.{}".format(*page[-1][0]) if len(found) > query.limit else None
         return Page(tuple(job.record() for _, job in page), after)
@@ -593,7 +596,7 @@ def fits(job: StoredJob, query: Query) -> bool:
 
 
 def place(job: StoredJob, query: Query) -> tuple[int, int]:
-    """Where a job stands on a list, the lowest last."""
+    """Where a job stands on a list, the lowest last, or first."""
     return (0 if query.tag is not None else job.since, job.order)
 
 
