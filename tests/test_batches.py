@@ -341,6 +341,18 @@ def test_batches_at_the_terminal(queues: Queues) -> None:
     assert "There is no batch nonsense" in runner.invoke(args=["queues", "batches", "nonsense"]).output
 
 
+def test_the_status_tells_how_many_are_open(queues: Queues) -> None:
+    """At one glance, to people and programs, until they have ended."""
+    runner = queues.manager.app.test_cli_runner()
+    assert json.loads(runner.invoke(args=["queues", "status", "--json"]).output)["open_batches"] == 0
+    batch = reporting(queues, 2)
+    assert json.loads(runner.invoke(args=["queues", "status", "--json"]).output)["open_batches"] == 1
+    assert "1 batch is not done yet: flask queues batches" in runner.invoke(args=["queues", "status"]).output
+    batch.cancel("enough")
+    queues.manager.tend_batches(at_once=True)
+    assert "not done yet" not in runner.invoke(args=["queues", "status"]).output
+
+
 def dead(*_: Any) -> None:
     """What a keeper comes to whose process or storage is gone."""
     raise StorageUnavailable("gone")

@@ -242,6 +242,18 @@ def test_a_function_job_may_bring_its_failed_and_its_backoff(tmp_path: Path) -> 
     assert [job_type.backoff(attempt, None, 60) for attempt in (1, 3)] == [10, 30]
 
 
+def test_waits_vary_by_a_fifth_unless_the_type_says_otherwise(tmp_path: Path) -> None:
+    """So that what failed together is not tried together; whatever has said how long they are."""
+    queues = Queues(make_app(tmp_path))
+    queues.job("shop:mail")(lambda: None)
+    queues.job("shop:exact", jitter=0)(lambda: None)
+    for pushed, default in ((None, 60.0), ((60.0,), 5.0)):
+        waits = [queues.jobs["shop:mail"].backoff(1, pushed, default) for _ in range(200)]
+        assert 48 <= min(waits) < 55
+        assert 65 < max(waits) <= 72
+        assert {queues.jobs["shop:exact"].backoff(1, pushed, default) for _ in range(10)} == {60}
+
+
 def test_a_static_handle_is_inherited_with_its_arguments(tmp_path: Path) -> None:
     """Neither a static nor a class method loses its first argument."""
 

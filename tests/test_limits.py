@@ -49,6 +49,14 @@ def test_a_rate_holds_for_all_jobs_of_a_type(queues: Queues) -> None:
     assert len([one for _ in range(3) for one in claim(queues)]) == 2
 
 
+def test_a_rate_holds_for_each_key_by_itself(queues: Queues) -> None:
+    """One customer who has used it up does not hold up another."""
+    for key in ("a", "a", "a", "b"):
+        queues.push("shop:sms", limit_key=key, tags=[key])
+    begun = [one.id for _ in range(4) for one in claim(queues)]
+    assert [queues.find(job_id).tags for job_id in begun] == [("a",), ("a",), ("b",)]
+
+
 def test_a_push_may_say_its_limits(queues: Queues) -> None:
     """Over what its job type says."""
     handle = queues.push("shop:sms", rate="20/30s", concurrency=5, limit_key="slow")

@@ -49,6 +49,7 @@ def print_json(manager: Manager) -> None:
                 "queues": counts.queues,
                 "paused": [pause_fields(one) for one in manager.pauses()],
                 "breakers": [breaker_fields(one) for one in manager.breakers.states()],
+                "open_batches": manager.batches.open(),
                 "workers": [worker_fields(manager, worker, now) for worker in manager.workers()],
             }
         )
@@ -71,6 +72,8 @@ def print_text(manager: Manager) -> None:
             click.echo(click.style(f"{described(pause)}.", fg="yellow"))
     for breaker in manager.breakers.states():
         click.echo(click.style(told(breaker), fg=None if breaker.state == CLOSED else "yellow"))
+    if number := manager.batches.open():
+        click.echo(f"{number:,} {'batch is' if number == 1 else 'batches are'} not done yet: flask queues batches")
     click.echo()
     print_workers(manager, counts.statuses["pending"])
 

@@ -76,5 +76,6 @@ def status_of_all() -> ResponseReturnValue:
         queues=counts.queues,
         paused=[pause_fields(one) for one in current_queues.pauses()],
         breakers=[breaker_fields(one) for one in current_queues.breakers.states()],
+        open_batches=current_queues.batches.open(),
         **reads.workers_fields(current_queues, reads.Fleet.of(current_queues)),
     )

@@ -193,6 +193,8 @@ class StatusOfAll(Workers):
     queues: dict[str, Statuses]
     paused: list[Pause]
     breakers: list[Breaker]
+    #: How many batches are not done yet.
+    open_batches: int
 
 
 class Outlook(Answer):
