@@ -233,6 +233,14 @@ class Manager:
         """
         return self.batches.new(jobs, name)
 
+    def give_up_batch(self, batch_id: str) -> None:
+        """Forget a batch that no key opens any more: its callbacks never come, its jobs stay and run as any others.
+
+        Whoever still has its key can do better: cancel it, or let it end. Raises `BatchNotFound`, or `TransitionError`
+        for a batch that can be read here.
+        """
+        self.batches.give_up(batch_id, {*self.config.names, *self.counts().queues})
+
     # Reading
 
     def find(self, job_id: str) -> JobRecord:
