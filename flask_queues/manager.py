@@ -755,8 +755,8 @@ class Manager:
         """Push the callbacks of batches that are due, if it is time to look; returns how many."""
         if at_once:
             self.batches.next_look = 0.0
-        hours = max(self.config.retention_completed, self.config.retention_failed)
-        return self.batches.tend(round(hours * 3_600_000))
+        hours = self.janitor.longest()
+        return self.batches.tend(None if hours is None else round(hours * 3_600_000))
 
     def gather(self) -> None:
         """Count what has ended, if that is due; before it is deleted."""

@@ -783,3 +783,20 @@ def test_an_ended_batch_whose_key_is_gone_is_forgotten_like_others(tmp_path: Pat
 def replace_line(line: Line, days: int) -> Line:
     """A line of a batch that was made so much earlier."""
     return line._replace(created=line.created - days * 86_400_000)
+
+
+@pytest.mark.parametrize("hours", [24 * 30, None])
+def test_a_batch_is_kept_as_long_as_its_jobs_may_be(tmp_path: Path, hours: int | None) -> None:
+    """A job type may be kept for longer than others, or for ever; one that is retried opens its batch again."""
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.config["QUEUES_RETENTION"] = {"work": {"failed": hours}}
+    queues = sample(app)
+    batch = reporting(queues, 1)
+    end(queues.manager, Status.FAILED)
+    tend(queues.manager)
+    day = 86_400_000
+    queues.batches._book.change(batch.id, lambda sheet: replace(sheet, ended=(sheet.ended or 0) - 20 * day))
+    queues.batches._next_tidy = 0
+    tend(queues.manager)
+    assert batch.retry() == 1
+    assert batch.record.ended is None

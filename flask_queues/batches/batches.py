@@ -327,10 +327,11 @@ class Batches:
 
     # What the keeper does
 
-    def tend(self, keep: int) -> int:
+    def tend(self, keep: int | None) -> int:
         """Push the callbacks that are due, if it is time to look; returns how many jobs were pushed.
 
-        `keep` is for how many milliseconds an ended batch is kept. Several keepers may do so at once.
+        `keep` is for how many milliseconds an ended batch is kept, None where only their number counts. Several
+        keepers may do so at once.
         """
         if time.monotonic() < self.next_look:
             return 0
@@ -374,7 +375,7 @@ class Batches:
         self._book.change(sheet.id, lambda stored: reported(stored, seen.owed))
         return len(seen.owed)
 
-    def _tidy(self, listed: Listed, keep: int) -> None:
+    def _tidy(self, listed: Listed, keep: int | None) -> None:
         """Forget batches that ended long ago, and the oldest of too many; open those again of which a job went on.
 
         That is so where somebody died who had retried it, whether or not it has ended since.
@@ -382,7 +383,7 @@ class Batches:
         for sheets in self._memory.ended(listed):
             self._reopen_some(sheets)
         past = self._memory.past
-        self._forget(outlived(past, listed.ended, self._storage().now() - keep))
+        self._forget(outlived(past, listed.ended, 0 if keep is None else self._storage().now() - keep))
         tallies = self._storage().tallies({batch_id: one.queues for batch_id, one in past.items()})
         changed = [batch_id for batch_id, one in past.items() if tallies.get(batch_id, {}) != (one.tally or {})]
         for ids in sliced(changed):
