@@ -55,7 +55,7 @@ from .record import (
 )
 from .registry import JobType, Registry
 from .rekeying import Slice, reencrypt
-from .rescuing import Rescuer
+from .rescuing import Rescuer, canceller_of
 from .scheduler import Scheduler
 from .searching import Where, look_through
 from .storage import Storage
@@ -413,7 +413,7 @@ class Manager:
         """End a link that waits, so that what comes after any end follows; False where it runs or has ended."""
         if link.status not in (Status.SCHEDULED, Status.PENDING):
             return False
-        claim = self.storage.claim(f"{link.id}:cancel", link.id, self.lease)
+        claim = self.storage.claim(canceller_of(link.id), link.id, self.lease)
         if claim is None:
             return False
         settlement = chains.followed(claim, transitions.called_off(claim, reason))
