@@ -63,6 +63,12 @@ class Janitor:
             **config.retention.get(type_string, {}),
         }
 
+    def longest(self) -> float | None:
+        """For how many hours some job is kept, of whatever type and status; None where some are kept for ever."""
+        types = {ANY, *self._jobs, *self._config().retention}
+        kept = [self.retention(one)[status.value] for one in types for status in FINAL]
+        return None if None in kept else max(hours for hours in kept if hours is not None)
+
     def work(self) -> int:
         """Delete a slice of each kind; returns how many jobs, 0 where nothing is left to do now."""
         if self.hooks:

@@ -56,7 +56,7 @@ from .record import (
 )
 from .registry import JobType, Registry
 from .rekeying import Slice, reencrypt
-from .rescuing import Rescuer
+from .rescuing import Rescuer, canceller_of
 from .scheduler import Scheduler
 from .searching import Where, look_through
 from .storage import Storage
@@ -239,6 +239,14 @@ class Manager:
         `.finally_()` say what is pushed when; `.push()` stores the batch.
         """
         return self.batches.new(jobs, name)
+
+    def give_up_batch(self, batch_id: str) -> None:
+        """Forget a batch that no key opens any more: its callbacks never come, its jobs stay and run as any others.
+
+        Whoever still has its key can do better: cancel it, or let it end. Raises `BatchNotFound`, or `TransitionError`
+        for a batch that can be read here.
+        """
+        self.batches.give_up(batch_id, {*self.config.names, *self.counts().queues})
 
     # Reading
 
@@ -424,7 +432,7 @@ class Manager:
         """End a link that waits, so that what comes after any end follows; False where it runs or has ended."""
         if link.status not in (Status.SCHEDULED, Status.PENDING):
             return False
-        claim = self.storage.claim(f"{link.id}:cancel", link.id, self.lease)
+        claim = self.storage.claim(canceller_of(link.id), link.id, self.lease)
         if claim is None:
             return False
         settlement = chains.followed(claim, transitions.called_off(claim, reason))
@@ -770,8 +778,8 @@ class Manager:
         """Push the callbacks of batches that are due, if it is time to look; returns how many."""
         if at_once:
             self.batches.next_look = 0.0
-        hours = max(self.config.retention_completed, self.config.retention_failed)
-        return self.batches.tend(round(hours * 3_600_000))
+        hours = self.janitor.longest()
+        return self.batches.tend(None if hours is None else round(hours * 3_600_000))
 
     def tend_chains(self) -> None:
         """Delete what long chains have left behind, if it is time to look."""

@@ -41,19 +41,25 @@ def reencrypt(storage: Storage) -> Iterator[Slice]:
     """
     if not isinstance(storage, Sealed):
         raise ConfigError("Nothing is encrypted here: QUEUES_ENCRYPTION_KEYS is not set.")
-    if storage.inner.on_the_way():
-        raise ConfigError("Jobs are on their way to another storage. Run flask queues move again to its end first.")
+    refuse_on_the_way(storage)
     for n in range(1, PASSES + 1):
         written = 0
         for part in look_through(storage, n):
             written += part.written
             yield part
+        refuse_on_the_way(storage)  # a move that began meanwhile: what it has taken out was in no list
         if not written:
             return
     raise ConfigError(
         "Somebody goes on writing with an old key. Give every process of the application and every worker the new key "
         "in front, restart them, and run this again."
     )
+
+
+def refuse_on_the_way(storage: Sealed) -> None:
+    """Raise `ConfigError` while jobs are out of reach, in a load that has not arrived."""
+    if storage.inner.on_the_way():
+        raise ConfigError("Jobs are on their way to another storage. Run flask queues move again to its end first.")
 
 
 def look_through(storage: Sealed, n: int) -> Iterator[Slice]:

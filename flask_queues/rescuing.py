@@ -12,6 +12,14 @@ from .storage.base import Claim, Settlement
 from .telling import Teller
 from .transitions import Terms
 
+#: Why a link was cancelled by somebody who has died before he could say so.
+HALF_CANCELLED = "It was being cancelled when whoever did so died."
+
+
+def canceller_of(job_id: str) -> str:
+    """The name under which a waiting link is claimed to be cancelled; nothing of it runs."""
+    return f"{job_id}:cancel"
+
 
 class Rescuer:
     """Settles what others held."""
@@ -98,6 +106,8 @@ class Rescuer:
         return claim.token if ran is not None and self._gathering_key(ran) == key else 0
 
     def _died(self, claim: Claim, text: str, outcome: Outcome, mark: int | None) -> Settlement:
+        if claim.worker == canceller_of(claim.id):
+            return transitions.called_off(claim, HALF_CANCELLED)
         end = transitions.died(claim, self._terms(claim), text, outcome, mark)
         return end._replace(alone=False) if self._gathering_key(claim) is not None else end
 

@@ -22,8 +22,10 @@ from flask_queues import (
     StorageFormatError,
     StorageUnavailable,
     TransitionError,
+    doctor,
 )
 from flask_queues.batches import tag_of
+from flask_queues.batches.book import Line, Listed, shard_of
 from flask_queues.manager import Manager
 from flask_queues.record import Outcome
 from flask_queues.storage.base import Settlement, Wanted
@@ -736,3 +738,77 @@ def test_what_was_written_of_batches_before_formats_is_read(queues: Queues) -> N
     end(queues.manager)
     assert tend(queues.manager) == ["finally", "then"]
     assert batch.status is Status.COMPLETED
+
+
+def with_lost_key(folder: Path) -> tuple[Queues, str]:
+    """An application whose key was replaced by another one while a batch was open; the id of that."""
+    from cryptography.fernet import Fernet
+
+    def with_new_key() -> Queues:
+        app = Flask("shop", instance_path=str(folder))
+        app.config["QUEUES_ENCRYPTION_KEYS"] = [Fernet.generate_key().decode()]
+        return sample(app)
+
+    batch = with_new_key().batch(numbers(1)).then("report", {"what": "then"}).push()
+    return with_new_key(), batch.id
+
+
+def test_a_batch_whose_key_is_gone_can_be_given_up(tmp_path: Path) -> None:
+    """Doctor and move say so; its jobs stay, and who did it is kept."""
+    queues, batch_id = with_lost_key(tmp_path)
+    runner = queues.manager.app.test_cli_runner()
+    moved = ["queues", "move", "--to", "QUEUES_CACHE_TYPE=FileSystemCache"]
+    moved += ["--to", f"QUEUES_CACHE_DIR={json.dumps(str(tmp_path / 'x'))}"]
+    (finding,) = [one for one in doctor.examine(queues.manager) if one.code == "batch-closed"]
+    assert batch_id in finding.problem
+    told = runner.invoke(args=moved)
+    assert (told.exit_code, f"flask queues batches {batch_id} --give-up" in told.output) == (1, True)
+    assert runner.invoke(args=["queues", "batches", batch_id, "--give-up"]).exit_code == 0
+    assert queues.counts().statuses["pending"] == 1
+    assert [(act.action, act.name) for act in queues.manager.acts()] == [("delete", batch_id)]
+    assert queues.manager.storage.tallies({batch_id: ["default"]}) == {}
+    assert [one for one in doctor.examine(queues.manager) if one.code == "batch-closed"] == []
+    assert runner.invoke(args=moved).exit_code == 0
+    assert "There is no batch" in runner.invoke(args=["queues", "batches", batch_id, "--give-up"]).output
+
+
+def test_a_batch_that_can_be_read_is_not_given_up(queues: Queues) -> None:
+    """It can be cancelled, and then reports."""
+    batch = reporting(queues, 1)
+    told = queues.manager.app.test_cli_runner().invoke(args=["queues", "batches", batch.id, "--give-up"])
+    assert (told.exit_code, "cancel it instead" in told.output) == (1, True)
+    assert batch.record.status is Status.PENDING
+
+
+def test_an_ended_batch_whose_key_is_gone_is_forgotten_like_others(tmp_path: Path) -> None:
+    """By when it was made, which its list says."""
+    queues, batch_id = with_lost_key(tmp_path)
+    book, storage = queues.batches._book, queues.manager.storage
+    texts = storage.sheets([shard_of(batch_id)])
+    listed = Listed.load(texts[shard_of(batch_id)])
+    listed.ended[batch_id] = replace_line(listed.open.pop(batch_id), days=30)
+    assert storage.write_sheets((shard_of(batch_id), texts[shard_of(batch_id)]), {shard_of(batch_id): listed.dump()})
+    tend(queues.manager)
+    assert book.all().ended == {}
+
+
+def replace_line(line: Line, days: int) -> Line:
+    """A line of a batch that was made so much earlier."""
+    return line._replace(created=line.created - days * 86_400_000)
+
+
+@pytest.mark.parametrize("hours", [24 * 30, None])
+def test_a_batch_is_kept_as_long_as_its_jobs_may_be(tmp_path: Path, hours: int | None) -> None:
+    """A job type may be kept for longer than others, or for ever; one that is retried opens its batch again."""
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.config["QUEUES_RETENTION"] = {"work": {"failed": hours}}
+    queues = sample(app)
+    batch = reporting(queues, 1)
+    end(queues.manager, Status.FAILED)
+    tend(queues.manager)
+    day = 86_400_000
+    queues.batches._book.change(batch.id, lambda sheet: replace(sheet, ended=(sheet.ended or 0) - 20 * day))
+    queues.batches._next_tidy = 0
+    tend(queues.manager)
+    assert batch.retry() == 1
+    assert batch.record.ended is None

@@ -313,3 +313,22 @@ def test_a_chain_is_shown_to_programs_and_at_the_terminal(queues: Queues) -> Non
         "on_failure": None,
         "on_cancel": None,
     }
+
+
+def test_a_cancellation_whose_process_died_is_done_by_a_keeper(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The link has never run, so that is neither a failure nor a lost try; what comes after any end follows."""
+    chain = queues.chain(["fetch", "mail"]).then("any", on="end").push(tries=1)
+    manager = queues.manager
+
+    def killed(*_: Any, **_more: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(manager.rescuer, "settle_for", killed)
+        with pytest.raises(KeyboardInterrupt):
+            chain.cancel("enough")
+    (held,) = [job for job in chain.jobs if job.status is Status.RUNNING]
+    monkeypatch.setattr(manager.storage, "stalled", lambda: manager.storage.claims_of(f"{held.id}:cancel"))
+    assert len(manager.rescuer.rescue()) == 1
+    assert [(job.type, job.status) for job in chain.jobs] == [("fetch", Status.CANCELLED), ("any", Status.PENDING)]
+    assert (chain.jobs[0].attempts, chain.jobs[0].reason) == (0, "It was being cancelled when whoever did so died.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -123,6 +123,23 @@ class Batches:
     def open(self) -> int:
         """How many batches are not over."""
         return len(self._book.all().open)
+
+    def closed(self) -> list[str]:
+        """The ids of batches that are not over and cannot be read here, since no key of this process opens them."""
+        ids = sorted(self._book.all().open)
+        return [batch_id for part in sliced(ids) for batch_id in unread(part, self._book.read(part))]
+
+    def give_up(self, batch_id: str, queues: Collection[str]) -> None:
+        """Forget a batch that cannot be read here: its callbacks never come, its jobs stay and run as any others.
+
+        `queues` are those in which it may have jobs. Raises `BatchNotFound`, or `TransitionError` for one that can be
+        read, which is cancelled instead.
+        """
+        if self._book.read([checked(batch_id)]):
+            raise TransitionError(f"The batch {batch_id} can be read here; cancel it instead of giving it up.")
+        if not self._book.forget(batch_id, open_too=True):
+            raise not_found(batch_id)
+        self._storage().forget_tallies({batch_id: queues})
 
     def _records(self, sheets: Sequence[Sheet]) -> list[BatchRecord]:
         tallies = self._storage().tallies({sheet.id: sheet.queues for sheet in sheets})
@@ -310,10 +327,11 @@ class Batches:
 
     # What the keeper does
 
-    def tend(self, keep: int) -> int:
+    def tend(self, keep: int | None) -> int:
         """Push the callbacks that are due, if it is time to look; returns how many jobs were pushed.
 
-        `keep` is for how many milliseconds an ended batch is kept. Several keepers may do so at once.
+        `keep` is for how many milliseconds an ended batch is kept, None where only their number counts. Several
+        keepers may do so at once.
         """
         if time.monotonic() < self.next_look:
             return 0
@@ -357,7 +375,7 @@ class Batches:
         self._book.change(sheet.id, lambda stored: reported(stored, seen.owed))
         return len(seen.owed)
 
-    def _tidy(self, listed: Listed, keep: int) -> None:
+    def _tidy(self, listed: Listed, keep: int | None) -> None:
         """Forget batches that ended long ago, and the oldest of too many; open those again of which a job went on.
 
         That is so where somebody died who had retried it, whether or not it has ended since.
@@ -365,7 +383,7 @@ class Batches:
         for sheets in self._memory.ended(listed):
             self._reopen_some(sheets)
         past = self._memory.past
-        self._forget(outlived(past, listed.ended, self._storage().now() - keep))
+        self._forget(outlived(past, listed.ended, 0 if keep is None else self._storage().now() - keep))
         tallies = self._storage().tallies({batch_id: one.queues for batch_id, one in past.items()})
         changed = [batch_id for batch_id, one in past.items() if tallies.get(batch_id, {}) != (one.tally or {})]
         for ids in sliced(changed):
@@ -384,8 +402,8 @@ class Batches:
     def _forget(self, ids: Sequence[str]) -> None:
         if ids:
             self._storage().forget_tallies({batch_id: self._memory.past[batch_id].queues for batch_id in ids})
-            self._book.forget(ids)
         for batch_id in ids:
+            self._book.forget(batch_id)
             del self._memory.past[batch_id]
 
 
@@ -417,6 +435,11 @@ def outlived(past: Mapping[str, Past], listed: Mapping[str, Line], before: int) 
     ends = {batch_id: listed[batch_id].created if one.ended is None else one.ended for batch_id, one in past.items()}
     newest = sorted(ends, key=lambda batch_id: -ends[batch_id])
     return [batch_id for n, batch_id in enumerate(newest) if ends[batch_id] < before or n >= ENDED * SHARDS]
+
+
+def unread(ids: Iterable[str], read: Collection[str]) -> list[str]:
+    """Those that were not read."""
+    return [batch_id for batch_id in ids if batch_id not in read]
 
 
 def check_growing(sheet: Sheet) -> None:

@@ -122,10 +122,20 @@ class Book:
         assert changed is not None
         return changed
 
-    def forget(self, batch_ids: Collection[str]) -> None:
-        """Delete batches."""
-        for batch_id in batch_ids:
-            self._change(batch_id, lambda _: None)
+    def forget(self, batch_id: str, *, open_too: bool = False) -> bool:
+        """Delete a batch that has ended, also one whose sheet nobody here can read; False where it is not listed."""
+        listing, sheet = shard_of(batch_id), sheet_of(batch_id)
+        for _ in range(TRIES):
+            text = self._storage().sheets([listing]).get(listing)
+            listed = Listed.load(text)
+            if batch_id not in listed.ended and not (open_too and batch_id in listed.open):
+                return False
+            listed.renumber()
+            listed.forget(batch_id)
+            texts = {listing: listed.dump(), number_of(listing): str(listed.number), sheet: None}
+            if self._storage().write_sheets((listing, text), texts):
+                return True
+        raise too_many(batch_id)
 
     def _change(self, batch_id: str, update: Callable[[Sheet | None], Sheet | None]) -> Sheet | None:
         listing, sheet = shard_of(batch_id), sheet_of(batch_id)
@@ -146,7 +156,7 @@ class Book:
             }
             if self._storage().write_sheets((listing, texts.get(listing)), texts_now):
                 return changed
-        raise StorageError(f"The batch {batch_id} could not be changed: too many change batches at once. Try again.")
+        raise too_many(batch_id)
 
 
 def joined(lists: Iterable[Listed]) -> Listed:
@@ -186,6 +196,11 @@ def shard_of(batch_id: str) -> str:
 def sheet_of(batch_id: str) -> str:
     """The name of a batch's own sheet."""
     return f"batch:{batch_id}"
+
+
+def too_many(batch_id: str) -> StorageError:
+    """Say that others were always quicker."""
+    return StorageError(f"The batch {batch_id} could not be changed: too many change batches at once. Try again.")
 
 
 def not_found(batch_id: str) -> BatchNotFound:

@@ -16,15 +16,20 @@ from .text import coloured, dump, local, printable, table
 @click.argument("batch_id", metavar="[ID]", required=False)
 @click.option("--retry", is_flag=True, help="Give its failed jobs all their tries again.")
 @click.option("--cancel", is_flag=True, help="Cancel its jobs that have not ended.")
+@click.option("--give-up", is_flag=True, help="Forget it, since nobody has its key any more; its jobs stay.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many are shown.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_appcontext
-def batches(batch_id: str | None, retry: bool, cancel: bool, limit: int, as_json: bool) -> None:
+def batches(batch_id: str | None, retry: bool, cancel: bool, give_up: bool, limit: int, as_json: bool) -> None:
     """Show the batches, the newest first, or one of them."""
-    if (retry or cancel) and (batch_id is None or retry is cancel):
-        raise click.UsageError("Name a batch, and say --retry or --cancel.")
+    asked = retry + cancel + give_up
+    if asked > 1 or (asked and batch_id is None):
+        raise click.UsageError("Name a batch, and say --retry, --cancel or --give-up.")
     if batch_id is None:
         show_all(limit, as_json=as_json)
+        return
+    if give_up:
+        forget(batch_id)
         return
     if retry or cancel:
         change(batch_id, retry=retry)
@@ -58,6 +63,13 @@ def change(batch_id: str, *, retry: bool) -> None:
         note("retry", "batch", batch_id, handle.retry())
     elif handle.cancel(f"cancelled by {who()} at the terminal"):
         note("cancel", "batch", batch_id, before.total - before.done)
+
+
+def forget(batch_id: str) -> None:
+    """Give up what nobody can read, and keep who did."""
+    this_manager().give_up_batch(batch_id)
+    note("delete", "batch", batch_id)
+    click.echo(f"Given up. What was to be pushed at its end is gone; its jobs stay: --tag {tag_of(batch_id)}")
 
 
 def words(record: BatchRecord) -> str:

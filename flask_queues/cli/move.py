@@ -120,6 +120,13 @@ def refuse_workers(source: Manager) -> None:
 
 def refuse_open_batches(source: Manager) -> None:
     """Refuse to part batches from what counts them."""
+    if closed := source.batches.closed():
+        raise ConfigError(
+            f"{number_of(len(closed), 'batch', 'batches')} on {source.storage.describe()} not over yet, and no key of "
+            f"QUEUES_ENCRYPTION_KEYS opens what is kept of {'it' if len(closed) == 1 else 'them'}: "
+            f"{', '.join(closed[:3])}{'…' if len(closed) > 3 else ''}. Put the key back, or, where it is gone "
+            f"for good, forget each: flask queues batches {closed[0]} --give-up"
+        )
     if number := source.batches.open():
         raise ConfigError(
             f"{number_of(number, 'batch', 'batches')} on {source.storage.describe()} not over yet, and batches do not "

@@ -60,6 +60,7 @@ def of_storage(manager: Manager) -> list[Finding]:
         private(storage),
         clearable(manager),
         interrupted_move(storage),
+        closed_batches(manager),
         of_clock(storage, manager.config.lease),
     ]
     return [finding for finding in found if finding is not None]
@@ -89,6 +90,23 @@ def interrupted_move(storage: Storage) -> Finding | None:
         f"{jobs:,} job{'' if jobs == 1 else 's'} left for another storage and may run in none: flask queues move was "
         "interrupted.",
         "Run it again, with the same settings, to its end.",
+    )
+
+
+def closed_batches(manager: Manager) -> Finding | None:
+    """Batches whose end nobody with these keys will see."""
+    closed = manager.batches.closed()
+    if not closed:
+        return None
+    n = len(closed)
+    return Finding(
+        Severity.LOSES,
+        "batch-closed",
+        f"{n:,} batch{' is' if n == 1 else 'es are'} not over, and no key of QUEUES_ENCRYPTION_KEYS opens what is kept "
+        f"of {'it' if n == 1 else 'them'}, so what is to be pushed at the end is not: "
+        f"{', '.join(closed[:3])}{'…' if n > 3 else ''}.",
+        "Put the old key back behind the first one; where it is gone for good, forget each: flask queues batches ID "
+        "--give-up.",
     )
 
 

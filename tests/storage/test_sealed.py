@@ -320,6 +320,16 @@ class TestReencryptionAmongOthers:
             work_meanwhile()
         assert rounds == set(range(1, 11))
 
+    def test_jobs_that_leave_meanwhile_are_not_passed_over(self, plain: Storage) -> None:
+        """They are in no list then: who dropped the old key after that could never read them again."""
+        fill(sealed(plain, [KEY]), "a")
+        walk = reencrypt(sealed(plain, [OTHER, KEY]))
+        next(walk)
+        load = plain.hand_out("elsewhere")
+        assert load is not None
+        with pytest.raises(ConfigError, match="on their way to another storage"):
+            list(walk)
+
     def test_without_keys_there_is_nothing_to_do(self, plain: Storage) -> None:
         """And not while jobs are between two storages."""
         with pytest.raises(ConfigError, match="QUEUES_ENCRYPTION_KEYS is not set"):
