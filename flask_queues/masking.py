@@ -9,6 +9,8 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
+from .config import CREDENTIALS
+
 MASK = "••••••••"
 #: A field whose name contains one of these is taken for a secret.
 WORDS = (
@@ -30,8 +32,6 @@ NAMED = re.compile(
     r"""("[^"\n]*"|'[^'\n]*'|(?:(?:Bearer|Basic)\s+)?[^\s,;&)}\]]+)""",
     re.IGNORECASE,
 )
-#: The user and password of an address.
-CREDENTIALS = re.compile(r"(://)[^\s/@\"']{1,256}@")
 #: A shorter value would be found in half of all words.
 SHORTEST = 4
 #: So many are looked for one by one; of more, only those whose beginning stands in a text.
