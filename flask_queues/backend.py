@@ -11,7 +11,7 @@ from cachelib.redis import RedisCache
 from flask import Flask
 from flask_caching import Cache
 
-from .config import Config
+from .config import Config, shortened
 from .errors import ConfigError, QueuesError
 from .storage import Storage, storage_for
 from .storage.custom import custom_storage
@@ -92,16 +92,16 @@ def failure(kind: str, error: Exception, secrets: Sequence[str] = ()) -> QueuesE
     why = str(error).strip().partition("\n")[0].rstrip(".:")
     if any(secret in why for secret in secrets):
         why = f"a {type(error).__name__} in one of its QUEUES_CACHE_* keys"
-    return ConfigError(f"The cache of QUEUES_CACHE_TYPE = {kind!r} cannot be made: {why}.")
+    return ConfigError(f"The cache of QUEUES_CACHE_TYPE = {shortened(kind)} cannot be made: {why}.")
 
 
 def not_importable(kind: str, error: Exception) -> ConfigError:
     """Say that there is no such backend, or what it needs that is not installed."""
-    missing = getattr(error, "name", None) or ""
+    missing, kind = getattr(error, "name", None) or "", shortened(kind)
     if missing and missing.split(".")[0] not in kind:
-        return ConfigError(f"QUEUES_CACHE_TYPE = {kind!r} needs the package {missing}, which is not installed.")
+        return ConfigError(f"QUEUES_CACHE_TYPE = {kind} needs the package {missing}, which is not installed.")
     return ConfigError(
-        f"QUEUES_CACHE_TYPE = {kind!r} names nothing that can be imported. Take a backend of flask-caching, such as "
+        f"QUEUES_CACHE_TYPE = {kind} names nothing that can be imported. Take a backend of flask-caching, such as "
         "RedisCache, or flask_queues.SQLiteCache, the default."
     )
 

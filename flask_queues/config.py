@@ -15,6 +15,8 @@ from .retentionkeys import Retention, read_retention
 
 PREFIX = "QUEUES_"
 CACHE_PREFIX = "QUEUES_CACHE_"
+#: The user and password of an address.
+CREDENTIALS = re.compile(r"(://)[^\s/@\"']{1,256}@")
 QUEUE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
 CLASS_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 QUEUE_NAME_RULE = "1 to 64 letters, digits, _ . : or -, beginning with a letter or digit"
@@ -369,8 +371,8 @@ def check_encryption_keys(key: str, value: Any) -> tuple[str, ...]:
 
 
 def shortened(value: Any) -> str:
-    """Show a value in a message without flooding it."""
-    text = repr(value)
+    """Show a value in a message without flooding it, or telling the password of an address in the wrong key."""
+    text = CREDENTIALS.sub(r"\1…@", repr(value))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

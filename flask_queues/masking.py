@@ -9,6 +9,8 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any
 
+from .config import CREDENTIALS
+
 MASK = "••••••••"
 #: A field whose name contains one of these is taken for a secret.
 WORDS = (
@@ -32,8 +34,6 @@ NAMED = re.compile(
 )
 #: Where none of these stands, nothing is named like a secret, which takes a hundredth of the time to find out.
 BEGINNINGS = frozenset(word.partition("_")[0] for word in WORDS)
-#: The user and password of an address.
-CREDENTIALS = re.compile(r"(://)[^\s/@\"']{1,256}@")
 #: A shorter value would be found in half of all words.
 SHORTEST = 4
 #: So many are looked for one by one; of more, only those whose beginning stands in a text.

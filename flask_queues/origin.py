@@ -48,7 +48,7 @@ def request_id_here() -> str | None:
     if found is None and has_request_context():
         found = request.headers.get(HEADER)
     text = str(found) if isinstance(found, (str, UUID)) else ""
-    return text if TAG.fullmatch(text) else None
+    return text if TAG.fullmatch(text) and text.isprintable() else None
 
 
 def locale_here() -> str | None:

@@ -133,6 +133,16 @@ def test_what_a_backend_says_repeats_no_password(tmp_path: Path):
     assert SECRET not in str(raised.value)
 
 
+@pytest.mark.parametrize("key", ["QUEUES_CACHE_TYPE", "QUEUES_STORAGE"])
+def test_an_address_in_the_wrong_key_is_told_without_its_password(tmp_path: Path, key: str):
+    """As other products have it."""
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.config[key] = f"redis://ann:{SECRET}@cache:6379/0"
+    with pytest.raises(ConfigError, match="://…@cache:6379/0") as raised:
+        Queues(app).manager.counts()
+    assert SECRET not in str(raised.value)
+
+
 def test_every_key_that_is_checked_is_known():
     """So that a misspelt one is not taken for it."""
     assert CHECKS.keys() <= CACHE_KEYS

@@ -127,9 +127,9 @@ def test_the_applications_own_id_comes_first(site, manager):
     assert (first.record.request_id, second.record.request_id) == (str(number), "by hand")
 
 
-@pytest.mark.parametrize("wrong", ["", "x" * 129, 7, object()])
+@pytest.mark.parametrize("wrong", ["", "x" * 129, "a\x9b31m", "a\x85b", 7, object()])
 def test_what_is_no_id_is_left_where_it_is(site, manager, wrong):
-    """A header is anybody's word: one that is too long does not keep a push from being made."""
+    """A header is anybody's word: one that is too long, or paints terminals, keeps no push from being made."""
     with site.test_request_context(headers={"X-Request-ID": wrong} if isinstance(wrong, str) else {}):
         if not isinstance(wrong, str):
             g.request_id = wrong

@@ -29,6 +29,8 @@ MACROS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+#: Characters of an expression: every minute, hour and day one by one takes less; a longer one may hold up its reader.
+LONGEST = 1000
 #: What may stand between two commas. croniter reads more, some of it anew each time (`R`).
 ITEM = re.compile(r"(\*|[0-9]+|[a-z]{3})(-([0-9]+|[a-z]{3}))?(/[0-9]+)?|\?|l|l[0-9]|([0-9]|[a-z]{3})#[0-9]", re.ASCII)
 #: After so many years the calendar repeats itself: what has no day in them has none at all.
@@ -125,6 +127,8 @@ class Fields:
 @lru_cache(1024)
 def read_expression(expression: str) -> Fields:
     """Read an expression; raises `ScheduleError`, which names the field."""
+    if len(expression) > LONGEST:
+        raise ScheduleError(f"{shortened(expression)} is too long: a cron expression has up to {LONGEST} characters.")
     parts = MACROS.get(expression.strip().lower(), expression).split()
     if len(parts) != len(FIELDS):
         raise ScheduleError(

@@ -313,3 +313,11 @@ def test_what_stands_in_for_a_skipped_time_is_told():
 def test_an_expression_is_read_once():
     """Ten thousand schedules of few expressions cost few readings."""
     assert read_expression("1 2 3 4 5") is read_expression("1 2 3 4 5")
+
+
+def test_an_expression_is_of_a_bounded_length():
+    """One that somebody else has typed holds up nobody; all that can be said one by one is short enough."""
+    every = [",".join(map(str, numbers)) for numbers in (range(60), range(24), range(1, 32), range(1, 13), range(7))]
+    assert read_expression(" ".join(every)).minutes == tuple(range(60))
+    with pytest.raises(ScheduleError, match="is too long: a cron expression has up to 1000 characters"):
+        read_expression("*,*" * 100_000 + " * * * *")
