@@ -209,6 +209,11 @@ def suggestion(key: str, known: list[str]) -> str:
     return f" Did you mean {PREFIX}{near[0]}?" if near else ""
 
 
+def keys_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What an application says to Flask-Queues, as it stands there."""
+    return {key: value for key, value in settings.items() if key.startswith(PREFIX)}
+
+
 def known_keys() -> list[str]:
     """Every key that Flask-Queues reads."""
     return [f"{PREFIX}{name.upper()}" for name in CHECKS] + [f"{PREFIX}{key}" for key in CACHE_KEYS]

@@ -25,7 +25,7 @@ from .breakers import Breakers
 from .causes import Cause, cause_of_job
 from .chainpages import ChainPages
 from .chains import Chain, Link
-from .config import Config, release_of
+from .config import Config, keys_of, release_of
 from .errors import (
     ConfigError,
     JobNotFound,
@@ -82,6 +82,7 @@ class Manager:
     def __init__(self, app: Flask, config: Config, jobs: Registry, cache: Any = None) -> None:
         self.app = app
         self.config = config
+        self._given = keys_of(app.config)
         #: The job types of this application, by type string.
         self.jobs = jobs
         self._cache = cache
@@ -333,6 +334,11 @@ class Manager:
     def counts(self) -> Counts:
         """How many jobs there are, by queue, type and status."""
         return self.storage.counts()
+
+    def changed_too_late(self) -> list[str]:
+        """The `QUEUES_*` keys that were set, or taken out, after the extension had read them."""
+        now = keys_of(self.app.config)
+        return sorted(key for key in {*now, *self._given} if now.get(key) != self._given.get(key))
 
     def workers(self) -> list[WorkerRecord]:
         """The workers that run, or did until they vanished."""

@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 
 from flask_queues import ConfigError, Job, OptionError, PayloadError, Queues, ScheduleError, UnknownJobType
+from flask_queues.doctor import at_start, examine
 from tests.support.site import eventually
 
 
@@ -104,6 +105,18 @@ def test_no_far_key_is_proposed_for_one_that_is_none(tmp_path: Path, key: str) -
     """That all of them begin alike makes none of them near."""
     with pytest.raises(ConfigError, match=r"is not a setting of Flask-Queues\.$"):
         Queues(app_with(tmp_path, key))
+
+
+def test_a_key_that_is_set_too_late_is_named(app: Flask, queues: Any) -> None:
+    """After `Queues(app)`; so is one that was taken out again."""
+    assert "config-late" not in [one.code for one in examine(queues.manager)]
+    app.config["QUEUES_TRIES"] = 5
+    app.config["QUEUES_CACHE_TYPE"] = "RedisCache"
+
+    [late] = [one for one in at_start(queues.manager) if one.code == "config-late"]
+    assert late.problem.endswith("without effect: QUEUES_CACHE_TYPE, QUEUES_TRIES.")
+    assert "before Queues(app)" in late.fix
+    assert late in examine(queues.manager)
 
 
 def app_with(folder: Path, key: str) -> Flask:

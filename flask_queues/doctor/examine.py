@@ -13,13 +13,13 @@ from ..worker import version_here
 from ..worker.process import own_memory
 from .caches import CODE as CLEARABLE
 from .caches import clearable
-from .settings import of_settings
+from .settings import LATE, of_settings, too_late
 from .workers import APART, SHARED, Scene, of_workers, off, strangers
 
 #: The code of the finding that leaves nothing else to examine.
 UNUSABLE = "storage-unusable"
 #: What a worker says when it starts, whatever else there is; the first: that another engine suits the load better.
-ALWAYS = ("storage-load", SHARED, CLEARABLE)
+ALWAYS = ("storage-load", SHARED, CLEARABLE, LATE)
 
 
 def examine(manager: Manager) -> list[Finding]:
@@ -27,7 +27,7 @@ def examine(manager: Manager) -> list[Finding]:
 
     A storage that cannot be used is a finding, `UNUSABLE`, not an exception.
     """
-    found = of_settings(manager.config, own_memory(), manager.jobs)
+    found = [*too_late(manager.changed_too_late()), *of_settings(manager.config, own_memory(), manager.jobs)]
     try:
         found += of_storage(manager)
         found += of_workers(Scene.of(manager, version_here()))
@@ -44,6 +44,7 @@ def at_start(manager: Manager) -> list[Finding]:
     """
     others = strangers(Scene.of(manager, version_here()))
     found = [
+        *too_late(manager.changed_too_late()),
         *of_settings(manager.config, own_memory(), manager.jobs),
         *of_storage(manager),
         *([others] if others else []),

@@ -18,6 +18,8 @@ SHORT_GRACE = 1
 #: Hours in which nobody has seen a failed job yet, or read a result.
 SOON = 1
 RESULT_SOON = 1 / 6
+#: The code of what a worker always says.
+LATE = "config-late"
 
 
 def of_settings(config: Config, needed: float, types: Collection[str]) -> list[Finding]:
@@ -34,6 +36,20 @@ def of_settings(config: Config, needed: float, types: Collection[str]) -> list[F
         small_memory(config, needed),
     ]
     return [finding for finding in found if finding is not None]
+
+
+def too_late(keys: list[str]) -> list[Finding]:
+    """Keys that nobody heeds, since they were set when the extension had read the configuration."""
+    if not keys:
+        return []
+    return [
+        Finding(
+            Severity.DELAYS,
+            LATE,
+            f"Set after the application's queues had been set up, and so without effect: {', '.join(keys)}.",
+            "Set them before Queues(app) or queues.init_app(app).",
+        )
+    ]
 
 
 def short_lease(config: Config) -> Finding | None:
