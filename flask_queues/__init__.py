@@ -36,7 +36,7 @@ from .errors import (
     WorkerLost,
 )
 from .extension import Queues
-from .handles import ChainHandle, JobHandle
+from .handles import ChainHandle, FollowerHandle, JobHandle
 from .job import FunctionJob, GatheredJob, Job, current_job
 from .manager import current_queues
 from .payload import Secret
@@ -58,6 +58,7 @@ __all__ = [
     "Discard",
     "DuplicateJobType",
     "DuplicateSchedule",
+    "FollowerHandle",
     "FunctionJob",
     "GatheredJob",
     "Job",

@@ -106,10 +106,21 @@ def check_links(links: Sequence[Link]) -> None:
             f"A chain has at most {MAX_LINKS:,} links, not {len(links):,}. Let its last link push the rest."
         )
     for link in links:
-        if link.on not in ENDS:
-            raise OptionError(f"on: {str(link.on)[:80]!r} is none of {', '.join(ENDS)}.")
+        check_end(link)
     if links[0].on != "success" or links[0].result_as is not None:
         raise OptionError("The first link of a chain waits for none: leave out on and result_as.")
+
+
+def check_end(link: Link) -> None:
+    """Raise `OptionError` where a link waits for what is no end."""
+    if link.on not in ENDS:
+        raise OptionError(f"on: {str(link.on)[:80]!r} is none of {', '.join(ENDS)}.")
+
+
+def check_not_unique(link: Made) -> None:
+    """Raise `OptionError` for a unique job."""
+    if link.job.unique is not None:
+        raise OptionError(f"{link.job.type}: a unique job may not come to be, so it cannot be a link of a chain.")
 
 
 class Joined(NamedTuple):
@@ -124,8 +135,7 @@ class Joined(NamedTuple):
 def joined(links: Sequence[Made]) -> Joined:
     """Make what is stored of a chain; raises `OptionError` where a link is unique, or the chain too large."""
     for link in links:
-        if link.job.unique is not None:
-            raise OptionError(f"{link.job.type}: a unique job may not come to be, so it cannot be a link of a chain.")
+        check_not_unique(link)
     travelling = [written(link) for link in links]
     size = sum(len(json.dumps(link, ensure_ascii=False).encode()) for link in travelling)
     if size > MAX_BYTES:

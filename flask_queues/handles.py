@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -30,6 +31,20 @@ class Jobs(Protocol):
 
     def now(self) -> datetime:
         """The time by the storage's clock."""
+
+    def follow(
+        self,
+        before: JobHandle,
+        job: Any,
+        payload: dict[str, Any] | None,
+        on: str,
+        result_as: str | None,
+        **options: Any,
+    ) -> FollowerHandle:
+        """Let a job follow another."""
+
+    def unfollow(self, entry: str, job_id: str) -> bool:
+        """Let it not follow any more; False where it does not wait."""
 
     def link(self, job: Any, *, result: bool, cancel: bool, max_age: Seconds, external: bool) -> str:
         """The URL at which somebody who is no admin sees a job."""
@@ -82,6 +97,27 @@ class JobHandle:
         """End the job, or ask for its end if it runs; False where it has ended already."""
         return self._manager.cancel(self.id, reason)
 
+    def then(
+        self,
+        job: Any,
+        payload: dict[str, Any] | None = None,
+        *,
+        on: str = "success",
+        result_as: str | None = None,
+        **options: Any,
+    ) -> FollowerHandle:
+        """Let another job follow this one, and return its handle.
+
+        It is pushed within about a second of the end of this one, at once where that was before; not at all where
+        that is not the end for which it waits. `on`, `result_as` and the options are those of a link of a chain, and
+        so is what becomes of the next one where this does not fit. Raises what a push raises, and `JobNotFound`
+        where this job is not stored.
+        """
+        return self._manager.follow(self, job, payload, on, result_as, **options)
+
+    #: Under which name it waits, where it follows another.
+    entry: str | None = None
+
     def link(
         self, *, result: bool = False, cancel: bool = False, max_age: Seconds = WEEK, external: bool = False
     ) -> str:
@@ -90,6 +126,71 @@ class JobHandle:
 
     def __repr__(self) -> str:
         return f"<JobHandle {self.id}>"
+
+
+class FollowerHandle(JobHandle):
+    """A job that follows another, and is stored once that has ended as it should."""
+
+    def __init__(self, manager: Jobs, job_id: str, *, before: JobHandle, ends: frozenset[Status], entry: str) -> None:
+        super().__init__(manager, job_id)
+        self._before = before
+        self._ends = ends
+        self._called_off = False
+        self.entry = entry
+
+    @property
+    def status(self) -> Status:
+        """Where the job stands: scheduled while it waits, cancelled where the job before it has ended otherwise.
+
+        Raises `JobNotFound` once it was deleted, or the job before it was before it could follow.
+        """
+        with suppress(JobNotFound):
+            return self.record.status
+        if self._called_off:
+            return Status.CANCELLED
+        end = self._before.status
+        if not end.final:
+            return Status.SCHEDULED
+        if end not in self._ends:
+            return self._stored_meanwhile or Status.CANCELLED
+        return Status.SCHEDULED if self._is_on_its_way else self.record.status
+
+    @property
+    def _stored_meanwhile(self) -> Status | None:
+        with suppress(JobNotFound):
+            return self.record.status
+        return None
+
+    @property
+    def _is_on_its_way(self) -> bool:
+        with suppress(JobNotFound):
+            ended = self._before.record.finished
+            return ended is not None and self._manager.now() - ended < ON_ITS_WAY
+        return False
+
+    def result(self, timeout: float = 0) -> Any:
+        """Return what `handle` returned, waiting for the end of the job before it, too.
+
+        Raises what `JobHandle.result` does: `JobCancelled` where it does not come to be.
+        """
+        until = time.monotonic() + timeout
+        pause = 0.005
+        while not (status := self.status).final:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise ResultNotReady(f"Job {self.id} is {status} and has no result yet.")
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, 0.25)
+        if self._stored_meanwhile is None:
+            raise JobCancelled(f"Job {self.id} was not pushed: the job that it follows has ended otherwise.")
+        return super().result()
+
+    def cancel(self, reason: str = "cancelled by the application") -> bool:
+        """End the job, or let it not come to be, nor those that follow it; False where it has ended already."""
+        if self.entry is not None and self._manager.unfollow(self.entry, self.id):
+            self._called_off = True
+            return True
+        return self._stored_meanwhile is not None and super().cancel(reason)
 
 
 class ChainHandle:

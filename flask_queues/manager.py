@@ -23,7 +23,7 @@ from .backend import storage_of
 from .batches import Batch, Batches, tag_of
 from .breakers import Breakers
 from .causes import Cause, cause_of_job
-from .chainpages import ChainPages
+from .chainpages import ENDS, ChainPages
 from .chains import Chain, Link
 from .config import Config, keys_of, release_of
 from .errors import (
@@ -34,7 +34,8 @@ from .errors import (
     TransitionError,
     UniqueTaken,
 )
-from .handles import ChainHandle, JobHandle
+from .followers import Followers
+from .handles import ChainHandle, FollowerHandle, JobHandle
 from .ids import is_id
 from .intake import checked_payload, id_for, spread_over
 from .janitor import Janitor
@@ -69,6 +70,8 @@ from .wrapping import Wrapper
 logger = logging.getLogger("flask_queues")
 
 PURGE_SLICE = 500
+#: Seconds for which a job is kept after its end, where another follows it.
+KEPT = 60
 #: For so long a worker that vanished is shown as lost.
 VANISHED = timedelta(hours=1)
 
@@ -104,6 +107,8 @@ class Manager:
         self._pusher = Pusher(
             app, lambda: self.config, jobs, lambda: self.storage, self.teller, lambda job_id: JobHandle(self, job_id)
         )
+        #: What follows jobs that were pushed before.
+        self.followers = Followers(lambda: self.storage, self.teller)
         #: Where the rest of long chains is.
         self.chain_pages = ChainPages(lambda: self.storage)
         #: Settles what dead and vanished processes held.
@@ -232,6 +237,40 @@ class Manager:
             self.chain_pages.put(whole.first.id, whole.pages)
         self._pusher.store([whole.first], after_commit=waits)
         return ChainHandle(self, [link.job.id for link in made])
+
+    def follow(
+        self,
+        before: JobHandle,
+        job: Any,
+        payload: dict[str, Any] | None = None,
+        on: str = "success",
+        result_as: str | None = None,
+        **options: Any,
+    ) -> FollowerHandle:
+        """Let a job follow one that was pushed: `handle.then(job)`, where everything is said."""
+        link = Link(job, payload, on, result_as, options)
+        chains.check_end(link)
+        new = self._pusher.new_job(job, payload, Options.of(**options), result_as)
+        made = chains.Made(new, on, result_as)
+        chains.check_not_unique(made)
+        self._check_kept(before, ENDS[on])
+        self._pusher.count(1)
+        entry = self.followers.attach(before.id, chains.written(made), before.entry)
+        return FollowerHandle(self, new.id, before=before, ends=ENDS[on], entry=entry)
+
+    def _check_kept(self, before: JobHandle, ends: Iterable[Status]) -> None:
+        """Refuse to let a job follow one that nobody may see once it has ended."""
+        with suppress(JobNotFound):  # it follows another itself
+            kept = self.janitor.retention(before.record.type)
+            if any((hours := kept.get(end.value)) is not None and hours * 3600 < KEPT for end in ends):
+                raise OptionError(
+                    f"{before.record.type}: an ended job is deleted within {KEPT} s, before what follows it is pushed. "
+                    "Push a chain instead, or keep it longer."
+                )
+
+    def unfollow(self, entry: str, job_id: str) -> bool:
+        """Let a job not come that follows another; False where it has come, or does not wait any more."""
+        return self.followers.detach(entry, job_id)
 
     def batch(self, jobs: Iterable[Any] = (), name: str = "") -> Batch:
         """Begin a batch: jobs that belong together, and callbacks when all have ended.
@@ -786,6 +825,12 @@ class Manager:
             self.batches.next_look = 0.0
         hours = self.janitor.longest()
         return self.batches.tend(None if hours is None else round(hours * 3_600_000))
+
+    def tend_followers(self, *, at_once: bool = False) -> int:
+        """Push jobs that follow others which have ended, if it is time to look; returns how many."""
+        if at_once:
+            self.followers.next_look = 0.0
+        return self.followers.tend()
 
     def tend_chains(self) -> None:
         """Delete what long chains have left behind, if it is time to look."""

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from ..payload import MARK
 from ..record import JobRecord, Status
 
-#: Sheets whose names begin so list ids with times and nothing else; they are never encrypted.
+#: Sheets whose names begin so list ids and nothing else of interest; they are never encrypted.
 LISTS = "batches:"
+FOLLOWERS = "followers:"
 
 
 class Ended(NamedTuple):

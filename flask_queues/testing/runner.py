@@ -149,7 +149,7 @@ class Runner:
             self._manager.release_held()
             fired = self._manager.scheduler.ticker().drain()
             rescued = len(self._manager.rescuer.rescue())
-            reported = self._manager.tend_batches(at_once=True)
+            reported = self._manager.tend_batches(at_once=True) + self._manager.tend_followers(at_once=True)
             if not fired + rescued + reported + self._run_pending(queues, most):
                 return
 

@@ -132,7 +132,11 @@ class Keeper:
         now = time.monotonic()
         if self._watcher.fileno() is not None:
             until = min(
-                self._next_beat, self._next_tick, self._manager.batches.next_look, self._due_at or self._next_beat
+                self._next_beat,
+                self._next_tick,
+                self._manager.batches.next_look,
+                self._manager.followers.next_look,
+                self._due_at or self._next_beat,
             )
             return max(0.0, until - now) if not self._stale else self._watcher.interval
         interval = self._watcher.interval
@@ -210,8 +214,8 @@ class Keeper:
             self._changed_at = time.monotonic()
 
     def _tend_batches(self) -> None:
-        """Push the callbacks of batches that are done."""
-        if self._manager.tend_batches():
+        """Push the callbacks of batches that are done, and what follows jobs that have ended."""
+        if self._manager.tend_batches() + self._manager.tend_followers():
             self._stale = True
             self._changed_at = time.monotonic()
 

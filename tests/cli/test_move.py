@@ -252,3 +252,13 @@ def test_a_storage_is_not_filled_beyond_what_it_is_made_for(site: Site, tmp_path
     assert "is made for up to 10,000 jobs, and there would be 10,001" in answer.stderr
     assert len(answer.stderr.splitlines()) == 1
     assert site.manager.counts().statuses["pending"] == 10_001
+
+
+def test_jobs_that_wait_for_the_end_of_others_are_not_left_behind(site: Site, new_place: Path) -> None:
+    """They do not move, so nothing does."""
+    first = site.queues.push("noop")
+    first.then("noop")
+    refused = site.run("move", *to(new_place))
+    assert refused.returncode == 1
+    assert "1 job waits on" in refused.stderr
+    assert first.status is Status.PENDING

@@ -68,3 +68,25 @@ def test_no_link_is_lost_or_doubled_whatever_is_killed(make_site, seed, request,
         assert first == sorted(first)
     assert len(take_stock(site.manager)) == CHAINS * LINKS
     assert set(ran) == {job.id for chain in chains for job in chain.jobs}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sqlite", "files", *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("redis", "cluster"))],
+)
+def test_no_follower_is_lost_or_doubled_whatever_is_killed(make_site, seed, request, tmp_path, kind):
+    """Attached while workers run, settle and are killed: each is stored once, after the job that it follows."""
+    site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
+    chance = random.Random(seed)
+    first = [site.queues.push("mark", {"seconds": chance.choice((0, 0.02))}, queue=f"queue{n % 3}") for n in range(30)]
+    second = [handle.then("mark", {"seconds": 0}, queue="queue1") for handle in first]
+    third = [handle.then("mark", {"seconds": 0}) for handle in second[::2]]
+    kill_now_and_then(site, chance, 6)
+    every = [*first, *second, *third]
+    eventually(lambda: not unfinished(site.manager) and all(one.status.final for one in every), 60)
+    assert {one.status for one in every} == {Status.COMPLETED}
+    ran = [run.job for run in site.runs()]
+    assert len(take_stock(site.manager)) == len(every)
+    assert set(ran) == {one.id for one in every}
+    assert all(ran.index(before.id) < ran.index(after.id) for before, after in zip(first, second, strict=True))
+    assert not [name for name in site.manager.storage.sheet_names() if name.startswith("follower:")]
