@@ -205,5 +205,5 @@ def queue(name: str) -> ResponseReturnValue:
 
 
 def workers() -> ResponseReturnValue:
-    """Who works."""
-    return page("workers.html")
+    """Who works, and what was asked of them."""
+    return page("workers.html", asked=current_queues.orders())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from ..alerts import Alert
 from ..batches import BatchRecord
 from ..errors import BatchNotFound
 from ..manager import Manager
@@ -356,13 +357,19 @@ class Overview:
     failed_lately: bool
     note: Note | None = field(default=None)
     pauses: tuple[Pause, ...] = ()
+    #: Thresholds that are crossed, the last first.
+    alerts: tuple[Alert, ...] = ()
 
     @classmethod
     def read(cls, manager: Manager, now: datetime) -> Overview:
-        """Ask for counts, workers, pauses and the last failure: four reads, whatever is stored."""
+        """Ask for counts, workers, pauses, alerts and the last failure: five reads, whatever is stored."""
         counts, fleet = manager.counts(), Fleet.of(manager)
         lately = failed_since(manager, counts, now - NEWS)
-        return cls(counts, fleet, lately, worst_note(counts, fleet), tuple(manager.pauses()))
+        return cls(counts, fleet, lately, worst_note(counts, fleet), tuple(manager.pauses()), tuple(manager.alerts()))
+
+    def alerts_of(self, queue: str) -> list[Alert]:
+        """What is wrong with a queue."""
+        return [alert for alert in self.alerts if alert.queue == queue]
 
     def pause_of(self, queue: str | None = None, job_type: str | None = None) -> Pause | None:
         """What holds back a queue or a job type, whichever is named."""
