@@ -181,6 +181,7 @@ class Helpers:
     may_see = staticmethod(access.may_see)
     theme = staticmethod(preferences.theme)
     density = staticmethod(preferences.density)
+    keys = staticmethod(preferences.keys)
     addresses = ADDRESSES
     languages = LANGUAGES
 
