@@ -382,9 +382,9 @@ class Queues:
         """End a job, or ask for its end if it runs; see `Manager.cancel`."""
         return self.manager.cancel(job_id, reason)
 
-    def retry(self, job_id: str) -> None:
+    def retry(self, job_id: str, delay: Seconds = 0) -> None:
         """Give a failed or cancelled job all its tries again; see `Manager.retry`."""
-        self.manager.retry(job_id)
+        self.manager.retry(job_id, delay)
 
     def change_payload(self, job_id: str, payload: dict[str, Any]) -> JobRecord:
         """Give a job that waits, has failed or was cancelled another payload; see `Manager.change_payload`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,9 @@ from .record import to_datetime, to_milliseconds
 from .registry import JobType, Registry
 from .storage.base import NewJob
 from .uniqueness import unique_of
+
+#: The golden ratio's part after the point: adding it again and again fills a circle most evenly.
+GOLDEN = 0.6180339887498949
 
 
 def host_time() -> int:
@@ -110,6 +113,17 @@ def gathered(
     if options.at is not None or options.delay is not None or options.debounce is not None:
         return options
     return replace(options, at=to_datetime(gathering.closes(payload, now())))
+
+
+def spread_out(seconds: float) -> Iterator[float]:
+    """Delays for any number of jobs, which lie evenly in so many seconds whatever number that turns out to be.
+
+    Each next one falls into the widest gap between those before.
+    """
+    place = 0.0
+    while True:
+        yield seconds * place
+        place = (place + GOLDEN) % 1
 
 
 def spread_over(options: Options, seconds: float, n: int, total: int) -> Options:

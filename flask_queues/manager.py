@@ -37,7 +37,7 @@ from .errors import (
 from .followers import Followers
 from .handles import ChainHandle, FollowerHandle, JobHandle
 from .ids import is_id
-from .intake import checked_payload, id_for, spread_over
+from .intake import checked_payload, id_for, spread_out, spread_over
 from .janitor import Janitor
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
 from .options import Options, Seconds, check_seconds
@@ -483,15 +483,15 @@ class Manager:
         settlement = chains.followed(claim, transitions.called_off(claim, reason))
         return self.rescuer.settle_for(claim.worker, [claim], [settlement]) != []
 
-    def retry(self, job_id: str) -> None:
-        """Give a failed or cancelled job all its tries again, or start a scheduled one now.
+    def retry(self, job_id: str, delay: Seconds = 0) -> None:
+        """Give a failed or cancelled job all its tries again, or start a scheduled one now; or `delay` seconds later.
 
         Raises `JobNotFound`, `TransitionError` in any other status, or `NotAllowed`.
         """
         record = self.find(job_id)
         if has_request_context():
             self._check_permission(record)
-        status = self.storage.retry(job_id)
+        status = self.storage.retry(job_id, round(check_seconds("delay", delay) * 1000))
         if status is None:
             raise not_found(job_id)
         if status not in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
@@ -545,19 +545,23 @@ class Manager:
         given = old.payload if payload is None else payload
         return self._pusher.store([self._pusher.new_job(old.type, given, options)], after_commit=False)[0]
 
-    def retry_each(self, **filters: Any) -> Iterator[str]:
-        """Retry all failed jobs that match, yielding each id once it is pending."""
+    def retry_each(self, *, spread: Seconds = 0, **filters: Any) -> Iterator[str]:
+        """Retry all failed jobs that match, yielding each id once it is pending, or waits for its part of `spread`."""
+        delays = spread_out(check_seconds("spread", spread))
         for record in self.every(statuses=[Status.FAILED], **filters):
             self._check_permission(record)
             with suppress(UniqueTaken):
-                if self.storage.retry(record.id) is Status.FAILED:
+                if self.storage.retry(record.id, round(next(delays) * 1000)) is Status.FAILED:
                     self._reopen_batch_of(record)
                     self.teller.retried(record.id)
                     yield record.id
 
-    def retry_all(self, **filters: Any) -> int:
-        """Retry all failed jobs that match `queue`, `type` and `tag`; returns how many."""
-        return sum(1 for _ in self.retry_each(**filters))
+    def retry_all(self, *, spread: Seconds = 0, **filters: Any) -> int:
+        """Retry all failed jobs that match `queue`, `type` and `tag`; returns how many.
+
+        With `spread` they do not start at once, but evenly over so many seconds.
+        """
+        return sum(1 for _ in self.retry_each(spread=spread, **filters))
 
     def delete(self, job_id: str) -> None:
         """Delete a job with its log; raises `JobNotFound`, or `TransitionError` while it runs."""

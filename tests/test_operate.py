@@ -88,6 +88,19 @@ def test_a_failed_job_that_is_retried_keeps_its_history_and_has_all_its_tries(qu
         queues.retry(job_id)
 
 
+def test_a_retry_may_wait_for_its_time(queues: Queues) -> None:
+    """One job by a delay, all of them spread over a time; no time is below nothing."""
+    ids = [fail_one(queues) for _ in range(4)]
+    queues.retry(ids[0], delay=60)
+    record = queues.find(ids[0])
+    assert record.status is Status.SCHEDULED
+    assert 50 < (record.due - queues.manager.now()).total_seconds() <= 60
+    assert queues.retry_all(spread=600) == 3
+    assert [queues.find(one).status for one in ids].count(Status.PENDING) == 1
+    with pytest.raises(OptionError, match="spread: -1 s is out of range"):
+        queues.retry_all(spread=-1)
+
+
 def test_all_failed_jobs_that_match_are_retried(queues: Queues) -> None:
     """By queue, type and tag, and only failed ones."""
     ids = [fail_one(queues, queue=queue, tags=[tag]) for queue in ("a", "b") for tag in ("x", "y")]

@@ -104,26 +104,35 @@ def profiled(spent: cProfile.Profile) -> str:
 @click.option("--tag", help="With --all: only with this tag.")
 @click.option("--cause", help="With --all: only of this cause, as `causes` names it.")
 @click.option("--error", help="With --all: only after this error, by its class.")
+@click.option(
+    "--spread",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="With --all: not at once, but evenly over so long.",
+)
 @with_appcontext
-def retry(job_ids: tuple[str, ...], everything: bool, type_: str | None, **filters: str | None) -> None:
+def retry(job_ids: tuple[str, ...], everything: bool, type_: str | None, spread: float, **filters: str | None) -> None:
     """Give failed or cancelled jobs all their tries again."""
     manager = this_manager()
     filters["type"] = type_
     if everything == bool(job_ids):
         raise click.UsageError("Name jobs by their ids, or use --all.")
     if not everything:
-        if any(filters.values()):
-            raise click.UsageError("--queue, --type, --tag, --cause and --error go with --all.")
+        if any(filters.values()) or spread:
+            raise click.UsageError("--queue, --type, --tag, --cause, --error and --spread go with --all.")
         each("retry", job_ids, manager.retry, "pending again")
         return
     failed = manager.counts().statuses["failed"]
     count = 0
-    with click.progressbar(manager.retry_each(**filters), length=failed, label="Retrying", file=sys.stderr) as ids:
+    with click.progressbar(
+        manager.retry_each(spread=spread, **filters), length=failed, label="Retrying", file=sys.stderr
+    ) as ids:
         for count, _ in enumerate(ids, 1):  # noqa: B007 - the last count is what is wanted
             pass
     if count:
         note("retry", "jobs", " ".join(f"{name}:{value}" for name, value in filters.items() if value), count)
-    finish(count, "pushed again", "No failed job matches.")
+    finish(count, f"scheduled again, over {spread:g} s" if spread else "pushed again", "No failed job matches.")
 
 
 @click.command()

@@ -28,6 +28,7 @@ from . import (
     schedules,
     search,
     stacks,
+    workers,
 )
 
 HERE = Path(__file__).parent
@@ -58,6 +59,7 @@ def make_blueprint(config: Config) -> Blueprint:
         changes,
         pausing,
         stacks,
+        workers,
         schedules,
         preferences,
         api,

@@ -10,12 +10,13 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from ..errors import JobNotFound, NotAllowed, PayloadError, QueueFull, QueuesError, UnknownJobType
+from ..intake import spread_out
 from ..manager import current_queues
 from ..record import Status
 from . import access, flashes, many, reads
 from .address import asked_filters, way_back
-from .deeds import ACTIONS, AT_ONCE, Action, Chosen, do, named
-from .formats import number
+from .deeds import ACTIONS, AT_ONCE, SPREADS, Action, Chosen, do, named
+from .formats import duration, number
 from .language import gettext as _
 from .language import ngettext
 
@@ -79,6 +80,7 @@ def ask(action: Action, jobs: Chosen, *, wrong: str = "") -> ResponseReturnValue
         back=back_of(jobs),
         typed=needs_typing(action, jobs),
         at_once=AT_ONCE,
+        spreads=SPREADS if action.name == "retry" and jobs.number != 1 else (),
         by_a_worker=many.is_for_a_worker(action, jobs),
         wrong=wrong,
     )
@@ -102,14 +104,22 @@ def act(name: str) -> ResponseReturnValue:
         return nothing_chosen(jobs)
     if jobs.every and (wrong := why_ask_again(action, jobs)):
         return ask(action, jobs, wrong=wrong)
+    spread = asked_spread(action)
     if many.is_for_a_worker(action, jobs):
-        job_id = many.push(action, jobs)
+        job_id = many.push(action, jobs, spread)
         flashes.add(_("A worker does this now; here it says how far it is."))
         return redirect(url_for("queues.job", job_id=job_id), 303)
-    done, problem = do(action, islice(jobs.walk(current_queues), AT_ONCE))
+    delays = spread_out(spread) if spread else None
+    done, problem = do(action, islice(jobs.walk(current_queues), AT_ONCE), delays=delays)
     note(action, done, jobs)
-    tell(action, done, problem, jobs)
+    tell(action, done, problem, jobs, spread)
     return redirect(back_of(jobs), 303)
+
+
+def asked_spread(action: Action) -> int:
+    """Over how many seconds they are to be retried; 0 for at once."""
+    spread = request.form.get("spread", 0, type=int)
+    return spread if action.name == "retry" and spread in SPREADS else 0
 
 
 def why_ask_again(action: Action, jobs: Chosen) -> str:
@@ -133,13 +143,23 @@ def note(action: Action, done: list[str], jobs: Chosen) -> None:
     current_queues.note_act(access.name_of_person(), action.name, kind, name, len(done))
 
 
-def tell(action: Action, done: list[str], problem: QueuesError | None, jobs: Chosen) -> None:
+def tell(action: Action, done: list[str], problem: QueuesError | None, jobs: Chosen, spread: int = 0) -> None:
     """Say what was done and what was not."""
     if done or problem is None:
         only = done[0] if len(done) == 1 and action.name != "delete" else None
-        flashes.add(sentence(action, len(done)), job=only)
+        flashes.add(sentence_of_spread(len(done), spread) if spread else sentence(action, len(done)), job=only)
     if problem is not None:
         flashes.add(explain(problem), wrong=True, job=None if done or len(jobs.ids) != 1 else jobs.ids[0])
+
+
+def sentence_of_spread(count: int, spread: int) -> str:
+    """That they were retried, and when they run."""
+    return ngettext(
+        "%(n)s job is scheduled again, within %(time)s.",
+        "%(n)s jobs are scheduled again, spread over %(time)s.",
+        count,
+        time=duration(spread),
+    )
 
 
 def sentence(action: Action, count: int) -> str:

@@ -10,6 +10,8 @@ from ..manager import Manager, current_queues
 from ..record import Status
 from . import access, reads
 
+#: Seconds over which retried jobs may be spread.
+SPREADS = (60, 600, 3600)
 #: Jobs that one request changes; what is left is a worker's, or the next request's.
 AT_ONCE = 1000
 
@@ -76,14 +78,19 @@ class Chosen(NamedTuple):
         return (record.id for record in manager.every(statuses=[self.status], **self.filters._asdict()))
 
 
-def do(action: Action, ids: Iterable[str], who: str | None = None) -> tuple[list[str], QueuesError | None]:
-    """Act on each job; one that has changed its status meanwhile, or is gone, does not keep the others from it."""
+def do(
+    action: Action, ids: Iterable[str], who: str | None = None, delays: Iterator[float] | None = None
+) -> tuple[list[str], QueuesError | None]:
+    """Act on each job; one that has changed its status meanwhile, or is gone, does not keep the others from it.
+
+    With `delays` they are retried, each so many seconds later.
+    """
     done: list[str] = []
     problem: QueuesError | None = None
     who = access.name_of_person() if who is None else who
     for job_id in ids:
         try:
-            result = action.act(current_queues, job_id, who)
+            result = act(action, job_id, who, delays)
         except StorageError:
             raise
         except QueuesError as error:
@@ -91,6 +98,14 @@ def do(action: Action, ids: Iterable[str], who: str | None = None) -> tuple[list
         else:
             done.append(getattr(result, "id", job_id))
     return done, problem
+
+
+def act(action: Action, job_id: str, who: str, delays: Iterator[float] | None) -> object:
+    """Do it with one job, or retry that later."""
+    if delays is None:
+        return action.act(current_queues, job_id, who)
+    current_queues.retry(job_id, next(delays))
+    return None
 
 
 def named(filters: Mapping[str, str]) -> tuple[str, str]:

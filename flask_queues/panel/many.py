@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from ..errors import Retry
+from ..intake import spread_out
 from ..job import Job
 from ..manager import current_queues
 from ..record import JobRecord, Status, to_milliseconds
@@ -49,13 +50,15 @@ class ChangeMany(Job):
         who: str,
         total: int | None = None,
         filters: dict[str, str] | None = None,
+        spread: float = 0,
     ) -> int:
         """Do it; returns how many jobs were changed in this run."""
         began, changed = time.monotonic(), 0
         ids = matching(Status(status), filters or {}, until)
+        delays = spread_out(spread) if spread else None
         try:
             while chunk := list(islice(ids, SLICE)):
-                changed += len(do(ACTIONS[action], chunk, who)[0])
+                changed += len(do(ACTIONS[action], chunk, who, delays)[0])
                 self.progress(100 * changed / max(total or 0, changed) if changed else 0)
                 if self.stopping or time.monotonic() - began > RUN - SPARE:
                     raise Retry(0)
@@ -103,7 +106,7 @@ def has_worker() -> bool:
     return bool(fleet.knows(ChangeMany.type) and fleet.listen_to(queue) and not paused)
 
 
-def push(action: Action, jobs: Chosen) -> str:
+def push(action: Action, jobs: Chosen, spread: int = 0) -> str:
     """Push the job that does it; returns its id."""
     assert jobs.status is not None
     payload = {
@@ -113,5 +116,6 @@ def push(action: Action, jobs: Chosen) -> str:
         "who": access.name_of_person(),
         "total": jobs.number,
         "filters": jobs.filters.given,
+        **({"spread": spread} if spread else {}),
     }
     return current_queues.push(ChangeMany, payload, queue=current_queues.config.default, after_commit=False).id

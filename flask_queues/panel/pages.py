@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..errors import JobNotFound
@@ -28,8 +28,10 @@ from .trace import blocks
 
 #: The script tells which rows it shows, so that it can be told what became of them.
 ROWS_HEADER = "X-Queues-Rows"
-#: Lines of a log that stand on a page.
-LOG = 500
+#: Lines of a log that stand on a page, and those that are handed out as text.
+LOG, ALL_LINES = 500, 100_000
+#: Levels of lines, the mildest first.
+LEVELS = ("debug", "info", "warning", "error", "critical")
 #: What is offered in each row; the rest is on the job's own page and for checked rows.
 IN_ROWS = {
     Status.PENDING: ("cancel",),
@@ -58,6 +60,7 @@ def add_to(blueprint: Blueprint) -> None:
     for status, path in ADDRESSES.items():
         blueprint.add_url_rule(path, f"list_{status}", list_view(status))
     blueprint.add_url_rule("/jobs/<job_id>", "job", job)
+    blueprint.add_url_rule("/jobs/<job_id>/log.txt", "job_log", log_as_text)
     blueprint.add_url_rule("/queues", "queues", queues)
     blueprint.add_url_rule("/queues/<name>", "queue", queue)
     blueprint.add_url_rule("/workers", "workers", workers)
@@ -131,7 +134,10 @@ def job(job_id: str) -> ResponseReturnValue:
         total_run=sum(((one.ended or now()) - one.started).total_seconds() for one in record.history),
         payload=json_view(masked(record.payload, hidden)),
         result=json_view(masked(record.result, hidden)) if record.result is not None else None,
-        log=log_views(lines, hidden, secrets),
+        log=log_views(chosen_lines(record, lines), hidden, secrets),
+        lines=len(lines),
+        levels=[level for level in LEVELS if any(line.level == level for line in lines)],
+        asked=asked_of_log(),
         stacks=stacks.of_job(current_queues, record),
         test=test_of(record),
     )
@@ -163,6 +169,36 @@ def json_view(value: Any) -> dict[str, Any]:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     size = len(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     return {"text": text, "size": size, "folded": size > FOLD}
+
+
+def asked_of_log() -> dict[str, str]:
+    """Of which run, and of which level on, lines are wanted, as the address says."""
+    return {name: request.args[name][:16] for name in ("run", "level") if request.args.get(name)}
+
+
+def chosen_lines(record: JobRecord, lines: list[LogLine]) -> list[LogLine]:
+    """Those lines that are wanted; all where nothing is, or what there is not."""
+    run, level = request.args.get("run", type=int), request.args.get("level", "")
+    if run in {attempt.run for attempt in record.history}:
+        lines = [line for line in lines if line.run == run]
+    if level in LEVELS:
+        wanted = LEVELS[LEVELS.index(level) :]
+        lines = [line for line in lines if line.level in wanted]
+    return lines
+
+
+def log_as_text(job_id: str) -> ResponseReturnValue:
+    """Every line that is kept of a job's log, secrets hidden, for whoever wants to search or keep it."""
+    record, lines = current_queues.find(job_id), current_queues.logs(job_id, ALL_LINES)
+    hidden, secrets = current_queues.sensitive(record.type), secrets_of(current_queues, record)
+    texts = [text_line(log_view(log_fields(line, hidden, secrets), line)) for line in lines]
+    return Response("".join(texts), mimetype="text/plain")
+
+
+def text_line(view: dict[str, Any]) -> str:
+    """One line of a log as text."""
+    context = "".join(f"  {name}={value}" for name, value in view["context"].items())
+    return f"{view['time']}  {view['run']}  {view['level']:8}  {view['message']}{context}\n"
 
 
 def log_views(lines: list[LogLine], hidden: frozenset[str], secrets: set[str]) -> list[dict[str, Any]]:
@@ -211,5 +247,5 @@ def queue(name: str) -> ResponseReturnValue:
 
 
 def workers() -> ResponseReturnValue:
-    """Who works."""
-    return page("workers.html")
+    """Who works, and what was asked of them."""
+    return page("workers.html", asked=current_queues.orders())

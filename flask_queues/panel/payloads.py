@@ -34,6 +34,11 @@ class Entry(NamedTuple):
     wrong: str = ""
 
     @property
+    def can_be_emptied(self) -> bool:
+        """Whether it needs a box that makes an empty text of it."""
+        return self.secret and self.kind == "text"
+
+    @property
     def long(self) -> bool:
         """Whether it needs several lines."""
         return self.kind == JSON or len(self.value) > LONG or "\n" in self.value
@@ -90,6 +95,9 @@ class Form:
         payload: dict[str, Any] = {}
         wrong: dict[str, str] = {}
         for entry in self.entries():
+            if entry.can_be_emptied and typed.get(f"empty.{entry.name}"):
+                payload[entry.name] = ""
+                continue
             try:
                 payload.update(self._read_one(entry, kind_typed(entry, typed), typed.get(f"value.{entry.name}", "")))
             except WrongEntry as error:

@@ -1,4 +1,4 @@
-"""What a person prefers: language, theme, density, zone. Kept in cookies below the panel's own path."""
+"""What a person prefers: language, theme, density, zone, keys. Kept in cookies below the panel's own path."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from .language import COOKIE, LANGUAGES
 from .language import gettext as _
 
 YEAR = 365 * 24 * 3600
-THEME_COOKIE, DENSITY_COOKIE = "queues_theme", "queues_density"
+THEME_COOKIE, DENSITY_COOKIE, KEYS_COOKIE = "queues_theme", "queues_density", "queues_keys"
 THEMES = ("auto", "light", "dark")
 DENSITIES = ("comfortable", "compact")
+#: Off at first: a key that stands for something harms whoever speaks to the browser, or types in the wrong place.
+KEYS = ("off", "on")
 CHOICES = {
     "language": (COOKIE, tuple(LANGUAGES)),
     "theme": (THEME_COOKIE, THEMES),
     "density": (DENSITY_COOKIE, DENSITIES),
+    "keys": (KEYS_COOKIE, KEYS),
 }
 
 
@@ -73,6 +76,11 @@ def theme() -> str:
 def density() -> str:
     """How much room a row of a list has for this person."""
     return chosen(DENSITY_COOKIE, DENSITIES)
+
+
+def keys() -> str:
+    """Whether single keys do something for this person."""
+    return chosen(KEYS_COOKIE, KEYS)
 
 
 def chosen(cookie: str, choices: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from ..alerts import Alert
 from ..batches import BatchRecord
 from ..errors import BatchNotFound
 from ..manager import Manager
@@ -366,18 +367,24 @@ class Overview:
     failed_lately: bool
     note: Note | None = field(default=None)
     pauses: tuple[Pause, ...] = ()
+    #: Thresholds that are crossed, the last first.
+    alerts: tuple[Alert, ...] = ()
 
     @classmethod
     def read(cls, manager: Manager, now: datetime) -> Overview:
-        """Ask for counts, workers, pauses and the last failure: four reads, whatever is stored."""
+        """Ask for counts, workers, pauses, alerts and the last failure: five reads, whatever is stored."""
         counts, fleet = manager.counts(), Fleet.of(manager, now)
         lately = failed_since(manager, counts, now - NEWS)
         note = worst_note(counts, fleet) or note_of(worst_finding(manager))
-        return cls(now, counts, fleet, lately, note, tuple(manager.pauses()))
+        return cls(now, counts, fleet, lately, note, tuple(manager.pauses()), tuple(manager.alerts()))
 
     def forecast(self, manager: Manager) -> Forecast:
         """What may be expected of each queue, without asking again for what is known here."""
         return manager.forecast(self.now, [worker for worker, _ in self.fleet.workers], self.pauses)
+
+    def alerts_of(self, queue: str) -> list[Alert]:
+        """What is wrong with a queue."""
+        return [alert for alert in self.alerts if alert.queue == queue]
 
     def pause_of(self, queue: str | None = None, job_type: str | None = None) -> Pause | None:
         """What holds back a queue or a job type, whichever is named."""

@@ -171,6 +171,8 @@ class Helpers:
     spark_text = staticmethod(words.spark_text)
     here = staticmethod(here)
     sorted_by = staticmethod(address_of)
+    alert_text = staticmethod(words.alert_text)
+    alert_word = staticmethod(words.alert_word)
     take_flashes = staticmethod(flashes.take)
     csrf_token = staticmethod(csrf.token)
     csrf_field = staticmethod(csrf.field_name)
@@ -179,6 +181,7 @@ class Helpers:
     may_see = staticmethod(access.may_see)
     theme = staticmethod(preferences.theme)
     density = staticmethod(preferences.density)
+    keys = staticmethod(preferences.keys)
     addresses = ADDRESSES
     languages = LANGUAGES
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from ..alerts import Alert
 from ..manager import Manager
 from ..masking import masked_text
 from ..metrics import Outlook
@@ -76,6 +77,25 @@ STATES = {
     "silent": _l("silent"),
     "lost": _l("lost"),
 }
+#: What is wrong where a threshold is crossed, in a sentence and in a word.
+ALERTS = {
+    "longest_wait": (
+        _l("A job in %(queue)s has waited for %(value)s; %(threshold)s are allowed."),
+        _l("Waits too long"),
+    ),
+    "failures_per_hour": (
+        _l("Jobs of %(queue)s that failed within an hour: %(value)s; %(threshold)s are allowed."),
+        _l("Many failures"),
+    ),
+    "pending": (_l("Jobs pending in %(queue)s: %(value)s; %(threshold)s are allowed."), _l("Too many wait")),
+    "no_worker": (_l("No worker has served %(queue)s for %(value)s."), _l("No worker")),
+    "schedule_late": (
+        _l("The schedule %(schedule)s was %(value)s late; %(threshold)s are allowed."),
+        _l("Schedule is late"),
+    ),
+}
+#: Thresholds that are times in seconds.
+TIMED = frozenset({"longest_wait", "no_worker", "schedule_late"})
 BREAKERS = {
     "closed": _l("lets jobs through"),
     "open": _l("holds jobs back"),
@@ -146,6 +166,18 @@ def order_word(status: Status, oldest: bool, *, tagged: bool) -> str:
     """What stands first on a list of jobs."""
     first, last = TAGGED_ORDERS if tagged else ORDERS.get(status, ENDED_ORDERS)
     return _(first if oldest else last)
+
+
+def alert_text(alert: Alert) -> str:
+    """What is wrong, in a sentence; as a keeper has measured it last."""
+    say = duration if alert.kind in TIMED else number
+    values = {"value": say(alert.value), "threshold": say(alert.threshold)}
+    return _(ALERTS[alert.kind][0], queue=alert.queue, schedule=alert.schedule or "", **values)
+
+
+def alert_word(alert: Alert) -> str:
+    """What is wrong, for a badge."""
+    return _(ALERTS[alert.kind][1])
 
 
 def status_label(status: Status) -> str:

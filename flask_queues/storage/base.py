@@ -407,9 +407,10 @@ class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
         """
 
     @abstractmethod
-    def retry(self, job_id: str) -> Status | None:
+    def retry(self, job_id: str, delay: int = 0) -> Status | None:
         """Make a failed, cancelled or scheduled job pending, with all its tries before it and no expiry.
 
+        With a `delay` in milliseconds it is scheduled for then instead.
         Returns the status it had, None where there is no such job. Any other status stays. Raises
         `UniqueTaken` where another job holds its unique key by now.
         """

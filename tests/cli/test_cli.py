@@ -315,7 +315,16 @@ def test_retry_all_with_filters(site):
     assert site.run("retry", "--all").returncode == 3
 
 
-@pytest.mark.parametrize("arguments", [[], ["--all", NO_JOB], [NO_JOB, "--queue", "a"]])
+def test_retry_all_spread_over_a_time(site):
+    """The first at once, the others scheduled within it."""
+    jobs = [run_to_failure(site) for _ in range(3)]
+    answer = site.run("retry", "--all", "--spread", "600")
+    assert answer.stdout == "3 jobs were scheduled again, over 600 s.\n"
+    assert [site.status(job) for job in jobs].count(Status.SCHEDULED) == 2
+    says(site.run("retry", "--all", "--spread", "-1"), 2, "--spread")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--all", NO_JOB], [NO_JOB, "--queue", "a"], [NO_JOB, "--spread", "9"]])
 def test_retry_used_wrongly(site, arguments):
     """Either ids or --all; filters go with --all."""
     says(site.run("retry", *arguments), 2, "--all")

@@ -225,6 +225,57 @@ def test_a_danger_is_asked_about_in_a_dialog(shop: Shop, visit: Callable[..., Vi
     assert anna.complaints == []
 
 
+def test_rows_are_checked_all_at_once_or_in_a_range(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """By the box in the head, or with the shift key; how many is said to whoever does not see it."""
+    ids = [shop.pending() for _ in range(5)]
+    anna = visit(viewport={"width": 1280, "height": 800})
+    page = anna.go("/jobs")
+    boxes = [row(page, job_id).get_by_role("checkbox") for job_id in ids]
+    boxes[1].check()
+    boxes[3].click(modifiers=["Shift"])
+    assert [box.is_checked() for box in boxes] == [False, True, True, True, False]
+    expect(page.locator("#q-said")).to_have_text("3 selected")
+    boxes[4].check()
+    boxes[2].click(modifiers=["Shift"])
+    assert [box.is_checked() for box in boxes] == [False, True, False, False, True]
+    every = page.get_by_role("checkbox", name="Select all on this page")
+    every.check()
+    assert all(box.is_checked() for box in boxes)
+    anna.updates(1)
+    assert all(box.is_checked() for box in boxes)
+    every.uncheck()
+    assert not any(box.is_checked() for box in boxes)
+    assert anna.complaints == []
+
+
+def test_keys_do_something_for_whoever_turned_them_on(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """Nothing before; then rows, check marks, pages; nothing where somebody types."""
+    ids = [shop.pending() for _ in range(3)]
+    anna = visit(viewport={"width": 1280, "height": 800})
+    page = anna.go("/jobs")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement === document.body")
+    page.get_by_role("link", name="Keys").click()
+    page.get_by_role("button", name="Turn on").click()
+    page.get_by_role("button", name="Turn off").wait_for()
+    page.keyboard.press("g")
+    page.keyboard.press("p")
+    page.wait_for_url("**/queues/jobs")
+    for key in "jjk":
+        page.keyboard.press(key)
+    expect(row(page, ids[0]).locator("a.q-name")).to_be_focused()
+    page.keyboard.press("x")
+    expect(row(page, ids[0]).get_by_role("checkbox")).to_be_checked()
+    page.keyboard.press("/")
+    page.keyboard.type("gfx.")
+    expect(page.get_by_role("searchbox")).to_have_value("gfx.")
+    expect(row(page, ids[0]).get_by_role("checkbox")).to_be_checked()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press(".")
+    expect(page.get_by_text("Paused ·")).to_be_visible()
+    assert anna.complaints == []
+
+
 def test_all_of_it_works_without_javascript(shop: Shop, visit: Callable[..., Visitor]) -> None:
     """Refresh instead of live, the question on its own page, the menu, the bar for checked rows."""
     ids = [shop.failed() for _ in range(3)]

@@ -313,3 +313,22 @@ def test_the_person_of_the_request_is_the_one_who_is_asked(shop: Shop) -> None:
     with shop.flask.test_request_context():
         assert current_queues.find(job_id).payload == {"n": 2}
         assert not current_user.is_authenticated
+
+
+def test_a_hidden_text_is_made_empty_by_its_box(shop: Shop) -> None:
+    """Leaving the field empty keeps it; only texts have the box, and what it was stands nowhere."""
+    job_id = shop.pending(password="hunter2")
+    client = shop.client()
+    typed = form_of(client, job_id)
+    assert "empty.password" not in typed
+    text = client.get(f"/queues/jobs/{job_id}/payload").text
+    assert 'name="empty.password"' in text
+    send(client, job_id, {**typed, "empty.password": "1"}, "save")
+    assert shop.manager.find(job_id).payload["password"] == ""
+    assert "hunter2" not in client.get(f"/queues/jobs/{job_id}").text
+    shop.queues.register(Report)
+    number = shop.queues.push("shop:report", PAYLOAD).id
+    text = client.get(f"/queues/jobs/{number}/payload").text
+    assert 'name="empty.' not in text
+    send(client, number, {**form_of(client, number), "empty.pin": "1"}, "save")
+    assert shop.manager.find(number).payload["pin"] == 4711

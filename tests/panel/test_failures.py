@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pytest
 
@@ -94,6 +95,29 @@ def test_all_of_a_cause_are_retried_or_deleted_after_a_question_with_their_numbe
     assert "5 jobs were pushed again." in client.get("/queues/failed").text
     assert {shop.status(job) for job in jobs} == {Status.PENDING}
     assert shop.status(other) is Status.FAILED
+
+
+def test_all_of_a_cause_are_retried_spread_over_a_time(shop: Shop) -> None:
+    """Evenly, the first of them at once; a time that is not offered is none."""
+    jobs = [shop.failed(ValueError(f"no user {n}")) for n in range(5)]
+    shop.count()
+    client, key = shop.client(), cause_of(shop)
+    asked = client.get(f"/queues/actions/retry/confirm?all=1&status=failed&cause={key}").text
+    assert '<option value="600">spread over 10\N{NO-BREAK SPACE}min</option>' in asked
+    assert "spread over" not in client.get(f"/queues/actions/delete/confirm?all=1&status=failed&cause={key}").text
+    form = {"all": "1", "status": "failed", "cause": key, "seen": "5"}
+    began = shop.manager.now()
+    post(client, "/queues/actions/retry", **form, spread="600")
+    assert "5 jobs are scheduled again, spread over 10\N{NO-BREAK SPACE}min." in client.get("/queues/failed").text
+    due = sorted((shop.manager.find(job).due - began).total_seconds() for job in jobs)
+    assert [shop.status(job) for job in jobs].count(Status.SCHEDULED) == 4
+    gaps = [later - earlier for earlier, later in pairwise(due)]
+    assert due[-1] < 600 + 60
+    assert min(gaps) > 600 / 5 / 2
+    post(client, "/queues/actions/run", id=jobs)
+    shop.failed()
+    post(client, "/queues/actions/retry", all="1", status="failed", seen="1", spread="86400")
+    assert shop.manager.counts().statuses["scheduled"] == 0
 
 
 def test_a_cause_of_which_nothing_is_left_says_so(shop: Shop) -> None:

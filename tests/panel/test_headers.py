@@ -43,6 +43,7 @@ def test_our_files_are_small_and_kept_for_ever(shop: Shop) -> None:
     """Their address changes with them."""
     assert (STATIC / "panel.css").stat().st_size <= 24 * 1024
     assert (STATIC / "panel.js").stat().st_size <= 10 * 1024
+    assert (STATIC / "keys.js").stat().st_size <= 2 * 1024
     client = shop.client()
     for address in re.findall(r'(?:src|href)="(/queues/static/[^"]+)"', client.get("/queues/jobs").text):
         answer = client.get(address, buffered=True)

@@ -87,6 +87,16 @@ def test_failed_jobs_of_one_type(shop: Shop, action: str, becomes: Status | None
 
 
 @pytest.mark.usefixtures("few")
+def test_a_worker_spreads_them_over_a_time(shop: Shop) -> None:
+    """As it was asked in the form."""
+    jobs = [fail_now(shop, shop.resize.push(file_id=n).id) for n in range(4)]
+    shop.work()
+    assert run(shop, ask(shop.client(), "retry", "failed", 4, spread="3600")).result == 4
+    due = sorted(shop.manager.find(job).due for job in jobs)
+    assert (due[-1] - due[0]).total_seconds() > 1800
+    assert all(shop.status(job) in (Status.PENDING, Status.SCHEDULED) for job in jobs)
+
+
 def test_what_nobody_counts_is_a_workers_too(shop: Shop) -> None:
     """With a tag, or a text, it may be many."""
     ids = [shop.scheduled(to=f"{n}@example.org") for n in range(4)]

@@ -166,3 +166,34 @@ def test_a_link_of_a_chain_leads_to_its_neighbours(shop: Shop) -> None:
     assert f'href="/queues/jobs/{after}"' in first
     assert "Chain link 2 of 2 after" in plain(second)
     assert f'href="/queues/jobs/{chain.id}"' in second
+
+
+def test_a_log_is_read_by_run_and_by_level_and_as_text(shop: Shop) -> None:
+    """Each run by itself, from a level on, everything as text; never a secret."""
+    said = datetime(2030, 1, 2, tzinfo=timezone.utc)
+    first = (LogLine(said, "info", "one, hunter2 in it", {}, 1), LogLine(said, "error", "two", {"try": 1}, 1))
+    job_id = shop.failed(logs=first, password="hunter2")
+    shop.manager.retry(job_id)
+    claim = shop.claim()
+    shop.manager.note(claim, None, [LogLine(said, "info", "three", {}, 2)])
+    shop.settle(transitions.completed(claim, None))
+    client = shop.client()
+
+    def lines(query: str) -> list[str]:
+        text = client.get(f"/queues/jobs/{job_id}{query}").text
+        return [word for word in ("one, ", "two", "three") if f"<span>{word}" in text]
+
+    assert lines("") == ["one, ", "two", "three"]
+    assert lines("?run=1") == ["one, ", "two"]
+    assert lines("?run=2") == ["three"]
+    assert lines("?run=1&level=warning") == ["two"]
+    assert lines("?run=7&level=loud") == ["one, ", "two", "three"]
+    text = client.get(f"/queues/jobs/{job_id}?run=2").text
+    assert f'<a href="/queues/jobs/{job_id}?run=1#q-log">Run 1</a>' in text
+    assert "<strong>Run 2</strong>" in text
+    whole = client.get(f"/queues/jobs/{job_id}/log.txt")
+    assert whole.mimetype == "text/plain"
+    said_there = [re.split(" {2,}", line)[3] for line in whole.text.splitlines()]
+    assert said_there == ["one, •••••••• in it", "two", "three"]
+    assert "try=1" in whole.text
+    assert client.get("/queues/jobs/none/log.txt").status_code == 404

@@ -1,14 +1,14 @@
-// The panel of Flask-Queues: keeps the live regions of a page up to date, and holds still under the person's hand.
-// Everything works without it. It never makes HTML from text and never formats a time: the server does both.
+// Keeps the live regions of a page up to date, and holds still under the person's hand. Everything works without it.
+// It never makes HTML from text and never formats a time: the server does both.
 (() => {
   "use strict";
   const $ = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const on = (kind, does) => document.addEventListener(kind, does);
   const line = $("#q-live-line");
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const root = new URL($(".q-nav-list a")?.href ?? location.href).pathname.replace(/\/[^/]*$/, "");
 
-  if (zone) document.cookie = `queues_zone=${zone};path=${root || "/"};max-age=31536000;samesite=lax`;
+  if (zone) document.cookie = `queues_zone=${zone};path=${document.currentScript.dataset.root};max-age=31536000;samesite=lax`;
 
   const ask = (url, headers, done) => {
     const request = new XMLHttpRequest();
@@ -26,7 +26,7 @@
     for (const { name } of [...old.attributes])
       if (!now.hasAttribute(name) && !["open", "hidden", "class"].includes(name)) old.removeAttribute(name);
     for (const { name, value } of [...now.attributes])
-      if (!["open", "hidden"].includes(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
+      if (!["open", "hidden"].includes(name)) old.setAttribute(name, value);
   };
 
   // Make one node like another without replacing what is the same: focus, selection, open details stay.
@@ -100,7 +100,7 @@
     const list = $("#q-live");
     return (
       pointed ||
-      (list && hasFocus(list)) ||
+      list?.contains(document.activeElement) ||
       $("#q-list td input:checked, dialog[open], details.q-menu[open], .q-table details[open]") ||
       (!selection.isCollapsed && list?.contains(selection.anchorNode))
     );
@@ -120,34 +120,30 @@
     ready();
   };
 
-  const every = line ? line.dataset.refresh * 1000 : 0;
-  let timer, etag, last, clock;
+  const every = line?.dataset.refresh * 1000;
+  let timer, etag, last, clock, ended;
   let failures = 0;
   let touched = Date.now();
   let paused = sessionStorage.getItem("queues-paused") === "1";
-  let ended = false;
 
   const say = (word, kind) => {
     $("[data-word]", line).textContent = word;
-    line.classList.toggle("q-on", kind === "on");
-    line.classList.toggle("q-lost", kind === "lost");
+    line.className = `q-live ${kind}`;
   };
 
   const showState = () => {
     const { liveWord, pausedWord, lostWord } = line.dataset;
-    if (failures) say(`${lostWord} ${clock}`, "lost");
+    if (failures) say(`${lostWord} ${clock}`, "q-lost");
     else if (paused) say(`${pausedWord} · ${clock}`, "");
-    else say(`${liveWord} · ${clock}`, "on");
+    else say(`${liveWord} · ${clock}`, "q-on");
     button.textContent = paused ? line.dataset.resumeWord : line.dataset.pauseWord;
   };
 
   const signedOut = () => {
     ended = true;
-    say(`${line.dataset.outWord} `, "lost");
-    const link = document.createElement("a");
-    link.href = location.href;
-    link.textContent = line.dataset.inWord;
-    button.replaceWith(link);
+    say(line.dataset.outWord, "q-lost");
+    button.nextElementSibling.hidden = false;
+    button.remove();
   };
 
   const wait = (time) => {
@@ -158,14 +154,13 @@
   const refresh = () => {
     if (document.hidden || paused || ended) return;
     if (Date.now() - touched > 1800000) return pause(true);
-    const rows = all("#q-rows > tr[id]").map((row) => row.id.slice(4)).join(",");
-    const headers = { "X-Queues-Live": "1", "X-Queues-Rows": rows };
-    if (etag) headers["If-None-Match"] = etag;
+    const rows = all("#q-rows > tr[id]").map((row) => row.id.slice(4)).join();
+    const headers = { "X-Queues-Live": "1", "X-Queues-Rows": rows, "If-None-Match": etag ?? "" };
     ask(location.href, headers, (request) => {
-      const to = request.responseURL && new URL(request.responseURL).href.split("#")[0];
-      if ([401, 403].includes(request.status) || (request.status === 200 && to !== location.href.split("#")[0])) return signedOut();
-      if (request.status === 404) return location.reload();
-      if (![200, 304].includes(request.status)) {
+      const { status, responseURL } = request;
+      if ([401, 403].includes(status) || (status === 200 && responseURL !== location.href.split("#")[0])) return signedOut();
+      if (status === 404) return location.reload();
+      if (![200, 304].includes(status)) {
         failures += 1;
         showState();
         return wait(Math.min(60000, every * 2 ** (failures - 1)));
@@ -174,8 +169,8 @@
       clock = request.getResponseHeader("X-Queues-Clock") ?? clock;
       const token = request.getResponseHeader("X-Queues-Token");
       if (token) for (const field of all("[data-token]")) field.value = token;
-      etag = request.status === 200 ? request.getResponseHeader("ETag") : etag;
-      if (request.status === 200 && request.response) apply((last = request.response));
+      if (status === 200) etag = request.getResponseHeader("ETag");
+      if (status === 200 && request.response) apply((last = request.response));
       showState();
       wait(every);
     });
@@ -192,12 +187,23 @@
     for (const copy of all("[data-copy][hidden]")) copy.hidden = !navigator.clipboard;
   };
 
+  // All rows of the page, or with the shift key those from the one before on.
+  let first;
+  const check = (box, shift) => {
+    const boxes = all("#q-rows .q-check input");
+    const [from, to] = [boxes.indexOf(first), boxes.indexOf(box)].sort((a, b) => a - b);
+    for (const one of box.id ? boxes : shift ? boxes.slice(from, to) : []) one.checked = box.checked;
+    first = box;
+    const said = $("#q-said");
+    said.textContent = `${all("#q-rows input:checked").length} ${said.dataset.word}`;
+  };
+
   const dialogFor = (url, opener) =>
     ask(url, {}, (request) => {
       const form = request.status === 200 && request.response && $("#q-confirm", request.response);
       if (!form) return location.assign(url);
       const dialog = document.createElement("dialog");
-      dialog.append(document.importNode(form, true));
+      dialog.append(form);
       dialog.setAttribute("aria-label", $("h2", form).textContent);
       ($(".queues") ?? document.body).append(dialog);
       dialog.addEventListener("close", () => {
@@ -213,37 +219,38 @@
       dialog.showModal();
     });
 
-  document.addEventListener("click", (event) => {
+  on("click", (event) => {
     const copy = event.target.closest("[data-copy]");
     if (copy) navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent);
     if (event.target.closest("#q-newer button") && last) {
-      for (const box of all("#q-list td input:checked")) box.checked = false;
+      for (const box of all("#q-list input:checked")) box.checked = false;
       pointed = false;
       document.activeElement.blur();
       apply(last);
       return;
     }
+    const box = event.target.closest(".q-check input");
+    if (box) check(box, event.shiftKey);
     const danger = event.target.closest("[data-confirm]");
     if (!danger || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     const url = new URL(danger.formAction || danger.href);
-    if (danger.form) for (const [name, value] of new FormData(danger.form)) url.searchParams.append(name, value);
+    for (const [name, value] of new FormData(danger.form ?? undefined)) url.searchParams.append(name, value);
     dialogFor(url.href, danger);
   });
 
-  document.addEventListener("pointerover", (event) => (pointed = event.pointerType === "mouse" && !!event.target.closest("#q-rows")));
-  document.addEventListener("pointerleave", () => (pointed = false));
-  for (const kind of ["pointerdown", "keydown", "wheel"]) document.addEventListener(kind, () => (touched = Date.now()), { passive: true });
+  on("pointerover", (event) => (pointed = event.pointerType === "mouse" && !!event.target.closest("#q-rows")));
+  on("pointerleave", () => (pointed = false));
+  for (const kind of ["pointerdown", "keydown", "wheel"]) on(kind, () => (touched = Date.now()));
 
   ready();
   if (!line) return;
   clock = $("[data-word]", line).textContent.match(/[\d:]{8}/)?.[0] ?? "";
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "q-button q-small q-plain";
+  const button = $("[data-pause]", line);
+  button.hidden = false;
   button.addEventListener("click", () => pause(!paused));
-  $("[data-refresh-link]", line).replaceWith(button);
-  document.addEventListener("visibilitychange", () => !document.hidden && refresh());
+  $("[data-refresh-link]", line).remove();
+  on("visibilitychange", () => !document.hidden && refresh());
   showState();
   wait(every);
 })();

@@ -332,9 +332,10 @@ class CacheStorage(Storage):
         """Cancel a waiting job; leave word with a running one."""
         return self._change_one(job_id, (PENDING, SCHEDULED, RUNNING), ["cancel", job_id, reason])
 
-    def retry(self, job_id: str) -> Status | None:
-        """Make the job pending; its history stays."""
-        return self._change_one(job_id, (FAILED, CANCELLED, SCHEDULED), ["retry", job_id])
+    def retry(self, job_id: str, delay: int = 0) -> Status | None:
+        """Make the job pending, or scheduled; its history stays."""
+        entry = ["retry", job_id, delay] if delay else ["retry", job_id]
+        return self._change_one(job_id, (FAILED, CANCELLED, SCHEDULED), entry)
 
     def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
         """Compare and write with one entry, which names the very text that it replaces."""

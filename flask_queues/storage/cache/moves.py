@@ -88,8 +88,8 @@ def cancel(state: State, id_: str, reason: str) -> int | None:
     return status
 
 
-def retry(state: State, id_: str) -> int | str | None:
-    """Make a job pending again; answers the status it had, or the id of another job that holds its key."""
+def retry(state: State, id_: str, delay: int = 0) -> int | str | None:
+    """Make a job pending again, or scheduled; answers the status it had, or the id of who holds its key by now."""
     job = state.shelves.jobs.get(id_)
     if job is None:
         return None
@@ -97,7 +97,7 @@ def retry(state: State, id_: str) -> int | str | None:
     if status in (FAILED, CANCELLED) and (other := uniques.taken_by(state, job, state.time)):
         return other
     if status in (FAILED, CANCELLED, SCHEDULED):
-        renew(state, job)
+        renew(state, job, delay)
     return status
 
 

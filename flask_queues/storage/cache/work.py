@@ -266,14 +266,14 @@ def claim(state: State, worker: str, id_: str, lease: int) -> list[Any] | str | 
     return take(state, job, worker, lease)
 
 
-def renew(state: State, job: Job) -> None:
-    """Make a job pending as if it were new, with its history."""
+def renew(state: State, job: Job, delay: int = 0) -> None:
+    """Make a job pending or scheduled as if it were new, with its history."""
     if job.unique:
         uniques.hold(state, job.queue, Unique(*job.unique), job.id, state.time)
     state.shelves.take(job)
     job.close_run()
-    job.status, job.attempts = PENDING, 0
-    job.stamp = job.due = state.time
+    job.status, job.attempts = SCHEDULED if delay else PENDING, 0
+    job.stamp = job.due = state.time + delay
     job.reason = job.cancel = job.held = job.expires = None
     state.shelves.put(job)
 

@@ -1,9 +1,10 @@
 -- Cancel or retry a job.
 -- KEYS: what it may touch, where the server must know that beforehand.
--- ARGV: root; partition; id; `cancel` or `retry`; reason; nonce, and those of tries before whose answers were lost.
+-- ARGV: root; partition; id; `cancel` or `retry`; reason; how long a retry waits; nonce, and those of tries before
+-- whose answers were lost.
 -- Returns the status it had, the id of another job in a row where that holds its key, or nothing.
 
-local p, id, what, reason, nonce, unsure = arg(), arg(), arg(), arg(), arg(), arg()
+local p, id, what, reason, delay, nonce, unsure = arg(), arg(), arg(), arg(), tonumber(arg()), arg(), arg()
 local key = p .. 'j:' .. id
 
 local function done_before()
@@ -37,9 +38,13 @@ local function retry(stem, status, list)
     end
     if status == SCHEDULED or status == FAILED or status == CANCELLED then
         take_out(p, list, stem .. '\t' .. id)
-        line_up(p, stem, id, now)
-        call('APPEND', key, table.concat({'\nY', digits(now), status, nonce}, '\t'))
-        count(p, stem, id, status, PENDING)
+        if delay > 0 then
+            call('ZADD', p .. 'due', digits(now + delay), stem .. '\t' .. id)
+        else
+            line_up(p, stem, id, now)
+        end
+        call('APPEND', key, table.concat({'\nY', digits(now + delay), status, nonce}, '\t'))
+        count(p, stem, id, status, delay > 0 and SCHEDULED or PENDING)
         wake()
     end
 end

@@ -338,10 +338,10 @@ class RedisStorage(Storage):
         with self._call():
             return self._jobs.change(job_id, "cancel", reason)
 
-    def retry(self, job_id: str) -> Status | None:
-        """Make the job pending; its history stays."""
+    def retry(self, job_id: str, delay: int = 0) -> Status | None:
+        """Make the job pending, or scheduled; its history stays."""
         with self._call():
-            return self._jobs.change(job_id, "retry")
+            return self._jobs.change(job_id, "retry", delay=delay)
 
     def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
         """Compare here and write in one script, over the very lines that were compared."""

@@ -108,7 +108,7 @@ class Jobs:
         arguments = [job_id, *pairs, len(turned), *(word for line in turned for word in line)]
         return bool(self._calls.ask(self._command(queue, REWRITE, arguments, [job_id])))
 
-    def change(self, job_id: str, what: str, reason: str = "") -> Status | None:
+    def change(self, job_id: str, what: str, reason: str = "", delay: int = 0) -> Status | None:
         """Cancel or retry a job; returns the status it had."""
         queue = self.queue_of(job_id)
         if queue is None:
@@ -117,7 +117,7 @@ class Jobs:
         home = queue
 
         def build(unsure: bool) -> Command:
-            arguments = [job_id, what, quoted(reason), nonce, nonce if unsure else ""]
+            arguments = [job_id, what, quoted(reason), delay, nonce, nonce if unsure else ""]
             return self._command(home, CHANGE, arguments, [job_id])
 
         answer = self._calls.run(build)

@@ -407,8 +407,8 @@ class SQLiteStorage(Storage):
             deltas.write(db)
         return STATUSES[status]
 
-    def retry(self, job_id: str) -> Status | None:
-        """Make the job pending; its history stays."""
+    def retry(self, job_id: str, delay: int = 0) -> Status | None:
+        """Make the job pending, or scheduled; its history stays."""
         now = wall()
         deltas = Deltas()
         with self._database.write(durable=True) as db:
@@ -419,8 +419,8 @@ class SQLiteStorage(Storage):
             if status in (FAILED, CANCELLED):
                 hold_again(db, queue, uniq, job_id, now)
             if status in (FAILED, CANCELLED, SCHEDULED):
-                retry_one(db, seq, now)
-                deltas.moved(queue, type_, status, PENDING, batch)
+                retry_one(db, seq, now + delay, SCHEDULED if delay else PENDING)
+                deltas.moved(queue, type_, status, SCHEDULED if delay else PENDING, batch)
             deltas.write(db)
         return STATUSES[status]
 

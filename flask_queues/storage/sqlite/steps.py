@@ -358,17 +358,17 @@ def hold_again(db: sqlite3.Connection, queue: str, uniq: str | None, job_id: str
     uniques.hold(db, queue, unique, job_id, now)
 
 
-def retry_one(db: sqlite3.Connection, seq: int, now: int) -> None:
-    """Make a job pending as if it were new, with its history."""
+def retry_one(db: sqlite3.Connection, seq: int, due: int, status: int = PENDING) -> None:
+    """Make a job pending or scheduled as if it were new, with its history."""
     runs, worker, started, ended, outcome, error, history = db.execute(
         "SELECT runs, worker, started, ended, outcome, error, history FROM jobs WHERE seq=?", (seq,)
     ).fetchone()
     if outcome is not None:
         history = add_run(history, (runs, worker, started, ended, outcome), error)
     db.execute(
-        "UPDATE jobs SET status=0, stamp=?1, due=?1, attempts=0, outcome=NULL, reason=NULL, cancel=NULL, "
+        "UPDATE jobs SET status=?4, stamp=?1, due=?1, attempts=0, outcome=NULL, reason=NULL, cancel=NULL, "
         "held=NULL, expires=NULL, history=?2 WHERE seq=?3",
-        (now, history, seq),
+        (due, history, seq, status),
     )
 
 

@@ -290,17 +290,17 @@ class StorageMachine(RuleBasedStateMachine):
             job.reason, job.held = reason, None
             self.model.free(job, "end")
 
-    @rule(job_id=IDS)
-    def retry(self, job_id: str) -> None:
-        """Retry a job."""
+    @rule(job_id=IDS, delay=st.sampled_from([0, 0, HOUR]))
+    def retry(self, job_id: str, delay: int) -> None:
+        """Retry a job, now or later."""
         job = self.model.jobs.get(job_id)
         if job is not None and self.model.taken(job, self.clock.now()):
             with pytest.raises(UniqueTaken):
-                self.storage.retry(job_id)
+                self.storage.retry(job_id, delay)
             return
-        assert self.storage.retry(job_id) == (job and job.status)
+        assert self.storage.retry(job_id, delay) == (job and job.status)
         if job is not None and job.status in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
-            self.model.renew(job, self.clock.now())
+            self.model.renew(job, self.clock.now(), delay)
 
     @rule(job_id=IDS, word=WORDS, stale=st.booleans(), spaces=st.booleans())
     def change_payload(self, job_id: str, word: str | None, stale: bool, spaces: bool) -> None:

@@ -63,10 +63,10 @@ class ModelJob:
         """Come into a status."""
         self.status, self.since = status, now
 
-    def renew(self, now: int) -> None:
+    def renew(self, due: int, status: Status = Status.PENDING) -> None:
         """Begin anew, with the history."""
-        self.enter(Status.PENDING, now)
-        self.due, self.attempts, self.held = now, 0, None
+        self.enter(status, due)
+        self.due, self.attempts, self.held = due, 0, None
         self.expires = self.reason = self.cancel = None
 
 
@@ -148,11 +148,11 @@ class Model:
         other = self.holder(job.pushed.queue, key, now) if key else None
         return other not in (None, job.pushed.id)
 
-    def renew(self, job: ModelJob, now: int) -> None:
-        """Put a job into its line again."""
+    def renew(self, job: ModelJob, now: int, delay: int = 0) -> None:
+        """Put a job into its line again, or let it wait for its time."""
         if job.status.final:
             self.hold(job.pushed, now)
-        job.renew(now)
+        job.renew(now + delay, Status.SCHEDULED if delay else Status.PENDING)
 
     def delete(self, job_id: str) -> None:
         """A job is gone."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ....errors import PayloadChanged
-from ....record import Outcome, Status, to_datetime
+from ....record import Outcome, Status, to_datetime, to_milliseconds
 from ....storage import Storage
 from ..engine import Clock
 from ..fixtures import OpenedTwice
@@ -200,6 +200,28 @@ class OperatorContract(OpenedTwice):
         before = the(storage, "a")
         assert storage.change_payload("a", '{"n":2}', '{"n":1}') is Status.RUNNING
         assert the(storage, "a") == before
+
+    @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.SCHEDULED])
+    def test_a_retry_may_wait_for_its_time(self, storage: Storage, clock: Clock, status: Status) -> None:
+        """The job is scheduled, with all its tries before it, and counted there; then it is claimed as any other."""
+        in_status(storage, "a", status)
+        before = storage.now()
+        assert storage.retry("a", 900) is status
+        job = the(storage, "a")
+        assert (job.status, job.attempts, job.reason) == (Status.SCHEDULED, 0, None)
+        assert before + 900 <= to_milliseconds(job.due) <= storage.now() + 900
+        assert storage.counts().statuses["scheduled"] == 1
+        assert storage.next_due() is not None
+        clock.advance(1000)
+        assert ids(take(storage, "way of a")) == ["a"]
+        assert the(storage, "a").due == job.due
+
+    @pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING, Status.COMPLETED])
+    def test_what_is_not_retried_is_not_put_off_either(self, storage: Storage, status: Status) -> None:
+        """Any other status stays."""
+        in_status(storage, "a", status)
+        assert storage.retry("a", 5000) is status
+        assert the(storage, "a").status is status
 
     def test_of_two_people_who_change_a_payload_the_second_is_refused(self, storage: Storage, other: Storage) -> None:
         """Who has seen another one is told so; what is so already may be said again."""

@@ -351,7 +351,7 @@ class OneFileStorage(Storage):
                 state.free(job, END)
             return before
 
-    def retry(self, job_id: str) -> Status | None:
+    def retry(self, job_id: str, delay: int = 0) -> Status | None:
         """Begin anew."""
         with self.change() as state:
             job = state.jobs.get(job_id)
@@ -361,7 +361,7 @@ class OneFileStorage(Storage):
             if before in (Status.FAILED, Status.CANCELLED):
                 state.hold_again(job, self.clock())
             if before in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
-                job.renew(self.clock())
+                job.renew(self.clock() + delay, Status.SCHEDULED if delay else Status.PENDING)
             return before
 
     def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:

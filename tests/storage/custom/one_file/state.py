@@ -97,10 +97,10 @@ class StoredJob:
         """Come into a status."""
         self.status, self.since = status, now
 
-    def renew(self, now: int) -> None:
+    def renew(self, due: int, status: Status = Status.PENDING) -> None:
         """Begin anew, with the history."""
-        self.enter(Status.PENDING, now)
-        self.due, self.attempts, self.held = now, 0, None
+        self.enter(status, due)
+        self.due, self.attempts, self.held = due, 0, None
         self.expires = self.reason = self.cancel = None
 
     def parcel(self) -> Parcel:
