@@ -66,7 +66,7 @@ def render(template: str, **values: Any) -> str:
         layout=current_queues.config.layout,
         _=sayer(),
         ngettext=say_number,
-        q=Helpers(),
+        q=Helpers(values.get("overview")),
         Status=Status,
         **values,
     )
@@ -129,7 +129,9 @@ def version() -> str:
 class Helpers:
     """What templates call, for one answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, overview: Overview | None = None) -> None:
+        self._overview = overview
+        self._chips: dict[str, Markup] = {}
         #: Buttons, in front of the job's id and behind it: a list has many of each.
         self._buttons: dict[tuple[str, str, Status, str, str], tuple[str, str]] = {}
         #: Itself: a row asks it often, and each look through the proxy costs.
@@ -249,6 +251,29 @@ class Helpers:
         """A moment as a person says it, the exact one beside it. Of Python, since a list has a hundred of them."""
         shown, exact = escape(text or formats.ago(moment)), escape(formats.with_zone(moment))
         return Markup(f'<time datetime="{moment.isoformat()}" title="{exact}">{shown}</time>')  # noqa: S704 - escaped
+
+    def chip(self, queue: str) -> Markup:
+        """A queue by name, with a link to it, and whether it is paused; a list names the same few again and again."""
+        if queue not in self._chips:
+            self._chips[queue] = self._chip(queue)
+        return self._chips[queue]
+
+    def _chip(self, queue: str) -> Markup:
+        name, address = escape(queue), escape(self.queue_url(queue))
+        pause = self._overview.pause_of(queue) if self._overview is not None else None
+        if pause is None:
+            return Markup(f'<a class="q-chip" href="{address}">{name}</a>')  # noqa: S704 - escaped
+        why, paused = escape(words.paused_text(pause)), escape(gettext("paused"))
+        inside = f'{self.icon("pause")}{name}<span class="q-unseen"> {paused}</span>'
+        return Markup(f'<a class="q-chip" href="{address}" title="{why}">{inside}</a>')  # noqa: S704 - escaped
+
+    def job_cell(self, record: JobRecord) -> Markup:
+        """The cell of a job in a list: its name, with a link to it, above its payload."""
+        name, address = escape(self.name_of(record.type)), escape(self.job_url(record.id))
+        return Markup(  # noqa: S704 - escaped
+            f'<th scope="row" class="q-main"><a class="q-name" href="{address}">{name}</a>\n'
+            f'<span class="q-mono q-line">{escape(self.summary(record))}</span></th>'
+        )
 
     def action_button(
         self, action: Action, record: JobRecord, back: str, class_: str = "q-button q-small q-plain"
