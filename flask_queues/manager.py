@@ -564,7 +564,10 @@ class Manager:
         return sum(1 for _ in self.retry_each(spread=spread, **filters))
 
     def delete(self, job_id: str) -> None:
-        """Delete a job with its log; raises `JobNotFound`, or `TransitionError` while it runs."""
+        """Delete a job with its log; raises `JobNotFound`, or `TransitionError` while it runs.
+
+        Nothing comes after it: a chain ends with a link that is deleted before its end.
+        """
         status = self.storage.delete(checked_id(job_id))
         if status is None:
             raise not_found(job_id)

@@ -152,6 +152,19 @@ def test_a_long_payload_is_folded(shop: Shop) -> None:
     assert "<details>" in payload[: payload.index("</section>")]
 
 
+def test_who_deletes_a_waiting_link_is_told_that_its_chain_ends(shop: Shop) -> None:
+    """Of the last link nothing is said; among many jobs there may be one."""
+    manager, client = shop.manager, shop.client()
+    chain = manager.chain([("shop:mail", {"to": "anna"})]).then("shop:mail", {"to": "bert"}).push()
+    alone = manager.push("shop:mail", {"to": "carl"})
+    ask = "/queues/actions/delete/confirm?status=pending"
+    assert "nothing that comes after it runs" in client.get(f"{ask}&id={chain.id}").text
+    assert "chain" not in plain(client.get(f"{ask}&id={alone.id}").text)
+    assert "the chain ends with it" in client.get(f"{ask}&id={chain.id}&id={alone.id}").text
+    chain.cancel()
+    assert "chain" not in plain(client.get(f"/queues/actions/delete/confirm?status=cancelled&id={chain.id}").text)
+
+
 def test_a_link_of_a_chain_leads_to_its_neighbours(shop: Shop) -> None:
     """What it came after, and what has come of it so far."""
     manager = shop.manager
