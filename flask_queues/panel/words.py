@@ -407,7 +407,7 @@ def say_scheduled(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
 def say_completed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     """Of a job that has ended well."""
     return _(
-        "Completed %(when)s, after %(time)s. Is deleted %(deleted)s.",
+        "Completed %(when)s, after %(time)s. Deleted %(deleted)s.",
         when=ago(ended(record)),
         time=duration(ran_for(record) or 0),
         deleted=ago_or_never(deleted_at(manager, record)),
@@ -418,7 +418,7 @@ def say_failed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     """Of a job that has failed for good."""
     return _(
         "Failed for good %(when)s, after %(this)s of %(tries)s attempts. "
-        "Nothing more happens by itself; is deleted %(deleted)s.",
+        "Nothing more happens by itself; deleted %(deleted)s.",
         when=ago(ended(record)),
         this=number(record.attempts),
         tries=number(max(record.attempts, manager.tries_of(record))),
@@ -429,7 +429,7 @@ def say_failed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
 def say_cancelled(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     """Of a job that somebody has ended."""
     return _(
-        "Ended %(when)s. Nothing more happens by itself; is deleted %(deleted)s.",
+        "Ended %(when)s. Nothing more happens by itself; deleted %(deleted)s.",
         when=ago(ended(record)),
         deleted=ago_or_never(deleted_at(manager, record)),
     )

@@ -72,3 +72,12 @@ def test_batches_are_found_by_name_and_status(shop: Shop) -> None:
     assert found("status=running&text=bild") == []
     assert found("status=nonsense") == ["Bilder", "Rundbrief"]
     assert "Nothing matches the filter." in client.get("/queues/batches?text=none").text
+
+
+def test_the_bar_of_a_batch_has_a_part_for_what_failed(shop: Shop) -> None:
+    """One of three has failed, one is completed: the bar says so beside the words."""
+    shop.batch()
+    text = shop.client().get("/queues/batches").text
+    assert '<rect width="33.33" height="6" fill="var(--q-failed)"/>' in text
+    assert '<rect x="34.33" width="32.33" height="6" fill="var(--q-completed)"/>' in text
+    assert "2 of 3 · 1 failed" in text
