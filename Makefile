@@ -29,11 +29,11 @@ pictures: environment  ## take the pictures of the panel that README.md and docs
 	$(python) scripts/screenshots.py
 
 bench:  ## run the benchmarks
-	python3 scripts/environment.py .venv-benchmarks requirements/benchmarks.txt
+	python3 scripts/environment.py .venv-benchmarks requirements/benchmarks.txt requirements/example.txt
 	.venv-benchmarks/bin/python -m benchmarks $(ARGS)
 
 soak:  ## half an hour of kills and restarts; ARGS="sqlite" or ARGS="redis --minutes 30"
-	python3 scripts/environment.py .venv-benchmarks requirements/benchmarks.txt
+	python3 scripts/environment.py .venv-benchmarks requirements/benchmarks.txt requirements/example.txt
 	.venv-benchmarks/bin/python -m benchmarks.soak $(or $(ARGS),sqlite)
 
 messages: environment  ## collect the messages to translate and merge them into the catalogues

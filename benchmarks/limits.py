@@ -9,55 +9,75 @@ from pathlib import Path
 
 from .measures import Settings
 from .ours import FlaskQueues, start
+from .redis.server import server
+from .redis.with_ours import Ours
 from .rounds import Figure, Group
 from .schedules import share_of_a_core
 from .system import PATIENCE, STARTS, TEXT, gave_up, running
 
+#: On SQLite or on Redis.
+OneOfOurs = FlaskQueues | Ours
 WORKERS = 8
 #: Jobs a second, and seconds for which they are counted, from a second after the first on.
-RATE, COUNTED = 100, 20
+RATE, COUNTED = 100, 60
 #: Jobs that wait at a closed gate.
 WAITING = 2_000
 
 
-def limits(settings: Settings) -> Group:
-    """Count what begins under a rate, and watch an idle worker with jobs that wait for theirs."""
-    figures = {
+def limits(settings: Settings) -> list[Group]:
+    """Count what begins under a rate, and watch an idle worker with jobs that wait for theirs, on both engines."""
+    on_sqlite, on_redis = figures(), figures()
+    for number in range(settings.rounds):
+        with settings.fresh() as first, settings.fresh() as other:
+            measure(on_sqlite, FlaskQueues(first), FlaskQueues(other))
+        with settings.fresh() as first, settings.fresh() as other, server(first) as one, server(other) as two:
+            measure(on_redis, Ours(one, first), Ours(two, other))
+        told = [
+            f"{figure.values[-1]:.3g} {figure.unit}" for found in (on_sqlite, on_redis) for figure in found.values()
+        ]
+        settings.say(f"round {number + 1} of {settings.rounds}: {', '.join(told)}")
+    how = f"{WORKERS} workers of one process each, and as many jobs as they could begin"
+    return [
+        Group("limits on SQLite", f"on SQLite; {how}", list(on_sqlite.values())),
+        Group("limits on Redis", f"on Redis; {how}", list(on_redis.values())),
+    ]
+
+
+def figures() -> dict[str, Figure]:
+    """What is measured on an engine."""
+    return {
         "off": Figure(f"{RATE}/s with {WORKERS} workers over {COUNTED} s: off by", "%", goal=2.0),
         "most": Figure("the same, most in any second", "jobs"),
         "share": Figure(f"idle worker, {WAITING:,} jobs at a closed gate: of a core", "%"),
         "more": Figure("the same, more than with none", "%", goal=2.0),
     }
-    for number in range(settings.rounds):
-        with settings.fresh() as folder:
-            off, most = rate(FlaskQueues(folder))
-            figures["off"].values.append(off)
-            figures["most"].values.append(most)
-        with settings.fresh() as folder:
-            system = FlaskQueues(folder)
-            before = share_of_a_core(system)
-            fill(system, WAITING, "1/d")
-            share = share_of_a_core(system)
-            figures["share"].values.append(share)
-            figures["more"].values.append(share - before)
-            system.close()
-        told = ", ".join(f"{figure.values[-1]:.3g} {figure.unit}" for figure in figures.values())
-        settings.say(f"round {number + 1} of {settings.rounds}: {told}")
-    how = f"on SQLite; {WORKERS} workers of one process each, and as many jobs as they could begin"
-    return Group("limits", how, list(figures.values()))
 
 
-def fill(system: FlaskQueues, jobs: int, rate: str) -> None:
+def measure(found: dict[str, Figure], limited: OneOfOurs, idle: OneOfOurs) -> None:
+    """Measure once: jobs under a rate in one storage, and jobs at a closed gate in another."""
+    off, most = rate(limited)
+    found["off"].values.append(off)
+    found["most"].values.append(most)
+    before = share_of_a_core(idle)
+    fill(idle, WAITING, "1/d")
+    share = share_of_a_core(idle)
+    found["share"].values.append(share)
+    found["more"].values.append(share - before)
+    idle.close()
+
+
+def fill(system: OneOfOurs, jobs: int, rate: str) -> None:
     """Push jobs under a rate."""
     system.manager.push_many(((start, {"number": n, "text": TEXT}) for n in range(jobs)), rate=rate)
 
 
-def rate(system: FlaskQueues) -> tuple[float, float]:
+def rate(system: OneOfOurs) -> tuple[float, float]:
     """By how many percent the jobs that began are off the rate, and how many began in any one second at most."""
-    fill(system, RATE * (COUNTED + 10), f"{RATE}/s")
     with ExitStack() as stack:
         for _ in range(WORKERS):
             stack.enter_context(running(system))
+        wait_for_all(system)
+        fill(system, RATE * (COUNTED + 10), f"{RATE}/s")
         first = wait_for_first(system)
         time.sleep(first + COUNTED + 2 - time.monotonic())
     system.close()
@@ -68,7 +88,16 @@ def rate(system: FlaskQueues) -> tuple[float, float]:
     return abs(counted / (RATE * COUNTED) - 1) * 100, float(most)
 
 
-def wait_for_first(system: FlaskQueues) -> float:
+def wait_for_all(system: OneOfOurs) -> None:
+    """Wait until every worker has a child: one that is still to start begins no job."""
+    until = time.monotonic() + PATIENCE
+    while sum(len(worker.children) for worker in system.manager.workers()) < WORKERS:
+        if time.monotonic() > until:
+            raise gave_up(system)
+        time.sleep(0.1)
+
+
+def wait_for_first(system: OneOfOurs) -> float:
     """Wait until a job begins; returns when that was."""
     until = time.monotonic() + PATIENCE
     while not (moments := began(system.folder)):

@@ -17,7 +17,7 @@ from flask_queues.scheduler.state import State
 from .measures import Settings
 from .ours import FlaskQueues, noop
 from .rounds import Figure, Group
-from .system import TEXT, running
+from .system import TEXT, System, running
 
 SCHEDULES = 10_000
 #: None of them is due while this runs, nor is any for months.
@@ -84,7 +84,7 @@ def timed(act: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def share_of_a_core(system: FlaskQueues) -> float:
+def share_of_a_core(system: System) -> float:
     """Percent of a core that an idle worker takes with all its processes, once it has begun."""
     with running(system) as worker:
         time.sleep(10)

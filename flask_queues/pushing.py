@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -122,11 +121,11 @@ class Pusher:
 
         Several steps of the storage are not undone where a later one finds no room, so that is looked for before.
         """
-        sizes = Counter(one.queue for one in new)
-        bounds = {queue: most for queue in sizes if (most := self._config().may_wait(queue)) is not None}
+        queues = {one.queue for one in new}
+        bounds = {queue: most for queue in queues if (most := self._config().may_wait(queue)) is not None}
         if not bounds:
             return ()
-        if len(new) > PUSH_SLICE or len(sizes) > 1:
+        if len(new) > PUSH_SLICE or len(queues) > 1:
             waiting = self._storage().counts().queues
             for queue, bound in bounds.items():
                 there = sum(waiting[queue][word] for word in WAITING) if queue in waiting else 0

