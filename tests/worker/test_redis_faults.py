@@ -27,8 +27,8 @@ ONCE_EACH = 6
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
-    """A server of the test's own that survives its crash."""
-    with RedisServer(tmp_path / "redis", appendonly="yes") as server:
+    """A server of the test's own that survives its crash: with `everysec` a busy disk puts off even its writes."""
+    with RedisServer(tmp_path / "redis", appendonly="yes", appendfsync="always") as server:
         yield server
 
 
