@@ -40,12 +40,13 @@ from .ids import is_id
 from .intake import checked_payload, id_for, spread_out, spread_over
 from .janitor import Janitor
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
-from .options import Options, Seconds, check_seconds
+from .options import NOTHING, Options, Seconds, check_seconds
 from .orders import Orders, Picture
 from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
 from .pushing import Pusher, ids_given
 from .record import (
+    TERMS,
     Counts,
     JobRecord,
     LogLine,
@@ -403,13 +404,16 @@ class Manager:
 
     def timeout_of(self, record: JobRecord) -> float:
         """Seconds that one run of this job may take."""
-        job_type = self.jobs.get(record.type)
-        return record.timeout or (job_type and job_type.options.timeout) or self.config.timeout
+        return record.timeout or self._options_of(record.type).timeout or self.config.timeout
 
     def tries_of(self, record: JobRecord) -> int:
         """How many runs of this job may fail."""
-        job_type = self.jobs.get(record.type)
-        return record.tries or (job_type and job_type.options.tries) or self.config.tries
+        return record.tries or self._options_of(record.type).tries or self.config.tries
+
+    def _options_of(self, type_string: str) -> Options:
+        """What a job type says of its jobs; nothing where it is not known here."""
+        job_type = self.jobs.get(type_string)
+        return job_type.options if job_type else NOTHING
 
     # Reading what was done
 
@@ -534,14 +538,8 @@ class Manager:
         or `PayloadError` where the payload does not fit the type.
         """
         old = self.find(job_id)
-        options = Options.of(
-            queue=old.queue,
-            priority=old.priority,
-            tags=old.tags,
-            tries=old.tries,
-            timeout=old.timeout,
-            backoff=old.backoff,
-        )
+        terms = {name: getattr(old, name) for name in TERMS}
+        options = Options.of(queue=old.queue, priority=old.priority, tags=old.tags, **terms)
         given = old.payload if payload is None else payload
         return self._pusher.store([self._pusher.new_job(old.type, given, options)], after_commit=False)[0]
 
@@ -726,7 +724,7 @@ class Manager:
         """On which terms a claimed job runs: the push's word, then the type's, then the configuration's."""
         job_type = self.jobs.get(claim.type)
         given = json.loads(claim.options) if claim.options else {}
-        ours = job_type.options if job_type else Options()
+        ours = self._options_of(claim.type)
         return Terms(
             tries=given.get("tries") or ours.tries or self.config.tries,
             timeout=given.get("timeout") or ours.timeout or self.config.timeout,
