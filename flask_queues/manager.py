@@ -404,13 +404,13 @@ class Manager:
 
     def timeout_of(self, record: JobRecord) -> float:
         """Seconds that one run of this job may take."""
-        return record.timeout or self._options_of(record.type).timeout or self.config.timeout
+        return record.timeout or self.options_of(record.type).timeout or self.config.timeout
 
     def tries_of(self, record: JobRecord) -> int:
         """How many runs of this job may fail."""
-        return record.tries or self._options_of(record.type).tries or self.config.tries
+        return record.tries or self.options_of(record.type).tries or self.config.tries
 
-    def _options_of(self, type_string: str) -> Options:
+    def options_of(self, type_string: str) -> Options:
         """What a job type says of its jobs; nothing where it is not known here."""
         job_type = self.jobs.get(type_string)
         return job_type.options if job_type else NOTHING
@@ -724,7 +724,7 @@ class Manager:
         """On which terms a claimed job runs: the push's word, then the type's, then the configuration's."""
         job_type = self.jobs.get(claim.type)
         given = json.loads(claim.options) if claim.options else {}
-        ours = self._options_of(claim.type)
+        ours = self.options_of(claim.type)
         return Terms(
             tries=given.get("tries") or ours.tries or self.config.tries,
             timeout=given.get("timeout") or ours.timeout or self.config.timeout,
