@@ -23,8 +23,7 @@ from .backend import storage_of
 from .batches import Batch, Batches, tag_of
 from .breakers import Breakers
 from .causes import Cause, cause_of_job
-from .chainpages import ENDS, ChainPages
-from .chains import Chain, Link
+from .chains import ENDS, Chain, ChainPages, Followers, Link
 from .config import Config, keys_of, release_of
 from .errors import (
     ConfigError,
@@ -34,7 +33,6 @@ from .errors import (
     TransitionError,
     UniqueTaken,
 )
-from .followers import Followers
 from .handles import ChainHandle, FollowerHandle, JobHandle
 from .ids import is_id
 from .intake import checked_payload, id_for, spread_out, spread_over
