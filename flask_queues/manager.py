@@ -15,7 +15,7 @@ from typing import Any
 from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import activity, chains, links, orders, permission, transitions
+from . import activity, chains, links, orders, transitions
 from .activity import Act
 from .alerts import Alert, Herald, Lookout, standing_alerts
 from .alerts.herald import Receiver
@@ -35,14 +35,14 @@ from .errors import (
 )
 from .handles import ChainHandle, FollowerHandle, JobHandle
 from .ids import is_id
-from .intake import checked_payload, id_for, spread_out, spread_over
 from .janitor import Janitor
 from .metrics import RANGES, Causes, FailureCause, Forecast, Gatherer, Ledger, Report, report
 from .options import NOTHING, Options, Seconds, check_seconds
 from .orders import Orders, Picture
 from .pausing import Pause, one_of, pause, pauses, resume
 from .payload import MAX_RESULT, dump_json
-from .pushing import Pusher, ids_given
+from .pushing import Pusher, ids_given, permission
+from .pushing.intake import checked_payload, id_for, spread_out, spread_over
 from .record import (
     TERMS,
     Counts,

@@ -11,8 +11,8 @@ from typing import Any
 from ..config import Config, shortened
 from ..errors import ScheduleError
 from ..ids import new_id
-from ..intake import new_job
 from ..options import TAG, Options
+from ..pushing.intake import new_job
 from ..record import to_datetime, to_milliseconds
 from ..registry import Registry
 from ..storage.base import NewJob
