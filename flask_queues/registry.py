@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from typing import Any
 
 from .circuits import Breaker
-from .config import shortened
+from .config import Retention, read_retention, shortened
 from .errors import ConfigError, DuplicateJobType, OptionError, UnknownJobType
 from .gathered import Gathering, read_gathering
 from .job import FunctionJob, GatheredJob, Job
 from .options import CHECKS, Options
 from .payload import Shape
-from .retentionkeys import Retention, read_retention
 
 TYPE_STRING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
