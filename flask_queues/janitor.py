@@ -11,11 +11,10 @@ from typing import Any
 
 from flask import Flask
 
-from .config import Config
+from .config import ANY, Config, Retention
 from .errors import StorageError
 from .record import JobRecord, Status
 from .registry import Registry
-from .retentionkeys import ANY, Retention
 from .signals import name_of
 from .storage import Storage
 from .storage.figures import legible

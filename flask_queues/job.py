@@ -333,33 +333,7 @@ def only_named(job_type: builtins.type[Job], unnamed: Sized) -> None:
 
 #: What `@queues.job` takes beside the type string: the attributes of a job type.
 FUNCTION_OPTIONS = frozenset(
-    {
-        "name",
-        "queue",
-        "timeout",
-        "tries",
-        "backoff",
-        "jitter",
-        "discard_on",
-        "fail_on",
-        "priority",
-        "tags",
-        "expires",
-        "unique",
-        "unique_until",
-        "replace",
-        "debounce",
-        "throttle",
-        "concurrency",
-        "rate",
-        "burst",
-        "limit_key",
-        "breaker",
-        "sensitive",
-        "retention",
-        "failed",
-        "authorize",
-    }
+    {"failed", *(name for name in Job.__annotations__ if name not in ("type", "handle") and not name.startswith("_"))}
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .chainpages import chain_beyond, copy_pages
+from .chains import chain_beyond, copy_pages
 from .errors import ConfigError
 from .storage import Storage
 from .storage.parcels import Load

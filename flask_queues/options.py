@@ -14,6 +14,7 @@ from typing import Any
 from .config import QUEUE_NAME, QUEUE_NAME_RULE, RATE_RULE, Rate, shortened
 from .errors import OptionError
 from .ids import is_id
+from .record import TERMS
 
 #: No delay, timeout or expiry is longer: ten years, in seconds.
 LONGEST = 315_360_000.0
@@ -109,7 +110,7 @@ class Options:
 
     def kept(self) -> str | None:
         """JSON text of what the record keeps for the worker, None where that is nothing."""
-        chosen = {name: value for name in ("tries", "timeout", "backoff") if (value := getattr(self, name)) is not None}
+        chosen = {name: value for name in TERMS if (value := getattr(self, name)) is not None}
         return json.dumps(chosen, separators=(",", ":")) if chosen else None
 
 

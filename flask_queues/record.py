@@ -272,6 +272,12 @@ class Counts:
         return sums
 
 
+#: What a push may set over what its job type says, and the record keeps.
+TERMS = ("tries", "timeout", "backoff")
+#: What it carries along beside that.
+CARRIED = ("batch", "request_id", "locale")
+
+
 class Page(NamedTuple):
     """A page of a list."""
 
@@ -285,7 +291,7 @@ def fields_of_push(options: str | None) -> dict[str, Any]:
     if not options:
         return {}
     said = json.loads(options)
-    found = {name: said[name] for name in ("tries", "timeout", "batch", "request_id", "locale") if name in said}
+    found = {name: said[name] for name in (*TERMS, *CARRIED) if name in said}
     if "backoff" in said:
         found["backoff"] = tuple(said["backoff"])
     if "chain" in said:

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from typing import Any
 
 from .circuits import Breaker
-from .config import shortened
+from .config import Retention, read_retention, shortened
 from .errors import ConfigError, DuplicateJobType, OptionError, UnknownJobType
 from .gathered import Gathering, read_gathering
 from .job import FunctionJob, GatheredJob, Job
 from .options import CHECKS, Options
 from .payload import Shape
-from .retentionkeys import Retention, read_retention
 
 TYPE_STRING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
@@ -62,27 +61,11 @@ class JobType:
         return shape
 
     def _class_options(self) -> Options:
-        cls = self.job_class
-        backoff = None if callable(cls.backoff) else cls.backoff
+        said = {name: getattr(self.job_class, name) for name in CHECKS if hasattr(Job, name)}
+        said["tags"] = check_names(self.type, "tags", said["tags"]) or None
+        by_method = {"backoff": callable(said["backoff"]), "unique": self.unique_key, "limit_key": self.limit_key}
         try:
-            return Options.of(
-                queue=cls.queue,
-                priority=cls.priority,
-                tags=check_names(self.type, "tags", cls.tags) or None,
-                expires=cls.expires,
-                tries=cls.tries,
-                timeout=cls.timeout,
-                backoff=backoff,
-                unique=None if self.unique_key else cls.unique,
-                unique_until=cls.unique_until,
-                replace=cls.replace,
-                debounce=cls.debounce,
-                throttle=cls.throttle,
-                concurrency=cls.concurrency,
-                rate=cls.rate,
-                burst=cls.burst,
-                limit_key=None if self.limit_key else cls.limit_key,
-            )
+            return Options.of(**{name: None if by_method.get(name) else value for name, value in said.items()})
         except OptionError as error:
             raise ConfigError(f"{self.type}: {error}") from error
 

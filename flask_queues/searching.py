@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from .causes import Cause
+from .errors import OptionError
 from .masking import masked, masked_text, secrets_in
-from .record import JobRecord, Page
+from .record import JobRecord, Page, Status
 from .storage import Storage
 from .storage.base import Query
 
@@ -89,3 +90,26 @@ def look_through(storage: Storage, query: Query, fits: Callable[[JobRecord], boo
         after = page.after
         if after is None or len(found) >= query.limit or looked >= LOOK_AT:
             return Page(tuple(found), after)
+
+
+def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:
+    """Return statuses given as such or by their names; raises `OptionError` for what is none."""
+    if isinstance(statuses, str):
+        statuses = [statuses]
+    try:
+        return [Status(status) for status in statuses]
+    except (ValueError, TypeError) as error:
+        names = ", ".join(Status)
+        raise OptionError(f"statuses: {error}; there are {names}.") from error
+
+
+def check_where(where: dict[str, Any]) -> Where:
+    """Return what is looked for; raises `OptionError` for what is no filter, or not what one takes."""
+    for name, value in where.items():
+        if name not in Where._fields:
+            known = ", ".join(("queue", "type", "tag", *Where._fields))
+            raise OptionError(f"There is no filter {name!r}; there are {known}.")
+        kinds = (int, float) if name in ("attempts", "ran") else str
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+            raise OptionError(f"{name}: {value!r} is not {'a number' if kinds is not str else 'a text'}.")
+    return Where(**where)

@@ -231,6 +231,16 @@ def test_no_page_is_out_of_reach() -> None:
     assert [page for page in PAGES if page != "index.md" and page.removesuffix(".md") not in index] == []
 
 
+def test_every_room_is_on_the_map() -> None:
+    """Whoever reads CONTRIBUTING learns what each module and package of ours is for."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    rooms = (ROOT / "flask_queues").glob("[!._]*")
+    names = [f"{path.name}/" if path.is_dir() else path.name for path in rooms if path.suffix in ("", ".py")]
+
+    assert len(names) > 30
+    assert [name for name in names if name not in text] == []
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", "example/README.md"])
 def test_links_between_files_lead_somewhere(name: str) -> None:
     """Those that Sphinx does not see, pictures too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from ..alertkeys import EVERY, Thresholds, thresholds_of
+from ..config import EVERY, Thresholds, thresholds_of
 from ..metrics import Ledger
 from ..metrics.ledger import MINUTE
 from ..record import Status, WorkerRecord, to_datetime

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..config import Config
-from ..retentionkeys import ANY
+from ..config import ANY, Config
 from ..storage.base import Finding, Severity
 from ..worker.keeper import HEARTBEAT
 

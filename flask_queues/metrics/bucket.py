@@ -141,10 +141,6 @@ class Bucket:
             cell for (one, kind), cell in self.cells.items() if queue in (None, one) and job_type in (None, kind)
         )
 
-    def by_queue(self) -> dict[str, Cell]:
-        """What was done in each queue."""
-        return {queue: self.some(queue=queue) for queue in sorted({line[0] for line in self.cells})}
-
     def by_type(self, queue: str | None = None) -> dict[str, Cell]:
         """What was done with the jobs of each type, in one queue or all."""
         types = {job_type for one, job_type in self.cells if queue in (None, one)}

@@ -10,8 +10,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from ..errors import JobNotFound, NotAllowed, PayloadError, QueueFull, QueuesError, UnknownJobType
-from ..intake import spread_out
 from ..manager import current_queues
+from ..pushing.intake import spread_out
 from ..record import Status
 from . import access, flashes, many, reads
 from .address import asked_filters, way_back

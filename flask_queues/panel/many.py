@@ -8,9 +8,9 @@ from itertools import islice
 from typing import Any, Literal
 
 from ..errors import Retry
-from ..intake import spread_out
 from ..job import Job
 from ..manager import current_queues
+from ..pushing.intake import spread_out
 from ..record import JobRecord, Status, to_milliseconds
 from . import access, reads
 from .address import filters_of

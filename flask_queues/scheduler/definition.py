@@ -11,8 +11,8 @@ from typing import Any
 from ..config import Config, shortened
 from ..errors import ScheduleError
 from ..ids import new_id
-from ..intake import new_job
 from ..options import TAG, Options
+from ..pushing.intake import new_job
 from ..record import to_datetime, to_milliseconds
 from ..registry import Registry
 from ..storage.base import NewJob
@@ -136,14 +136,9 @@ def define(
     and its options.
     """
     new = new_job(jobs, config, job, payload, Options.of(**options))
-    if new.delay or new.at is not None:
-        raise ScheduleError("A schedule takes no delay and no time (at): it says itself when its jobs are due.")
-    if options.get("after_commit"):
-        raise ScheduleError("A schedule takes no after_commit: its jobs are pushed by a worker.")
+    check_says_no_time(new, options)
     zone = config.timezone if timezone is None else timezone
-    begin, end = check_moment("starts", starts), check_moment("ends", ends)
-    if begin is not None and end is not None and end < begin:
-        raise ScheduleError("A schedule cannot end before it starts.")
+    begin, end = check_span(starts, ends)
     timing = read_timing(when, zone, starts)
     return Definition(
         name=check_name(new.type if name is None else name),
@@ -162,6 +157,22 @@ def define(
         ends=end,
         times=check_times(times),
     )
+
+
+def check_says_no_time(new: NewJob, options: dict[str, Any]) -> None:
+    """Refuse a job that is to wait by itself, whether its push, its instance or its type says so."""
+    if new.delay or new.at is not None:
+        raise ScheduleError("A schedule takes no delay and no time (at): it says itself when its jobs are due.")
+    if options.get("after_commit"):
+        raise ScheduleError("A schedule takes no after_commit: its jobs are pushed by a worker.")
+
+
+def check_span(starts: datetime | None, ends: datetime | None) -> tuple[int | None, int | None]:
+    """Return from when and until when it fires."""
+    begin, end = check_moment("starts", starts), check_moment("ends", ends)
+    if begin is not None and end is not None and end < begin:
+        raise ScheduleError("A schedule cannot end before it starts.")
+    return begin, end
 
 
 def check_name(name: Any) -> str:

@@ -20,11 +20,11 @@ from ..errors import Discard, JobTimeout, RateLimited, Retry, WorkerLost
 from ..job import Job, running_job
 from ..loops import Kept
 from ..manager import Manager
-from ..origin import restored
+from ..pushing.origin import restored
+from ..pushing.tracing import run_traced
 from ..record import JobError, JobRecord, Outcome, Progress, Status
 from ..registry import JobType
 from ..storage.base import Claim, Settlement
-from ..tracing import run_traced
 from ..wrapping import Wrapper
 from .coroutines import run_coroutine
 from .interrupts import CancelNow, Interrupt, StopNow

@@ -12,11 +12,11 @@ import pytest
 from flask import Flask, current_app
 
 from flask_queues import Alert, Outcome, Queues, Status
-from flask_queues.alertkeys import read_thresholds
 from flask_queues.alerts.herald import Herald
 from flask_queues.alerts.lookout import look
 from flask_queues.alerts.readings import Instruments
 from flask_queues.causes import cause_of_job
+from flask_queues.config.alertkeys import read_thresholds
 from flask_queues.metrics import gather
 from flask_queues.scheduler.definition import Definition
 from flask_queues.scheduler.state import State

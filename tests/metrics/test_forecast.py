@@ -152,7 +152,7 @@ def test_buckets_of_the_past_are_read_once(storage: Storage, monkeypatch: pytest
 def test_nothing_measured_is_said(storage: Storage) -> None:
     """Before the first worker has counted."""
     found = report(Ledger(storage), to_datetime(NOW))
-    assert not found.measured
+    assert all(slot.bucket is None for slot in found.slots)
     assert found.whole_before is None
 
 

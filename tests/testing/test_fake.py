@@ -27,8 +27,8 @@ from flask_queues import (
     Status,
     UnknownJobType,
 )
-from flask_queues.intake import new_job
 from flask_queues.options import Options
+from flask_queues.pushing.intake import new_job
 from flask_queues.signals import job_completed, job_failed, job_retried
 from flask_queues.testing import FakeError
 from flask_queues.transitions import completed

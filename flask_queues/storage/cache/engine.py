@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ...errors import PayloadChanged, StorageError, UniqueTaken
@@ -36,6 +37,7 @@ from ..parcels import Load
 from ..payloads import changed, differs
 from ..stops import Stop
 from ..unique import taken
+from ..workers import about_children, about_worker, worker_record
 from . import figures, gates, listing, moves, moving, stops, work
 from .bounds import unless_full, within
 from .clock import Clock
@@ -52,9 +54,9 @@ from .job import (
 )
 from .log import Known, Log
 from .port import Port
-from .reading import claim_of, claims_in, log_line, record_of, still_held, worker_record
+from .reading import claim_of, claims_in, ids_in, log_line, record_of, still_held
 from .state import State
-from .words import about_words, line_words, push_words, settle_words, wanted_words
+from .words import line_words, push_words, settle_words, wanted_words
 
 FOREVER = 2**62
 #: Held jobs of a type that are let go at a time.
@@ -189,7 +191,7 @@ class CacheStorage(Storage):
 
     def heartbeat(self, worker: WorkerRecord, lease: int) -> Heartbeat:
         """Extend the claims of the worker's children; the entry says of the worker what has changed."""
-        about, children = about_words(worker), [[one.name, one.pid, one.memory] for one in worker.children]
+        about, children = about_worker(worker), about_children(worker)
 
         def write(state: State, _now: int) -> list[Any]:
             known = state.workers.get(worker.name)
@@ -523,7 +525,10 @@ class CacheStorage(Storage):
     def workers(self) -> list[WorkerRecord]:
         """Read the workers and what their children hold."""
         with self._log.read() as (state, _):
-            return [worker_record(state, name, worker) for name, worker in sorted(state.workers.items())]
+            return [
+                worker_record(name, worker.heartbeat, worker.about, worker.children, partial(ids_in, state))
+                for name, worker in sorted(state.workers.items())
+            ]
 
 
 class NextEntry(Watcher):

@@ -6,20 +6,18 @@ import json
 
 from ...record import (
     Attempt,
-    ChildRecord,
     JobError,
     JobRecord,
     LogLine,
     Outcome,
     Progress,
-    WorkerRecord,
     fields_of_push,
     to_datetime,
 )
 from ..base import Claim
 from ..stops import held_back
 from .job import RUNNING, STATUSES, Job
-from .state import State, Worker
+from .state import State
 from .work import in_hand
 
 
@@ -89,27 +87,9 @@ def log_line(time: int, level: str, message: str, context: str | None, run: int)
     return LogLine(to_datetime(time), level, message, json.loads(context) if context else {}, run)
 
 
-def worker_record(state: State, name: str, worker: Worker) -> WorkerRecord:
-    """Read a worker, with the jobs that its children hold."""
-    about = worker.about
-    return WorkerRecord(
-        name=name,
-        host=about["host"],
-        pid=about["pid"],
-        started=to_datetime(about["started"]),
-        heartbeat=to_datetime(worker.heartbeat),
-        queues=tuple(about["queues"]),
-        version=about["version"],
-        types=tuple(about["types"]),
-        release=about.get("release", ""),
-        quiet=about.get("quiet", False),
-        children=tuple(
-            ChildRecord(
-                name=child, pid=pid, memory=memory, jobs=tuple(job.id for _, job in state.shelves.hands.get(child, ()))
-            )
-            for child, pid, memory in worker.children
-        ),
-    )
+def ids_in(state: State, worker: str) -> list[str]:
+    """The ids of the jobs in one child's hands."""
+    return [job.id for _, job in state.shelves.hands.get(worker, ())]
 
 
 def claims_in(state: State, worker: str) -> list[Claim]:

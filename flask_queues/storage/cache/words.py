@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ...record import LogLine, WorkerRecord, to_milliseconds
+from ...record import LogLine, to_milliseconds
 from ..base import NewJob, Settlement, Wanted
 from .job import NUMBERS
 from .state import State
@@ -47,20 +47,6 @@ def wanted_words(state: State, wanted: Wanted) -> list[Any]:
         state.name_kinds(wanted.short),
         wanted.behind,
     ]
-
-
-def about_words(worker: WorkerRecord) -> dict[str, Any]:
-    """What does not change of a worker."""
-    return {
-        "host": worker.host,
-        "pid": worker.pid,
-        "started": to_milliseconds(worker.started),
-        "queues": list(worker.queues),
-        "version": worker.version,
-        "types": list(worker.types),
-        "release": worker.release,
-        "quiet": worker.quiet,
-    }
 
 
 def line_words(line: LogLine) -> list[Any]:

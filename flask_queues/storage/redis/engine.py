@@ -31,6 +31,7 @@ from ..outdated import Outdated
 from ..parcels import Load
 from ..stops import Stop
 from ..unique import taken
+from ..workers import read_worker
 from . import listing
 from .calls import Calls, Command
 from .claiming import Claims
@@ -44,7 +45,7 @@ from .names import QueueNames
 from .outbox import Outbox
 from .pushing import Pushes
 from .records import STATUSES, claim_of, dump, log_text, quoted, read_in_hand, unquoted
-from .roster import Roster, time_of, worker_record
+from .roster import Roster, time_of
 from .schedules import Schedules
 from .scripts import BEAT, CLAIM, KEEP, LETGO, LOOK, NOTE, RELEASE, STOP, Script
 from .servers import servers_of
@@ -465,8 +466,7 @@ class RedisStorage(Storage):
                 for job_id, claim in zip(rows[::2], rows[1::2], strict=True):
                     jobs.setdefault(read_in_hand(claim.decode()).worker, []).append(job_id.decode())
             return [
-                worker_record(name, heartbeat, about, lambda child: tuple(jobs.get(child, ())))
-                for name, (heartbeat, about) in self._roster.all().items()
+                read_worker(name, heartbeat, about, jobs) for name, (heartbeat, about) in self._roster.all().items()
             ]
 
     # Commands

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Collection
 
 from ...errors import ConfigError, StorageFormatError
-from ...record import ChildRecord, WorkerRecord, to_datetime, to_milliseconds
+from ...record import WorkerRecord
+from ..workers import whole_about
 from .calls import Calls, Command
 from .examination import read_info
 from .keys import Keys
@@ -44,7 +44,7 @@ class Roster:
         """
         if worker is None:
             self._refuse_cluster()
-        said = ("", "") if worker is None else (worker.name, worker_about(worker))
+        said = ("", "") if worker is None else (worker.name, dump(whole_about(worker)))
         arguments = [self._keys.root, FORMAT, self._owner, *said]
         command = Command(self._keys.root, ROOT, arguments, self._keys.of_root)
         stored, owner, now, version, since = self._calls.ask(command)
@@ -121,41 +121,3 @@ def time_of(calls: Calls, key: str) -> int:
     """What time it is on the server of a key."""
     seconds, micros = calls.ask(Command(key, None, ["TIME"]))
     return int(seconds) * 1000 + int(micros) // 1000
-
-
-def worker_about(worker: WorkerRecord) -> str:
-    """Write what a worker says of itself."""
-    return dump(
-        {
-            "host": worker.host,
-            "pid": worker.pid,
-            "started": to_milliseconds(worker.started),
-            "queues": worker.queues,
-            "version": worker.version,
-            "types": worker.types,
-            "release": worker.release,
-            "quiet": worker.quiet,
-            "children": [[child.name, child.pid, child.memory] for child in worker.children],
-        }
-    )
-
-
-def worker_record(name: str, heartbeat: int, about: str, jobs_of: Callable[[str], tuple[str, ...]]) -> WorkerRecord:
-    """Read a worker, with the jobs that its children hold."""
-    said: dict[str, Any] = json.loads(about)
-    return WorkerRecord(
-        name=name,
-        host=said["host"],
-        pid=said["pid"],
-        started=to_datetime(said["started"]),
-        heartbeat=to_datetime(heartbeat),
-        queues=tuple(said["queues"]),
-        version=said["version"],
-        types=tuple(said["types"]),
-        release=said.get("release", ""),
-        quiet=said.get("quiet", False),
-        children=tuple(
-            ChildRecord(name=child, pid=pid, memory=memory, jobs=jobs_of(child))
-            for child, pid, memory in said["children"]
-        ),
-    )

@@ -27,6 +27,7 @@ from ..parcels import Load
 from ..payloads import differs
 from ..stops import Stop
 from ..unique import END, START
+from ..workers import read_worker, whole_about
 from . import figures, findings, gates, listing, moving, outdated, rewriting, schedules, stops, tallies, uniques
 from .database import Database
 from .rows import (
@@ -42,8 +43,6 @@ from .rows import (
     dump,
     log_line,
     record,
-    worker_about,
-    worker_record,
 )
 from .steps import (
     CANCEL,
@@ -231,7 +230,7 @@ class SQLiteStorage(Storage):
             db.execute(
                 "INSERT INTO workers VALUES (?,?,?) ON CONFLICT (name) DO UPDATE "
                 "SET heartbeat=excluded.heartbeat, about=excluded.about",
-                (worker.name, wall(), worker_about(worker)),
+                (worker.name, wall(), dump(whole_about(worker))),
             )
             for child in worker.children:
                 db.execute("UPDATE jobs SET lease=? WHERE status=1 AND worker=?", (until, child.name))
@@ -595,7 +594,7 @@ class SQLiteStorage(Storage):
         jobs: dict[str, list[str]] = defaultdict(list)
         for worker, job_id in claims:
             jobs[worker].append(job_id)
-        return [worker_record(name, heartbeat, about, jobs) for name, heartbeat, about in rows]
+        return [read_worker(name, heartbeat, about, jobs) for name, heartbeat, about in rows]
 
 
 class DataVersion(Watcher):

@@ -7,17 +7,14 @@ from typing import Any
 
 from ...record import (
     Attempt,
-    ChildRecord,
     JobError,
     JobRecord,
     LogLine,
     Outcome,
     Progress,
     Status,
-    WorkerRecord,
     fields_of_push,
     to_datetime,
-    to_milliseconds,
 )
 from ..stops import held_back
 
@@ -104,41 +101,3 @@ def log_line(row: tuple[Any, ...]) -> LogLine:
     """Read a row of the log."""
     time, level, message, context, run = row
     return LogLine(to_datetime(time), level, message, json.loads(context) if context else {}, run)
-
-
-def worker_about(worker: WorkerRecord) -> str:
-    """Write what a worker says of itself."""
-    return dump(
-        {
-            "host": worker.host,
-            "pid": worker.pid,
-            "started": to_milliseconds(worker.started),
-            "queues": worker.queues,
-            "version": worker.version,
-            "types": worker.types,
-            "release": worker.release,
-            "quiet": worker.quiet,
-            "children": [[child.name, child.pid, child.memory] for child in worker.children],
-        }
-    )
-
-
-def worker_record(name: str, heartbeat: int, about: str, jobs: dict[str, list[str]]) -> WorkerRecord:
-    """Read a worker, with the jobs that its children hold."""
-    said = json.loads(about)
-    return WorkerRecord(
-        name=name,
-        host=said["host"],
-        pid=said["pid"],
-        started=to_datetime(said["started"]),
-        heartbeat=to_datetime(heartbeat),
-        queues=tuple(said["queues"]),
-        version=said["version"],
-        types=tuple(said["types"]),
-        release=said.get("release", ""),
-        quiet=said.get("quiet", False),
-        children=tuple(
-            ChildRecord(name=child, pid=pid, memory=memory, jobs=tuple(jobs.get(child, ())))
-            for child, pid, memory in said["children"]
-        ),
-    )

@@ -12,9 +12,9 @@ import pytest
 from cryptography.fernet import Fernet
 from flask import Flask
 
-from flask_queues import JobNotFound, Queues, Status, StorageUnavailable, chainpages
-from flask_queues.chainpages import LINKS, SPARED, is_cover, tag_of
-from flask_queues.chains import followed, is_read_out
+from flask_queues import JobNotFound, Queues, Status, StorageUnavailable
+from flask_queues.chains import followed, is_read_out, pages
+from flask_queues.chains.pages import LINKS, SPARED, is_cover, tag_of
 from flask_queues.moving import move
 from flask_queues.record import Outcome
 from flask_queues.storage.base import Claim, Settlement, Wanted
@@ -235,7 +235,7 @@ def test_a_chain_moves_with_what_comes_after_it(
     queues: Queues, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where somebody was killed in an earlier move, when a part of the pages was there."""
-    monkeypatch.setattr(chainpages, "AT_ONCE", 1)
+    monkeypatch.setattr(pages, "AT_ONCE", 1)
     chain = counting(queues).push()
     end(queues)
     there = make(tmp_path / "there")

@@ -15,14 +15,14 @@ import zlib
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from .chainpages import LINKS, NOWHERE, first_of, id_of
+from ..errors import JobNotFound, OptionError, StorageError
+from ..record import JobRecord, Status
+from ..storage import Storage
+from ..storage.base import NewJob
+from ..storage.figures import FOLLOWERS, legible
+from ..telling import Teller
 from .chains import Following
-from .errors import JobNotFound, OptionError, StorageError
-from .record import JobRecord, Status
-from .storage import Storage
-from .storage.base import NewJob
-from .storage.figures import FOLLOWERS, legible
-from .telling import Teller
+from .pages import LINKS, NOWHERE, first_of, id_of
 
 logger = logging.getLogger("flask_queues")
 

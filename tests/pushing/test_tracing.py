@@ -17,7 +17,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from flask_queues import Discard, Queues, tracing
+from flask_queues import Discard, Queues
+from flask_queues.pushing import tracing
 from flask_queues.worker import run_in_foreground
 from tests.support.site import ROOT, Site
 

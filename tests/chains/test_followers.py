@@ -217,7 +217,7 @@ def test_it_is_cancelled_before_and_after_it_was_pushed(queues: Queues) -> None:
 
 def test_each_keeper_looks_at_some_of_many(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
     """In turn, so that none waits for ever."""
-    monkeypatch.setattr("flask_queues.followers.LOOKED_AT", 2)
+    monkeypatch.setattr("flask_queues.chains.followers.LOOKED_AT", 2)
     waiting = [queues.push("fetch").then("any") for _ in range(5)]
     claims = [claimed(queues) for _ in range(5)]
     for claim in claims:

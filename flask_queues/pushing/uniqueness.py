@@ -7,10 +7,10 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
-from .errors import OptionError
-from .options import Options
-from .registry import JobType
-from .storage.unique import END, START, TIME, Unique
+from ..errors import OptionError
+from ..options import Options
+from ..registry import JobType
+from ..storage.unique import END, START, TIME, Unique
 
 #: Characters of a key.
 MOST = 250

@@ -168,7 +168,7 @@ def test_a_locale_selector_that_fails_keeps_nobody_from_pushing(site, manager, c
 def test_a_language_that_is_not_known_here_fails_no_job(site, manager, monkeypatch, caplog):
     """Such as one of a newer Babel where it was pushed."""
     Babel(site, default_locale="de")
-    monkeypatch.setattr("flask_queues.origin.locale_here", lambda: "xx_XX")
+    monkeypatch.setattr("flask_queues.pushing.origin.locale_here", lambda: "xx_XX")
     push_in_request(site)
     assert run_next(manager).status is Status.COMPLETED
     assert found == [(None, None, "de")]

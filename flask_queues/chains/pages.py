@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .record import Status
-from .storage import Storage
-from .storage.base import Query
-from .storage.figures import legible
+from ..record import Status
+from ..storage import Storage
+from ..storage.base import Query
+from ..storage.figures import legible
 
 #: Links of a page, and about how many bytes, unless a single one has more.
 LINKS, BYTES = 10, 65_536

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 PLACE = re.compile(r"(?P<host>[^\s:,/@]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 URL_FORMS = "redis://user:password@host:6379/0, rediss://… or unix:///path/to/redis.sock"

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
+from ..errors import ConfigError
 from .alertkeys import EVERY, Thresholds, read_thresholds
 from .cachekeys import check_cache_together, check_cache_value
-from .errors import ConfigError
 from .retentionkeys import Retention, read_retention
 
 PREFIX = "QUEUES_"

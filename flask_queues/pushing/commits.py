@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from flask import Flask, current_app, has_app_context
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 logger = logging.getLogger("flask_queues")
 

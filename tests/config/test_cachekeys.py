@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from flask_queues import ConfigError, Queues
-from flask_queues.cachekeys import CHECKS
 from flask_queues.config import CACHE_KEYS, Config
+from flask_queues.config.cachekeys import CHECKS
 
 SECRET = "hunter2"
 

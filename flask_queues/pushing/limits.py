@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import OptionError
-from .options import Options, parse_rate
-from .registry import JobType
-from .storage.limits import CONCURRENCY, RATE, Limit
+from ..errors import OptionError
+from ..options import Options, parse_rate
+from ..registry import JobType
+from ..storage.limits import CONCURRENCY, RATE, Limit
 
 #: Characters of a key.
 MOST = 250

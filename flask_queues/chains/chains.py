@@ -1,7 +1,7 @@
 """Jobs that run one after another: each exists from the step that settles the one before.
 
 What comes after a job travels with it, in its options: its place in the chain under `chain`, the rest of its page of
-the chain as JSON text under `rest`, and under `beyond` where the chain goes on after that (`chainpages.py`). The ids of
+the chain as JSON text under `rest`, and under `beyond` where the chain goes on after that (`pages.py`). The ids of
 all links are fixed when the chain is pushed, so that a settlement that is repeated pushes the same job, which is stored
 once.
 """
@@ -13,14 +13,14 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import transitions
-from .chainpages import ALL, ENDS, NOWHERE, Beyond, Page, first_of, followers, paged, tag_of
-from .errors import OptionError
-from .record import ChainPlace, Status
-from .storage.base import Claim, NewJob, Settlement
+from .. import transitions
+from ..errors import OptionError
+from ..record import ChainPlace, Status
+from ..storage.base import Claim, NewJob, Settlement
+from .pages import ALL, ENDS, NOWHERE, Beyond, Page, first_of, followers, paged, tag_of
 
 if TYPE_CHECKING:
-    from .handles import ChainHandle
+    from ..handles import ChainHandle
 
 logger = logging.getLogger("flask_queues")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from flask import current_app, has_request_context
 
-from .errors import NotAllowed
-from .registry import JobType
+from ..errors import NotAllowed
+from ..registry import JobType
 
 logger = logging.getLogger("flask_queues")
 

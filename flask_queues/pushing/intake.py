@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from ..config import Config
+from ..errors import OptionError, PayloadError
+from ..gathered import Gathering
+from ..ids import bits_of, new_id, partition_bits
+from ..job import Job
+from ..options import LONGEST, Options
+from ..record import to_datetime, to_milliseconds
+from ..registry import JobType, Registry
+from ..storage.base import NewJob
 from . import permission
-from .config import Config
-from .errors import OptionError, PayloadError
-from .gathered import Gathering
-from .ids import bits_of, new_id, partition_bits
-from .job import Job
 from .limits import limits_of
-from .options import LONGEST, Options
-from .record import to_datetime, to_milliseconds
-from .registry import JobType, Registry
-from .storage.base import NewJob
 from .uniqueness import unique_of
 
 #: The golden ratio's part after the point: adding it again and again fills a circle most evenly.

@@ -13,11 +13,11 @@ from ipaddress import IPv6Address, ip_address
 
 from flask import has_request_context, request
 
-from .config import Rate
-from .errors import PushLimited
+from ..config import Rate
+from ..errors import PushLimited
+from ..storage import Storage
+from ..storage.figures import legible
 from .permission import current_person
-from .storage import Storage
-from .storage.figures import legible
 
 SHEETS = 64
 #: So often a push is counted anew where somebody else was quicker.

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from flask_login import LoginManager, UserMixin, login_user
 
 from flask_queues import PushLimited, Queues, QueuesError
-from flask_queues.pushlimit import SHEETS
+from flask_queues.pushing.pushlimit import SHEETS
 from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.testing.storage import FrozenClock
 

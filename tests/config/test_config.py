@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flask_queues.alertkeys import Thresholds, thresholds_of
 from flask_queues.config import Config, release_of
+from flask_queues.config.alertkeys import Thresholds, thresholds_of
 from flask_queues.errors import ConfigError
 
 

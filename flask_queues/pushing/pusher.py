@@ -8,20 +8,20 @@ from typing import Any, NamedTuple
 
 from flask import Flask
 
+from ..config import Config
+from ..errors import QueueFull, StorageError
+from ..handles import JobHandle
+from ..job import Job
+from ..options import Options
+from ..record import Status
+from ..registry import Registry
+from ..storage import Storage
+from ..storage.base import NewJob
+from ..telling import Teller
 from . import commits
-from .config import Config
-from .errors import QueueFull, StorageError
-from .handles import JobHandle
 from .intake import host_time, new_job
-from .job import Job
-from .options import Options
 from .origin import carried
 from .pushlimit import count_pushes
-from .record import Status
-from .registry import Registry
-from .storage import Storage
-from .storage.base import NewJob
-from .telling import Teller
 from .tracing import traced
 
 #: Jobs that one call of the storage takes; more are pushed in several.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 #: Stands for every queue that has no thresholds of its own.
 EVERY = "*"

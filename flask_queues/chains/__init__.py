@@ -1,0 +1,40 @@
+"""Jobs that follow others: chains, the pages of long ones, and what follows a job that was pushed before."""
+
+from .chains import (
+    Chain,
+    Link,
+    Made,
+    check_end,
+    check_links,
+    check_not_unique,
+    followed,
+    given_back,
+    is_read_out,
+    joined,
+    read_out,
+    types_of,
+    written,
+)
+from .followers import Followers
+from .pages import ENDS, ChainPages, chain_beyond, copy_pages
+
+__all__ = [
+    "ENDS",
+    "Chain",
+    "ChainPages",
+    "Followers",
+    "Link",
+    "Made",
+    "chain_beyond",
+    "check_end",
+    "check_links",
+    "check_not_unique",
+    "copy_pages",
+    "followed",
+    "given_back",
+    "is_read_out",
+    "joined",
+    "read_out",
+    "types_of",
+    "written",
+]
