@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from flask_queues import transitions
+from flask_queues.options import LONGEST
 from flask_queues.record import Outcome, Status
 from flask_queues.storage.base import Claim
 from flask_queues.transitions import Terms
@@ -128,7 +129,7 @@ def test_a_job_that_has_said_its_last_words_has_failed() -> None:
 
 def test_no_wait_is_longer_than_a_push_may_ask_for() -> None:
     """Ten years, as for a delay; and a queue that is rate limited waits for some time at least."""
-    longest = round(transitions.LONGEST * 1000)
+    longest = round(LONGEST * 1000)
 
     assert transitions.put_off(claim(), float("inf")).delay == longest
     assert transitions.rate_limited(claim(), float("inf")).stop == longest

@@ -114,6 +114,24 @@ def test_a_schedule_that_was_changed_a_moment_ago_is_fired_as_it_is_now(manager:
     assert manager.find(manager.scheduler.find("s").job or "").priority == 5
 
 
+def test_schedules_that_were_changed_many_times_are_fired_in_their_order(manager: Manager, clock: Clock, monkeypatch):
+    """A worker that has seen every change forgets those that are over."""
+    monkeypatch.setattr("flask_queues.scheduler.ticker.LONGEST_LOOK", 0.0)
+    ticker = manager.scheduler.ticker()
+    for name in "abc":
+        add(manager, "0 18 * * *", name=name)
+    for n in range(150):
+        for minute, name in enumerate("cab"):
+            manager.scheduler.change(name, when=f"{minute} {13 + n % 2} * * *")
+        ticker.tick()
+    fired = []
+    for minute in range(60, 130):
+        clock.set(f"2026-07-01 {12 + minute // 60}:{minute % 60:02}")
+        if ticker.drain():
+            fired += [f"{one.name} {one.last:%H:%M}" for one in manager.scheduler.all() if one.last == clock.now]
+    assert fired == ["c 14:00", "a 14:01", "b 14:02"]
+
+
 def test_a_zone_that_only_another_machine_knows_holds_up_no_other_schedule(manager: Manager, clock: Clock, caplog):
     """That schedule is left to others, which is said; the rest is fired."""
     add(manager)
@@ -214,7 +232,9 @@ def test_those_that_must_not_overlap_are_caught_up_one_after_the_other(manager: 
     add(manager, catch_up="all")
     clock.set("2026-07-01 15:30")
     assert manager.scheduler.run_due() == 1
+    changes = manager.storage.schedules_changed()
     assert manager.scheduler.run_due() == 0
+    assert manager.storage.schedules_changed() == changes  # to wait writes nothing
     for _ in range(2):
         finish_all(manager)
         clock.advance(seconds=5)
