@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from flask import Flask
@@ -570,6 +571,19 @@ def test_a_worker_begins_nothing_of_a_cancelled_batch(queues: Queues, monkeypatc
     assert run_next(queues.manager).status is Status.COMPLETED
     queues.retry(jobs[0].id)
     assert run_next(queues.manager).status is Status.COMPLETED
+
+
+def test_a_worker_asks_once_a_second_whether_a_batch_goes_on(queues: Queues) -> None:
+    """Not for each of its jobs; a second after its cancellation it begins nothing more of it."""
+    batch = queues.batch(numbers(3)).push()
+    calling_off, storage, clock = queues.batches.calling_off, queues.manager.storage, mock.Mock(monotonic=lambda: 100.0)
+    with mock.patch("flask_queues.batches.calling.time", clock):
+        with mock.patch.object(storage, "sheets", wraps=storage.sheets) as asked:
+            assert [calling_off.reason_for(batch.id, job.id) for job in batch.jobs()] == [None] * 3
+        assert asked.call_count == 1
+        batch.cancel("enough")
+        clock.monotonic = lambda: 101.0
+        assert [calling_off.reason_for(batch.id, job.id) for job in batch.jobs()] == ["enough"] * 3
 
 
 def test_a_retry_passes_over_a_job_whose_key_another_holds(queues: Queues) -> None:

@@ -197,6 +197,7 @@ def test_one_job_is_tried_and_its_success_lets_the_others_go(one: Process, other
     assert one.begin(trial)
     assert not other.begin(late)
     assert (one.state, other.claim()) == ("trying", None)
+    assert one.queues.find(late.id).history == ()
     one.end(trial, well=True)
     assert one.state == "closed"
     assert one.manager.pauses() == []

@@ -104,6 +104,18 @@ def test_what_runs_or_has_completed_keeps_what_it_ran_with(queues: Queues) -> No
     assert (again.record.payload, again.record.tags) == ({"amount": 6}, ("money",))
 
 
+def test_a_job_that_is_pushed_again_has_the_same_terms(queues: Queues) -> None:
+    """Whatever its push had said, and not what its type says."""
+    said: dict[str, Any] = {"queue": "slow", "priority": 7, "tags": ["a"], "tries": 5, "timeout": 77, "backoff": [3, 9]}
+    job = queues.push("refund", {"amount": 5}, **said)
+    job.cancel()
+    old, again = job.record, queues.manager.push_again(job.id).record
+    kept = ("type", "queue", "payload", "priority", "tags", "tries", "timeout", "backoff")
+    assert [getattr(again, name) for name in kept] == [getattr(old, name) for name in kept]
+    assert (again.queue, again.priority, again.tries, again.timeout) == ("slow", 7, 5, 77)
+    assert (again.status, old.status) == (Status.PENDING, Status.CANCELLED)
+
+
 def test_of_two_who_have_seen_the_same_one_is_refused(queues: Queues) -> None:
     """Nobody overwrites what they have not seen."""
     job = queues.push("refund", {"amount": 5})

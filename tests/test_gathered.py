@@ -55,9 +55,11 @@ def test_payloads_of_one_key_are_due_at_one_moment(queues: Queues) -> None:
     assert len(others) > 10
 
 
-def test_a_push_that_says_when_is_due_then(queues: Queues) -> None:
+@pytest.mark.parametrize("when", ["delay", "at"])
+def test_a_push_that_says_when_is_due_then(queues: Queues, when: str) -> None:
     """Instead of the end of a window."""
-    record = queues.push(Orders, {"customer": 1}, delay=5).record
+    said: Any = 5 if when == "delay" else datetime.now(timezone.utc) + timedelta(seconds=5)
+    record = queues.push(Orders, {"customer": 1}, **{when: said}).record
     assert record.due < datetime.now(timezone.utc) + timedelta(seconds=6)
     assert record.status is Status.SCHEDULED
 

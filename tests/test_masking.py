@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from flask_queues.masking import MASK, Secrets, masked, masked_text, masked_texts, secrets_in
+from flask_queues.masking import MASK, Secrets, masked, masked_text, masked_texts, secrets_in, unmasked
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,31 @@ def test_many_secrets_are_hidden_too() -> None:
     line = "no answer of 00042-devices, 99999-device, 5-device"
     assert masked_text(line, secrets) == f"no answer of {MASK}, {MASK}, 5-device"
     assert masked_text("hm", secrets) == "hm"
+
+
+@pytest.mark.parametrize("line", ["0042", "pin 0042", "0042 is it", "pin0042?"])
+def test_the_shortest_of_many_secrets_is_hidden_wherever_it_stands(line: str) -> None:
+    """At the beginning of a line, at its end, and where it is all of it."""
+    secrets = Secrets(f"{n:04}" for n in range(1000))
+    assert masked_text(line, secrets) == line.replace("0042", MASK)
+
+
+def test_what_a_person_has_left_hidden_is_as_it_was() -> None:
+    """However deep; what was typed is taken, also into a secret field, and a mask elsewhere is a text like any."""
+    stored = {"user": [{"password": "hunter2", "n": 1}], "token": "x", "note": "y", "iban": 5}
+    edited = {"user": [{"password": MASK, "n": 2}], "token": "new", "note": MASK, "iban": MASK, "more": [1]}
+    assert unmasked(edited, stored, {"iban"}) == {
+        "user": [{"password": "hunter2", "n": 2}], "token": "new", "note": MASK, "iban": 5, "more": [1],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "edited", [{"token": MASK}, {"user": [{}, {"password": MASK}]}, {"n": {"password": MASK}}, {"n": [{"card": MASK}]}]
+)
+def test_a_mask_that_hides_nothing_is_no_secret(edited: dict[str, Any]) -> None:
+    """As in a field, or an item of a list, that a person has added: the job would get the mask."""
+    with pytest.raises(LookupError):
+        unmasked(edited, {"user": [{"password": "hunter2"}], "n": 1})
 
 
 def test_a_text_in_which_too_many_might_stand_is_hidden_whole() -> None:

@@ -10,9 +10,12 @@ from flask import Flask
 
 from flask_queues import OptionError, Queues, RateLimited, Status
 from flask_queues.moving import move
+from flask_queues.pausing import pauses
+from flask_queues.record import to_datetime
 from flask_queues.storage import SQLiteStorage
 from flask_queues.storage.base import Wanted
 from flask_queues.storage.sqlite.database import Database
+from flask_queues.storage.stops import Stop
 
 
 @pytest.fixture
@@ -62,6 +65,16 @@ def test_a_paused_type_is_passed_over_in_every_queue(queues: Queues) -> None:
     assert [(pause.queue, pause.type) for pause in queues.manager.pauses()] == [(None, "shop:mail")]
     assert queues.manager.resume(type="shop:mail") is True
     assert claimed(queues) == ["shop:mail"] * 3
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(("short", "long"), [(1000, 2000), (1000, None)])
+def test_a_type_is_paused_as_long_as_one_of_its_queues(short: int, long: int | None, order: int) -> None:
+    """A single pause is told, the one that lasts longest, whichever comes first; without an end is longest."""
+    stops = [Stop("a", "t", short, "short", "Ann", 0), Stop("b", "t", long, "long", "Bob", 0)]
+    (pause,) = pauses(stops[::order])
+    assert (pause.queue, pause.type, pause.reason, pause.by) == (None, "t", "long", "Bob")
+    assert pause.until == (to_datetime(long) if long is not None else None)
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,17 @@ class TestBeforeDeleting:
             fake.clock.move(61)
             assert queues.manager.retain() == 3
 
+    def test_nothing_is_begun_once_the_worker_ends(self, tmp_path: Path) -> None:
+        """What a hook was not handed yet is kept for the next worker."""
+        queues = make_queues(tmp_path, QUEUES_RETENTION_COMPLETED=1)
+        queues.before_deleting(lambda jobs: None)
+        with queues.fake() as fake:
+            run(queues, fake)
+            fake.clock.move(2 * HOUR)
+            queues.manager.janitor.finish(0)
+            assert queues.manager.retain() == 0
+            assert left(queues) == [0, 1, 2]
+
     def test_is_a_function(self, tmp_path: Path) -> None:
         """Anything else is refused at once."""
         with pytest.raises(ConfigError, match=r"before_deleting\(5\): it takes a function of one argument"):

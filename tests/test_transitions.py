@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from flask_queues import transitions
+from flask_queues.options import LONGEST
 from flask_queues.record import Outcome, Status
 from flask_queues.storage.base import Claim
 from flask_queues.transitions import Terms
@@ -16,9 +17,15 @@ ERROR = transitions.dump_error("ValueError", "no")
 
 
 def claim(
-    *, attempts: int = 0, token: int = 5, ahead: bool = False, expires: int | None = None, runs: int = 0
+    *,
+    attempts: int = 0,
+    token: int = 5,
+    ahead: bool = False,
+    expires: int | None = None,
+    runs: int = 0,
+    cancel: str | None = None,
 ) -> Claim:
-    return Claim("id", "q", "t", "{}", None, 0, expires, attempts, runs, None, None, token, 1000, "w", ahead)
+    return Claim("id", "q", "t", "{}", None, 0, expires, attempts, runs, None, cancel, token, 1000, "w", ahead)
 
 
 def test_a_failure_waits_longer_each_time_and_then_is_for_good() -> None:
@@ -56,6 +63,7 @@ class Death:
         Death(1, Outcome.KILLED, True, 5, Status.PENDING, True),
         # A timeout is a failure: it backs off.
         Death(0, Outcome.TIMED_OUT, False, 5, Status.SCHEDULED, True, 10_000),
+        Death(1, Outcome.TIMED_OUT, False, 5, Status.SCHEDULED, True, 20_000),
         # The last try's death leaves it pending, for its failed().
         Death(2, Outcome.KILLED, False, 5, Status.PENDING, True),
         Death(2, Outcome.TIMED_OUT, False, 5, Status.PENDING, True),
@@ -84,6 +92,51 @@ def test_what_a_process_held_when_it_died(death: Death) -> None:
     assert (end.status, end.counted, end.delay) == (death.status, death.counted, death.delay)
 
 
+def test_a_job_that_was_to_be_cancelled_is_when_its_process_dies() -> None:
+    """Whatever killed it, nobody wants it again; the run counts, since it began."""
+    end = transitions.died(claim(cancel="not needed"), TERMS, ERROR, Outcome.KILLED, 5)
+
+    assert (end.status, end.outcome, end.counted) == (Status.CANCELLED, Outcome.CANCELLED, True)
+
+
+def test_who_may_have_killed_its_process_is_claimed_alone_from_then_on() -> None:
+    """So that it takes no others with it; what had ended or had not begun is above suspicion."""
+    among_others = transitions.died(claim(ahead=True), TERMS, ERROR, Outcome.LOST)
+    in_hand = transitions.died(claim(), TERMS, ERROR, Outcome.KILLED, 5)
+    too_slow = transitions.died(claim(), TERMS, ERROR, Outcome.TIMED_OUT, 5)
+    had_ended = transitions.died(claim(), TERMS, ERROR, Outcome.KILLED, 6)
+    had_not_begun = transitions.died(claim(), TERMS, ERROR, Outcome.KILLED, 4)
+
+    assert [end.alone for end in (among_others, in_hand, too_slow)] == [True, True, True]
+    assert [end.alone for end in (had_ended, had_not_begun)] == [False, False]
+
+
+def test_a_job_that_had_not_begun_shows_no_run_of_a_process_that_died() -> None:
+    """One that had ended, and is run again, does, with why."""
+    had_not_begun = transitions.died(claim(), TERMS, ERROR, Outcome.KILLED, 4)
+    had_ended = transitions.died(claim(), TERMS, ERROR, Outcome.KILLED, 6)
+
+    assert (had_not_begun.outcome, had_not_begun.error) == (None, None)
+    assert (had_ended.outcome, had_ended.error) == (Outcome.KILLED, ERROR)
+
+
+def test_a_job_that_has_said_its_last_words_has_failed() -> None:
+    """Nothing ran but its `failed`: no run is shown, and none is counted."""
+    end = transitions.last_words_said(claim(attempts=3))
+
+    assert (end.status, end.outcome, end.counted) == (Status.FAILED, None, False)
+
+
+def test_no_wait_is_longer_than_a_push_may_ask_for() -> None:
+    """Ten years, as for a delay; and a queue that is rate limited waits for some time at least."""
+    longest = round(LONGEST * 1000)
+
+    assert transitions.put_off(claim(), float("inf")).delay == longest
+    assert transitions.rate_limited(claim(), float("inf")).stop == longest
+    assert transitions.rate_limited(claim(), 2.5).stop == 2500
+    assert transitions.rate_limited(claim(), 0.0001).stop == 1
+
+
 def test_a_job_expires_only_if_it_never_began() -> None:
     """A retry after its time is still a retry."""
     assert transitions.is_expired(claim(expires=999))
@@ -106,3 +159,17 @@ def test_an_exception_is_kept_cut_and_readable() -> None:
     assert len(long.traceback) < transitions.MAX_TRACEBACK + 100
     assert broken is not None
     assert broken.message == "(its message could not be made)"
+
+
+@pytest.mark.parametrize("length", [1, transitions.MAX_TRACEBACK])
+def test_a_traceback_that_is_short_enough_is_kept_as_it_is(length: int) -> None:
+    """Nothing is left out of it, nor said to be."""
+    trace = "x" * length
+    assert transitions.shorten_trace(trace) == trace
+
+
+def test_both_ends_of_a_long_traceback_are_kept() -> None:
+    """It says how much is missing between them."""
+    half = transitions.MAX_TRACEBACK // 2
+    shortened = transitions.shorten_trace("a" * half + "?" * 1234 + "z" * half)
+    assert shortened == "a" * half + "\n  [1,234 characters left out]\n" + "z" * half

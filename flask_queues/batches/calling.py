@@ -37,8 +37,8 @@ class CallingOff:
         self._storage().cancel(job_id, reason)
         self._teller.cancelled(job_id)
 
-    def some(self, batch_id: str, reason: str, until: float) -> bool:
-        """End jobs of a batch up to a moment of the monotonic clock; tells whether all were looked at."""
+    def some(self, batch_id: str, reason: str, until: float) -> None:
+        """End jobs of a batch up to a moment of the monotonic clock; the next call goes on from there."""
         after = self._after.pop(batch_id, None)
         while True:
             page = self._storage().page(Query(tag=tag_of(batch_id), statuses=WAITING, limit=FEW, after=after))
@@ -46,12 +46,12 @@ class CallingOff:
                 self.one(job.id, reason)
             after = page.after
             if after is None:
-                return True
+                return
             if time.monotonic() >= until:
                 if len(self._after) >= KNOWN:
                     self._after.clear()
                 self._after[batch_id] = after
-                return False
+                return
 
     def reason_for(self, batch_id: str, job_id: str) -> str | None:
         """Why a job that was claimed is not to begin: its batch is being cancelled. None where it is not.

@@ -216,7 +216,9 @@ def check_moment(name: str, value: Any) -> int | None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise ScheduleError(f"{name}: {shortened(value)} is not an aware datetime.")
+    stored = to_milliseconds(value)
     try:
-        return to_milliseconds(value)
+        to_datetime(stored)  # in UTC, and rounded, it may be in no year that Python knows
     except (OverflowError, ValueError) as error:
         raise ScheduleError(f"{name}: {value.isoformat()} is out of range.") from error
+    return stored

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,12 @@ from flask_queues import Alert, Outcome, Queues, Status
 from flask_queues.alerts.herald import Herald
 from flask_queues.alerts.lookout import look
 from flask_queues.alerts.readings import Instruments
+from flask_queues.alerts.standing import standing_alerts
 from flask_queues.causes import cause_of_job
 from flask_queues.config.alertkeys import read_thresholds
 from flask_queues.metrics import gather
 from flask_queues.scheduler.definition import Definition
-from flask_queues.scheduler.state import State
+from flask_queues.scheduler.state import State, read_state
 from flask_queues.scheduler.ticker import Ticker
 from flask_queues.signals import alert_changed
 from flask_queues.storage import Storage
@@ -169,12 +173,52 @@ def test_a_schedule_is_late_while_it_is_overdue_and_until_one_is_in_time(storage
     assert Keeper(storage, clock, other={"schedule_late": 0}).look(after=500_000) == []
 
 
+def test_a_schedule_that_is_paused_or_over_is_not_late(storage: Storage, clock: Clock) -> None:
+    """Nor one that a newer version has stored, of which nothing is known; nor one that has just been resumed."""
+    definition = Definition(name="over", when=60.0, timezone="UTC", type="t", queue="q", payload="{}", times=1)
+    paused = State.new(replace(definition, name="paused", times=None), "", clock.now())
+    assert storage.put_schedule(replace(State.new(definition, "", clock.now()), left=0).row())
+    assert storage.put_schedule(replace(paused, paused="holidays").row())
+    assert storage.put_schedule(paused.row()._replace(name="newer", about=json.dumps({"v": 99})))
+    keeper = Keeper(storage, clock, q={"schedule_late": 30})
+    assert keeper.look(after=500_000) == []
+    Ticker(storage, Teller(Flask(__name__), lambda: storage)).drain()
+    (row,) = [row for row in storage.schedules() if row.name == "paused"]
+    state = read_state(row)
+    assert state is not None
+    assert storage.put_schedule(replace(state, paused=None).row())
+    assert keeper.look(after=0) == []
+    assert keeper.look(after=100_000) == [("schedule_late", "paused", True)]
+
+
+def test_a_queue_that_one_of_several_workers_serves_is_served(storage: Storage, clock: Clock) -> None:
+    """The others need not."""
+    keeper = Keeper(storage, clock, mail={"no_worker": True})
+    for _ in range(10):
+        for name, queue in (("a", "default"), ("b", "mail"), ("c", "default")):
+            storage.heartbeat(a_worker(name, queues=(queue,)), 600_000)
+        assert keeper.look() == []
+
+
+def test_alerts_that_stand_are_listed_the_last_first(storage: Storage, clock: Clock) -> None:
+    """Whatever their queues are called."""
+    keeper = Keeper(storage, clock, a={"pending": 0}, b={"pending": 0}, c={"pending": 0})
+    for queue in "bca":
+        fill(storage, queue, queue=queue)
+        keeper.look()
+    assert [alert.queue for alert in standing_alerts(storage)] == ["a", "c", "b"]
+
+
 def test_of_two_keepers_one_says_it(storage: Storage, clock: Clock, engine: SQLiteEngine) -> None:
     """One who comes a moment later has nothing to do; one who was overtaken has done nothing."""
     fill(storage, "a")
     first, second = (Keeper(one, clock, q={"pending": 0}) for one in (storage, engine.open()))
     assert first.look() == [("pending", "q", True)]
-    assert second.look(after=4_000) == []
+    clock.advance(4_000)
+    assert not look(second.storage, second.instruments, second.told)
+    clock.advance(1_000)
+    assert look(second.storage, second.instruments, second.told)
+    assert second.told.since_last() == []
     read = first.instruments.read
 
     def overtaken(now: int) -> Any:
@@ -241,6 +285,47 @@ def test_receivers_of_every_kind_hear_of_an_alert(
     assert said[0] == ("WARNING", "Jobs pending in default: 1; 0 are allowed.")
     assert "broken of alerts raised" in said[1][1]
     assert [str(alert) for alert in shop.queues.manager.alerts()] == [said[0][1]]
+
+
+@pytest.mark.parametrize("kind", ["decorated", "signal"])
+def test_one_receiver_of_whatever_kind_is_enough(tmp_path: Path, kind: str) -> None:
+    """Nobody else need be there for it to hear."""
+    shop = Shop(tmp_path)
+    heard = []
+    if kind == "decorated":
+        shop.queues.on_alert(lambda alert: heard.append(alert.kind))
+        shop.cross()
+    else:
+
+        def signalled(sender: Flask, alert: Alert) -> None:
+            heard.append(alert.kind)
+
+        with alert_changed.connected_to(signalled, shop.flask):
+            shop.cross()
+    assert heard == ["pending"]
+
+
+def test_alerts_are_told_one_after_another() -> None:
+    """In their order, however long a receiver takes: that something is over is not told before it began."""
+    told: list[float] = []
+    begun, may_end = threading.Event(), threading.Event()
+
+    def receiver(alert: Alert) -> None:
+        told.append(alert.value)
+        begun.set()
+        may_end.wait(60)
+
+    moment = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    alerts = [Alert(kind="pending", queue="q", value=n, threshold=0, since=moment) for n in range(5)]
+    herald = Herald(Flask("shop"), lambda: [receiver])
+    herald.tell(alerts[:1])
+    assert begun.wait(20)
+    herald.tell(alerts[1:])
+    herald.finish(0.01)
+    assert told == [0]
+    may_end.set()
+    herald.finish(20)
+    assert told == [0, 1, 2, 3, 4]
 
 
 def test_a_receiver_that_hangs_does_not_hold_up_the_keeper(tmp_path: Path) -> None:

@@ -69,6 +69,30 @@ def test_a_push_may_say_its_limits(queues: Queues) -> None:
     )
 
 
+def test_a_push_may_say_its_own_key(queues: Queues) -> None:
+    """In place of the one that its job type makes of the payload."""
+    for key in (None, "vip"):
+        queues.push("shop:invoice", {"customer": 1}, limit_key=key)
+    assert len([one for _ in range(2) for one in claim(queues)]) == 2
+
+
+def test_the_limits_of_two_job_types_are_two(queues: Queues) -> None:
+    """Also where neither has a key."""
+    for name in ("shop:a", "shop:b"):
+        queues.job(name, concurrency=1)(lambda: None)
+        queues.push_many([(name, None)] * 2)
+    assert sorted(one.type for _ in range(4) for one in claim(queues)) == ["shop:a", "shop:b"]
+
+
+@pytest.mark.parametrize("key", ["", "k" * 251, 7])
+def test_a_key_that_cannot_be_is_refused(queues: Queues, key: Any) -> None:
+    """What a job type's method makes of a payload is checked when it is pushed."""
+    queues.job("shop:odd", concurrency=1, limit_key=lambda payload: key)(lambda: None)
+    with pytest.raises(OptionError, match="shop:odd: limit_key gave"):
+        queues.push("shop:odd")
+    assert queues.push("shop:odd", limit_key="k" * 250).created
+
+
 @pytest.mark.parametrize(
     "options",
     [

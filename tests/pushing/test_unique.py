@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from flask import Flask
 
 from flask_queues import ConfigError, Job, OptionError, Queues, Status, UniqueTaken
+from flask_queues.storage.base import Claim, Wanted
+from flask_queues.storage.sqlite import engine as sqlite_engine
+from flask_queues.testing.storage import FrozenClock
+from flask_queues.transitions import completed
 
 
 @pytest.fixture
@@ -25,6 +30,13 @@ def queues(tmp_path: Path) -> Queues:
     def by_customer(customer: int, what: str = "") -> None: ...
 
     return queues
+
+
+def claim(queues: Queues) -> Claim:
+    """Claim the next job."""
+    manager = queues.manager
+    (claim,) = manager.step("w", (), Wanted(manager.queue_order(), manager.jobs.keys(), 60_000)).claims
+    return claim
 
 
 def test_a_duplicate_push_returns_the_old_handle(queues: Queues) -> None:
@@ -77,6 +89,30 @@ def test_a_throttled_job_is_the_first_of_its_time(queues: Queues) -> None:
     assert queues.push("shop:work", {"n": 2}, unique="k", throttle=3600).id == first.id
 
 
+def test_the_time_of_a_throttled_job_is_over_to_the_millisecond(queues: Queues) -> None:
+    """It counts from the push that was the first."""
+    clock = FrozenClock()
+    with mock.patch.multiple(sqlite_engine, wall=clock.now, steady=clock.steady):
+        first = queues.push("shop:work", unique="k", throttle=3600)
+        clock.advance(3_599_999)
+        assert queues.push("shop:work", unique="k", throttle=3600).id == first.id
+        clock.advance(1)
+        assert queues.push("shop:work", unique="k", throttle=3600).created
+
+
+def test_a_job_is_the_only_one_until_it_has_ended_or_only_until_it_starts(queues: Queues) -> None:
+    """Until its end where nothing else is said."""
+    first = queues.push("shop:work", unique="k")
+    running = claim(queues)
+    assert queues.push("shop:work", unique="k").id == first.id
+    queues.manager.step("w", [completed(running, None)])
+    assert queues.push("shop:work", unique="k", priority=-1).created
+    until_start = queues.push("shop:by-customer", {"customer": 1})
+    assert not queues.push("shop:by-customer", {"customer": 1}).created
+    assert claim(queues).id == until_start.id
+    assert queues.push("shop:by-customer", {"customer": 1}).created
+
+
 def test_a_retry_of_a_job_whose_key_is_taken_is_refused(queues: Queues) -> None:
     """The error names the job that holds it; a retry of all leaves it out."""
     first = queues.push("shop:work", unique="k")
@@ -105,21 +141,23 @@ def test_what_cannot_be_unique_is_refused(queues: Queues, options: dict[str, Any
     assert queues.manager.counts().queues == {}
 
 
-def test_a_key_that_is_no_text_is_refused(queues: Queues) -> None:
-    """What a job type's method returns is checked when it is pushed."""
+@pytest.mark.parametrize("key", [7, None, "", "k" * 251])
+def test_a_key_that_cannot_be_is_refused(queues: Queues, key: Any) -> None:
+    """What a job type's method returns is checked when it is pushed; a text of 250 characters is one."""
 
     class Odd(Job):
         type = "shop:odd"
 
         @staticmethod
         def unique(payload: dict[str, Any]) -> Any:
-            return 7
+            return key
 
         def handle(self) -> None: ...
 
     queues.register(Odd)
     with pytest.raises(OptionError, match="shop:odd"):
         queues.push(Odd)
+    assert queues.push(Odd, unique="k" * 250).created
 
 
 def test_a_method_of_a_job_that_does_not_run_is_refused(queues: Queues) -> None:

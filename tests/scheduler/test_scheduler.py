@@ -103,6 +103,35 @@ def test_two_workers_fire_it_once(make_manager, clock: Clock):
     assert told(one) == ["13:00 fired"]
 
 
+def test_a_schedule_that_was_changed_a_moment_ago_is_fired_as_it_is_now(manager: Manager, clock: Clock):
+    """A worker that has not heard of the change yet reads it again, at once."""
+    add(manager)
+    ticker = manager.scheduler.ticker()
+    ticker.tick()
+    manager.scheduler.change("s", priority=5)
+    clock.advance(hours=1)
+    assert ticker.drain() == 1
+    assert manager.find(manager.scheduler.find("s").job or "").priority == 5
+
+
+def test_schedules_that_were_changed_many_times_are_fired_in_their_order(manager: Manager, clock: Clock, monkeypatch):
+    """A worker that has seen every change forgets those that are over."""
+    monkeypatch.setattr("flask_queues.scheduler.ticker.LONGEST_LOOK", 0.0)
+    ticker = manager.scheduler.ticker()
+    for name in "abc":
+        add(manager, "0 18 * * *", name=name)
+    for n in range(150):
+        for minute, name in enumerate("cab"):
+            manager.scheduler.change(name, when=f"{minute} {13 + n % 2} * * *")
+        ticker.tick()
+    fired = []
+    for minute in range(60, 130):
+        clock.set(f"2026-07-01 {12 + minute // 60}:{minute % 60:02}")
+        if ticker.drain():
+            fired += [f"{one.name} {one.last:%H:%M}" for one in manager.scheduler.all() if one.last == clock.now]
+    assert fired == ["c 14:00", "a 14:01", "b 14:02"]
+
+
 def test_a_zone_that_only_another_machine_knows_holds_up_no_other_schedule(manager: Manager, clock: Clock, caplog):
     """That schedule is left to others, which is said; the rest is fired."""
     add(manager)
@@ -179,9 +208,10 @@ def test_an_occurrence_of_the_last_minute_is_not_missed(manager: Manager, clock:
     assert told(manager) == ["13:00 left out: missed", "14:00 left out: missed", "15:00 fired"]
 
 
-def test_nothing_is_caught_up_where_nothing_shall_be(manager: Manager, clock: Clock):
+@pytest.mark.parametrize("none", ["none", 0])
+def test_nothing_is_caught_up_where_nothing_shall_be(manager: Manager, clock: Clock, none):
     """`none`: what was missed is told and left out; what comes is fired."""
-    add(manager, catch_up="none")
+    add(manager, catch_up=none)
     clock.set("2026-07-01 14:30")
     assert manager.scheduler.run_due() == 0
     clock.set("2026-07-01 15:00")
@@ -202,7 +232,9 @@ def test_those_that_must_not_overlap_are_caught_up_one_after_the_other(manager: 
     add(manager, catch_up="all")
     clock.set("2026-07-01 15:30")
     assert manager.scheduler.run_due() == 1
+    changes = manager.storage.schedules_changed()
     assert manager.scheduler.run_due() == 0
+    assert manager.storage.schedules_changed() == changes  # to wait writes nothing
     for _ in range(2):
         finish_all(manager)
         clock.advance(seconds=5)
@@ -297,6 +329,19 @@ def test_a_schedule_ends_after_so_many_jobs(manager: Manager, clock: Clock):
     assert [line for line in told(manager) if "fired" in line] == ["12:01 fired", "12:04 fired"]
 
 
+@pytest.mark.parametrize(
+    ("when", "later"), [("0 * * * *", timedelta(hours=5)), (timedelta(seconds=10), timedelta(seconds=50))]
+)
+def test_a_schedule_that_is_late_pushes_no_more_jobs_than_it_may(manager: Manager, clock: Clock, when, later):
+    """Of several that are due together, or are made up for, the first ones."""
+    add(manager, when, times=2, catch_up="all", overlap=True)
+    first, second = manager.scheduler.next("s", count=2)
+    clock.now += later
+    assert manager.scheduler.run_due() == 2
+    assert [line.due for line in manager.scheduler.history("s")] == [second, first]
+    assert manager.scheduler.find("s").left == 0
+
+
 # --- At run time ------------------------------------------------------------------------------------------------------
 
 
@@ -341,6 +386,33 @@ def test_a_schedule_is_changed(manager: Manager, clock: Clock):
     assert manager.find(manager.scheduler.find("s").job or "").tries == 7
 
 
+def test_a_changed_schedule_goes_on_counting_its_jobs(manager: Manager, clock: Clock):
+    """Another limit counts from now on; a change of anything else leaves what is left."""
+    add(manager, times=3)
+    clock.advance(hours=1)
+    manager.scheduler.run_due()
+    assert manager.scheduler.change("s", priority=5).left == 2
+    assert manager.scheduler.change("s", times=5).left == 5
+    assert manager.scheduler.change("s", times=None).left is None
+
+
+def test_a_change_that_somebody_else_was_faster_with_is_made_upon_theirs(make_manager, monkeypatch):
+    """Neither is lost."""
+    one, two = make_manager(), make_manager()
+    add(one)
+    put = one.storage.put_schedule
+
+    def late(*arguments):
+        monkeypatch.setattr(one.storage, "put_schedule", put)
+        two.scheduler.pause("s", "theirs")
+        return put(*arguments)
+
+    monkeypatch.setattr(one.storage, "put_schedule", late)
+    changed = one.scheduler.change("s", priority=5)
+    assert (changed.priority, changed.paused) == (5, "theirs")
+    assert (two.scheduler.find("s").priority, two.scheduler.find("s").paused) == (5, "theirs")
+
+
 def test_a_schedule_moves_to_another_queue(manager: Manager, clock: Clock):
     """Its jobs go there from then on."""
     add(manager)
@@ -367,6 +439,8 @@ def test_a_schedule_is_run_by_hand(manager: Manager, clock: Clock):
     job = manager.scheduler.run("s")
     assert manager.find(job).status is Status.PENDING
     assert told(manager) == ["12:00 run by hand"]
+    record = manager.scheduler.find("s")
+    assert (record.job, record.last, record.outcome) == (job, clock.now, "run by hand")
     assert manager.scheduler.find("s").next == datetime(2026, 7, 1, 13, tzinfo=UTC)
 
 
@@ -388,10 +462,13 @@ def test_an_unknown_name_is_an_error(manager: Manager, act):
         ({"overlap": "yes"}, ScheduleError, "overlap"),
         ({"catch_up": "some"}, ScheduleError, "catch_up"),
         ({"catch_up": -1}, ScheduleError, "catch_up"),
+        ({"catch_up": 1001}, ScheduleError, "catch_up"),
         ({"catch_up": True}, ScheduleError, "catch_up"),
         ({"times": 0}, ScheduleError, "times"),
         ({"starts": datetime(2026, 1, 1)}, ScheduleError, "starts"),
         ({"ends": "tomorrow"}, ScheduleError, "ends"),
+        ({"starts": datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))}, ScheduleError, "out of range"),
+        ({"ends": datetime.max.replace(tzinfo=UTC)}, ScheduleError, "out of range"),
         (
             {"starts": datetime(2026, 2, 1, tzinfo=UTC), "ends": datetime(2026, 1, 1, tzinfo=UTC)},
             ScheduleError,

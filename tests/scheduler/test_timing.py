@@ -301,6 +301,17 @@ def test_is_due_looks_at_the_minute():
     assert not timing.is_due(utc("2026-07-01 00:29:59.999"))
 
 
+@pytest.mark.parametrize("expression", ["0 12 * * *", timedelta(hours=12)])
+def test_a_moment_after_it_was_due_has_it_before(expression):
+    """However little later; the very moment is not before itself."""
+    timing = read_timing(expression, "UTC")
+    noon, instant = utc("2026-07-01 12:00"), timedelta(microseconds=1)
+    assert timing.previous(noon + instant) == noon
+    assert timing.previous(noon) < noon
+    assert timing.next(noon - instant) == noon
+    assert timing.next(noon) > noon
+
+
 def test_what_stands_in_for_a_skipped_time_is_told():
     """So that a person may read it."""
     timing = read_timing("30 2 * * *", "Europe/Berlin")
