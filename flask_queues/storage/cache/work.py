@@ -129,6 +129,7 @@ def settle(
     alone: bool = False,
     follows: Any = (),
     stop: int = 0,
+    if_cancelled: list[list[Any]] | None = None,
 ) -> bool:
     """End one claim; False if it is not in force."""
     job = in_hand(state, id_, token)
@@ -136,8 +137,8 @@ def settle(
         return False
     if job.cancel is not None and status in (PENDING, SCHEDULED):
         status, reason = CANCELLED, None
-    if status == CANCELLED and reason is None:
-        reason = job.cancel
+    reason = why(job, status, reason, if_cancelled)
+    pushes = follows if if_cancelled is None or job.cancel is None else if_cancelled
     again = status in (PENDING, SCHEDULED)
     gates.leave(state, job)
     state.shelves.take(job)
@@ -164,8 +165,14 @@ def settle(
     if stop:
         stops.extend(state, job.queue, stop, raised(id_))
     if not again:
-        push(state, follows)
+        push(state, pushes)
     return True
+
+
+def why(job: Job, status: int, reason: str | None, if_cancelled: Any) -> str | None:
+    """Why a job ends: in the words of whoever asked for that, where it has none of its own."""
+    asked = job.cancel if status == CANCELLED or if_cancelled is not None else None
+    return asked if reason is None else reason
 
 
 def in_hand(state: State, id_: str, token: int) -> Job | None:

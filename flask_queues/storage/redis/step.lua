@@ -5,7 +5,8 @@
 -- queues wanted: number, prefix of each; lease, limit, behind, types and short types (each within line ends);
 -- worker, nonce; number of settlements; of each its partition's prefix and what `read_settlement` reads.
 -- Returns: numbers of lost settlements; claims (number of the queue, id, claim, record); number of a queue and types
--- that were passed over, for each queue; numbers of the settlements whose push into another partition waits in `out`;
+-- that were passed over, for each queue; numbers of the settlements whose push into another partition waits in `out`,
+-- negative where that is what follows since the job's end was asked for;
 -- now; the number of the queue at which the look ended, 0 where none holds anything; how many jobs were set aside.
 
 local stale = refuse_if_stale(arg())
@@ -29,6 +30,17 @@ local function is_of(list, kind)
     return string.find(list, '\n' .. kind .. '\n', 1, true) ~= nil
 end
 
+-- What a settlement causes, of so many jobs.
+local function read_pushes(number)
+    local pushes = {}
+    for n = 1, number do
+        local p, queue = arg(), arg()
+        local outward = arg()
+        pushes[n] = {p = p, queue = queue, outward = outward, job = read_job()}
+    end
+    return pushes
+end
+
 -- Most settlements say no more than how the run ended.
 local function read_settlement()
     local one = {
@@ -40,16 +52,14 @@ local function read_settlement()
         return one
     end
     one.delay, one.error, one.result, one.reason = tonumber(arg()), arg(), arg(), arg()
-    one.progress, one.alone, one.logs, one.follows = arg(), arg(), {}, {}
+    one.progress, one.alone, one.logs = arg(), arg(), {}
     for n = 1, tonumber(arg()) do
         one.logs[n] = arg()
     end
-    for n = 1, tonumber(arg()) do
-        local p, queue = arg(), arg()
-        local outward = arg()
-        one.follows[n] = {p = p, queue = queue, outward = outward, job = read_job()}
-    end
+    one.follows = read_pushes(tonumber(arg()))
     one.stop = arg()
+    local instead = tonumber(arg())
+    one.instead = instead >= 0 and read_pushes(instead) or nil
     return one
 end
 
@@ -94,8 +104,12 @@ local function settle(one)
     if cancel ~= '' and (status == PENDING or status == SCHEDULED) then
         status, reason = CANCELLED, ''
     end
-    if status == CANCELLED and reason == '' then
+    if reason == '' and (status == CANCELLED or one.instead) then
         reason = cancel
+    end
+    one.stopped = one.instead ~= nil and cancel ~= ''
+    if one.stopped then
+        one.follows = one.instead
     end
     if one.progress ~= '' then
         progress = one.progress
@@ -306,7 +320,7 @@ for n = 1, tonumber(arg()) do
     if not done then
         lost[#lost + 1] = n
     elseif outward then
-        waits[#waits + 1] = n
+        waits[#waits + 1] = one.stopped and -n or n
     end
 end
 

@@ -85,6 +85,7 @@ ENDS = st.fixed_dictionaries(
         "alone": st.booleans(),
         "follows": st.lists(NEW, max_size=2),
         "stop": st.sampled_from([0, 0, 0, HOUR // 2, 2 * HOUR]),
+        "if_cancelled": st.none() | st.lists(NEW, max_size=2),
     }
 )
 SCHEDULES = {"nightly": "q", "hourly": "r", "wörd": "q"}

@@ -310,7 +310,9 @@ class State:
         job.attempts += one.counted
         job.alone = job.alone or one.alone
         job.result = one.result if status is Status.COMPLETED else None
-        job.reason = job.cancel if status is Status.CANCELLED and reason is None else reason
+        asked = job.cancel is not None
+        told = status is Status.CANCELLED or one.if_cancelled is not None
+        job.reason = job.cancel if told and reason is None else reason
         job.progress = one.progress or job.progress
         job.logs += tuple(one.logs)
         job.cancel = None
@@ -323,7 +325,7 @@ class State:
         if one.stop:
             self.stop_for(job, now + one.stop, now)
         if status.final:
-            for follower in one.follows:
+            for follower in one.pushes(asked=asked):
                 self.push(follower, now)
         return True
 
