@@ -269,7 +269,9 @@ class Model:
         for limit in pushed.limits:
             if limit.kind == RATE:
                 place = pushed.queue, limit.key
-                self.paces[place] = max(self.paces.get(place, 0), now * 1000) + limit.per * 1000 // limit.n
+                ahead = (limit.burst - 1) * limit.per * 1000 // limit.n
+                after = max(self.paces.get(place, 0), now * 1000) + limit.per * 1000 // limit.n
+                self.paces[place] = min(after, now * 1000 + limit.per * 1000 + ahead)
         self.free(job, "start")
 
     def check_line(self, claims: Sequence[Claim], wanted: Wanted, now: int) -> None:

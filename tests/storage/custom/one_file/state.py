@@ -23,7 +23,7 @@ from flask_queues.record import (
     to_datetime,
 )
 from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wanted
-from flask_queues.storage.limits import Gate, Limit, left, opens, passed
+from flask_queues.storage.limits import Gate, Limit, bounded, left, opens, passed
 from flask_queues.storage.parcels import Parcel, Run
 from flask_queues.storage.stops import Stop, held_back, raised
 from flask_queues.storage.tallies import deleted
@@ -395,7 +395,11 @@ class State:
     def closed(self, job: StoredJob, now: int) -> tuple[str, int]:
         """The gate that a job cannot pass now, and when it opens; 0 where all are open."""
         for limit in job.limits:
-            moment = opens(limit, self.gates.get(f"{job.queue}\t{limit.gate}", Gate()), now)
+            place = f"{job.queue}\t{limit.gate}"
+            gate = bounded(limit, self.gates.get(place, Gate()), now)
+            if place in self.gates:
+                self.gates[place] = gate
+            moment = opens(limit, gate, now)
             if moment:
                 return limit.gate, moment
         return "", 0
