@@ -101,6 +101,8 @@ class Wanted(NamedTuple):
     short: Collection[str] = ()
     #: Asked while another job is in hand: only what may be claimed together with others is claimed.
     behind: bool = False
+    #: Any other job stays in the line, also one whose type no worker knows, or that is stopped.
+    only: bool = False
 
 
 class Settlement(NamedTuple):

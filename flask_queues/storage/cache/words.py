@@ -47,6 +47,7 @@ def wanted_words(state: State, wanted: Wanted) -> list[Any]:
         wanted.limit,
         state.name_kinds(wanted.short),
         wanted.behind,
+        *([True] if wanted.only else ()),
     ]
 
 

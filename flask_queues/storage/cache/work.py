@@ -30,6 +30,7 @@ class Wanted(NamedTuple):
     limit: int
     short: frozenset[str]
     behind: bool
+    only: bool = False
 
 
 class Choice(NamedTuple):
@@ -192,8 +193,8 @@ def promote(state: State, queue: str) -> None:
 
 def read_wanted(state: State, wanted: list[Any]) -> Wanted:
     """Read what a step says that it wants."""
-    queues, types, lease, limit, short, behind = wanted
-    return Wanted(queues, state.read_kinds(types), lease, limit, state.read_kinds(short), behind)
+    queues, types, lease, limit, short, *more = wanted
+    return Wanted(queues, state.read_kinds(types), lease, limit, state.read_kinds(short), *more)
 
 
 def choose(state: State, wanted: Wanted, now: int) -> Choice:
@@ -207,7 +208,7 @@ def choose(state: State, wanted: Wanted, now: int) -> Choice:
         jobs = [place[-1] for place in line[: wanted.limit]]
         if any(job.type not in wanted.types or job.type in asleep for job in jobs):
             jobs, unknown = look_past(state, line, wanted, now, asleep)
-            foreign += unknown
+            foreign += [] if wanted.only else unknown
         if jobs:
             return together(jobs, foreign, wanted)
     return Choice([], False, foreign)
@@ -312,7 +313,7 @@ def claimable(state: State, wanted: base.Wanted, now: int) -> bool:
     if any(line and line[0][0] <= now for line in due):
         return True
     sets = frozenset(wanted.types), frozenset(wanted.short)
-    want = Wanted(list(wanted.queues), sets[0], wanted.lease, wanted.limit, sets[1], wanted.behind)
+    want = Wanted(list(wanted.queues), sets[0], wanted.lease, wanted.limit, sets[1], wanted.behind, wanted.only)
     choice = choose(state, want, now)
     return bool(choice.jobs or choice.foreign)
 

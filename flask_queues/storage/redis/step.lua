@@ -2,7 +2,7 @@
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; the moment after which nobody waits for the answer; nonces of this child's steps whose answers were
 -- lost, or nothing; `all` where every queue is in reach, else `queue`, or `whole` where its slot does not move;
--- queues wanted: number, prefix of each; lease, limit, behind, types and short types (each within line ends);
+-- queues wanted: number, prefix of each; lease, limit, behind, only, types and short types (each within line ends);
 -- worker, nonce; number of settlements; of each its partition's prefix and what `read_settlement` reads.
 -- Returns: numbers of lost settlements; claims (number of the queue, id, claim, record); number of a queue and types
 -- that were passed over, for each queue; numbers of the settlements whose push into another partition waits in `out`,
@@ -20,7 +20,7 @@ local wanted = {}
 for n = 1, tonumber(arg()) do
     wanted[n] = arg()
 end
-local lease, limit, behind = tonumber(arg()), math.min(tonumber(arg()), 1000), arg() == '1'
+local lease, limit, behind, only = tonumber(arg()), math.min(tonumber(arg()), 1000), arg() == '1', arg() == '1'
 local last_wanted = tostring(limit - 1)
 local types, short = arg(), arg()
 local worker, nonce = arg(), arg()
@@ -186,6 +186,9 @@ local function head(p, asleep)
             end
         end
         if #unknown + #sleeping == 0 or window == LOOK_PAST or #rows < 2 * window then
+            if only then
+                return found, NOTHING, NOTHING
+            end
             return found, unknown, sleeping
         end
     end

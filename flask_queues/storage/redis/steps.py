@@ -178,7 +178,8 @@ class Steps:
 
     def _want(self, wanted: Wanted, queues: Sequence[str]) -> Packed:
         key = (
-            *queues, None, wanted.lease, wanted.limit, wanted.behind, frozenset(wanted.types), frozenset(wanted.short),
+            *queues, None, wanted.lease, wanted.limit, wanted.behind, wanted.only,
+            frozenset(wanted.types), frozenset(wanted.short),
         )  # fmt: skip
         packed = self._wants.get(key)
         if packed is None:
@@ -191,6 +192,7 @@ class Steps:
                     wanted.lease,
                     wanted.limit,
                     "1" if wanted.behind else "",
+                    "1" if wanted.only else "",
                     in_lines(wanted.types),
                     in_lines(wanted.short),
                 ]

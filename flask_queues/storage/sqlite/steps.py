@@ -277,6 +277,15 @@ def look_past(
 ) -> tuple[list[Row], int]:
     """Find what this worker may claim behind what it may not; set aside what no worker knows, or is `asleep`."""
     head: list[tuple[int, str]] = db.execute(HEAD, (queue, LOOK_PAST)).fetchall()
+    known = [seq for seq, type_ in head if type_ in wanted.types and type_ not in asleep]
+    rows: list[Row] = [db.execute(NEXT_AT, (seq,)).fetchone() for seq in known[: wanted.limit]]
+    return rows, 0 if wanted.only else set_aside(db, head, wanted, now, asleep)
+
+
+def set_aside(
+    db: sqlite3.Connection, head: list[tuple[int, str]], wanted: Wanted, now: int, asleep: Collection[str]
+) -> int:
+    """Set those aside that no worker knows, or are `asleep`; returns how many."""
     types = {type_ for _, type_ in head}
     unknown = types - set(wanted.types) - set(asleep)
     foreign = types.intersection(asleep) | {
@@ -284,8 +293,7 @@ def look_past(
     }
     held = [(type_, seq) for seq, type_ in head if type_ in foreign]
     db.executemany("UPDATE jobs SET held=? WHERE seq=?", held)
-    known = [seq for seq, type_ in head if type_ in wanted.types and type_ not in asleep]
-    return [db.execute(NEXT_AT, (seq,)).fetchone() for seq in known[: wanted.limit]], len(held)
+    return len(held)
 
 
 def has_one(db: sqlite3.Connection, queue: str, types: Collection[str]) -> bool:

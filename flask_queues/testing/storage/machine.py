@@ -101,6 +101,7 @@ WANTED = st.builds(
     limit=st.integers(1, 4),
     short=st.sampled_from([("short", "t", "u"), ("short",), ()]),
     behind=st.booleans(),
+    only=st.booleans(),
 )
 
 
@@ -215,6 +216,7 @@ class StorageMachine(RuleBasedStateMachine):
             how = held_how(self.storage.get(key))
             if how not in (None, job.held):
                 assert job.held != TYPE
+                assert how == GATE or not wanted.only
                 assert job.pushed.queue in wanted.queues
                 stopped = self.model.stopped(job.pushed.queue, job.pushed.type, now)
                 assert self.model.closed(job, now) if how == GATE else stopped or job.pushed.type not in wanted.types

@@ -376,15 +376,16 @@ class State:
         for queue in wanted.queues:
             if self.stopped(queue, None, now):
                 continue
-            asleep = [job for job in self.line(queue) if self.stopped(queue, job.type, now)]
-            for job in asleep:
-                job.held = job.type
             self.set_aside_at_gates(queue, now)
-            aside += len(asleep)
             line = self.line(queue)
-            strange = list(takewhile(lambda job: job.type not in wanted.types, line))
-            aside += self.set_aside(strange, now)
+            asleep = [job for job in line if self.stopped(queue, job.type, now)]
+            line = [job for job in line if job not in asleep]
             known = [job for job in line if job.type in wanted.types][: wanted.limit]
+            if not wanted.only:
+                for job in asleep:
+                    job.held = job.type
+                strange = takewhile(lambda job: job.type not in wanted.types, line)
+                aside += len(asleep) + self.set_aside(list(strange), now)
             along = list(takewhile(lambda job: job.type in wanted.short and not job.alone and not job.limits, known))
             taken = along if wanted.behind else along or known[:1]
             if known:
