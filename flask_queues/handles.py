@@ -222,9 +222,14 @@ class ChainHandle:
 
     @property
     def status(self) -> Status:
-        """Where the chain stands: where its current job does; pending where the next one is on its way."""
+        """Where the chain stands: where its current job does; pending where the next one is on its way.
+
+        Cancelled where its end was asked for while that job ran, also if the job has completed before it heard of it.
+        """
         job = self.current
-        return Status.PENDING if next_id(job) is not None else job.status
+        if next_id(job) is not None:
+            return Status.PENDING
+        return Status.CANCELLED if is_stopped(job) else job.status
 
     def result(self, timeout: float = 0) -> Any:
         """Return what its last job returned, waiting up to `timeout` seconds for the chain's end.
@@ -241,12 +246,15 @@ class ChainHandle:
                 )
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, 0.25)
+        if is_stopped(job):
+            raise JobCancelled(f"The chain {self.id} was cancelled while job {job.id} ran: {job.reason}")
         return JobHandle(self._manager, job.id).result()
 
     def cancel(self, reason: str = "cancelled by the application") -> bool:
         """End the current job, or ask for its end; only links with `on="end"` come after. False where all has ended.
 
-        A job that runs hears of it within about a second: one that ends before lets the chain go on. Ask again then.
+        A job that runs hears of it within about a second; one that completes before has completed, and the chain is
+        cancelled all the same.
         """
         while not self._manager.cancel((job := self.current).id, reason):
             if self.current.id == job.id:
@@ -284,4 +292,11 @@ class ChainHandle:
 
 def next_id(job: JobRecord) -> str | None:
     """The id of what comes after a link that has ended; on a cluster, it may be on its way for a moment."""
-    return job.chain.after(job.status) if job.chain is not None else None
+    if job.chain is None:
+        return None
+    return job.chain.after(Status.CANCELLED if is_stopped(job) else job.status)
+
+
+def is_stopped(job: JobRecord) -> bool:
+    """Whether a link has completed or failed while its end was asked for, so that its chain is cancelled."""
+    return job.chain is not None and job.status in (Status.COMPLETED, Status.FAILED) and job.reason is not None

@@ -82,7 +82,8 @@ class Teller:
     ) -> None:
         """The storage has taken a settlement, with what follows from it."""
         if done.status.final:
-            self.pushed(done.follows, [True] * len(done.follows))
+            follows = self._followers(done)
+            self.pushed(follows, [True] * len(follows))
         if done.progress is not None:
             self.progressed(claim, done.progress)
         if done.status is Status.COMPLETED:
@@ -101,6 +102,13 @@ class Teller:
             elif done.outcome is not None:
                 delay = done.delay / 1000
                 self._failed(signals.job_retried, claim, done, delay=delay, seconds=seconds, exception=exception)
+
+    def _followers(self, done: Settlement) -> Sequence[NewJob]:
+        """What was pushed with an end; the record says whether that was asked for."""
+        if done.if_cancelled is None or not signals.job_pushed.receivers:
+            return done.follows
+        record = self._read(done.id)
+        return done.pushes(asked=record is not None and record.reason is not None)
 
     @staticmethod
     def _may_have_followed(done: Settlement) -> bool:

@@ -173,7 +173,8 @@ class Following(NamedTuple):
 def followed(claim: Claim, settlement: Settlement) -> Settlement:
     """Add to the end of a link what comes after it; anything else stays as it is.
 
-    Where it is to run again, that is what comes after its cancellation: the storage may have been asked for that.
+    Where it is to run again, that is what comes after its cancellation: the storage may have been asked for that. So
+    it may where the link has completed or failed: then the chain goes no further than to what comes after any end.
     What is on a page that was not read yet has to be read, with `read_out`, before the storage gets it.
     """
     if claim.options is None or '"chain"' not in claim.options:
@@ -181,31 +182,58 @@ def followed(claim: Claim, settlement: Settlement) -> Settlement:
     said = json.loads(claim.options)
     end = settlement.status if settlement.status.final else Status.CANCELLED
     place = ChainPlace(*said["chain"])
-    if (after := place.after(end)) is None:
+    if place.after(end) is None:
         return settlement
     coming, beyond = json.loads(said["rest"]), said.get("beyond", NOWHERE)
     if not isinstance(coming, list):  # encrypted with a key that is gone, as the payload: a retry finds it again
         return settlement
-    then = Following(place.id, place.of, claim.id)
-    passed, links = first_of(coming, end)
-    if links:
-        job = then.next(links, place.at + passed + 1, beyond, settlement.result)
-    else:
-        job = then.to_be_read(beyond[ALL.index(end)][0], after, end)
-    return settlement._replace(follows=(*settlement.follows, job))
+    link = Ended(claim.id, place, coming, beyond, settlement.result)
+    follows = (*settlement.follows, *link.pushes(end))
+    if place.after(end) == place.after(Status.CANCELLED):
+        return settlement._replace(follows=follows)
+    return settlement._replace(follows=follows, if_cancelled=(*settlement.follows, *link.pushes(Status.CANCELLED)))
+
+
+class Ended(NamedTuple):
+    """A link that has ended, with what may come after it."""
+
+    id: str
+    place: ChainPlace
+    coming: list[Any]
+    beyond: Beyond
+    result: str | None
+
+    def pushes(self, end: Status) -> list[NewJob]:
+        """The one job that comes after such an end, or none."""
+        if (after := self.place.after(end)) is None:
+            return []
+        then = Following(self.place.id, self.place.of, self.id)
+        passed, links = first_of(self.coming, end)
+        if links:
+            return [then.next(links, self.place.at + passed + 1, self.beyond, self.result)]
+        there = self.beyond[ALL.index(end)]
+        return [] if there is None else [then.to_be_read(there[0], after, end)]
 
 
 def is_read_out(settlement: Settlement) -> bool:
     """Whether nothing of what follows a settlement is on a page that was not read yet."""
-    return all(job.type != ON_ITS_PAGE for job in settlement.follows)
+    return all(job.type != ON_ITS_PAGE for job in (*settlement.follows, *(settlement.if_cancelled or ())))
 
 
 def read_out(settlement: Settlement, read: ReadPage) -> Settlement:
     """Read what follows a settlement where it is on a page; raises what `read` raises."""
     if is_read_out(settlement):
         return settlement
-    found = [job if job.type != ON_ITS_PAGE else turned_to(job, settlement, read) for job in settlement.follows]
-    return settlement._replace(follows=tuple(job for job in found if job is not None))
+    follows = all_read(settlement.follows, settlement, read)
+    if settlement.if_cancelled is None:
+        return settlement._replace(follows=follows)
+    return settlement._replace(follows=follows, if_cancelled=all_read(settlement.if_cancelled, settlement, read))
+
+
+def all_read(jobs: Sequence[NewJob], settlement: Settlement, read: ReadPage) -> tuple[NewJob, ...]:
+    """Turn stand-ins into what they stand for, where that is there."""
+    found = [job if job.type != ON_ITS_PAGE else turned_to(job, settlement, read) for job in jobs]
+    return tuple(job for job in found if job is not None)
 
 
 def turned_to(stand_in: NewJob, settlement: Settlement, read: ReadPage) -> NewJob | None:

@@ -101,6 +101,8 @@ class Wanted(NamedTuple):
     short: Collection[str] = ()
     #: Asked while another job is in hand: only what may be claimed together with others is claimed.
     behind: bool = False
+    #: Any other job stays in the line, also one whose type no worker knows, or that is stopped.
+    only: bool = False
 
 
 class Settlement(NamedTuple):
@@ -132,6 +134,13 @@ class Settlement(NamedTuple):
     follows: Sequence[NewJob] = ()
     #: For so long nothing more of its queue is claimed; a stop that lasts longer stays.
     stop: int = 0
+    #: Pushed in place of `follows` where somebody had asked for the job's end while it ran, who then stands in its
+    #: reason, whatever its status; None where `follows` is pushed then too.
+    if_cancelled: Sequence[NewJob] | None = None
+
+    def pushes(self, *, asked: bool) -> Sequence[NewJob]:
+        """What it causes where the job's end was asked for, or was not."""
+        return self.if_cancelled if asked and self.if_cancelled is not None else self.follows
 
 
 class Step(NamedTuple):

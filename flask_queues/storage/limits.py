@@ -43,11 +43,23 @@ class Gate(NamedTuple):
     next: int = 0
 
 
+def bounded(limit: Limit, gate: Gate, now: int) -> Gate:
+    """The gate, opening within the time of its rate: whoever passed it may have done so by a clock set back since."""
+    if limit.kind == CONCURRENCY:
+        return gate
+    return gate._replace(next=min(gate.next, now * 1000 + limit.per * 1000 + ahead(limit)))
+
+
+def ahead(limit: Limit) -> int:
+    """So many microseconds before the next one would begin may the gate be open, for a burst."""
+    return (limit.burst - 1) * limit.per * 1000 // limit.n
+
+
 def opens(limit: Limit, gate: Gate, now: int) -> int:
     """The moment from which on a job may pass; 0 where it may now."""
     if limit.kind == CONCURRENCY:
         return 0 if gate.used < limit.n else NEVER
-    moment = gate.next - (limit.burst - 1) * limit.per * 1000 // limit.n
+    moment = gate.next - ahead(limit)
     return 0 if moment <= now * 1000 else -(-moment // 1000)
 
 
@@ -55,7 +67,8 @@ def passed(limit: Limit, gate: Gate, now: int) -> Gate:
     """The gate after a job has passed."""
     if limit.kind == CONCURRENCY:
         return gate._replace(used=gate.used + 1)
-    return gate._replace(next=max(gate.next, now * 1000) + limit.per * 1000 // limit.n)
+    after = gate._replace(next=max(gate.next, now * 1000) + limit.per * 1000 // limit.n)
+    return bounded(limit, after, now)
 
 
 def left(gate: Gate) -> Gate:

@@ -352,6 +352,7 @@ class Sealed:
             progress=self._shut_progress(one.progress),
             logs=tuple(self._cipher.shut_line(line) for line in one.logs),
             follows=tuple(self._shut_job(job) for job in one.follows),
+            if_cancelled=one.if_cancelled and tuple(self._shut_job(job) for job in one.if_cancelled),
         )
 
     def _open_step(self, step: Step) -> Step:

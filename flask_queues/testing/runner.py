@@ -208,7 +208,7 @@ class Runner:
         return WatchedTogether(self._manager, claim, along, limits), others
 
     def _claim_more(self, claim: Claim, limit: int) -> list[Claim]:
-        wanted = Wanted([claim.queue], [claim.type], self._manager.lease, limit, short=[claim.type])
+        wanted = Wanted([claim.queue], [claim.type], self._manager.lease, limit, short=[claim.type], only=True)
         return self._manager.step(self._name, (), wanted).claims
 
     def _let_through(self, claim: Claim, error: BaseException | None) -> None:

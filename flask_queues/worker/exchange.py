@@ -79,7 +79,7 @@ class Exchange:
 
     def claim_more(self, claim: Claim, limit: int) -> list[Claim]:
         """Claim up to so many that are like one, with it."""
-        wanted = Wanted([claim.queue], [claim.type], self._manager.lease, limit, short=[claim.type])
+        wanted = Wanted([claim.queue], [claim.type], self._manager.lease, limit, short=[claim.type], only=True)
         return self.step((), wanted)
 
     def begin(self, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:

@@ -110,7 +110,14 @@ class GatheredAttempt(Attempt):
         if settlement.outcome in (Outcome.FAILED, Outcome.TIMED_OUT):
             return self._failures.get(claim.token) or self._failed(claim, settlement.error or "", settlement)
         return settlement._replace(
-            id=claim.id, token=claim.token, result=None, progress=None, logs=(), follows=(), stop=0
+            id=claim.id,
+            token=claim.token,
+            result=None,
+            progress=None,
+            logs=(),
+            follows=(),
+            stop=0,
+            if_cancelled=None,
         )
 
     def _arguments(self) -> dict[str, Any]:

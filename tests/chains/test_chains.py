@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_queues import JobNotFound, OptionError, PayloadError, Queues, ResultNotReady, Status, TransitionError
+from flask_queues import (
+    JobCancelled,
+    JobNotFound,
+    OptionError,
+    PayloadError,
+    Queues,
+    ResultNotReady,
+    Status,
+    TransitionError,
+)
 from flask_queues.chains import followed
 from flask_queues.handles import ChainHandle
 from flask_queues.manager import Manager
@@ -154,6 +163,45 @@ def test_a_link_that_is_cancelled_instead_of_waiting_has_its_last_words(queues: 
     queues.manager.step("child", [followed(claim, settlement)])
     assert [(job.type, job.status) for job in chain.jobs] == [("fetch", Status.CANCELLED), ("any", Status.PENDING)]
     assert chain.jobs[0].reason == "enough"
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
+def test_a_link_that_ends_before_it_hears_of_the_cancellation_ends_its_chain(queues: Queues, status: Status) -> None:
+    """It ends as it did, for its work is done; what comes after that end alone does not come any more."""
+    chain = queues.chain(["fetch"]).then("mail").then("mail", on="failure").push()
+    wanted = Wanted(["web"], ["fetch"], 30_000)
+    (claim,) = queues.manager.step("child", (), wanted).claims
+    assert chain.cancel("enough")
+    settlement = Settlement(claim.id, claim.token, status, Outcome.COMPLETED)
+    queues.manager.step("child", [followed(claim, settlement)])
+    assert [(job.type, job.status, job.reason) for job in chain.jobs] == [("fetch", status, "enough")]
+    assert chain.status is Status.CANCELLED
+    assert not chain.cancel()
+    with pytest.raises(JobCancelled, match="enough"):
+        chain.result()
+
+
+def test_last_words_come_after_a_link_that_ends_before_it_hears_of_the_cancellation(queues: Queues) -> None:
+    """They get its result, if they want it."""
+    chain = queues.chain(["fetch", "mail"]).then("any", on="end", result_as="got").push()
+    wanted = Wanted(["web"], ["fetch"], 30_000)
+    (claim,) = queues.manager.step("child", (), wanted).claims
+    assert chain.cancel("enough")
+    settlement = Settlement(claim.id, claim.token, Status.COMPLETED, Outcome.COMPLETED, result="7")
+    queues.manager.step("child", [followed(claim, settlement)])
+    assert [(job.type, job.status) for job in chain.jobs] == [("fetch", Status.COMPLETED), ("any", Status.PENDING)]
+    assert (chain.current.payload, chain.status) == ({"got": 7}, Status.PENDING)
+    end(queues.manager)
+    assert chain.status is Status.COMPLETED
+
+
+def test_the_last_link_completes_its_chain_although_its_end_was_asked_for(queues: Queues) -> None:
+    """Nothing is left that could be cancelled."""
+    chain = queues.chain(["fetch"]).push()
+    (claim,) = queues.manager.step("child", (), Wanted(["web"], ["fetch"], 30_000)).claims
+    assert chain.cancel("enough")
+    queues.manager.step("child", [followed(claim, Settlement(claim.id, claim.token, Status.COMPLETED))])
+    assert (chain.status, chain.current.reason) == (Status.COMPLETED, None)
 
 
 def test_a_link_that_goes_back_causes_nothing(queues: Queues) -> None:

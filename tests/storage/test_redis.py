@@ -27,6 +27,7 @@ from flask_queues.moving import move
 from flask_queues.record import Outcome, Status
 from flask_queues.storage import Storage, storage_for
 from flask_queues.storage.base import NewJob, Occurrence, Query, Schedule, Settlement, Wanted
+from flask_queues.storage.limits import RATE, Limit
 from flask_queues.storage.outdated import Outdated
 from flask_queues.storage.redis import jobs as redis_jobs
 from flask_queues.testing.storage.contract import LONG, complete, ids, take, take_one, the
@@ -532,3 +533,23 @@ def test_ids_tell_where_a_job_is(server: RedisServer) -> None:
         assert the(storage, one.id).queue == one.queue
     assert storage.get(new_id("nowhere:0")) is None
     assert len(storage.page(Query(limit=20)).jobs) == 20
+
+
+def test_a_gate_that_opens_too_late_by_a_clock_set_back_opens_in_its_time(running_server: RedisServer) -> None:
+    """The server's clock has gone back an hour since a job passed and another came to wait."""
+    storage = at(running_server.port, CACHE_KEY_PREFIX="gates")
+    limit = Limit(RATE, "r", 1, 200)
+    first, second = job(limits=[limit]), job(limits=[limit])
+    storage.push([first, second])
+    assert take_one(storage).id == first.id
+    assert take(storage) == []
+    client: Any = running_server.client()
+    (gates,) = client.keys("*:gates")
+    ((name, text),) = client.hgetall(gates).items()
+    used, after, about = text.split("\t", 2)
+    client.hset(gates, name, f"{used}\t{int(after) + 3_600_000_000}\t{about}")
+    client.zincrby(gates.replace(":gates", ":opens"), 3_600_000, name)
+    assert (storage.next_due() or 0) > 3_000_000
+    storage.release_held(["t"])
+    assert 0 < (storage.next_due() or 0) <= 200
+    eventually(lambda: take(storage), "the gate opens")

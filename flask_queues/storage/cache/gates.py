@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from ..limits import AGAIN, NEVER, RATE, Gate, Limit, left, opens, passed, room
+from typing import Any
+
+from ..limits import AGAIN, NEVER, RATE, Gate, Limit, bounded, left, opens, passed, room
 from .job import Job
 from .state import State
 from .stops import let_go
 
 
-def gate_of(state: State, queue: str, name: str) -> Gate:
-    """A gate; one that is not there has not been passed yet."""
-    found = state.gates.get(queue, {}).get(name)
-    return Gate(*found[0]) if found else Gate()
+def gate_of(state: State, queue: str, limit: Limit, now: int) -> Gate:
+    """The gate of a limit; one that is not there has not been passed yet."""
+    found = state.gates.get(queue, {}).get(limit.gate)
+    return bounded(limit, Gate(*found[0]), now) if found else Gate()
 
 
 def put(state: State, queue: str, limit: Limit, gate: Gate, moment: int | None = None) -> None:
@@ -27,7 +29,7 @@ def closed(state: State, job: Job, now: int) -> tuple[Limit, int] | None:
     """The first gate that a job cannot pass now, and when it opens."""
     for one in job.limits:
         limit = Limit(*one)
-        moment = opens(limit, gate_of(state, job.queue, limit.gate), now)
+        moment = opens(limit, gate_of(state, job.queue, limit, now), now)
         if moment:
             return limit, moment
     return None
@@ -35,7 +37,7 @@ def closed(state: State, job: Job, now: int) -> tuple[Limit, int] | None:
 
 def set_aside(state: State, job: Job, limit: Limit, moment: int) -> None:
     """Let a job wait at a gate."""
-    put(state, job.queue, limit, gate_of(state, job.queue, limit.gate), moment if moment < NEVER else None)
+    put(state, job.queue, limit, gate_of(state, job.queue, limit, state.time), moment if moment < NEVER else None)
     state.shelves.take(job)
     job.held = limit.gate
     state.shelves.put(job)
@@ -45,7 +47,7 @@ def enter(state: State, job: Job) -> None:
     """A job is claimed."""
     for one in job.limits:
         limit = Limit(*one)
-        gate = passed(limit, gate_of(state, job.queue, limit.gate), state.time)
+        gate = passed(limit, gate_of(state, job.queue, limit, state.time), state.time)
         put(state, job.queue, limit, gate)
         found = state.gates[job.queue][limit.gate]
         if limit.kind == RATE and found[2] is not None:
@@ -57,7 +59,7 @@ def leave(state: State, job: Job) -> None:
     for one in job.limits:
         limit = Limit(*one)
         if limit.kind != RATE:
-            gate = left(gate_of(state, job.queue, limit.gate))
+            gate = left(gate_of(state, job.queue, limit, state.time))
             put(state, job.queue, limit, gate)
             through(state, job.queue, limit, gate)
 
@@ -97,7 +99,8 @@ def mend(state: State) -> int:
     count = 0
     for queue, gates in list(state.gates.items()):
         for name, found in list(gates.items()):
-            gate, limit = Gate(*found[0]), Limit(*found[1])
+            limit = Limit(*found[1])
+            gate = hastened(found, limit, state.time)
             if found[2] is None:
                 count += through(state, queue, limit, gate)
             if not gate.used and gate.next < state.time * 1000 and not waiting(state, queue, name):
@@ -107,10 +110,25 @@ def mend(state: State) -> int:
     return count
 
 
+def hastened(found: list[Any], limit: Limit, now: int) -> Gate:
+    """A gate that opens no later than it could by the clock as it is now."""
+    gate = bounded(limit, Gate(*found[0]), now)
+    if found[2] is not None and gate.next < found[0][1]:
+        found[2] = min(found[2], opens(limit, gate, now) or now)
+    found[0] = list(gate)
+    return gate
+
+
+def is_late(found: list[Any], now: int) -> bool:
+    """Whether a gate that somebody waits at opens later than it could."""
+    return found[2] is not None and bounded(Limit(*found[1]), Gate(*found[0]), now).next < found[0][1]
+
+
 def to_mend(state: State, now: int) -> bool:
     """Whether `mend` would do anything."""
     return any(
-        (found[2] is None and room(Limit(*found[1]), Gate(*found[0]), now) and waiting(state, queue, name))
+        is_late(found, now)
+        or (found[2] is None and room(Limit(*found[1]), Gate(*found[0]), now) and waiting(state, queue, name))
         or (not found[0][0] and found[0][1] < now * 1000 and not waiting(state, queue, name))
         for queue, gates in state.gates.items()
         for name, found in gates.items()

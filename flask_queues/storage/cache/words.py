@@ -23,15 +23,16 @@ def settle_words(one: Settlement) -> list[Any]:
         outcome=one.outcome.value if one.outcome is not None else None,  # type: ignore[arg-type]
         logs=[line_words(line) for line in one.logs],  # type: ignore[misc]
         follows=[push_words(job) for job in one.follows],  # type: ignore[misc]
+        if_cancelled=None if one.if_cancelled is None else [push_words(job) for job in one.if_cancelled],  # type: ignore[misc]
     )
     return shortened(said, Settlement._field_defaults)
 
 
 def shortened(said: Any, usual: dict[str, Any]) -> list[Any]:
-    """Leave out what is at the end of a tuple and as always."""
+    """Leave out what is at the end of a tuple and as always; nothing is not as always where that is None."""
     words = list(said)
     for name in reversed(said._fields):
-        if name not in usual or words[-1] not in (usual[name], []):
+        if name not in usual or (words[-1] != usual[name] and (words[-1] != [] or usual[name] is None)):
             break
         words.pop()
     return words
@@ -46,6 +47,7 @@ def wanted_words(state: State, wanted: Wanted) -> list[Any]:
         wanted.limit,
         state.name_kinds(wanted.short),
         wanted.behind,
+        *([True] if wanted.only else ()),
     ]
 
 

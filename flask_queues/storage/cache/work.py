@@ -30,6 +30,7 @@ class Wanted(NamedTuple):
     limit: int
     short: frozenset[str]
     behind: bool
+    only: bool = False
 
 
 class Choice(NamedTuple):
@@ -129,6 +130,7 @@ def settle(
     alone: bool = False,
     follows: Any = (),
     stop: int = 0,
+    if_cancelled: list[list[Any]] | None = None,
 ) -> bool:
     """End one claim; False if it is not in force."""
     job = in_hand(state, id_, token)
@@ -136,8 +138,8 @@ def settle(
         return False
     if job.cancel is not None and status in (PENDING, SCHEDULED):
         status, reason = CANCELLED, None
-    if status == CANCELLED and reason is None:
-        reason = job.cancel
+    reason = why(job, status, reason, if_cancelled)
+    pushes = follows if if_cancelled is None or job.cancel is None else if_cancelled
     again = status in (PENDING, SCHEDULED)
     gates.leave(state, job)
     state.shelves.take(job)
@@ -164,8 +166,14 @@ def settle(
     if stop:
         stops.extend(state, job.queue, stop, raised(id_))
     if not again:
-        push(state, follows)
+        push(state, pushes)
     return True
+
+
+def why(job: Job, status: int, reason: str | None, if_cancelled: Any) -> str | None:
+    """Why a job ends: in the words of whoever asked for that, where it has none of its own."""
+    asked = job.cancel if status == CANCELLED or if_cancelled is not None else None
+    return asked if reason is None else reason
 
 
 def in_hand(state: State, id_: str, token: int) -> Job | None:
@@ -185,8 +193,8 @@ def promote(state: State, queue: str) -> None:
 
 def read_wanted(state: State, wanted: list[Any]) -> Wanted:
     """Read what a step says that it wants."""
-    queues, types, lease, limit, short, behind = wanted
-    return Wanted(queues, state.read_kinds(types), lease, limit, state.read_kinds(short), behind)
+    queues, types, lease, limit, short, *more = wanted
+    return Wanted(queues, state.read_kinds(types), lease, limit, state.read_kinds(short), *more)
 
 
 def choose(state: State, wanted: Wanted, now: int) -> Choice:
@@ -200,7 +208,7 @@ def choose(state: State, wanted: Wanted, now: int) -> Choice:
         jobs = [place[-1] for place in line[: wanted.limit]]
         if any(job.type not in wanted.types or job.type in asleep for job in jobs):
             jobs, unknown = look_past(state, line, wanted, now, asleep)
-            foreign += unknown
+            foreign += [] if wanted.only else unknown
         if jobs:
             return together(jobs, foreign, wanted)
     return Choice([], False, foreign)
@@ -305,7 +313,7 @@ def claimable(state: State, wanted: base.Wanted, now: int) -> bool:
     if any(line and line[0][0] <= now for line in due):
         return True
     sets = frozenset(wanted.types), frozenset(wanted.short)
-    want = Wanted(list(wanted.queues), sets[0], wanted.lease, wanted.limit, sets[1], wanted.behind)
+    want = Wanted(list(wanted.queues), sets[0], wanted.lease, wanted.limit, sets[1], wanted.behind, wanted.only)
     choice = choose(state, want, now)
     return bool(choice.jobs or choice.foreign)
 

@@ -16,19 +16,25 @@ local function limits_of(p, id)
     return read_limits(call('HGET', p .. 'limits', id) or '')
 end
 
+-- Microseconds from one to the next, of a rate.
+local function pace_of(limit)
+    return math.max(1, math.floor(limit.per * 1000 / limit.n))
+end
+
+-- When the next one would begin, so that the gate opens within the time of its rate: whoever passed it may have done so
+-- by a clock that was set back since.
+local function bounded(limit, after)
+    return math.min(after, now * 1000 + limit.per * 1000 + (limit.burst - 1) * pace_of(limit))
+end
+
 -- Claims in force of a limit, and when the next one would begin.
 local function read_gate(p, limit)
     local used, after = string.match(call('HGET', p .. 'gates', limit.name) or '', '^(%d+)\t(%d+)')
-    return tonumber(used or 0), tonumber(after or 0)
+    return tonumber(used or 0), bounded(limit, tonumber(after or 0))
 end
 
 local function write_gate(p, limit, used, after)
     call('HSET', p .. 'gates', limit.name, digits(used) .. '\t' .. digits(after) .. '\t' .. limit.text)
-end
-
--- Microseconds from one to the next, of a rate.
-local function pace_of(limit)
-    return math.max(1, math.floor(limit.per * 1000 / limit.n))
 end
 
 -- The moment from which on a job may pass: 0 where it may now, nil where only a job's end opens the gate.
@@ -85,7 +91,7 @@ local function enter(p, id)
         if limit.kind == 'concurrency' then
             used = used + 1
         else
-            after = math.max(after, now * 1000) + pace_of(limit)
+            after = bounded(limit, math.max(after, now * 1000) + pace_of(limit))
         end
         write_gate(p, limit, used, after)
         if limit.kind ~= 'concurrency' and call('ZSCORE', p .. 'opens', limit.name) then
@@ -150,7 +156,14 @@ local function mend(p)
     for n = 1, #rows, 2 do
         local limit = read_limits((string.gsub(rows[n + 1], '^%d+\t%d+\t', '')))[1]
         local used, after = read_gate(p, limit)
-        if not call('ZSCORE', p .. 'opens', limit.name) then
+        local opens = call('ZSCORE', p .. 'opens', limit.name)
+        if opens then
+            local sooner = math.max(now, opens_at(limit, used, after) or now)
+            if limit.kind ~= 'concurrency' and sooner + 1000 < tonumber(opens) then -- the clock was set back
+                write_gate(p, limit, used, after)
+                call('ZADD', p .. 'opens', digits(sooner), limit.name)
+            end
+        else
             came = came + through(p, limit, room_at(limit, used, after))
             if used == 0 and after < now * 1000 then
                 call('HDEL', p .. 'gates', limit.name)

@@ -2,10 +2,11 @@
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; the moment after which nobody waits for the answer; nonces of this child's steps whose answers were
 -- lost, or nothing; `all` where every queue is in reach, else `queue`, or `whole` where its slot does not move;
--- queues wanted: number, prefix of each; lease, limit, behind, types and short types (each within line ends);
+-- queues wanted: number, prefix of each; lease, limit, behind, only, types and short types (each within line ends);
 -- worker, nonce; number of settlements; of each its partition's prefix and what `read_settlement` reads.
 -- Returns: numbers of lost settlements; claims (number of the queue, id, claim, record); number of a queue and types
--- that were passed over, for each queue; numbers of the settlements whose push into another partition waits in `out`;
+-- that were passed over, for each queue; numbers of the settlements whose push into another partition waits in `out`,
+-- negative where that is what follows since the job's end was asked for;
 -- now; the number of the queue at which the look ended, 0 where none holds anything; how many jobs were set aside.
 
 local stale = refuse_if_stale(arg())
@@ -19,7 +20,7 @@ local wanted = {}
 for n = 1, tonumber(arg()) do
     wanted[n] = arg()
 end
-local lease, limit, behind = tonumber(arg()), math.min(tonumber(arg()), 1000), arg() == '1'
+local lease, limit, behind, only = tonumber(arg()), math.min(tonumber(arg()), 1000), arg() == '1', arg() == '1'
 local last_wanted = tostring(limit - 1)
 local types, short = arg(), arg()
 local worker, nonce = arg(), arg()
@@ -27,6 +28,17 @@ local LOOK_PAST, PROMOTE, NOTHING = 1000, '100', {}
 
 local function is_of(list, kind)
     return string.find(list, '\n' .. kind .. '\n', 1, true) ~= nil
+end
+
+-- What a settlement causes, of so many jobs.
+local function read_pushes(number)
+    local pushes = {}
+    for n = 1, number do
+        local p, queue = arg(), arg()
+        local outward = arg()
+        pushes[n] = {p = p, queue = queue, outward = outward, job = read_job()}
+    end
+    return pushes
 end
 
 -- Most settlements say no more than how the run ended.
@@ -40,16 +52,14 @@ local function read_settlement()
         return one
     end
     one.delay, one.error, one.result, one.reason = tonumber(arg()), arg(), arg(), arg()
-    one.progress, one.alone, one.logs, one.follows = arg(), arg(), {}, {}
+    one.progress, one.alone, one.logs = arg(), arg(), {}
     for n = 1, tonumber(arg()) do
         one.logs[n] = arg()
     end
-    for n = 1, tonumber(arg()) do
-        local p, queue = arg(), arg()
-        local outward = arg()
-        one.follows[n] = {p = p, queue = queue, outward = outward, job = read_job()}
-    end
+    one.follows = read_pushes(tonumber(arg()))
     one.stop = arg()
+    local instead = tonumber(arg())
+    one.instead = instead >= 0 and read_pushes(instead) or nil
     return one
 end
 
@@ -94,8 +104,12 @@ local function settle(one)
     if cancel ~= '' and (status == PENDING or status == SCHEDULED) then
         status, reason = CANCELLED, ''
     end
-    if status == CANCELLED and reason == '' then
+    if reason == '' and (status == CANCELLED or one.instead) then
         reason = cancel
+    end
+    one.stopped = one.instead ~= nil and cancel ~= ''
+    if one.stopped then
+        one.follows = one.instead
     end
     if one.progress ~= '' then
         progress = one.progress
@@ -172,6 +186,9 @@ local function head(p, asleep)
             end
         end
         if #unknown + #sleeping == 0 or window == LOOK_PAST or #rows < 2 * window then
+            if only then
+                return found, NOTHING, NOTHING
+            end
             return found, unknown, sleeping
         end
     end
@@ -306,7 +323,7 @@ for n = 1, tonumber(arg()) do
     if not done then
         lost[#lost + 1] = n
     elseif outward then
-        waits[#waits + 1] = n
+        waits[#waits + 1] = one.stopped and -n or n
     end
 end
 

@@ -107,9 +107,13 @@ class Steps:
 
     def checked(self, settled: Sequence[Settlement]) -> Sequence[Settlement]:
         """The settlements without what follows under an id that another queue holds."""
-        if not any(one.follows for one in settled):
+        if not any(one.follows or one.if_cancelled for one in settled):
             return settled
-        return [one._replace(follows=self._pushes.free(one.follows)) for one in settled]
+        return [self._with_free(one) for one in settled]
+
+    def _with_free(self, one: Settlement) -> Settlement:
+        one = one._replace(follows=self._pushes.free(one.follows))
+        return one._replace(if_cancelled=self._pushes.free(one.if_cancelled)) if one.if_cancelled else one
 
     def give_up(self, worker: str, nonce: str) -> None:
         """A step may have been carried out although nobody got its answer."""
@@ -174,7 +178,8 @@ class Steps:
 
     def _want(self, wanted: Wanted, queues: Sequence[str]) -> Packed:
         key = (
-            *queues, None, wanted.lease, wanted.limit, wanted.behind, frozenset(wanted.types), frozenset(wanted.short),
+            *queues, None, wanted.lease, wanted.limit, wanted.behind, wanted.only,
+            frozenset(wanted.types), frozenset(wanted.short),
         )  # fmt: skip
         packed = self._wants.get(key)
         if packed is None:
@@ -187,6 +192,7 @@ class Steps:
                     wanted.lease,
                     wanted.limit,
                     "1" if wanted.behind else "",
+                    "1" if wanted.only else "",
                     in_lines(wanted.types),
                     in_lines(wanted.short),
                 ]
@@ -219,7 +225,10 @@ class Steps:
         ]
         for job in one.follows:
             arguments += self._follower(job, partition, keys)
-        return [*arguments, one.stop]
+        arguments += [one.stop, -1 if one.if_cancelled is None else len(one.if_cancelled)]
+        for job in one.if_cancelled or ():
+            arguments += self._follower(job, partition, keys)
+        return arguments
 
     def _follower(self, job: NewJob, partition: str, keys: list[str]) -> list[Any]:
         near = self._calls.servers.near
@@ -408,8 +417,8 @@ class Round(PendingStep):
         for n in numbers:
             self._steps.forget(self._settled[n])
         for n in answer.waits:
-            one = numbers[n - 1]
-            self._steps.relay(self._places[one] or "", self._settled[one].follows)
+            one = numbers[abs(n) - 1]
+            self._steps.relay(self._places[one] or "", self._settled[one].pushes(asked=n < 0))
         for number, *types in answer.passed:
             self._held += self._steps.hold(queues[number - 1], [name.decode() for name in types])
         return answer

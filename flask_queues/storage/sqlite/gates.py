@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from ..limits import AGAIN, NEVER, RATE, Gate, Limit, left, opens, passed, room
+from ..limits import AGAIN, NEVER, RATE, Gate, Limit, bounded, left, opens, passed, room
 
 READ = "SELECT used, next FROM gates WHERE queue=? AND name=?"
 WRITE = """
@@ -23,6 +23,8 @@ UPDATE jobs SET held=NULL WHERE seq IN (
 WAITS = "SELECT 1 FROM jobs WHERE queue=? AND held=? LIMIT 1"
 SET_ASIDE = "UPDATE jobs SET held=? WHERE seq=?"
 FIRST_OPEN = "SELECT opens FROM gates WHERE opens IS NOT NULL ORDER BY opens LIMIT 1"
+#: Those that open last: a clock that was set back leaves some that open too late.
+LAST_OPEN = "SELECT queue, name, about, used, next, opens FROM gates WHERE opens>? ORDER BY opens DESC LIMIT 1000"
 #: A gate that holds nothing and nothing waits at.
 FORGOTTEN = "SELECT 1 FROM gates WHERE used=0 AND opens IS NULL AND next<? LIMIT 1"
 FORGET = "DELETE FROM gates WHERE used=0 AND opens IS NULL AND next<?"
@@ -49,7 +51,7 @@ def write(db: sqlite3.Connection, queue: str, limit: Limit, gate: Gate, moment: 
 def closed(db: sqlite3.Connection, queue: str, text: str, now: int) -> Limit | None:
     """The first gate that a job cannot pass now; it is looked at again when it opens."""
     for limit in limits_of(text):
-        gate = read(db, queue, limit.gate)
+        gate = bounded(limit, read(db, queue, limit.gate), now)
         moment = opens(limit, gate, now)
         if moment:
             write(db, queue, limit, gate, moment if moment < NEVER else None)
@@ -89,6 +91,7 @@ def let_through(db: sqlite3.Connection, now: int) -> int:
 
 def mend(db: sqlite3.Connection, now: int) -> int:
     """Let through what waits at gates with room, since the job that was let through before never got there."""
+    hasten(db, now)
     count = 0
     for queue, name, about, used, after in db.execute(
         "SELECT queue, name, about, used, next FROM gates WHERE opens IS NULL LIMIT 1000"
@@ -97,3 +100,13 @@ def mend(db: sqlite3.Connection, now: int) -> int:
         if free:
             count += db.execute(LET_THROUGH, (queue, name, free)).rowcount
     return count
+
+
+def hasten(db: sqlite3.Connection, now: int) -> None:
+    """Let no gate open later than it could by the clock as it is now."""
+    for queue, _, about, used, after, moment in db.execute(LAST_OPEN, (now,)).fetchall():
+        limit = Limit(*json.loads(about))
+        gate = bounded(limit, Gate(used, after), now)
+        sooner = opens(limit, gate, now) or now
+        if gate.next < after and sooner < moment:
+            write(db, queue, limit, gate, sooner)

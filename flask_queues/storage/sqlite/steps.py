@@ -57,11 +57,11 @@ KNOWN = "SELECT 1 FROM workers, json_each(about, '$.types') WHERE heartbeat>? AN
 TAKE = """
 UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
 """
-IN_HAND = "SELECT seq, queue, type, uniq, limits, batch FROM jobs WHERE id=? AND token=? AND status=1"
+IN_HAND = "SELECT seq, queue, type, uniq, limits, batch, cancel FROM jobs WHERE id=? AND token=? AND status=1"
 COMPLETE = """
 UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL,
-    result=?4, cancel=NULL
-WHERE seq=?5
+    result=?4, reason=?5, cancel=NULL
+WHERE seq=?6
 """
 IN_FORCE = """
 SELECT seq, queue, type, worker, started, runs, history, cancel, error, uniq, limits, batch FROM jobs
@@ -151,10 +151,7 @@ def refuse_beyond(db: sqlite3.Connection, bounds: Mapping[str, int] | None, delt
 def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> bool:
     """End one claim; False if it is not in force."""
     if one.status is Status.COMPLETED and not one.stop:
-        done = complete(db, one, now, deltas)
-        if done and one.follows:
-            insert_all(db, one.follows, now, deltas)
-        return done
+        return complete(db, one, now, deltas)
     row = db.execute(IN_FORCE, (one.id, one.token)).fetchone()
     if row is None:
         return False
@@ -163,7 +160,7 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
     status, reason = NUMBERS[one.status], one.reason
     if cancel is not None and status in (PENDING, SCHEDULED):
         status, reason = CANCELLED, None
-    if status == CANCELLED and reason is None:
+    if reason is None and (status == CANCELLED or one.if_cancelled is not None):
         reason = cancel
     again = status in (PENDING, SCHEDULED)
     if not again:
@@ -197,7 +194,7 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
     add_words(db, seq, one)
     deltas.moved(queue, type_, RUNNING, status, batch)
     if not again:
-        insert_all(db, one.follows, now, deltas)
+        insert_all(db, one.pushes(asked=cancel is not None), now, deltas)
     return True
 
 
@@ -206,15 +203,18 @@ def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) 
     row = db.execute(IN_HAND, (one.id, one.token)).fetchone()
     if row is None:
         return False
-    seq, queue, type_, uniq, limits, batch = row
+    seq, queue, type_, uniq, limits, batch, cancel = row
     if limits is not None:
         gates.leave(db, queue, limits, now)
     if uniq is not None:
         uniques.free(db, queue, uniq, one.id, END)
     outcome = one.outcome.value if one.outcome is not None else None
-    db.execute(COMPLETE, (now, outcome, int(one.counted), one.result, seq))
+    reason = cancel if one.if_cancelled is not None and one.reason is None else one.reason
+    db.execute(COMPLETE, (now, outcome, int(one.counted), one.result, reason, seq))
     add_words(db, seq, one)
     deltas.moved(queue, type_, RUNNING, COMPLETED, batch)
+    if one.follows or one.if_cancelled:
+        insert_all(db, one.pushes(asked=cancel is not None), now, deltas)
     return True
 
 
@@ -277,6 +277,15 @@ def look_past(
 ) -> tuple[list[Row], int]:
     """Find what this worker may claim behind what it may not; set aside what no worker knows, or is `asleep`."""
     head: list[tuple[int, str]] = db.execute(HEAD, (queue, LOOK_PAST)).fetchall()
+    known = [seq for seq, type_ in head if type_ in wanted.types and type_ not in asleep]
+    rows: list[Row] = [db.execute(NEXT_AT, (seq,)).fetchone() for seq in known[: wanted.limit]]
+    return rows, 0 if wanted.only else set_aside(db, head, wanted, now, asleep)
+
+
+def set_aside(
+    db: sqlite3.Connection, head: list[tuple[int, str]], wanted: Wanted, now: int, asleep: Collection[str]
+) -> int:
+    """Set those aside that no worker knows, or are `asleep`; returns how many."""
     types = {type_ for _, type_ in head}
     unknown = types - set(wanted.types) - set(asleep)
     foreign = types.intersection(asleep) | {
@@ -284,8 +293,7 @@ def look_past(
     }
     held = [(type_, seq) for seq, type_ in head if type_ in foreign]
     db.executemany("UPDATE jobs SET held=? WHERE seq=?", held)
-    known = [seq for seq, type_ in head if type_ in wanted.types and type_ not in asleep]
-    return [db.execute(NEXT_AT, (seq,)).fetchone() for seq in known[: wanted.limit]], len(held)
+    return len(held)
 
 
 def has_one(db: sqlite3.Connection, queue: str, types: Collection[str]) -> bool:

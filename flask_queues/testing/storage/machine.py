@@ -85,6 +85,7 @@ ENDS = st.fixed_dictionaries(
         "alone": st.booleans(),
         "follows": st.lists(NEW, max_size=2),
         "stop": st.sampled_from([0, 0, 0, HOUR // 2, 2 * HOUR]),
+        "if_cancelled": st.none() | st.lists(NEW, max_size=2),
     }
 )
 SCHEDULES = {"nightly": "q", "hourly": "r", "wörd": "q"}
@@ -100,6 +101,7 @@ WANTED = st.builds(
     limit=st.integers(1, 4),
     short=st.sampled_from([("short", "t", "u"), ("short",), ()]),
     behind=st.booleans(),
+    only=st.booleans(),
 )
 
 
@@ -214,6 +216,7 @@ class StorageMachine(RuleBasedStateMachine):
             how = held_how(self.storage.get(key))
             if how not in (None, job.held):
                 assert job.held != TYPE
+                assert how == GATE or not wanted.only
                 assert job.pushed.queue in wanted.queues
                 stopped = self.model.stopped(job.pushed.queue, job.pushed.type, now)
                 assert self.model.closed(job, now) if how == GATE else stopped or job.pushed.type not in wanted.types

@@ -216,7 +216,8 @@ class Model:
         status, reason = one.status, one.reason
         if job.cancel is not None and status in WAITING:
             status, reason = Status.CANCELLED, None
-        if status is Status.CANCELLED and reason is None:
+        asked = job.cancel is not None
+        if reason is None and (status is Status.CANCELLED or one.if_cancelled is not None):
             reason = job.cancel
         if one.outcome is not None:
             assert job.worker is not None
@@ -235,7 +236,7 @@ class Model:
         if one.stop:
             self.stop_for(job.pushed.queue, one.stop, now)
         if status.final:
-            for follower in one.follows:
+            for follower in one.pushes(asked=asked):
                 self.push(follower, now)
         return True
 
@@ -268,7 +269,9 @@ class Model:
         for limit in pushed.limits:
             if limit.kind == RATE:
                 place = pushed.queue, limit.key
-                self.paces[place] = max(self.paces.get(place, 0), now * 1000) + limit.per * 1000 // limit.n
+                ahead = (limit.burst - 1) * limit.per * 1000 // limit.n
+                after = max(self.paces.get(place, 0), now * 1000) + limit.per * 1000 // limit.n
+                self.paces[place] = min(after, now * 1000 + limit.per * 1000 + ahead)
         self.free(job, "start")
 
     def check_line(self, claims: Sequence[Claim], wanted: Wanted, now: int) -> None:

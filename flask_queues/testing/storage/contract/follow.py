@@ -6,6 +6,7 @@ import pytest
 
 from ....record import Outcome, Status
 from ....storage import Storage
+from ....storage.base import NewJob
 from ..fixtures import OpenedTwice
 from ..processes import eventually
 from .words import LONG, complete, fail, fill, ids, new, settle, take, take_one, the
@@ -61,6 +62,44 @@ class FollowContract(OpenedTwice):
         assert the(storage, "a").status is Status.CANCELLED
         assert the(storage, "b").status is Status.PENDING
         eventually(lambda: storage.get("c"), "what follows arrives in another queue")
+
+    @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
+    @pytest.mark.parametrize("instead", [[], [new("b"), new("c", queue="r")]])
+    def test_a_job_whose_end_was_asked_for_causes_what_is_meant_for_that(
+        self, storage: Storage, status: Status, instead: list[NewJob]
+    ) -> None:
+        """It ends as it did, for it was done, and says who asked; what would have followed does not."""
+        fill(storage, "a")
+        claim = take_one(storage)
+        storage.cancel("a", "enough")
+        never = [new("d"), new("e", queue="r")]
+        settle(storage, claim, status, Outcome.FAILED, follows=never, if_cancelled=instead)
+        assert (the(storage, "a").status, the(storage, "a").reason) == (status, "enough")
+        if instead:
+            eventually(lambda: storage.get("c"), "what follows arrives in another queue")
+        assert [storage.get(job_id) is not None for job_id in "bcde"] == [bool(instead), bool(instead), False, False]
+        assert (status is Status.FAILED) is (storage.retry("a") is Status.FAILED)
+        assert the(storage, "a").reason == ("enough" if status is Status.COMPLETED else None)
+
+    @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
+    def test_a_job_whose_end_nobody_asked_for_causes_what_follows(self, storage: Storage, status: Status) -> None:
+        """What is meant for a cancellation stays away."""
+        fill(storage, "a")
+        settle(storage, take_one(storage), status, Outcome.FAILED, follows=[new("b")], if_cancelled=[new("c")])
+        assert (the(storage, "a").reason, the(storage, "b").status) == (None, Status.PENDING)
+        assert storage.get("c") is None
+
+    @pytest.mark.parametrize("instead", [None, []])
+    def test_what_follows_in_any_case_follows_one_that_was_asked_to_end(
+        self, storage: Storage, instead: list[NewJob] | None
+    ) -> None:
+        """Nothing is not the same as not said."""
+        fill(storage, "a")
+        claim = take_one(storage)
+        storage.cancel("a", "enough")
+        complete(storage, claim, follows=[new("b")], if_cancelled=instead)
+        assert (storage.get("b") is not None) is (instead is None)
+        assert the(storage, "a").reason == ("enough" if instead == [] else None)
 
     def test_what_follows_is_stored_once(self, storage: Storage) -> None:
         """A job of that id stays as it is."""

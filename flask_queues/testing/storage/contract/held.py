@@ -33,6 +33,26 @@ class HeldContract(OpenedTwice):
         fill(storage, "known")
         assert ids(take(storage)) == ["known"]
 
+    def test_who_wants_certain_types_only_leaves_the_others_where_they_are(self, storage: Storage) -> None:
+        """One whose type no worker knows, one that is stopped, and one that the worker knows but does not want now."""
+        fill(storage, "a", type="strange")
+        fill(storage, "b", "c")
+        fill(storage, "d", type="u")
+        storage.stop("q", "u", reason="no", by="me")
+        wanted = Wanted(["q"], ["t"], LONG, 5, short=["t"], only=True)
+        step = storage.step("w", (), wanted)
+        assert (ids(step.claims), step.held) == (["b", "c"], 0)
+        assert storage.step("w", (), wanted) == ([], [], 0)
+        assert [the(storage, job_id).held for job_id in "ad"] == [None, None]
+        assert ids(take(storage, types=["strange", "t", "u"])) == ["a"]
+
+    def test_who_wants_a_stopped_type_only_gets_none(self, storage: Storage) -> None:
+        """However much of it there is."""
+        fill(storage, "a", "b")
+        storage.stop("q", "t", reason="no", by="me")
+        assert storage.step("w", (), Wanted(["q"], ["t"], LONG, only=True)).claims == []
+        assert [the(storage, job_id).held for job_id in "ab"] == [None, None]
+
     def test_a_job_whose_type_another_worker_knows_is_passed_over(self, storage: Storage) -> None:
         """It keeps its place in the line for the worker that knows it."""
         storage.heartbeat(a_worker("new", types=("strange",)), LONG)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from ....record import Outcome, Status
 from ....storage import Storage
 from ....storage.base import Settlement, Wanted
@@ -125,6 +127,40 @@ class LimitContract(OpenedTwice):
         fill(storage, "1", "2", "3", limits=[FAST])
         assert [take_one(storage).id for _ in range(2)] == ["1", "2"]
         assert take(storage) == []
+
+    def test_a_clock_that_is_set_back_keeps_no_gate_closed_for_longer_than_its_time(
+        self, storage: Storage, clock: Clock
+    ) -> None:
+        """Whoever waits at it already is let through in time, and so is who comes to it then."""
+        if not clock.frozen:
+            pytest.skip("this clock cannot be set back")
+        minutely, other = Limit(RATE, "minutely", 1, 60_000), Limit(RATE, "other", 2, 60_000, 2)
+        fill(storage, "1", "2", limits=[minutely])
+        fill(storage, "3", "4", "5", limits=[other])
+        assert [take_one(storage).id for _ in range(3)] == ["1", "3", "4"]
+        fill(storage, "6", queue="r", limits=[minutely])
+        take_one(storage, "r")
+        assert take(storage) == []
+        clock.advance(-3_600_000)
+        fill(storage, "7", queue="r", limits=[minutely])
+        assert take(storage) == take(storage, "r") == []
+        storage.release_held(["t"])
+        left = storage.next_due()
+        assert left is not None
+        assert left <= 60_000
+        clock.advance(60_010)
+        assert ids(take(storage, "q", limit=8, short=["t"]) + take(storage)) == ["2", "5"]
+        assert ids(take(storage, "r")) == ["7"]
+
+    def test_a_run_by_hand_keeps_a_gate_closed_for_no_longer_than_its_time(
+        self, storage: Storage, clock: Clock
+    ) -> None:
+        """However many of a key somebody runs so."""
+        fill(storage, "1", "2", "3", "4", limits=[Limit(RATE, "r", 1, 200)])
+        assert all(storage.claim("me", job_id, LONG) for job_id in ("1", "2", "3"))
+        assert take(storage) == []
+        clock.advance(210)
+        assert ids(take(storage)) == ["4"]
 
     def test_jobs_at_a_closed_gate_stay_out_of_the_way(self, storage: Storage) -> None:
         """Any number of them: once set aside, nobody looks at them until the gate opens."""

@@ -23,7 +23,7 @@ from flask_queues.record import (
     to_datetime,
 )
 from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wanted
-from flask_queues.storage.limits import Gate, Limit, left, opens, passed
+from flask_queues.storage.limits import Gate, Limit, bounded, left, opens, passed
 from flask_queues.storage.parcels import Parcel, Run
 from flask_queues.storage.stops import Stop, held_back, raised
 from flask_queues.storage.tallies import deleted
@@ -310,7 +310,9 @@ class State:
         job.attempts += one.counted
         job.alone = job.alone or one.alone
         job.result = one.result if status is Status.COMPLETED else None
-        job.reason = job.cancel if status is Status.CANCELLED and reason is None else reason
+        asked = job.cancel is not None
+        told = status is Status.CANCELLED or one.if_cancelled is not None
+        job.reason = job.cancel if told and reason is None else reason
         job.progress = one.progress or job.progress
         job.logs += tuple(one.logs)
         job.cancel = None
@@ -323,7 +325,7 @@ class State:
         if one.stop:
             self.stop_for(job, now + one.stop, now)
         if status.final:
-            for follower in one.follows:
+            for follower in one.pushes(asked=asked):
                 self.push(follower, now)
         return True
 
@@ -374,15 +376,16 @@ class State:
         for queue in wanted.queues:
             if self.stopped(queue, None, now):
                 continue
-            asleep = [job for job in self.line(queue) if self.stopped(queue, job.type, now)]
-            for job in asleep:
-                job.held = job.type
             self.set_aside_at_gates(queue, now)
-            aside += len(asleep)
             line = self.line(queue)
-            strange = list(takewhile(lambda job: job.type not in wanted.types, line))
-            aside += self.set_aside(strange, now)
+            asleep = [job for job in line if self.stopped(queue, job.type, now)]
+            line = [job for job in line if job not in asleep]
             known = [job for job in line if job.type in wanted.types][: wanted.limit]
+            if not wanted.only:
+                for job in asleep:
+                    job.held = job.type
+                strange = takewhile(lambda job: job.type not in wanted.types, line)
+                aside += len(asleep) + self.set_aside(list(strange), now)
             along = list(takewhile(lambda job: job.type in wanted.short and not job.alone and not job.limits, known))
             taken = along if wanted.behind else along or known[:1]
             if known:
@@ -393,7 +396,11 @@ class State:
     def closed(self, job: StoredJob, now: int) -> tuple[str, int]:
         """The gate that a job cannot pass now, and when it opens; 0 where all are open."""
         for limit in job.limits:
-            moment = opens(limit, self.gates.get(f"{job.queue}\t{limit.gate}", Gate()), now)
+            place = f"{job.queue}\t{limit.gate}"
+            gate = bounded(limit, self.gates.get(place, Gate()), now)
+            if place in self.gates:
+                self.gates[place] = gate
+            moment = opens(limit, gate, now)
             if moment:
                 return limit.gate, moment
         return "", 0
