@@ -47,6 +47,7 @@ from .payload import MAX_RESULT, dump_json
 from .pushing import Pusher, ids_given
 from .record import (
     Counts,
+    FirstDue,
     JobRecord,
     LogLine,
     Page,
@@ -54,6 +55,7 @@ from .record import (
     Status,
     WorkerRecord,
     to_datetime,
+    to_milliseconds,
 )
 from .registry import JobType, Registry
 from .rekeying import Slice, reencrypt
@@ -411,6 +413,13 @@ class Manager:
         job_type = self.jobs.get(record.type)
         return record.tries or (job_type and job_type.options.tries) or self.config.tries
 
+    def retry_until_of(self, record: JobRecord) -> datetime | None:
+        """Until when no failure ends a job, whatever its tries; None where that was not said."""
+        job_type = self.jobs.get(record.type)
+        seconds = record.retry_for or (job_type.options.retry_for if job_type else None)
+        until = window_end(seconds, record.first_due, to_milliseconds(record.created))
+        return None if until is None else to_datetime(until)
+
     # Reading what was done
 
     @property
@@ -541,6 +550,7 @@ class Manager:
             tries=old.tries,
             timeout=old.timeout,
             backoff=old.backoff,
+            retry_for=old.retry_for,
         )
         given = old.payload if payload is None else payload
         return self._pusher.store([self._pusher.new_job(old.type, given, options)], after_commit=False)[0]
@@ -728,6 +738,9 @@ class Manager:
             tries=given.get("tries") or ours.tries or self.config.tries,
             timeout=given.get("timeout") or ours.timeout or self.config.timeout,
             backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff"), jitter=jitter),
+            until=window_end(
+                given.get("retry_for") or ours.retry_for, FirstDue(*given.get("first_due", ())), claim.created
+            ),
             occurrence=to_datetime(given["occurrence"]) if "occurrence" in given else None,
             batch=given.get("batch"),
             request_id=given.get("request_id"),
@@ -860,6 +873,11 @@ class Manager:
     def watcher(self) -> Watcher:
         """Return what tells the keeper about pushes."""
         return self.storage.watcher()
+
+
+def window_end(seconds: float | None, first_due: FirstDue, created: int) -> int | None:
+    """When the time ends for which a job is retried, in milliseconds since 1970; None where there is none."""
+    return None if seconds is None else first_due.moment(created) + round(seconds * 1000)
 
 
 def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:

@@ -14,6 +14,7 @@ from typing import Any
 from .config import QUEUE_NAME, QUEUE_NAME_RULE, RATE_RULE, Rate, shortened
 from .errors import OptionError
 from .ids import is_id
+from .record import AT_ONCE, FirstDue
 
 #: No delay, timeout or expiry is longer: ten years, in seconds.
 LONGEST = 315_360_000.0
@@ -45,6 +46,8 @@ class Options:
     timeout: float | None = None
     #: Seconds before the next attempt, or one number an attempt; the last one repeats.
     backoff: tuple[float, ...] | None = None
+    #: Seconds from the first time it was due: so long no failure ends it, however many tries that takes.
+    retry_for: float | None = None
     #: Whether only one of its kind may be in its queue: True for one with this payload, a text for one with this key.
     unique: bool | str | None = None
     #: How long that holds: `end` (a final status, the default) or `start` (the first claim).
@@ -107,9 +110,12 @@ class Options:
             other = replace(other, at=None, delay=None)
         return replace(other, **chosen)
 
-    def kept(self) -> str | None:
+    def kept(self, first_due: FirstDue = AT_ONCE) -> str | None:
         """JSON text of what the record keeps for the worker, None where that is nothing."""
-        chosen = {name: value for name in ("tries", "timeout", "backoff") if (value := getattr(self, name)) is not None}
+        names = ("tries", "timeout", "backoff", "retry_for")
+        chosen = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if first_due != AT_ONCE:
+            chosen["first_due"] = first_due
         return json.dumps(chosen, separators=(",", ":")) if chosen else None
 
 
@@ -250,6 +256,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "tries": check_whole(1, 1000),
     "timeout": check_timeout,
     "backoff": check_backoff,
+    "retry_for": check_timeout,
     "unique": check_unique_key,
     "unique_until": check_until,
     "replace": check_flag,

@@ -73,6 +73,7 @@ class JobType:
                 tries=cls.tries,
                 timeout=cls.timeout,
                 backoff=backoff,
+                retry_for=cls.retry_for,
                 unique=None if self.unique_key else cls.unique,
                 unique_until=cls.unique_until,
                 replace=cls.replace,

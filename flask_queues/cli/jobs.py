@@ -204,7 +204,7 @@ def read_time(text: str | None) -> datetime | None:
 
 def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
     """Print a job for a person."""
-    fields = job_fields(manager, record)
+    fields, until = job_fields(manager, record), manager.retry_until_of(record)
     click.echo(f"{click.style(printable(fields['name']), bold=True)}  {record.id}  {coloured(record.status)}")
     facts = {
         "Type": record.type,
@@ -218,6 +218,7 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
         "Started": local(record.started),
         "Ended": local(record.finished),
         "Attempts": f"{record.attempts} of {fields['tries']}",
+        "Until": f"no failure ends it before {local(until)}" if until and not record.status.final else "",
         "Progress": progress_words(fields["progress"]),
         "Worker": record.worker,
         "Request": record.request_id,
