@@ -124,6 +124,7 @@ CALLBACKS = {
 #: What somebody did, in the activity.
 ACTS = {
     **VERBS,
+    "new": _l("Push"),
     "change": _l("Change"),
     "pause": _l("Pause"),
     "resume": _l("Resume"),
