@@ -92,6 +92,8 @@ class Job:
     #: Seconds before the next attempt: a number, a list with one for each attempt, or a method
     #: `backoff(self, attempt)` that returns a number.
     backoff: Any = None
+    #: Seconds from the first time a job was due: so long no failure ends it, however many tries that takes.
+    retry_for: ClassVar[Seconds | None] = None
     #: By which share the backoff varies at random, so that what failed together is not tried together.
     jitter: ClassVar[float] = 0.2
     #: Exceptions after which a job is never tried again: it ends as cancelled, as by `Discard`, or has failed at once.

@@ -14,7 +14,7 @@ from typing import Any
 from .config import QUEUE_NAME, QUEUE_NAME_RULE, RATE_RULE, Rate, shortened
 from .errors import OptionError
 from .ids import is_id
-from .record import TERMS
+from .record import AT_ONCE, TERMS, FirstDue
 
 #: No delay, timeout or expiry is longer: ten years, in seconds.
 LONGEST = 315_360_000.0
@@ -46,6 +46,8 @@ class Options:
     timeout: float | None = None
     #: Seconds before the next attempt, or one number an attempt; the last one repeats.
     backoff: tuple[float, ...] | None = None
+    #: Seconds from the first time it was due: so long no failure ends it, however many tries that takes.
+    retry_for: float | None = None
     #: Whether only one of its kind may be in its queue: True for one with this payload, a text for one with this key.
     unique: bool | str | None = None
     #: How long that holds: `end` (a final status, the default) or `start` (the first claim).
@@ -108,9 +110,11 @@ class Options:
             other = replace(other, at=None, delay=None)
         return replace(other, **chosen)
 
-    def kept(self) -> str | None:
+    def kept(self, first_due: FirstDue = AT_ONCE) -> str | None:
         """JSON text of what the record keeps for the worker, None where that is nothing."""
         chosen = {name: value for name in TERMS if (value := getattr(self, name)) is not None}
+        if first_due != AT_ONCE:
+            chosen["first_due"] = first_due
         return json.dumps(chosen, separators=(",", ":")) if chosen else None
 
 
@@ -251,6 +255,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "tries": check_whole(1, 1000),
     "timeout": check_timeout,
     "backoff": check_backoff,
+    "retry_for": check_timeout,
     "unique": check_unique_key,
     "unique_until": check_until,
     "replace": check_flag,

@@ -149,6 +149,27 @@ class ChainPlace(NamedTuple):
         return ends.get(status)
 
 
+class FirstDue(NamedTuple):
+    """When a job was due for the first time, as its push said it; kept only of one that is retried for a time."""
+
+    #: Milliseconds after it was stored.
+    delay: int = 0
+    #: Milliseconds since 1970.
+    at: int = 0
+
+    def moment(self, created: int) -> int:
+        """When that was for a job that was stored then; milliseconds since 1970 both."""
+        return max(created + self.delay, self.at)
+
+    def until(self, seconds: float | None, created: int) -> int | None:
+        """When the time ends for which it is retried, in milliseconds since 1970; None where that was not said."""
+        return None if seconds is None else self.moment(created) + round(seconds * 1000)
+
+
+#: Of a job that was due as soon as it was stored.
+AT_ONCE = FirstDue()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
     """A job as the storage holds it at one moment. All times are aware, in UTC."""
@@ -174,6 +195,8 @@ class JobRecord:
     tries: int | None = None
     timeout: float | None = None
     backoff: tuple[float, ...] | None = None
+    retry_for: float | None = None
+    first_due: FirstDue = AT_ONCE
     #: Of the request in which it was pushed, or of the job that pushed it.
     request_id: str | None = None
     #: The language of that, such as `de_DE`, where Flask-Babel told one.
@@ -273,7 +296,7 @@ class Counts:
 
 
 #: What a push may set over what its job type says, and the record keeps.
-TERMS = ("tries", "timeout", "backoff")
+TERMS = ("tries", "timeout", "backoff", "retry_for")
 #: What it carries along beside that.
 CARRIED = ("batch", "request_id", "locale")
 
@@ -294,6 +317,8 @@ def fields_of_push(options: str | None) -> dict[str, Any]:
     found = {name: said[name] for name in (*TERMS, *CARRIED) if name in said}
     if "backoff" in said:
         found["backoff"] = tuple(said["backoff"])
+    if "first_due" in said:
+        found["first_due"] = FirstDue(*said["first_due"])
     if "chain" in said:
         found["chain"] = ChainPlace(*said["chain"])
     return found

@@ -48,6 +48,7 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "attempts": record.attempts,
         "tries": manager.tries_of(record),
         "timeout": manager.timeout_of(record),
+        "retry_until": iso(manager.retry_until_of(record)),
         "worker": record.worker,
         "progress": progress_fields(record, secrets),
         "payload": masked(record.payload, hidden),

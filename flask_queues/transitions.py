@@ -29,6 +29,8 @@ class Terms(NamedTuple):
     timeout: float
     #: Seconds to wait after the n-th failed attempt.
     backoff: Callable[[int], float]
+    #: No failure of a run that began before ends the job; milliseconds by the storage's clock.
+    until: int | None = None
     #: When its schedule wanted it; None for a job of no schedule.
     occurrence: datetime | None = None
     #: The id of the batch that it belongs to, or reports for.
@@ -44,12 +46,16 @@ def completed(claim: Claim, result: str | None) -> Settlement:
 
 
 def failed(claim: Claim, terms: Terms, error: str, outcome: Outcome = Outcome.FAILED) -> Settlement:
-    """An exception left it, or its time was over: it waits for its next try, or has failed."""
+    """An exception left it, or its time was over: it waits for its next try, or has failed.
+
+    What is to be retried for a time never uses up its tries in it, so the last one is left for when that is over.
+    """
     attempt = claim.attempts + 1
-    if attempt >= terms.tries:
+    last = attempt >= terms.tries
+    if last and not is_retried_on(claim, terms):
         return Settlement(claim.id, claim.token, Status.FAILED, outcome, counted=True, error=error)
-    delay = round(terms.backoff(attempt) * 1000)
-    return Settlement(claim.id, claim.token, Status.SCHEDULED, outcome, counted=True, error=error, delay=delay)
+    delay = round(terms.backoff(claim.runs + 1 if last else attempt) * 1000)
+    return Settlement(claim.id, claim.token, Status.SCHEDULED, outcome, counted=not last, error=error, delay=delay)
 
 
 def last_words_said(claim: Claim) -> Settlement:
@@ -109,7 +115,8 @@ def died(claim: Claim, terms: Terms, error: str, outcome: Outcome, mark: int | N
     may be what killed the process. What had ended before it runs again without paying; what was only
     claimed goes back. Where nobody can tell and the job was claimed together with others, none of them
     pays, and each is claimed alone from now on.
-    The last try's death leaves the job pending, to be claimed once more for its `failed`.
+    The last try's death leaves the job pending, to be claimed once more for its `failed`. A job that is retried for
+    a time pays too, since it may be what kills its workers; but not where its last run had failed by itself.
     """
     if claim.cancel is not None:
         return cancelled(claim)
@@ -121,9 +128,11 @@ def died(claim: Claim, terms: Terms, error: str, outcome: Outcome, mark: int | N
         return Settlement(claim.id, claim.token, Status.PENDING, outcome, error=error)
     if is_last_words(claim, terms):
         return died_in_last_words(claim, terms, error, outcome)
-    if outcome is Outcome.TIMED_OUT and claim.attempts + 1 < terms.tries:
+    left = claim.attempts + 1 < terms.tries
+    spared = not left and is_retried_on(claim, terms) and failed_by_itself(claim)
+    if outcome is Outcome.TIMED_OUT and (left or spared):
         return failed(claim, terms, error, outcome)._replace(alone=True)
-    return Settlement(claim.id, claim.token, Status.PENDING, outcome, counted=True, error=error, alone=True)
+    return Settlement(claim.id, claim.token, Status.PENDING, outcome, counted=not spared, error=error, alone=True)
 
 
 def died_in_last_words(claim: Claim, terms: Terms, error: str, outcome: Outcome) -> Settlement:
@@ -136,6 +145,17 @@ def died_in_last_words(claim: Claim, terms: Terms, error: str, outcome: Outcome)
 def is_last_words(claim: Claim, terms: Terms) -> bool:
     """Whether the claim is only for the job's `failed`: its tries are used up."""
     return claim.attempts >= terms.tries
+
+
+def is_retried_on(claim: Claim, terms: Terms) -> bool:
+    """Whether no failure of this run ends the job: it began while the job is to be retried for a time."""
+    return terms.until is not None and claim.started < terms.until
+
+
+def failed_by_itself(claim: Claim) -> bool:
+    """Whether the last run that failed could still say how: its process did not die with it."""
+    error = read_error(claim.error)
+    return error is not None and error.traceback != ""
 
 
 def is_expired(claim: Claim) -> bool:

@@ -37,12 +37,41 @@ PAYLOAD_FORM = """It takes an object, such as --payload '{"id": 7}'."""
 @click.option("--delay", type=float, help="Seconds before it may start.")
 @click.option("--at", help="When it may start: ISO 8601 with a zone, 2026-12-24T18:00:00+01:00.")
 @click.option("--tag", "tags", multiple=True, help="May be given several times.")
+@click.option(
+    "--expires", type=float, metavar="SECONDS", help="Cancelled where it has not begun so long after its time."
+)
+@click.option("--tries", type=int, help="How many runs may fail.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="How long one run may take.")
+@click.option(
+    "--backoff", type=float, multiple=True, metavar="SECONDS", help="Before the next try; one for each, if several."
+)
+@click.option("--retry-for", type=float, metavar="SECONDS", help="For so long no failure ends it, whatever its tries.")
+@click.option("--unique", is_flag=True, default=None, help="Only where no other with this payload is in its queue.")
+@click.option("--unique-key", metavar="KEY", help="The same, for others with this key.")
+@click.option("--unique-until", type=click.Choice(["start", "end"]), help="Until it starts, or ends (as usual).")
+@click.option("--replace", is_flag=True, default=None, help="Take the place of the other, if that waits.")
+@click.option("--debounce", type=float, metavar="SECONDS", help="Start so long after the last push of its kind, once.")
+@click.option("--throttle", type=float, metavar="SECONDS", help="Leave it out so long after another of its kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
 @with_appcontext
-def push(type_string: str, payload: str, at: str | None, as_json: bool, **options: Any) -> None:
-    """Push a job and print its id."""
+def push(
+    type_string: str,
+    payload: str,
+    at: str | None,
+    as_json: bool,
+    unique: bool | None,
+    unique_key: str | None,
+    backoff: tuple[float, ...],
+    **options: Any,
+) -> None:
+    """Push a job and print its id; where another holds its unique key, the id of that."""
+    if unique and unique_key is not None:
+        raise click.UsageError("--unique goes by the payload, --unique-key by a key; give one of them.")
     manager = this_manager()
-    handle = manager.push(type_string, read_payload(payload), at=read_time(at), after_commit=False, **options)
+    options |= {"at": read_time(at), "unique": unique_key or unique, "backoff": backoff or None, "after_commit": False}
+    handle = manager.push(type_string, read_payload(payload), **options)
+    if not handle.created:
+        click.echo("Nothing was pushed: this job is there already.", err=True)
     click.echo(dump(job_fields(manager, handle.record)) if as_json else handle.id)
 
 
@@ -204,7 +233,7 @@ def read_time(text: str | None) -> datetime | None:
 
 def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
     """Print a job for a person."""
-    fields = job_fields(manager, record)
+    fields, until = job_fields(manager, record), manager.retry_until_of(record)
     click.echo(f"{click.style(printable(fields['name']), bold=True)}  {record.id}  {coloured(record.status)}")
     facts = {
         "Type": record.type,
@@ -218,6 +247,7 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
         "Started": local(record.started),
         "Ended": local(record.finished),
         "Attempts": f"{record.attempts} of {fields['tries']}",
+        "Until": f"no failure ends it before {local(until)}" if until and not record.status.final else "",
         "Progress": progress_words(fields["progress"]),
         "Worker": record.worker,
         "Request": record.request_id,

@@ -20,7 +20,7 @@ from ..metrics import RANGES, Causes, FailureCause, Forecast, Ledger, Report, re
 from ..options import NOTHING, Options, Seconds
 from ..orders import Orders
 from ..pausing import Pause, pauses
-from ..record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord, to_datetime
+from ..record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord, to_datetime, to_milliseconds
 from ..registry import Registry
 from ..searching import check_statuses, check_where, look_through
 from ..storage.base import Query
@@ -149,6 +149,12 @@ class Reading(Ground):
     def tries_of(self, record: JobRecord) -> int:
         """How many runs of this job may fail."""
         return record.tries or self.options_of(record.type).tries or self.config.tries
+
+    def retry_until_of(self, record: JobRecord) -> datetime | None:
+        """Until when no failure ends a job, whatever its tries; None where that was not said."""
+        seconds = record.retry_for or self.options_of(record.type).retry_for
+        until = record.first_due.until(seconds, to_milliseconds(record.created))
+        return None if until is None else to_datetime(until)
 
     def retention_of(self, job: JobRecord) -> timedelta | None:
         """How long a job is kept after its end, if no others of its kind press it out before; None for ever."""

@@ -20,7 +20,7 @@ from ..errors import PayloadError
 from ..metrics import Gatherer
 from ..orders import Picture
 from ..payload import MAX_RESULT, dump_json
-from ..record import LogLine, Progress, WorkerRecord, to_datetime
+from ..record import FirstDue, LogLine, Progress, WorkerRecord, to_datetime
 from ..registry import JobType, Registry
 from ..rescuing import Rescuer
 from ..storage.base import Claim, Heartbeat, PendingStep, Settlement, Step, Wanted, Watcher
@@ -95,6 +95,7 @@ class Serving(Reading):
             tries=given.get("tries") or ours.tries or self.config.tries,
             timeout=given.get("timeout") or ours.timeout or self.config.timeout,
             backoff=lambda attempt: self._backoff(job_type, attempt, given.get("backoff"), jitter=jitter),
+            until=FirstDue(*given.get("first_due", ())).until(given.get("retry_for") or ours.retry_for, claim.created),
             occurrence=to_datetime(given["occurrence"]) if "occurrence" in given else None,
             batch=given.get("batch"),
             request_id=given.get("request_id"),

@@ -82,6 +82,7 @@ class Job(Answer):
     attempts: int
     tries: int
     timeout: float
+    retry_until: Moment | None
     worker: str | None
     progress: Progress | None
     payload: dict[str, Any]

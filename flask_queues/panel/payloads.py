@@ -64,6 +64,11 @@ class Form:
         if shape.open or self._rest:
             self._fields[REST.name] = REST
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Of its fields."""
+        return frozenset(self._fields)
+
     def entries(self, typed: Mapping[str, str] | None = None, wrong: Mapping[str, str] | None = None) -> list[Entry]:
         """The fields with what is stored, or with what was typed and what is wrong with it."""
         made = [self._entry(field) for field in self._fields.values()]

@@ -333,6 +333,10 @@ class Helpers:
         """How many runs may fail."""
         return self._manager.tries_of(record)
 
+    def retry_until_of(self, record: JobRecord) -> datetime | None:
+        """Until when no failure ends it."""
+        return self._manager.retry_until_of(record)
+
     def attempt_text(self, record: JobRecord) -> str:
         """Which attempt this is, from the second on."""
         return words.attempt_text(self._manager, record)

@@ -124,6 +124,7 @@ CALLBACKS = {
 #: What somebody did, in the activity.
 ACTS = {
     **VERBS,
+    "new": _l("Push"),
     "change": _l("Change"),
     "pause": _l("Pause"),
     "resume": _l("Resume"),
@@ -251,7 +252,22 @@ def attempt_text(manager: Manager, record: JobRecord) -> str:
     this = record.attempts + (record.status in (Status.PENDING, Status.RUNNING, Status.SCHEDULED))
     if this < 2:
         return ""
+    if (until := retried_on(manager, record)) is not None:
+        run = len(record.history) + (record.status is not Status.RUNNING)
+        return _("run %(this)s, until %(time)s", this=number(run), time=exact(until))
     return _("%(this)s of %(tries)s", this=number(this), tries=number(max(this, manager.tries_of(record))))
+
+
+def retried_on(manager: Manager, record: JobRecord) -> datetime | None:
+    """Until when no failure ends it, where that is a time to come."""
+    until = manager.retry_until_of(record)
+    return until if until is not None and until > now() and not record.status.final else None
+
+
+def retry_until_text(manager: Manager, record: JobRecord) -> str:
+    """Until when no failure ends it, as a sentence behind another one."""
+    until = retried_on(manager, record)
+    return "" if until is None else " " + _("No failure ends it before %(time)s.", time=exact(until))
 
 
 def because(manager: Manager, record: JobRecord) -> str:
@@ -396,12 +412,13 @@ def say_running(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
         timeout=duration(manager.timeout_of(record)),
         this=number(record.attempts + 1),
         tries=number(max(record.attempts + 1, manager.tries_of(record))),
-    )
+    ) + retry_until_text(manager, record)
 
 
 def say_scheduled(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     """Of a job that waits for its time."""
-    return _("Runs %(time)s: %(because)s.", time=ago(record.due), because=because(manager, record))
+    sentence = _("Runs %(time)s: %(because)s.", time=ago(record.due), because=because(manager, record))
+    return sentence + retry_until_text(manager, record)
 
 
 def say_completed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:

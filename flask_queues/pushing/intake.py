@@ -13,7 +13,7 @@ from ..gathered import Gathering
 from ..ids import bits_of, new_id, partition_bits
 from ..job import Job
 from ..options import LONGEST, Options
-from ..record import to_datetime, to_milliseconds
+from ..record import AT_ONCE, FirstDue, to_datetime, to_milliseconds
 from ..registry import JobType, Registry
 from ..storage.base import NewJob
 from . import permission
@@ -56,17 +56,18 @@ def new_job(
         whole = gathered(job_type.gathering, job_type.type, whole, payload or {}, now)
     queue = whole.queue or config.default
     delay = whole.delay if whole.debounce is None or whole.unique is False else whole.debounce
+    wait, at = milliseconds(delay) or 0, to_milliseconds(whole.at) if whole.at else None
     return NewJob(
         id=new_id(partition_of(queue)) if whole.id is None else checked_id(whole.id, queue, named=named),
         queue=queue,
         type=job_type.type,
         payload=text,
         priority=whole.priority or 0,
-        delay=milliseconds(delay) or 0,
-        at=to_milliseconds(whole.at) if whole.at else None,
+        delay=wait,
+        at=at,
         expires=milliseconds(whole.expires),
         tags=tuple(dict.fromkeys((*job_type.options.tags, *options.tags))),
-        options=options.kept(),
+        options=options.kept(AT_ONCE if whole.retry_for is None else FirstDue(wait, at or 0)),
         limits=limits_of(job_type, whole, payload or {}),
         unique=unique_of(job_type, whole, payload or {}, text),
     )

@@ -119,7 +119,7 @@ class Attempt:
         if isinstance(error, self._type.discard_on):
             return transitions.discarded(self.claim, f"{type(error).__name__}: {error}")
         if isinstance(error, self._type.fail_on):
-            self.terms = self.terms._replace(tries=self.attempt)
+            self.terms = self.terms._replace(tries=self.attempt, until=None)
         return self._fail(error, Outcome.FAILED)
 
     def _interrupted(self, thrown: type[Interrupt], error: BaseException | None) -> Settlement:

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from .. import transitions
 from ..masking import masked_text, secrets_in
 from ..record import Outcome, Status
 from ..storage.base import Claim, Settlement
@@ -72,6 +73,8 @@ class Report:
         }
         if done.status is Status.SCHEDULED:
             fields["again_in"] = done.delay / 1000
+        if done.status is Status.SCHEDULED and terms.until is not None and transitions.is_retried_on(claim, terms):
+            fields["retry_until"] = timestamp(terms.until / 1000)
         if error := done.error or (claim.error if done.status is Status.FAILED else None):
             fields["error"] = without_secrets(str(read_error(error)), claim, sensitive)
         if done.reason:
@@ -108,8 +111,7 @@ class Report:
 
     def _add(self, fields: dict[str, Any], line: Any) -> None:
         if self._json:
-            now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            text = json.dumps({"time": now, **fields})
+            text = json.dumps({"time": timestamp(time.time()), **fields})
         else:
             text = line(clock(int(time.time())), fields, self._style)
         with self._lock:
@@ -132,6 +134,12 @@ def event_of(done: Settlement, *, lost: bool) -> str:
     if done.status is Status.SCHEDULED:
         return "put off" if done.outcome is Outcome.PUT_OFF else "retry"
     return "given back" if done.status is Status.PENDING else done.status.value
+
+
+def timestamp(moment: float) -> str:
+    """A moment for programs, in UTC."""
+    told = datetime.fromtimestamp(moment, timezone.utc)
+    return told.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def unstyled(text: Any, **_: Any) -> str:
@@ -159,6 +167,8 @@ def job_line(now: str, fields: dict[str, Any], style: Style) -> str:
         parts.append(f"{duration(fields['seconds']):>{DURATION_WIDTH}}")
     if fields.get("attempt", 1) > 1 or event == "retry":
         parts.append(f"attempt {fields['attempt']} of {fields['tries']}")
+    if "retry_until" in fields:
+        parts.append(f"or more, until {fields['retry_until']}")
     if "again_in" in fields:
         parts.append(f"again in {duration(fields['again_in'])}")
     if "error" in fields:

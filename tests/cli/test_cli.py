@@ -78,6 +78,38 @@ def test_push_takes_every_option(site):
     assert site.status(job["id"]) is Status.SCHEDULED
 
 
+def test_push_takes_the_terms_of_one_job(site):
+    """How often, how long and until when it is tried, and by when it must have begun."""
+    options = ["--expires", "60", "--tries", "7", "--timeout", "2.5", "--backoff", "1", "--backoff", "60"]
+    job = json.loads(done(site.run("push", "noop", *options, "--retry-for", "3600", "--json")))
+    record = site.job(job["id"])
+
+    assert (job["tries"], job["timeout"]) == (7, 2.5)
+    assert (record.backoff, record.retry_for) == ((1, 60), 3600)
+    assert (record.expires - record.due).total_seconds() == 60
+
+
+@pytest.mark.parametrize("how", [["--unique"], ["--unique-key", "one"], ["--throttle", "600"]])
+def test_push_of_what_is_to_be_the_only_one(site, how):
+    """The second push prints the first one's id, and says on standard error that it is no new job."""
+    first = site.run("push", "noop", *how)
+    second = site.run("push", "noop", *how)
+
+    assert (second.returncode, second.stdout) == (0, done(first))
+    assert "Nothing was pushed: this job is there already." in second.stderr
+
+
+def test_push_in_place_of_another(site):
+    """--replace lets the last payload count, --debounce too."""
+    for how in (["--unique-key", "one", "--replace"], ["--unique-key", "two", "--debounce", "600"]):
+        for a in (1, 2):
+            done(site.run("push", "add", "--payload", f'{{"a": {a}}}', *how))
+    waiting = list(site.manager.every(type="add", statuses=["pending", "scheduled"]))
+
+    assert {job.payload["a"] for job in waiting} == {2}
+    assert len(waiting) == 2
+
+
 @pytest.mark.parametrize("at", ["2031-12-24T18:00:00+01:00", "2031-12-24T17:00:00Z"])
 def test_push_at_a_time(site, at):
     """--at takes ISO 8601 with a zone."""
@@ -104,6 +136,11 @@ def test_push_at_a_time(site, at):
         (["add", "--payload", '{"a": 1}', "--at", "2026-12-24T18:00:00"], 1, "time zone"),
         (["add", "--payload", '{"a": 1}', "--at", "2026-12-24T18:00:00Z", "--delay", "1"], 1, "not both"),
         (["add", "--payload", '{"a": 1}', "--tag", ""], 1, "tag"),
+        (["add", "--payload", '{"a": 1}', "--tries", "0"], 1, "tries"),
+        (["add", "--payload", '{"a": 1}', "--retry-for", "-1"], 1, "retry_for"),
+        (["add", "--payload", '{"a": 1}', "--unique", "--unique-key", "k"], 2, "--unique-key by a key"),
+        (["add", "--payload", '{"a": 1}', "--debounce", "1", "--throttle", "1"], 1, "not both"),
+        (["add", "--payload", '{"a": 1}', "--unique-until", "never"], 2, "--unique-until"),
         (["add", "--priority", "high"], 2, "--priority"),
         (["add", "--wrong"], 2, "--wrong"),
         ([], 2, "TYPE"),

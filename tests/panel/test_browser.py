@@ -421,7 +421,7 @@ def test_pages_fit_the_screen_and_axe_finds_nothing(
     ]
     shop.queues.register(Report)
     report = shop.queues.push("shop:report", PAYLOAD).id
-    pages += [f"/jobs/{report}/payload", "/failed/jobs?compact"]
+    pages += [f"/jobs/{report}/payload", "/push", "/push?type=shop:report", "/failed/jobs?compact"]
     for path in pages:
         if path.endswith("?compact"):
             anna.context.add_cookies([{"name": "queues_density", "value": "compact", "url": f"{anna.address}/queues/"}])

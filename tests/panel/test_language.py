@@ -107,6 +107,7 @@ def test_german_pages_hold_no_english_word(shop: Shop) -> None:
     ]
     pages += ["/preferences", "/actions/delete/confirm?all=1&status=failed&text=x"]
     pages += [f"/jobs/{one}/payload" for status, one in jobs.items() if status is not Status.RUNNING]
+    pages += ["/push", "/push?type=shop:mail"]
     pages += ["/actions/delete/confirm?all=1&status=failed&tag=news", "/jobs?queue=low", "/failed/jobs?tag=x"]
     for page in pages:
         for text in words_of(client.get(f"/queues{page}").text):

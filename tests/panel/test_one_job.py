@@ -210,3 +210,24 @@ def test_a_log_is_read_by_run_and_by_level_and_as_text(shop: Shop) -> None:
     assert said_there == ["one, •••••••• in it", "two", "three"]
     assert "try=1" in whole.text
     assert client.get("/queues/jobs/none/log.txt").status_code == 404
+
+
+def test_a_job_that_is_retried_for_a_time_says_until_when(shop: Shop) -> None:
+    """On its page and in lists, where "3 of 3" would say again and again that it is the last."""
+    job = shop.queues.push("shop:mail", {"to": "ada"}, retry_for=3600).id
+    for _ in range(4):
+        claim = shop.manager.claim("host:42:1", job)
+        error = transitions.describe_exception(OSError("no"))
+        shop.settle(transitions.failed(claim, shop.manager.terms(claim), error))
+    until = shop.manager.retry_until_of(shop.manager.find(job))
+    client = shop.client()
+    page = plain(client.get(f"/queues/jobs/{job}").text)
+
+    assert until is not None
+    assert f"No failure ends it before {until:%b %-d, %Y, %H:%M:%S}." in page
+    assert f"{until:%b %-d, %Y, %H:%M:%S}" in page.partition("Retried until")[2]
+    assert "No failure ends it" not in plain(client.get(f"/queues/jobs/{shop.backing_off()}").text)
+
+    shop.manager.claim("host:42:1", job)
+    assert f"run 5, until {until:%b %-d, %Y, %H:%M:%S}" in plain(client.get("/queues/running").text)
+    assert f'"retry_until":"{until:%Y-%m-%dT%H:%M}' in client.get(f"/queues/api/jobs/{job}").text
