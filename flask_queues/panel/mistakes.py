@@ -71,7 +71,7 @@ def words(error: HTTPException) -> tuple[str, str]:
     if error.code == 401:
         return _("Not signed in"), _("The queues are shown to admins who have signed in.")
     if error.code == 403:
-        return _("Not allowed"), _("The queues are shown to admins, and changed by those who may change them.")
+        return _("Not allowed"), _("Only admins see the queues, and some of them may not change anything.")
     if isinstance(error, QueueNotFound):
         return _("No such queue"), _("No queue of this name has held a job yet.")
     if isinstance(error, LinkNotFound):
@@ -84,15 +84,15 @@ def words(error: HTTPException) -> tuple[str, str]:
 def no_such_job(_error: JobNotFound) -> ResponseReturnValue:
     """Say why a job may be gone."""
     from ..manager import current_queues
-    from .formats import duration
+    from .formats import kept
 
     config = current_queues.config
-    kept = _("Completed jobs are kept for %(completed)s, failed ones for %(failed)s.")
-    spans = {
-        "completed": duration(config.retention_completed * 3600),
-        "failed": duration(config.retention_failed * 3600),
-    }
-    return answer(404, _("No such job"), kept % spans)
+    text = _(
+        "Completed jobs are kept for %(completed)s, failed ones for %(failed)s.",
+        completed=kept(config.retention_completed),
+        failed=kept(config.retention_failed),
+    )
+    return answer(404, _("No such job"), text)
 
 
 def no_such_schedule(_error: ScheduleNotFound) -> ResponseReturnValue:
