@@ -78,7 +78,12 @@ def words(error: HTTPException) -> tuple[str, str]:
         return _("Not found"), _("This link is wrong, or no longer valid.")
     if error.code == 404:
         return _("Not found"), _("There is no such page here.")
-    return _("This cannot be done"), _("The request was not understood. Go back and load the page again.")
+    return _("This cannot be done"), not_understood()
+
+
+def not_understood() -> str:
+    """What can be done where an address or a form makes no sense."""
+    return _("The request was not understood. Go back and load the page again.")
 
 
 def no_such_job(_error: JobNotFound) -> ResponseReturnValue:
@@ -107,7 +112,7 @@ def no_such_batch(_error: BatchNotFound) -> ResponseReturnValue:
 
 def bad_option(error: OptionError) -> ResponseReturnValue:
     """An address that no page of ours made."""
-    return answer(400, _("This cannot be done"), str(error))
+    return answer(400, _("This cannot be done"), not_understood(), str(error))
 
 
 def no_storage(error: StorageError) -> ResponseReturnValue:
@@ -120,12 +125,12 @@ def no_storage(error: StorageError) -> ResponseReturnValue:
     )
 
 
-def answer(status: int, title: str, text: str) -> ResponseReturnValue:
-    """Build the answer in the form that was asked for."""
+def answer(status: int, title: str, text: str, detail: str = "") -> ResponseReturnValue:
+    """Build the answer in the form that was asked for; the detail is English, for whoever writes addresses."""
     if asked_for_json():
-        return jsonify(error=f"{title}. {text}"), status
+        return jsonify(error=f"{title}. {detail or text}"), status
     if not asked_for_page():
         return "", status
     from .render import render
 
-    return make_response(render("mistake.html", title=title, text=text), status)
+    return make_response(render("mistake.html", title=title, text=text, detail=detail), status)

@@ -108,6 +108,9 @@ def test_german_pages_hold_no_english_word(shop: Shop) -> None:
     pages += ["/preferences", "/actions/delete/confirm?all=1&status=failed&text=x"]
     pages += [f"/jobs/{one}/payload" for status, one in jobs.items() if status is not Status.RUNNING]
     pages += ["/actions/delete/confirm?all=1&status=failed&tag=news", "/jobs?queue=low", "/failed/jobs?tag=x"]
+    offered = {"cancel": "pending", "run": "scheduled", "push": "completed", "retry": "failed"}
+    pages += [f"/actions/{name}/confirm?all=1&status={status}&text=ada" for name, status in offered.items()]
+    pages += ["/jobs?after=nonsense"]
     for page in pages:
         for text in words_of(client.get(f"/queues{page}").text):
             assert not ENGLISH.search(text), (page, text)
