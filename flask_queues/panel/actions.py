@@ -107,7 +107,7 @@ def act(name: str) -> ResponseReturnValue:
     spread = asked_spread(action)
     if many.is_for_a_worker(action, jobs):
         job_id = many.push(action, jobs, spread)
-        flashes.add(_("A worker does this now; here it says how far it is."))
+        flashes.add(_("A worker does this now; this page says how far it is."))
         return redirect(url_for("queues.job", job_id=job_id), 303)
     delays = spread_out(spread) if spread else None
     done, problem = do(action, islice(jobs.walk(current_queues), AT_ONCE), delays=delays)
@@ -180,7 +180,7 @@ def explain(problem: QueuesError) -> str:
     if isinstance(problem, JobNotFound):
         return _("The job is no longer there.")
     if isinstance(problem, NotAllowed):
-        return _("The job's type does not allow this to the person who asked.")
+        return _("The job type does not allow this person to do that.")
     if isinstance(problem, UnknownJobType):
         return _("The job cannot be pushed: its job type is not known to this application.")
     if isinstance(problem, PayloadError):
@@ -191,4 +191,4 @@ def explain(problem: QueuesError) -> str:
             queue=problem.queue,
             n=number(problem.waiting),
         )
-    return _("The job had changed its status meanwhile; nothing was done with it.")
+    return _("The job has changed its status meanwhile; nothing was done to it.")

@@ -121,7 +121,7 @@ def why_too_late(record: JobRecord) -> str:
     """That somebody, or a worker, was quicker."""
     if record.status is Status.RUNNING and record.started is not None:
         return _("This job started %(time)s ago; nothing was changed.", time=duration(now() - record.started))
-    return _("The job had changed its status meanwhile; nothing was done with it.")
+    return _("The job has changed its status meanwhile; nothing was done to it.")
 
 
 def do(record: JobRecord, payload: dict[str, Any], way: str) -> ResponseReturnValue:

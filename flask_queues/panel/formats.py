@@ -9,8 +9,8 @@ from typing import Any
 from flask import current_app, g, request
 
 from ..manager import current_queues
+from .language import _l, locale, ngettext
 from .language import gettext as _
-from .language import locale
 
 #: What the script has read from the browser, and what a person has chosen, which comes first.
 ZONE_COOKIE, CHOSEN_ZONE_COOKIE = "queues_zone", "queues_chosen_zone"
@@ -18,6 +18,8 @@ SPACE = "\N{NO-BREAK SPACE}"
 UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 #: Older moments are shown as a date.
 RELATIVE = timedelta(days=7)
+#: Zones whose short names are others in other languages; to `tzname` all are English.
+ZONES = frozenset({_l("CET"), _l("CEST"), _l("EET"), _l("EEST"), _l("WET"), _l("WEST")})
 
 
 def number(value: float) -> str:
@@ -78,6 +80,15 @@ def whole_duration(seconds: float) -> str:
     return SPACE.join(parts[:2])
 
 
+def kept(hours: float) -> str:
+    """For how long something is kept, in a word or two: 24 hours, 7 days."""
+    if hours % 1:
+        return duration(hours * 3600)
+    if hours % 24 or hours < 48:
+        return ngettext("%(n)s hour", "%(n)s hours", round(hours))
+    return ngettext("%(n)s day", "%(n)s days", round(hours / 24))
+
+
 def now() -> datetime:
     """One moment of the storage's clock for the whole answer, so that no two times of it contradict each other."""
     moment: datetime | None = g.get("queues_now")
@@ -89,10 +100,19 @@ def now() -> datetime:
 def ago(moment: datetime) -> str:
     """A time as a person says it: 2 minutes ago, in 3 hours; a date where it is far."""
     away = moment - now()
-    if abs(away) > RELATIVE:
-        return day(moment.astimezone(zone()).date(), str(locale()))
+    return nearby(away) if abs(away) <= RELATIVE else day(moment.astimezone(zone()).date(), str(locale()))
+
+
+def when(moment: datetime) -> str:
+    """The same in a sentence: 2 minutes ago, in 3 hours; on a date where it is far."""
+    text = ago(moment)
+    return text if abs(moment - now()) <= RELATIVE else _("on %(date)s", date=text)
+
+
+def nearby(away: timedelta) -> str:
+    """A time that is not far, as a person says it."""
     if abs(away) < timedelta(seconds=1):
-        return _("now")
+        return _("just now") if away < timedelta(0) else _("now")
     return relative(rounded(away), str(locale()))
 
 
@@ -137,7 +157,8 @@ def day(which: date, language: str) -> str:
 def with_zone(moment: datetime) -> str:
     """Date, time and zone, for where no footer names the zone."""
     here = moment.astimezone(zone())
-    return f"{at_second(here)} {here.tzname()}"
+    name = here.tzname() or ""
+    return f"{at_second(here)} {_(name) if name in ZONES else name}"
 
 
 def milliseconds(moment: datetime) -> str:

@@ -164,7 +164,7 @@ class Figures:
         middle = self.each(lambda cell: getattr(cell, name).percentile(0.5))
         slow = self.each(lambda cell: getattr(cell, name).percentile(0.95))
         scale = charts.times_scale(middle, slow)
-        sentence = _("The axis goes by powers.") if scale.bottom else ""
+        sentence = _("The axis is logarithmic.") if scale.bottom else ""
         return Chart(name, title, [Line("p50", middle), Line("p95", slow)], scale, milliseconds, sentence)
 
     def failure_rate(self) -> Chart:

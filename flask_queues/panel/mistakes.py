@@ -71,28 +71,33 @@ def words(error: HTTPException) -> tuple[str, str]:
     if error.code == 401:
         return _("Not signed in"), _("The queues are shown to admins who have signed in.")
     if error.code == 403:
-        return _("Not allowed"), _("The queues are shown to admins, and changed by those who may change them.")
+        return _("Not allowed"), _("Only admins see the queues, and some of them may not change anything.")
     if isinstance(error, QueueNotFound):
         return _("No such queue"), _("No queue of this name has held a job yet.")
     if isinstance(error, LinkNotFound):
         return _("Not found"), _("This link is wrong, or no longer valid.")
     if error.code == 404:
         return _("Not found"), _("There is no such page here.")
-    return _("This cannot be done"), _("The request was not understood. Go back and load the page again.")
+    return _("This cannot be done"), not_understood()
+
+
+def not_understood() -> str:
+    """What can be done where an address or a form makes no sense."""
+    return _("The request was not understood. Go back and load the page again.")
 
 
 def no_such_job(_error: JobNotFound) -> ResponseReturnValue:
     """Say why a job may be gone."""
     from ..manager import current_queues
-    from .formats import duration
+    from .formats import kept
 
     config = current_queues.config
-    kept = _("Completed jobs are kept for %(completed)s, failed ones for %(failed)s.")
-    spans = {
-        "completed": duration(config.retention_completed * 3600),
-        "failed": duration(config.retention_failed * 3600),
-    }
-    return answer(404, _("No such job"), kept % spans)
+    text = _(
+        "Completed jobs are kept for %(completed)s, failed ones for %(failed)s.",
+        completed=kept(config.retention_completed),
+        failed=kept(config.retention_failed),
+    )
+    return answer(404, _("No such job"), text)
 
 
 def no_such_schedule(_error: ScheduleNotFound) -> ResponseReturnValue:
@@ -107,7 +112,7 @@ def no_such_batch(_error: BatchNotFound) -> ResponseReturnValue:
 
 def bad_option(error: OptionError) -> ResponseReturnValue:
     """An address that no page of ours made."""
-    return answer(400, _("This cannot be done"), str(error))
+    return answer(400, _("This cannot be done"), not_understood(), str(error))
 
 
 def no_storage(error: StorageError) -> ResponseReturnValue:
@@ -120,12 +125,12 @@ def no_storage(error: StorageError) -> ResponseReturnValue:
     )
 
 
-def answer(status: int, title: str, text: str) -> ResponseReturnValue:
-    """Build the answer in the form that was asked for."""
+def answer(status: int, title: str, text: str, detail: str = "") -> ResponseReturnValue:
+    """Build the answer in the form that was asked for; the detail is English, for whoever writes addresses."""
     if asked_for_json():
-        return jsonify(error=f"{title}. {text}"), status
+        return jsonify(error=f"{title}. {detail or text}"), status
     if not asked_for_page():
         return "", status
     from .render import render
 
-    return make_response(render("mistake.html", title=title, text=text), status)
+    return make_response(render("mistake.html", title=title, text=text, detail=detail), status)

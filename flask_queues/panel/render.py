@@ -143,6 +143,7 @@ class Helpers:
     size = staticmethod(formats.size)
     duration = staticmethod(formats.duration)
     ago = staticmethod(formats.ago)
+    when = staticmethod(formats.when)
     exact = staticmethod(formats.exact)
     with_zone = staticmethod(formats.with_zone)
     clock = staticmethod(formats.clock)
@@ -168,6 +169,7 @@ class Helpers:
     outlook_text = staticmethod(words.outlook_text)
     about = staticmethod(words.about)
     act_word = staticmethod(words.act_word)
+    doing = staticmethod(words.doing)
     callback_label = staticmethod(words.callback_label)
     paused_text = staticmethod(words.paused_text)
     spark_text = staticmethod(words.spark_text)
@@ -208,12 +210,12 @@ class Helpers:
     @property
     def kept_failed(self) -> str:
         """How long failed jobs are kept."""
-        return formats.duration(current_queues.config.retention_failed * 3600)
+        return formats.kept(current_queues.config.retention_failed)
 
     @property
     def kept_completed(self) -> str:
         """How long completed and cancelled jobs are kept."""
-        return formats.duration(current_queues.config.retention_completed * 3600)
+        return formats.kept(current_queues.config.retention_completed)
 
     @property
     def grace(self) -> str:
@@ -288,7 +290,7 @@ class Helpers:
     def _button(self, action: Action, record: JobRecord, back: str, class_: str) -> tuple[str, str]:
         """The button without the job's id, which stands between the two."""
         verb, address = escape(self.verb(action)), escape(self._action_url(action, record.status, back))
-        label = f"{verb} {escape(self.name_of(record.type))}"
+        label = escape(words.doing(self.verb(action), self.name_of(record.type)))
         inside = f'aria-label="{label}">{self.icon(action.name)}<span>{verb}</span>'
         if action.danger:
             danger = " q-danger" if action.name == "delete" else ""
@@ -356,7 +358,7 @@ class Helpers:
     def deletion(self, record: JobRecord) -> Markup | str:
         """When it is deleted."""
         moment = words.deleted_at(self._manager, record)
-        return self.time(moment) if moment is not None else words.ago_or_never(moment)
+        return self.time(moment) if moment is not None else words.when_or_never(moment)
 
     def summary(self, record: JobRecord | ScheduleRecord) -> str:
         """The payload in one line, its secrets hidden."""

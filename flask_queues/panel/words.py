@@ -13,7 +13,7 @@ from ..metrics import Outlook
 from ..pausing import Pause
 from ..record import Attempt, JobRecord, Outcome, Status
 from ..shapes import secrets_of
-from .formats import ago, duration, exact, now, number
+from .formats import duration, exact, now, number, when
 from .language import _l
 from .language import gettext as _
 from .reads import Fleet
@@ -128,7 +128,7 @@ ACTS = {
     "change": _l("Change"),
     "pause": _l("Pause"),
     "resume": _l("Resume"),
-    "clear": _l("Clear"),
+    "clear": _l("Clear away"),
     "flush": _l("Empty"),
     "quiet": _l("Make quiet"),
     "go on": _l("Let go on"),
@@ -194,6 +194,11 @@ def outcome_label(attempt: Attempt) -> str:
 def act_word(action: str) -> str:
     """What somebody did."""
     return _(ACTS[action]) if action in ACTS else action
+
+
+def doing(verb: str, name: str) -> str:
+    """What a button does, and with what: for whoever hears it without its row."""
+    return _("%(verb)s %(name)s", verb=verb, name=name)
 
 
 def callback_label(name: str) -> str:
@@ -333,9 +338,9 @@ def deleted_at(manager: Manager, record: JobRecord) -> datetime | None:
     return None if kept is None else ended(record) + kept
 
 
-def ago_or_never(moment: datetime | None) -> str:
-    """When something is, as a person says it."""
-    return _("never") if moment is None else ago(moment)
+def when_or_never(moment: datetime | None) -> str:
+    """When something is, as a person says it in a sentence."""
+    return _("never") if moment is None else when(moment)
 
 
 def process_of(worker: str | None) -> tuple[str, str]:
@@ -376,10 +381,10 @@ def for_holder(record: JobRecord, start: datetime | None) -> str:
     if record.status is Status.PENDING:
         return _("Starts in %(time)s.", time=about((start - now()).total_seconds())) if start else _("Waits its turn.")
     if record.status is Status.SCHEDULED:
-        return _("Starts %(time)s.", time=ago(record.due))
+        return _("Starts %(time)s.", time=when(record.due))
     if record.status is Status.RUNNING:
         return _("Has run for %(time)s.", time=duration(ran_for(record) or 0))
-    return _(FOR_HOLDERS[record.status], when=ago(ended(record)))
+    return _(FOR_HOLDERS[record.status], when=when(ended(record)))
 
 
 def say_pending(_manager: Manager, record: JobRecord, fleet: Fleet) -> str:
@@ -417,17 +422,17 @@ def say_running(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
 
 def say_scheduled(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     """Of a job that waits for its time."""
-    sentence = _("Runs %(time)s: %(because)s.", time=ago(record.due), because=because(manager, record))
+    sentence = _("Runs %(time)s: %(because)s.", time=when(record.due), because=because(manager, record))
     return sentence + retry_until_text(manager, record)
 
 
 def say_completed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     """Of a job that has ended well."""
     return _(
-        "Completed %(when)s, after %(time)s. Deleted %(deleted)s.",
-        when=ago(ended(record)),
+        "Completed %(when)s, after %(time)s. Is deleted %(deleted)s.",
+        when=when(ended(record)),
         time=duration(ran_for(record) or 0),
-        deleted=ago_or_never(deleted_at(manager, record)),
+        deleted=when_or_never(deleted_at(manager, record)),
     )
 
 
@@ -435,18 +440,18 @@ def say_failed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     """Of a job that has failed for good."""
     return _(
         "Failed for good %(when)s, after %(this)s of %(tries)s attempts. "
-        "Nothing more happens by itself; deleted %(deleted)s.",
-        when=ago(ended(record)),
+        "Nothing more happens by itself; is deleted %(deleted)s.",
+        when=when(ended(record)),
         this=number(record.attempts),
         tries=number(max(record.attempts, manager.tries_of(record))),
-        deleted=ago_or_never(deleted_at(manager, record)),
+        deleted=when_or_never(deleted_at(manager, record)),
     )
 
 
 def say_cancelled(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     """Of a job that somebody has ended."""
     return _(
-        "Ended %(when)s. Nothing more happens by itself; deleted %(deleted)s.",
-        when=ago(ended(record)),
-        deleted=ago_or_never(deleted_at(manager, record)),
+        "Ended %(when)s. Nothing more happens by itself; is deleted %(deleted)s.",
+        when=when(ended(record)),
+        deleted=when_or_never(deleted_at(manager, record)),
     )

@@ -27,7 +27,8 @@ def in_words(timing: Timing, language: str = "en") -> str:
         words = get_description(text, Options(locale_code=code, use_24hour_time_format=True))
     except FormatError:
         return timing.text
-    return with_names(words, code)
+    words = with_names(words, code)
+    return in_better_german(words) if code.startswith("de") else words
 
 
 def span_of(seconds: float) -> str | None:
@@ -66,3 +67,16 @@ def with_names(words: str, code: str) -> str:
         for n, name in names(locale=ENGLISH).items():
             words = re.sub(rf"\b{name}\b", names(locale=code)[n], words)
     return words
+
+
+def in_better_german(words: str) -> str:
+    """Write days as ordinals, and lists without a comma before their last part: cron-descriptor thinks in English."""
+    words = re.sub(r"am (\d[\d, und]*) Tag des Monats", with_dots, words)
+    words = re.sub(r"zwischen Tag (\d+) und (\d+) des Monats", r"vom \1. bis \2. des Monats", words)
+    return words.replace(", und ", " und ")
+
+
+def with_dots(days: re.Match[str]) -> str:
+    """Days of a month as German counts them."""
+    ordinals = re.sub(r"(\d+)", r"\1.", days[1])
+    return f"am {ordinals} des Monats"

@@ -110,7 +110,7 @@ def test_all_that_match_are_changed_only_if_no_more_match_than_were_seen(shop: S
         shop.failed()
     client = shop.client()
     confirm = client.get("/queues/actions/retry/confirm?all=1&status=failed&queue=mail").text
-    assert "Push 3 jobs again" in confirm
+    assert "Retry 3 jobs?" in confirm
     shop.failed()
     form = {"all": 1, "status": "failed", "queue": "mail"}
 
@@ -143,7 +143,7 @@ def test_what_is_not_offered_in_a_status_is_not_done(shop: Shop) -> None:
     post(client, "/queues/actions/retry", id=pending)
 
     assert (shop.status(running), shop.status(pending)) == (Status.RUNNING, Status.PENDING)
-    assert "had changed its status" in flashed(shop, client)
+    assert "has changed its status" in flashed(shop, client)
 
 
 def test_a_job_of_an_unknown_type_is_not_pushed_again(shop: Shop) -> None:

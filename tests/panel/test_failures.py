@@ -56,7 +56,7 @@ def test_a_cause_shows_one_trace_what_jobs_have_in_common_and_the_jobs(shop: Sho
     shop.count()
     key = shop.client().get("/queues/api/failed").get_json()["causes"][1]["key"]
     text = shop.client().get(f"/queues/failed/{key}").text
-    assert "3 jobs failed so." in text
+    assert "3 jobs failed this way." in text
     assert sorted(re.findall(r'<tr id="row-(\w+)"', text)) == sorted(jobs)
     assert "raise error" in text
     common = text[text.index("In common") :]
@@ -89,7 +89,7 @@ def test_all_of_a_cause_are_retried_or_deleted_after_a_question_with_their_numbe
     client = shop.client()
     key = client.get("/queues/api/failed").get_json()["causes"][1]["key"]
     asked = client.get(f"/queues/actions/retry/confirm?all=1&status=failed&cause={key}").text
-    assert "Push 5 jobs again?" in asked
+    assert "Retry 5 jobs?" in asked
     answer = post(client, "/queues/actions/retry", all="1", status="failed", cause=key, seen="5")
     assert answer.status_code == 303
     assert "5 jobs were pushed again." in client.get("/queues/failed").text

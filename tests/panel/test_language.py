@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
-from flask import request
+from flask import g, request
 from flask_babel import Babel
 from jinja2 import Environment
 
@@ -109,6 +109,9 @@ def test_german_pages_hold_no_english_word(shop: Shop) -> None:
     pages += [f"/jobs/{one}/payload" for status, one in jobs.items() if status is not Status.RUNNING]
     pages += ["/push", "/push?type=shop:mail"]
     pages += ["/actions/delete/confirm?all=1&status=failed&tag=news", "/jobs?queue=low", "/failed/jobs?tag=x"]
+    offered = {"cancel": "pending", "run": "scheduled", "push": "completed", "retry": "failed"}
+    pages += [f"/actions/{name}/confirm?all=1&status={status}&text=ada" for name, status in offered.items()]
+    pages += ["/jobs?after=nonsense"]
     for page in pages:
         for text in words_of(client.get(f"/queues{page}").text):
             assert not ENGLISH.search(text), (page, text)
@@ -190,6 +193,74 @@ def test_moments_and_numbers_are_of_the_language(shop: Shop) -> None:
             assert "ago" not in formats.ago(now - timedelta(days=30))
     assert shown["en"] == ["2 minutes ago", "47 minutes ago", "in 3 hours", "1,204", "12.3\u00a0k", "1.2%"]
     assert shown["de"] == ["vor 2 Minuten", "vor 47 Minuten", "in 3 Stunden", "1.204", "12,3\u00a0k", "1,2\u00a0%"]
+
+
+def test_a_date_in_a_sentence_and_a_moment_ago_are_said_as_people_say_them(shop: Shop) -> None:
+    """A far day stands behind "on", what was less than a second ago is "just now"; zones have names of the language."""
+    shown = {}
+    for language in ("en", "de"):
+        headers = {"Accept-Language": language, "Cookie": "queues_zone=Europe/Berlin"}
+        with shop.flask.test_request_context(headers=headers):
+            now = g.queues_now = datetime(2026, 6, 1, 12, 0, 0, tzinfo=timezone.utc)
+            shown[language] = [
+                formats.when(now + timedelta(days=30)),
+                formats.when(now - timedelta(minutes=2)),
+                formats.ago(now - timedelta(milliseconds=3)),
+                formats.ago(now),
+                formats.with_zone(now),
+                formats.with_zone(now + timedelta(days=200)),
+            ]
+    moments = {
+        "en": ["on Jul 1, 2026", "2 minutes ago", "just now", "now", "Jun 1, 2026, 14:00:00 CEST"],
+        "de": ["am 1. Juli 2026", "vor 2 Minuten", "gerade eben", "jetzt", "1. Juni 2026, 14:00:00 MESZ"],
+    }
+    winter = {"en": "Dec 18, 2026, 13:00:00 CET", "de": "18. Dez. 2026, 13:00:00 MEZ"}
+    assert shown == {language: [*moments[language], winter[language]] for language in moments}
+
+
+@pytest.mark.parametrize(
+    ("hours", "english", "german"),
+    [
+        (1, "1 hour", "1 Stunde"),
+        (24, "24 hours", "24 Stunden"),
+        (36, "36 hours", "36 Stunden"),
+        (48, "2 days", "2 Tage"),
+        (168, "7 days", "7 Tage"),
+        (0, "0 hours", "0 Stunden"),
+        (0.5, "30 min", "30 min"),
+    ],
+)
+def test_how_long_something_is_kept_is_said_in_words(shop: Shop, hours: float, english: str, german: str) -> None:
+    """In hours, and in days from two on; less than an hour as any other span."""
+    for language, said in {"en": english, "de": german}.items():
+        with shop.flask.test_request_context(headers={"Accept-Language": language}):
+            assert formats.kept(hours).replace("\u00a0", " ") == said
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("0 6 1 1,4,7,10 *", "Um 06:00, am 1. des Monats, nur im Januar, April, Juli und Oktober"),
+        ("0 6 1,15 * *", "Um 06:00, am 1. und 15. des Monats"),
+        ("0 12 1-7 * *", "Um 12:00, vom 1. bis 7. des Monats"),
+        ("0 8 * * 1-5", "Um 08:00, Montag bis Freitag"),
+    ],
+)
+def test_a_schedule_is_told_in_german_as_germans_write(shop: Shop, expression: str, words: str) -> None:
+    """Days are ordinals, and a list has no comma before its last part."""
+    shop.manager.scheduler.add(expression, "shop:mail", {"to": "ada@example.org"}, name="bericht")
+    client = shop.client()
+    assert words in client.get("/queues/schedules/bericht", headers={"Accept-Language": "de"}).text
+
+
+def test_a_button_says_to_those_who_hear_it_what_it_is_for(shop: Shop) -> None:
+    """The verb and the name of the job, in the order of the language."""
+    shop.failed()
+    for language, label in {"en": "Retry Send mail", "de": "Wiederholen: Send mail"}.items():
+        assert (
+            f'aria-label="{label}"'
+            in shop.client().get("/queues/failed/jobs", headers={"Accept-Language": language}).text
+        )
 
 
 def test_our_own_job_types_are_named_in_the_language_of_the_reader(shop: Shop) -> None:

@@ -57,9 +57,9 @@ def test_the_front_page_is_what_waits(shop: Shop) -> None:
         ("/jobs", "Nothing waits."),
         ("/running", "Nothing runs."),
         ("/scheduled", "Nothing is scheduled."),
-        ("/failed/jobs", "Nothing has failed in the 7\u00a0d that failures are kept."),
-        ("/completed", "Nothing was completed in the last 1\u00a0d."),
-        ("/cancelled", "Nothing was cancelled in the last 1\u00a0d."),
+        ("/failed/jobs", "Nothing has failed in the 7 days that failures are kept."),
+        ("/completed", "Nothing was completed in the last 24 hours."),
+        ("/cancelled", "Nothing was cancelled in the last 24 hours."),
         ("/workers", "No worker runs."),
     ],
 )

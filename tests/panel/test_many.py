@@ -54,7 +54,7 @@ def test_a_worker_changes_more_than_a_request_does(shop: Shop) -> None:
     shop.work()
     client = shop.client()
     text = client.get("/queues/actions/cancel/confirm?all=1&status=pending&queue=images").text
-    assert "A worker does it, and the page of its job says how far it is." in text
+    assert "A worker does this, and the page of its job says how far it is." in text
     address = ask(client, "cancel", "pending", 1001, queue="images")
     assert re.fullmatch(r"/queues/jobs/\w+", address)
     page = client.get(address).text

@@ -74,7 +74,7 @@ def test_what_an_alert_tells_stands_on_every_page_and_in_the_row_of_its_queue(sh
         assert sentence in client.get(f"/queues{page}").text.replace("\N{NO-BREAK SPACE}", " "), page
     assert "Waits too long</span>" in client.get("/queues/queues").text
     german = client.get("/queues/queues", headers={"Accept-Language": "de"}).text.replace("\N{NO-BREAK SPACE}", " ")
-    assert "Ein Job in mail wartet seit 1 min 30 s; erlaubt sind 1 min." in german
+    assert "Ein Job in mail wartet seit 1 min 30 s; erlaubt: 1 min." in german
 
 
 def test_many_alerts_stand_in_one_note(shop: Shop) -> None:
