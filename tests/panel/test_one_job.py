@@ -210,3 +210,13 @@ def test_a_log_is_read_by_run_and_by_level_and_as_text(shop: Shop) -> None:
     assert said_there == ["one, •••••••• in it", "two", "three"]
     assert "try=1" in whole.text
     assert client.get("/queues/jobs/none/log.txt").status_code == 404
+
+
+def test_a_job_stands_beside_others_of_its_type(shop: Shop) -> None:
+    """How long it waited, and what runs of its type take; nothing where none was counted."""
+    shop.count()
+    client = shop.client()
+    job_id = shop.completed()
+    assert "Same type" not in client.get(f"/queues/jobs/{job_id}").text
+    shop.count()
+    assert "of 1 run in 24 hours" in client.get(f"/queues/jobs/{job_id}").text
