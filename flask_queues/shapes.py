@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any
 
+from .alerts import Alert
 from .batches import BatchRecord
 from .breakers import BreakerState
 from .errors import JobNotFound
@@ -197,6 +198,18 @@ def breaker_fields(breaker: BreakerState) -> dict[str, Any]:
         "until": iso(breaker.until),
         "trial": breaker.trial,
         "error": breaker.error,
+    }
+
+
+def alert_fields(alert: Alert) -> dict[str, Any]:
+    """An alert for programs."""
+    return {
+        "kind": alert.kind,
+        "queue": alert.queue,
+        "schedule": alert.schedule,
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "since": iso(alert.since),
     }
 
 

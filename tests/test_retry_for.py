@@ -149,9 +149,8 @@ def test_programs_read_until_when(queues: Queues, fake: Fake) -> None:
 
 def test_nothing_else_is_kept_of_a_delayed_job(queues: Queues, fake: Fake) -> None:
     """Its first due time only matters to one that is retried for a time."""
-    from flask_queues.pushing.intake import new_job
-
     from flask_queues.options import Options
+    from flask_queues.pushing.intake import new_job
 
     manager = queues.manager
     plain = new_job(manager.jobs, manager.config, "shop:once", None, Options.of(delay=60))

@@ -46,7 +46,12 @@ class FailureCause:
     @property
     def number(self) -> int:
         """Jobs that have failed so and still are failed."""
-        return sum(self.jobs.values())
+        return self.count()
+
+    def count(self, queue: str | None = None, job_type: str | None = None) -> int:
+        """Those of them of a queue, of a job type, or of both."""
+        lines = ((*line.partition("\t")[::2], n) for line, n in self.jobs.items())
+        return sum(n for held, kind, n in lines if queue in (None, held) and job_type in (None, kind))
 
     @property
     def types(self) -> list[str]:

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from ..manager import current_queues
 from ..record import Status
-from ..shapes import breaker_fields, pause_fields
+from ..shapes import alert_fields, breaker_fields, pause_fields
 from . import reads
 from .address import asked_listing
 from .mistakes import QueueNotFound
@@ -24,6 +24,7 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/api/queues", "api_queues", queues)
     blueprint.add_url_rule("/api/queues/<name>", "api_queue", queue)
     blueprint.add_url_rule("/api/workers", "api_workers", workers)
+    blueprint.add_url_rule("/api/alerts", "api_alerts", alerts)
     blueprint.add_url_rule("/api/status", "api_status", status_of_all)
 
 
@@ -66,6 +67,11 @@ def rows() -> list[reads.QueueRow]:
 def workers() -> ResponseReturnValue:
     """All workers."""
     return jsonify(reads.workers_fields(current_queues, reads.Fleet.of(current_queues)))
+
+
+def alerts() -> ResponseReturnValue:
+    """Thresholds that are crossed now, the last first."""
+    return jsonify(alerts=[alert_fields(one) for one in current_queues.alerts()])
 
 
 def status_of_all() -> ResponseReturnValue:

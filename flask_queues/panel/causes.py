@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -30,6 +30,8 @@ LOOKED, SHOWN = 200, 20
 #: What no fewer of them have in common is said.
 SHARE = 50
 HOUR = 3_600_000
+#: Within how many hours a cause has failed last, as the address says.
+RANGES = {"1h": 1, "24h": 24, "7d": 168}
 ORDERS: dict[str, Order[FailureCause]] = {
     "last": Order(lambda one: one.last),
     "jobs": Order(lambda one: (one.number, one.last)),
@@ -50,6 +52,45 @@ def current(manager: Manager) -> list[FailureCause]:
     return [one for one in manager.causes() if one.number]
 
 
+class Narrowed(NamedTuple):
+    """Which causes are wanted, as the address says."""
+
+    range: str | None
+    queue: str | None
+    type: str | None
+
+    @classmethod
+    def of_request(cls) -> Narrowed:
+        """Read the address; an unknown range is none."""
+        range_ = request.args.get("range", "")
+        return cls(
+            range_ if range_ in RANGES else None, request.args.get("queue") or None, request.args.get("type") or None
+        )
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What is set."""
+        return {name: value for name, value in self._asdict().items() if value}
+
+    @property
+    def place(self) -> dict[str, str]:
+        """Queue and type, where they are set."""
+        return {name: value for name, value in self.given.items() if name != "range"}
+
+    def count(self, one: FailureCause) -> int:
+        """How many failed jobs of a cause are wanted."""
+        return one.count(self.queue, self.type)
+
+    def sum(self, causes: Iterable[FailureCause]) -> int:
+        """How many failed jobs of all these are wanted."""
+        return sum(map(self.count, causes))
+
+    def holds(self, one: FailureCause) -> bool:
+        """Whether a cause is wanted."""
+        lately = self.range is None or to_milliseconds(now()) - one.last <= RANGES[self.range] * HOUR
+        return lately and self.count(one) > 0
+
+
 def found(manager: Manager, key: str) -> FailureCause:
     """One cause, also where none of its jobs is failed any more."""
     for one in manager.causes():
@@ -67,10 +108,14 @@ def jobs_of(manager: Manager, one: FailureCause, n: int) -> list[JobRecord]:
 def causes() -> ResponseReturnValue:
     """All causes."""
     overview = reads.Overview.read(current_queues, now())
-    order = in_order(current(current_queues), ORDERS)
+    known, asked = current(current_queues), Narrowed.of_request()
+    order = in_order(filter(asked.holds, known), {**ORDERS, "jobs": Order(lambda one: (asked.count(one), one.last))})
     return page(
         "causes.html",
         overview=overview,
+        asked=asked,
+        queues=sorted({queue for one in known for queue in one.queues} | ({asked.queue} if asked.queue else set())),
+        types=sorted({type_ for one in known for type_ in one.types} | ({asked.type} if asked.type else set())),
         rows=order.rows,
         order=order,
         status=Status.FAILED,

@@ -102,10 +102,13 @@ def bar(x: float, width: float, low: float, high: float) -> Bar:
 
 
 def lines(values: Values, scale: Scale) -> list[str]:
-    """Points of lines from slot to slot, a line for each stretch without a gap."""
-    return [
-        "M" + " ".join(points) for points in stretches(values, lambda n, value: [place(n, len(values), value, scale)])
-    ]
+    """Points of lines from slot to slot, one for each stretch without a gap; a value alone is level."""
+
+    def points(n: int, value: float) -> list[str]:
+        alone = all(other is None for other in (*values[max(0, n - 1) : n], *values[n + 1 : n + 2]))
+        return [place(at, len(values), value, scale) for at in ((n - 0.5, n + 0.5) if alone else (n,))]
+
+    return ["M" + " ".join(found) for found in stretches(values, points)]
 
 
 def steps(values: Values, scale: Scale) -> list[str]:
@@ -128,7 +131,7 @@ def areas(values: Values, scale: Scale) -> list[str]:
     ]
 
 
-def place(n: int, total: int, value: float, scale: Scale) -> str:
+def place(n: float, total: int, value: float, scale: Scale) -> str:
     """The point of the n-th of so many values."""
     return f"{round((n + 0.5) * WIDTH / total, 2):g},{round(HEIGHT - scale.height(value), 2):g}"
 

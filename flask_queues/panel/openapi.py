@@ -187,6 +187,23 @@ class Breaker(Answer):
     error: str
 
 
+class Alert(Answer):
+    """A threshold of `QUEUES_ALERTS` that is crossed; `value` and `threshold` are jobs or seconds."""
+
+    kind: Literal["longest_wait", "failures_per_hour", "pending", "no_worker", "schedule_late"]
+    queue: str
+    schedule: str | None
+    value: float
+    threshold: float
+    since: Moment
+
+
+class Alerts(Answer):
+    """All that stand, the last first."""
+
+    alerts: list[Alert]
+
+
 class StatusOfAll(Workers):
     """How many jobs are where, what is held, and who works."""
 
@@ -427,6 +444,7 @@ PATHS: dict[str, tuple[type[Answer], dict[str, str], str]] = {
     "/queues": (Queues, {}, "All queues"),
     "/queues/{name}": (Queue, {}, "One queue"),
     "/workers": (Workers, {}, "All workers"),
+    "/alerts": (Alerts, {}, "Thresholds that are crossed now"),
     "/status": (StatusOfAll, {}, "How many jobs are where, and who works"),
     "/metrics": (Metrics, {"range": "string", "queue": "string", "type": "string"}, "What was done"),
     "/activity": (Activity, {"who": "string", "action": "string", "before": "integer"}, "Who changed what"),

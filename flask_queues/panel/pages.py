@@ -17,7 +17,7 @@ from ..shapes import log_fields, masked_error, secrets_of
 from . import charts, reads, stacks, words
 from .address import asked_listing
 from .changes import can_change
-from .deeds import for_status
+from .deeds import SPREADS, for_status
 from .formats import now
 from .mistakes import QueueNotFound
 from .pausing import LASTS
@@ -85,6 +85,7 @@ def list_view(status: Status) -> Any:
             status=status,
             actions=for_status(status),
             row_actions=[action for action in for_status(status) if action.name in IN_ROWS[status]],
+            spreads=SPREADS if status is Status.FAILED else (),
             moved=rows_that_left(listed),
             prospects=prospects(overview, listed),
         )
@@ -139,6 +140,7 @@ def job(job_id: str) -> ResponseReturnValue:
         levels=[level for level in LEVELS if any(line.level == level for line in lines)],
         asked=asked_of_log(),
         stacks=stacks.of_job(current_queues, record),
+        usual=reads.usual_times(current_queues, record.type),
         test=test_of(record),
     )
 

@@ -157,8 +157,9 @@ def listing(
 
 def total(manager: Manager, counts: Counts, status: Status, filters: Filters) -> int | None:
     """How many jobs match, from what is kept; None where that is not."""
-    if set(filters.given) == {"cause"} and status is Status.FAILED:
-        return next((one.number for one in manager.causes() if one.cause.key == filters.cause), 0)
+    if filters.cause and set(filters.given) <= {"cause", "queue", "type"} and status is Status.FAILED:
+        causes = (one for one in manager.causes() if one.cause.key == filters.cause)
+        return next((one.count(filters.queue, filters.type) for one in causes), 0)
     if filters.tag or filters.searching:
         return None
     return sum(
@@ -406,6 +407,22 @@ def neighbours(manager: Manager, record: JobRecord) -> list[tuple[str, JobRecord
     places = [("before", record.chain.before), *(("then", record.chain.after(end)) for end in sorted(FINAL))]
     found = {job_id: (way, manager.storage.get(job_id)) for way, job_id in places if job_id is not None}
     return [(way, job) for way, job in found.values() if job is not None]
+
+
+class UsualTimes(NamedTuple):
+    """How long jobs of a type run."""
+
+    runs: int
+    #: Seconds: that of the middle, and what one of twenty exceeds.
+    p50: float
+    p95: float
+
+
+def usual_times(manager: Manager, job_type: str) -> UsualTimes | None:
+    """How long the runs of a type took in the last 24 hours; None where none was counted."""
+    cell = manager.report("24h").whole.some(None, job_type)
+    p50, p95 = cell.process.percentile(0.5), cell.process.percentile(0.95)
+    return None if p50 is None or p95 is None else UsualTimes(cell.runs, p50 / 1000, p95 / 1000)
 
 
 def batch_of(manager: Manager, record: JobRecord) -> BatchRecord | None:

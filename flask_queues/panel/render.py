@@ -266,7 +266,7 @@ class Helpers:
         if pause is None:
             return Markup(f'<a class="q-chip" href="{address}">{name}</a>')  # noqa: S704 - escaped
         why, paused = escape(words.paused_text(pause)), escape(gettext("paused"))
-        inside = f'{self.icon("pause")}{name}<span class="q-unseen"> {paused}</span>'
+        inside = f'{self.icon("pause")} {name}<span class="q-unseen"> {paused}</span>'
         return Markup(f'<a class="q-chip" href="{address}" title="{why}">{inside}</a>')  # noqa: S704 - escaped
 
     def job_cell(self, record: JobRecord) -> Markup:

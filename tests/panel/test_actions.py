@@ -16,7 +16,7 @@ from .conftest import Shop, post
 def flashed(shop: Shop, client: object, page: str = "/queues/jobs") -> str:
     """What the next page says."""
     text = re.sub(r"<svg.*?</svg>", "", client.get(page).text, flags=re.DOTALL)  # type: ignore[attr-defined]
-    return " ".join(said.strip() for said in re.findall(r'role="(?:status|alert)">\s*<p>([^<]*)', text))
+    return " ".join(said.strip() for said in re.findall(r'role="(?:status|alert)"[^>]*>\s*<p>([^<]*)', text))
 
 
 def test_a_failed_job_is_retried_and_the_person_is_back_where_they_were(shop: Shop) -> None:

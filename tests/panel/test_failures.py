@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from flask_queues import Status
+from flask_queues import Status, transitions
 
-from .conftest import Shop, post, token_of
+from .conftest import Shop, post, raised, token_of
 
 XSS = "<script>alert(1)</script>"
 
@@ -118,6 +118,41 @@ def test_all_of_a_cause_are_retried_spread_over_a_time(shop: Shop) -> None:
     shop.failed()
     post(client, "/queues/actions/retry", all="1", status="failed", seen="1", spread="86400")
     assert shop.manager.counts().statuses["scheduled"] == 0
+
+
+def test_causes_are_narrowed_by_time_queue_and_type(shop: Shop) -> None:
+    """The numbers, and what is done to all of them, are those of the filter."""
+    for _ in range(2):
+        shop.failed()
+    moved = shop.mail.using(queue="images").push(to="ada@example.org")
+    claim = shop.claim()
+    assert claim.id == moved.id
+    text = transitions.describe_exception(raised(ValueError("the mail server said no")))
+    shop.settle(transitions.failed(claim, shop.manager.terms(claim)._replace(tries=1), text))
+    shop.count()
+    client = shop.client()
+    assert "3 in 1 cause" in client.get("/queues/failed").text
+    page = client.get("/queues/failed?queue=images&type=shop:mail&range=1h").text
+    assert "1 in 1 cause" in page
+    assert "Retry all 1 …" in page
+    assert "queue=images" in page
+    assert "Nothing matches the filter." in client.get("/queues/failed?type=shop:resize").text
+    key = cause_of(shop)
+    asked = client.get(f"/queues/actions/retry/confirm?all=1&status=failed&cause={key}&queue=images").text
+    assert "Push 1 job again?" in asked
+    post(client, f"/queues/actions/retry?all=1&status=failed&cause={key}&queue=images", seen="1")
+    assert shop.status(moved.id) is Status.PENDING
+    assert shop.manager.counts().statuses["failed"] == 2
+
+
+def test_checked_jobs_are_retried_spread_over_a_time(shop: Shop) -> None:
+    """As all of a cause are."""
+    ids = [shop.failed() for _ in range(3)]
+    client = shop.client()
+    assert 'name="spread"' in client.get("/queues/failed/jobs").text
+    assert 'name="spread"' not in client.get("/queues/jobs").text
+    post(client, "/queues/actions/retry", id=ids, spread="600")
+    assert {shop.status(job_id) for job_id in ids[1:]} == {Status.SCHEDULED}
 
 
 def test_a_cause_of_which_nothing_is_left_says_so(shop: Shop) -> None:

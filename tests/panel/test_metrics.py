@@ -190,7 +190,7 @@ class TestCharts:
 
     def test_a_line_ends_at_a_gap_and_begins_anew_behind_it(self) -> None:
         """A missing value is not zero."""
-        assert charts.lines([0, 10, None, 5], Scale(10)) == ["M125,160 375,0", "M875,80"]
+        assert charts.lines([0, 10, None, 5], Scale(10)) == ["M125,160 375,0", "M750,80 1000,80"]
         assert charts.steps([10, None], Scale(10)) == ["M0,0 500,0"]
         assert charts.areas([10, 5], Scale(10)) == ["M250,0 750,80 750,160 250,160z"]
 

@@ -231,3 +231,13 @@ def test_a_job_that_is_retried_for_a_time_says_until_when(shop: Shop) -> None:
     shop.manager.claim("host:42:1", job)
     assert f"run 5, until {until:%b %-d, %Y, %H:%M:%S}" in plain(client.get("/queues/running").text)
     assert f'"retry_until":"{until:%Y-%m-%dT%H:%M}' in client.get(f"/queues/api/jobs/{job}").text
+
+
+def test_a_job_stands_beside_others_of_its_type(shop: Shop) -> None:
+    """How long it waited, and what runs of its type take; nothing where none was counted."""
+    shop.count()
+    client = shop.client()
+    job_id = shop.completed()
+    assert "Same type" not in client.get(f"/queues/jobs/{job_id}").text
+    shop.count()
+    assert "of 1 run in 24 hours" in client.get(f"/queues/jobs/{job_id}").text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -56,6 +57,15 @@ def test_every_answer_is_what_the_document_says(shop: Shop, full: dict[str, str]
         if "q" in query:
             assert read(shop, f"{path}?q=ada", kind).jobs != []
     assert read(shop, "/failed/jobs", PATHS["/failed/jobs"][0]).jobs[0].error.message == "the mail server said no"
+
+
+def test_an_alert_that_stands_is_told(make_shop: Callable[..., Shop]) -> None:
+    """With what was measured."""
+    shop = make_shop(QUEUES_ALERTS={"mail": {"pending": 0}})
+    shop.pending()
+    shop.manager.look_out()
+    (alert,) = read(shop, "/alerts", PATHS["/alerts"][0]).alerts
+    assert (alert.kind, alert.queue, alert.value, alert.threshold) == ("pending", "mail", 1, 0)
 
 
 def test_every_address_below_api_is_in_the_document_and_no_other(shop: Shop) -> None:

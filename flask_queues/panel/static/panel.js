@@ -1,14 +1,15 @@
 // Keeps the live regions of a page up to date, and holds still under the person's hand. Everything works without it.
-// It never makes HTML from text and never formats a time: the server does both.
+// The server makes all HTML and formats all times.
 (() => {
   "use strict";
   const $ = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const on = (kind, does) => document.addEventListener(kind, does);
   const line = $("#q-live-line");
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const tell = (text) => ($("#q-said").textContent = text); // for whoever does not see it
 
-  if (zone) document.cookie = `queues_zone=${zone};path=${document.currentScript.dataset.root};max-age=31536000;samesite=lax`;
+  document.cookie = `queues_zone=${timeZone};path=${document.currentScript.dataset.root};max-age=31536000;samesite=lax`;
 
   const ask = (url, headers, done) => {
     const request = new XMLHttpRequest();
@@ -20,7 +21,7 @@
     request.send();
   };
 
-  const hasFocus = (node) => node.contains(document.activeElement) && document.activeElement !== document.body;
+  const hasFocus = (node) => node.contains(document.activeElement);
 
   const attributes = (old, now) => {
     for (const { name } of [...old.attributes])
@@ -44,7 +45,7 @@
   };
 
   const children = (old, now) => {
-    const wanted = new Set([...now.childNodes].map((node) => node.id).filter(Boolean));
+    const wanted = new Set([...now.childNodes].map((node) => node.id));
     for (const node of [...old.childNodes]) if (node.id && !wanted.has(node.id) && !hasFocus(node)) node.remove();
     let place = old.firstChild;
     for (const next of [...now.childNodes]) {
@@ -124,9 +125,10 @@
   let timer, etag, last, clock, ended;
   let failures = 0;
   let touched = Date.now();
-  let paused = sessionStorage.getItem("queues-paused") === "1";
+  let paused = sessionStorage.queuesPaused === "true";
 
   const say = (word, kind) => {
+    if (kind === "q-lost" && !line.matches(".q-lost")) tell(word);
     $("[data-word]", line).textContent = word;
     line.className = `q-live ${kind}`;
   };
@@ -178,7 +180,7 @@
 
   const pause = (is) => {
     paused = is;
-    sessionStorage.setItem("queues-paused", is ? "1" : "0");
+    sessionStorage.queuesPaused = is;
     showState();
     if (!is) refresh();
   };
@@ -194,13 +196,12 @@
     const [from, to] = [boxes.indexOf(first), boxes.indexOf(box)].sort((a, b) => a - b);
     for (const one of box.id ? boxes : shift ? boxes.slice(from, to) : []) one.checked = box.checked;
     first = box;
-    const said = $("#q-said");
-    said.textContent = `${all("#q-rows input:checked").length} ${said.dataset.word}`;
+    tell(`${all("#q-rows input:checked").length} ${$("#q-list").dataset.word}`);
   };
 
   const dialogFor = (url, opener) =>
     ask(url, {}, (request) => {
-      const form = request.status === 200 && request.response && $("#q-confirm", request.response);
+      const form = request.response && $("#q-confirm", request.response);
       if (!form) return location.assign(url);
       const dialog = document.createElement("dialog");
       dialog.append(form);
@@ -221,7 +222,7 @@
 
   on("click", (event) => {
     const copy = event.target.closest("[data-copy]");
-    if (copy) navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent);
+    if (copy) navigator.clipboard.writeText($(`#${copy.dataset.copy}`).textContent).then(() => tell((copy.lastElementChild.textContent = copy.dataset.copied)));
     if (event.target.closest("#q-newer button") && last) {
       for (const box of all("#q-list input:checked")) box.checked = false;
       pointed = false;
@@ -250,7 +251,7 @@
   button.hidden = false;
   button.addEventListener("click", () => pause(!paused));
   $("[data-refresh-link]", line).remove();
-  on("visibilitychange", () => !document.hidden && refresh());
+  on("visibilitychange", refresh);
   showState();
   wait(every);
 })();
