@@ -147,6 +147,11 @@ def is_last_words(claim: Claim, terms: Terms) -> bool:
     return claim.attempts >= terms.tries
 
 
+def on_last_try(claim: Claim, terms: Terms) -> Terms:
+    """The terms of a claim of which this run is the last, whatever tries and time it has left."""
+    return terms._replace(tries=claim.attempts + 1, until=None)
+
+
 def is_retried_on(claim: Claim, terms: Terms) -> bool:
     """Whether no failure of this run ends the job: it began while the job is to be retried for a time."""
     return terms.until is not None and claim.started < terms.until

@@ -107,3 +107,23 @@ def test_a_push_cannot_put_it_under_a_limit(queues: Queues) -> None:
     """Since it would be claimed alone then."""
     with pytest.raises(OptionError, match="claimed alone"):
         queues.push(Plain, {}, concurrency=1)
+
+
+def test_what_is_never_tried_again_ends_all_that_came_together(tmp_path: Path) -> None:
+    """An exception of `fail_on` left their one run, whatever tries each has left."""
+    queues = Queues(Flask("shop", instance_path=str(tmp_path)))
+
+    @queues.register
+    class Hopeless(GatheredJob):
+        type = "hopeless"
+        fail_on = (ValueError,)
+        retry_for = 3600
+
+        def handle(self, payloads: list[dict[str, Any]]) -> None:
+            raise ValueError(f"{len(payloads)} at once")
+
+    with queues.fake(raises=False) as fake:
+        handles = [queues.push(Hopeless, {"n": n}) for n in range(3)]
+        fake.drain(within=60)
+        assert [handle.status for handle in handles] == [Status.FAILED] * 3
+        assert {str(handle.record.error) for handle in handles} == {"ValueError: 3 at once"}

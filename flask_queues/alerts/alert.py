@@ -9,6 +9,7 @@ CROSSED = {
     "longest_wait": "A job in {queue} has waited for {value:,.0f} s; {threshold:,g} s are allowed.",
     "failures_per_hour": "Jobs of {queue} that failed within an hour: {value:,.0f}; {threshold:,g} are allowed.",
     "pending": "Jobs pending in {queue}: {value:,.0f}; {threshold:,g} are allowed.",
+    "grows": "For {value:,.0f} s more has come into {queue} than can be done.",
     "no_worker": "No worker has served {queue} for {value:,.0f} s.",
     "schedule_late": "The schedule {schedule} was {value:,.0f} s late; {threshold:,g} s are allowed.",
 }
@@ -16,6 +17,7 @@ OVER = {
     "longest_wait": "Over: no job in {queue} has waited for more than {value:,.0f} s.",
     "failures_per_hour": "Over: jobs of {queue} that failed within the last hour: {value:,.0f}.",
     "pending": "Over: jobs pending in {queue}: {value:,.0f}.",
+    "grows": "Over: {queue} does not grow any more.",
     "no_worker": "Over: a worker serves {queue} again.",
     "schedule_late": "Over: the schedule {schedule} is in time again.",
 }
@@ -25,7 +27,8 @@ OVER = {
 class Alert:
     """A threshold that was crossed. As text it is a sentence."""
 
-    #: The name of the threshold: `longest_wait`, `failures_per_hour`, `pending`, `no_worker` or `schedule_late`.
+    #: The name of the threshold: `longest_wait`, `failures_per_hour`, `pending`, `grows`, `no_worker` or
+    #: `schedule_late`.
     kind: str
     queue: str
     #: For `schedule_late`: which.

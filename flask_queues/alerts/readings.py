@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from ..config import EVERY, Thresholds, thresholds_of
-from ..metrics import Ledger
+from ..metrics import Forecast, Ledger
 from ..metrics.ledger import MINUTE
+from ..pausing import pauses
 from ..record import Status, WorkerRecord, to_datetime
 from ..storage import Storage
 from .lateness import Lateness
@@ -34,6 +35,7 @@ class Instruments:
         yield from self._each("pending", queues, lambda: pending)
         yield from self._each("longest_wait", queues, lambda: self._waits(now))
         yield from self._each("failures_per_hour", queues, lambda: self._failures(now))
+        yield from self._each("grows", queues, lambda: self._loads(pending, now))
         yield from self._each("no_worker", queues, lambda: self._unserved(queues, now))
         if any(one.schedule_late is not None for one in self._rules.values()):
             yield from self._schedules(now)
@@ -44,7 +46,9 @@ class Instruments:
         return {queue: one for queue, one in sorted(found.items()) if one is not None}
 
     @staticmethod
-    def _each(kind: str, queues: Mapping[str, Thresholds], ask: Callable[[], Mapping[str, float]]) -> Iterator[Reading]:
+    def _each(
+        kind: str, queues: Mapping[str, Thresholds], ask: Callable[[], Mapping[str, float | None]]
+    ) -> Iterator[Reading]:
         """The values of a kind, if there is a threshold for it anywhere."""
         wanted = {queue: limit for queue, one in queues.items() if (limit := getattr(one, kind)) is not None}
         values = ask() if wanted else {}
@@ -61,6 +65,12 @@ class Instruments:
             for (queue, _), cell in bucket.cells.items():
                 failed[queue] = failed.get(queue, 0) + cell.failed
         return failed
+
+    def _loads(self, pending: Mapping[str, int], now: int) -> dict[str, float | None]:
+        """What comes, as a share of what can be done; from 1 on a queue grows."""
+        paused = {pause.queue for pause in pauses(self._storage.stops()) if pause.queue is not None}
+        forecast = Forecast(self._ledger, self._storage.workers(), to_datetime(now), paused)
+        return {queue: forecast.load(queue, waiting) for queue, waiting in pending.items()}
 
     def _unserved(self, queues: Collection[str], now: int) -> dict[str, float]:
         """1 for a queue that nobody serves."""

@@ -17,6 +17,8 @@ SHEET = "alerts"
 CALM = 0.8
 #: Milliseconds between two looks after which nobody knows what was between them.
 GAP = 30_000
+#: Thresholds that are a time for which something has to last: that a value is 1 or more.
+LASTING = frozenset({"no_worker", "grows"})
 #: Milliseconds after which an alert is over that nobody measures any more: its threshold or its schedule is gone.
 FORGOTTEN = 600_000
 
@@ -34,7 +36,8 @@ class Reading(NamedTuple):
     """A value beside its threshold."""
 
     key: Key
-    value: float
+    #: None where nobody can tell now; what stands then stands on.
+    value: float | None
     threshold: float
 
 
@@ -99,15 +102,18 @@ def judge(sheet: Sheet, readings: Iterable[Reading], now: int) -> tuple[Sheet, l
 def judge_one(known: Standing | None, reading: Reading, now: int) -> tuple[Standing | None, Alert | None]:
     """What becomes of one alert, and what is to be said of it."""
     key, value, threshold = reading
+    if value is None:
+        return (known._replace(seen=now), None) if known is not None and known.said else (None, None)
     if known is not None and known.said:
-        one = known._replace(seen=now, value=value, threshold=threshold)
-        if value > 0 if is_lasting(key) else value > CALM * threshold:
+        shown = (now - known.since) / 1000 if is_lasting(key) else value
+        one = known._replace(seen=now, value=shown, threshold=threshold)
+        if value > CALM * (1 if is_lasting(key) else threshold):
             return one, None
         return None, alert_of(key, one, ended=now)
     if not is_lasting(key):
         one = Standing(now, now, value, threshold, said=True)
         return (one, alert_of(key, one)) if value > threshold else (None, None)
-    if not value:
+    if value < 1:
         return None, None
     since = known.since if known is not None and known.seen > now - GAP else now
     seconds = (now - since) / 1000
@@ -117,7 +123,7 @@ def judge_one(known: Standing | None, reading: Reading, now: int) -> tuple[Stand
 
 def is_lasting(key: Key) -> bool:
     """Whether the threshold is a time for which something has to last; what was measured only says that it is so."""
-    return key.kind == "no_worker"
+    return key.kind in LASTING
 
 
 def alert_of(key: Key, one: Standing, ended: int | None = None) -> Alert:

@@ -13,6 +13,10 @@ from ..errors import ConfigError
 EVERY = "*"
 #: Seconds for which a queue may be without a worker where only True is said: a restart takes less.
 NO_WORKER = 30.0
+#: Seconds for which more may come than can be done where only True is said: as long as the pace is told over.
+GROWS = 300.0
+#: Thresholds that take True.
+SWITCHES = {"no_worker": NO_WORKER, "grows": GROWS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,8 @@ class Thresholds:
     failures_per_hour: float | None = None
     #: Pending jobs.
     pending: float | None = None
+    #: That more comes than can be done, as the forecast of the panel has it.
+    grows: float | None = None
     #: That no worker serves it.
     no_worker: float | None = None
     #: That an occurrence of a schedule whose jobs it takes is overdue, or was fired late.
@@ -52,12 +58,12 @@ def check_kind(key: str, kind: Any) -> str:
 
 def check_value(key: str, kind: str, value: Any) -> float | None:
     """Return a threshold; None switches one off that holds for every queue."""
-    if kind == "no_worker" and isinstance(value, bool):
-        return NO_WORKER if value else None
+    if kind in SWITCHES and isinstance(value, bool):
+        return SWITCHES[kind] if value else None
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e12:
-        allowed = "True, False or a number of seconds" if kind == "no_worker" else "a number from 0 on"
+        allowed = "True, False or a number of seconds" if kind in SWITCHES else "a number from 0 on"
         raise ConfigError(f"{key} = {str(value)[:80]} is not allowed: it takes {allowed}.")
     return float(value)
 

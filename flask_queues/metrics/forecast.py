@@ -85,8 +85,20 @@ class Forecast:
         pace = self.pace(queue)
         if pace.mean is None:
             return Outlook("unknown")
-        net = processes * 60_000 / max(pace.mean, 1) - pace.came
+        net = can_do(processes, pace.mean) - pace.came
         return Outlook("in", pending / net * 60) if net > 0 else Outlook("grows", -net)
+
+    def load(self, queue: str, pending: int) -> float | None:
+        """What comes into a queue, as a share of what can be done: from 1 on it grows.
+
+        0 where it is empty; None where nobody can tell, as while it is paused or no worker serves it.
+        """
+        what, pace = self.outlook(queue, pending).what, self.pace(queue)
+        if what == "empty":
+            return 0.0
+        if what not in ("in", "grows") or pace.mean is None:
+            return None
+        return pace.came / can_do(self.processes(queue), pace.mean)
 
     def start_of(self, queue: str, place: int) -> float | None:
         """Seconds until the job starts that is so far down its line, from 1 on; None where nobody can tell."""
@@ -104,3 +116,8 @@ class Forecast:
     def failed(self, queue: str | None = None) -> int:
         """Jobs that failed in the last hour."""
         return self._longer.some(queue).failed
+
+
+def can_do(processes: int, mean: float) -> float:
+    """How many jobs a minute so many processes can run, of which one takes so many milliseconds."""
+    return processes * 60_000 / max(mean, 1)

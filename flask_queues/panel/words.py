@@ -88,6 +88,7 @@ ALERTS = {
         _l("Many failures"),
     ),
     "pending": (_l("Jobs pending in %(queue)s: %(value)s; %(threshold)s are allowed."), _l("Too many wait")),
+    "grows": (_l("For %(value)s more has come into %(queue)s than can be done."), _l("Grows")),
     "no_worker": (_l("No worker has served %(queue)s for %(value)s."), _l("No worker")),
     "schedule_late": (
         _l("The schedule %(schedule)s was %(value)s late; %(threshold)s are allowed."),
@@ -95,7 +96,7 @@ ALERTS = {
     ),
 }
 #: Thresholds that are times in seconds.
-TIMED = frozenset({"longest_wait", "no_worker", "schedule_late"})
+TIMED = frozenset({"longest_wait", "grows", "no_worker", "schedule_late"})
 BREAKERS = {
     "closed": _l("lets jobs through"),
     "open": _l("holds jobs back"),

@@ -71,6 +71,8 @@ class Attempt:
         self._manager = manager
         self._interrupts = interrupts
         self._type: JobType = manager.jobs[claim.type]
+        #: Whether what left the job is in its `fail_on`.
+        self._never_again = False
 
     def run(self) -> Settlement:
         """Run the job and return what becomes of it; no exception of the job leaves this."""
@@ -119,7 +121,8 @@ class Attempt:
         if isinstance(error, self._type.discard_on):
             return transitions.discarded(self.claim, f"{type(error).__name__}: {error}")
         if isinstance(error, self._type.fail_on):
-            self.terms = self.terms._replace(tries=self.attempt, until=None)
+            self._never_again = True
+            self.terms = transitions.on_last_try(self.claim, self.terms)
         return self._fail(error, Outcome.FAILED)
 
     def _interrupted(self, thrown: type[Interrupt], error: BaseException | None) -> Settlement:

@@ -140,7 +140,10 @@ class GatheredAttempt(Attempt):
     def _failed(self, claim: Claim, error: str, first: Settlement) -> Settlement:
         """The end of another claim; those that are tried again come again together."""
         assert first.outcome is not None
-        failed = transitions.failed(claim, self._manager.terms(claim), error, first.outcome)
+        terms = self._manager.terms(claim)
+        if self._never_again:
+            terms = transitions.on_last_try(claim, terms)
+        failed = transitions.failed(claim, terms, error, first.outcome)
         together = failed.status is Status.SCHEDULED and first.status is Status.SCHEDULED
         return failed._replace(delay=first.delay) if together else failed
 

@@ -22,6 +22,7 @@ from flask_queues.alerts.standing import standing_alerts
 from flask_queues.causes import cause_of_job
 from flask_queues.config.alertkeys import read_thresholds
 from flask_queues.metrics import gather
+from flask_queues.record import to_datetime
 from flask_queues.scheduler.definition import Definition
 from flask_queues.scheduler.state import State, read_state
 from flask_queues.scheduler.ticker import Ticker
@@ -136,6 +137,32 @@ def test_failures_of_the_last_hour_are_counted_the_minute_that_runs_too(storage:
     clock.advance(2 * 60_000)
     count(storage, clock)
     assert keeper.look() == [("failures_per_hour", "q", False)]
+
+
+def test_a_queue_grows_while_more_comes_than_can_be_done(storage: Storage, clock: Clock) -> None:
+    """Said once, as the forecast has it, and once when it is over; few jobs are no measure."""
+    keeper = Keeper(storage, clock, q={"grows": 20})
+
+    def minute(came: int, done: int) -> list[tuple[str, str, bool]]:
+        """What is said within a minute in which so many came, and so many were done in six seconds each."""
+        fill(storage, *(f"{clock.now()}-{n}" for n in range(came)))
+        for _ in range(done):
+            claim = take_one(storage)
+            clock.advance(6_000)
+            complete(storage, claim)
+        clock.advance(max(0, 60_000 - done * 6_000))
+        count(storage, clock)
+        said = []
+        for _ in range(5):
+            storage.heartbeat(a_worker("w", "c", queues=("q",), heartbeat=to_datetime(clock.now())), 600_000)
+            said += keeper.look()
+        return said
+
+    count(storage, clock)
+    assert minute(came=30, done=3) == []  # one process does ten a minute; too few to tell
+    assert minute(came=30, done=9) == [("grows", "q", True)]
+    assert minute(came=15, done=9) == []
+    assert [minute(came=0, done=9) for _ in range(5)].count([("grows", "q", False)]) == 1
 
 
 def test_a_queue_that_nobody_serves_is_said_by_who_serves_another(storage: Storage, clock: Clock) -> None:

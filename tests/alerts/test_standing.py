@@ -22,7 +22,14 @@ class Story:
     def look(self, value: float | None, after: int = 5_000) -> list[str]:
         """What is said; the sheet is written and read between."""
         self.now += after
-        readings = [] if value is None else [Reading(self.key, value, self.threshold)]
+        return self._judge([] if value is None else [Reading(self.key, value, self.threshold)])
+
+    def look_blindly(self) -> list[str]:
+        """The same, where it is measured and nobody can tell."""
+        self.now += 5_000
+        return self._judge([Reading(self.key, None, self.threshold)])
+
+    def _judge(self, readings: list[Reading]) -> list[str]:
         sheet, changes = judge(Sheet.load(self.sheet.dump()), readings, self.now)
         self.sheet = sheet
         return [str(change) for change in changes]
@@ -65,6 +72,30 @@ def test_a_worker_has_to_be_missing_for_a_while() -> None:
     assert story.look(1) == ["No worker has served mail for 30 s."]
     assert story.look(1) == []
     assert story.look(0) == ["Over: a worker serves mail again."]
+
+
+def test_a_queue_has_to_grow_for_a_while_and_to_be_well_below_that_again() -> None:
+    """Told is a share of what can be done; about 1 it is said once, and while nobody can tell it stands."""
+    story = Story(Key("grows", "mail"), 30)
+    assert [story.look(1.2) for _ in range(6)] == [[]] * 6
+    assert story.look(0.99) == []  # from the start again
+    assert [story.look(1.0) for _ in range(6)] == [[]] * 6
+    assert story.look(1.0) == ["For 30 s more has come into mail than can be done."]
+    assert [story.look(value) for value in (0.9, 1.5, 0.81, 1.0)] == [[]] * 4
+    [standing] = story.sheet.standing.values()
+    assert standing.value == 50
+    assert [story.look_blindly() for _ in range(3)] == [[]] * 3
+    assert story.look(0.8) == ["Over: mail does not grow any more."]
+    assert story.look(1.5) == []
+
+
+def test_what_nobody_can_tell_says_nothing() -> None:
+    """No alert comes of it, and none of what was not said yet."""
+    story = Story(Key("grows", "mail"), 30)
+    assert [story.look_blindly() for _ in range(10)] == [[]] * 10
+    assert story.look(1.0, after=25_000) == []
+    story.look_blindly()
+    assert story.look(1.0) == []
 
 
 def test_a_time_in_which_nobody_looked_does_not_count() -> None:

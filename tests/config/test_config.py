@@ -84,6 +84,11 @@ def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
         ("QUEUES_ALERTS", {"not ok": {"pending": 1}}, "QUEUES_ALERTS: 'not ok' is not a queue name"),
         ("QUEUES_ALERTS", {"*": {}}, "QUEUES_ALERTS['*'] is not allowed: it takes thresholds by name: longest_wait,"),
         ("QUEUES_ALERTS", {"a": {"longest_wiat": 1}}, "'longest_wiat' is no threshold. Did you mean longest_wait?"),
+        (
+            "QUEUES_ALERTS",
+            {"a": {"grows": "yes"}},
+            "QUEUES_ALERTS['a']['grows'] = yes is not allowed: it takes True, False",
+        ),
         ("QUEUES_ALERTS", {"a": {"pending": -1}}, "QUEUES_ALERTS['a']['pending'] = -1 is not allowed: it takes a num"),
         ("QUEUES_ALERTS", {"a": {"pending": True}}, "QUEUES_ALERTS['a']['pending'] = True is not allowed"),
         ("QUEUES_ALERTS", {"a": {"no_worker": "yes"}}, "it takes True, False or a number of seconds."),

@@ -75,6 +75,19 @@ def test_a_queue_grows_where_more_comes_than_can_be_done(storage: Storage) -> No
     assert (outlook.what, round(outlook.value)) == ("grows", 300)
 
 
+@pytest.mark.parametrize(("came", "grows"), [(1140, False), (1200, True), (1500, True)])
+def test_the_load_tells_how_far_a_queue_is_from_growing(storage: Storage, came: int, grows: bool) -> None:
+    """From 1 on it grows, as the outlook has it; nothing is told of what is paused or served by nobody."""
+    ledger = keep(storage, {ago: bucket(1200, came=came) for ago in range(1, 6)})
+    seen = forecast(ledger, worker())
+    assert seen.load("q", 9000) == pytest.approx(came / 1200)
+    assert (seen.outlook("q", 9000).what == "grows") is grows
+    assert seen.load("q", 0) == 0
+    assert seen.load("other", 5) is None
+    assert forecast(ledger).load("q", 9000) is None
+    assert forecast(ledger, worker(), paused=("q",)).load("q", 9000) is None
+
+
 def test_what_cannot_be_told_is_a_word(storage: Storage) -> None:
     """Never a number."""
     ledger = keep(storage, {ago: bucket(1 if ago == 1 else 0) for ago in range(1, 6)})

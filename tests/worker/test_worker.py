@@ -72,6 +72,20 @@ def test_failed_is_called_after_the_last_try_died_with_its_process(site):
     assert site.words(job) == ["ran", "ran", "failed:WorkerLost"]
 
 
+def test_what_kills_its_workers_is_not_retried_for_a_time(site):
+    """A window of an hour ends no poison job later than its tries do; one that only fails goes on in it."""
+    poison = site.push("doomed", {"how": "kill"}, retry_for=3600)
+    failing = site.push("doomed", retry_for=3600)
+    site.work()
+    record = site.ended(poison)
+    assert record.status is Status.FAILED
+    assert outcomes(record) == [Outcome.KILLED, Outcome.KILLED]
+    assert site.words(poison) == ["ran", "ran", "failed:WorkerLost"]
+    eventually(lambda: len(site.words(failing)) > 5, what="The sixth run of what has two tries")
+    assert "failed:RuntimeError" not in site.words(failing)
+    assert site.job(failing).attempts < 2
+
+
 def test_failed_is_called_after_the_last_try_was_killed_for_its_timeout(site):
     """A last try that had to be killed for its timeout is told to `failed` as JobTimeout."""
     job = site.push("doomed", {"how": "swallow-all"}, tries=1)
