@@ -149,7 +149,8 @@ def tell(action: Action, done: list[str], problem: QueuesError | None, jobs: Cho
         only = done[0] if len(done) == 1 and action.name != "delete" else None
         flashes.add(sentence_of_spread(len(done), spread) if spread else sentence(action, len(done)), job=only)
     if problem is not None:
-        flashes.add(explain(problem), wrong=True, job=None if done or len(jobs.ids) != 1 else jobs.ids[0])
+        known = not done and len(jobs.ids) == 1 and not isinstance(problem, JobNotFound)
+        flashes.add(explain(problem), wrong=True, job=jobs.ids[0] if known else None)
 
 
 def sentence_of_spread(count: int, spread: int) -> str:

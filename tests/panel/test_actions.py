@@ -85,6 +85,10 @@ def test_checked_jobs_are_changed_together(shop: Shop) -> None:
     said = flashed(shop, client)
     assert "2 jobs were pushed again." in said
     assert "no longer there" in said
+    post(client, "/queues/actions/retry", id="none")
+    page = client.get("/queues/jobs").text
+    assert "no longer there" in page
+    assert "/queues/jobs/none" not in page
 
 
 def test_a_danger_is_asked_about_on_a_page_of_its_own(shop: Shop) -> None:
