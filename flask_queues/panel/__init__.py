@@ -16,6 +16,7 @@ from . import (
     causes,
     changes,
     csrf,
+    document,
     emptying,
     headers,
     links,
@@ -23,7 +24,6 @@ from . import (
     mistakes,
     monitoring,
     newjobs,
-    openapi,
     pages,
     pausing,
     preferences,
@@ -50,7 +50,7 @@ def make_blueprint(config: Config) -> Blueprint:
     blueprint.before_request(csrf.check)
     blueprint.after_request(headers.add)
     for part in (
-        openapi,
+        document,
         causes,
         batches,
         search,

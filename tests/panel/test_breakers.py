@@ -7,7 +7,7 @@ import json
 import msgspec
 
 from flask_queues import Breaker, Job
-from flask_queues.panel.openapi import StatusOfAll
+from flask_queues.panel.answers import StatusOfAll
 from flask_queues.transitions import failed
 
 from .conftest import Shop, post

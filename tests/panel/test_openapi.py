@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from flask_queues.panel.openapi import PATHS, Answer, Mistake, document
+from flask_queues.panel.answers import Answer, Mistake
+from flask_queues.panel.document import PATHS, document
 from flask_queues.record import ChildRecord, WorkerRecord
 
 from .conftest import Shop
