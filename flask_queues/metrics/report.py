@@ -47,6 +47,11 @@ class Report:
         buckets = [slot.bucket for slot in self.before if slot.bucket is not None]
         return all_of(buckets) if buckets else None
 
+    @property
+    def measured(self) -> bool:
+        """Whether anything was measured at all."""
+        return any(slot.bucket is not None for slot in self.slots)
+
 
 def report(ledger: Ledger, now: datetime, range_: str = "1h") -> Report:
     """Read a range, one of `RANGES`, up to the slot of now."""

@@ -134,7 +134,7 @@ def test_causes_are_narrowed_by_time_queue_and_type(shop: Shop) -> None:
     assert "3 in 1 cause" in client.get("/queues/failed").text
     page = client.get("/queues/failed?queue=images&type=shop:mail&range=1h").text
     assert "1 in 1 cause" in page
-    assert "Retry all 1 …" in page
+    assert "Retry …" in page
     assert "queue=images" in page
     assert "Nothing matches the filter." in client.get("/queues/failed?type=shop:resize").text
     key = cause_of(shop)

@@ -32,8 +32,8 @@ def test_each_status_says_what_happens_next(shop: Shop) -> None:
         Status.PENDING: "no worker runs.",
         Status.RUNNING: "on host (process 42); is stopped after 1 min. Attempt 1 of 3.",
         Status.SCHEDULED: "Runs in 50 minutes: delayed when it was pushed.",
-        Status.COMPLETED: "Deleted in 24 hours.",
-        Status.FAILED: "after 1 of 3 attempts. Nothing more happens by itself; deleted in 7 days.",
+        Status.COMPLETED: "Is deleted in 24 hours.",
+        Status.FAILED: "after 1 of 3 attempts. Nothing more happens by itself; is deleted in 7 days.",
         Status.CANCELLED: "Cancelled by anna",
     }
     for status, sentence in sentences.items():
