@@ -139,7 +139,7 @@ def test_causes_are_narrowed_by_time_queue_and_type(shop: Shop) -> None:
     assert "Nothing matches the filter." in client.get("/queues/failed?type=shop:resize").text
     key = cause_of(shop)
     asked = client.get(f"/queues/actions/retry/confirm?all=1&status=failed&cause={key}&queue=images").text
-    assert "Push 1 job again?" in asked
+    assert "Retry 1 job?" in asked
     post(client, f"/queues/actions/retry?all=1&status=failed&cause={key}&queue=images", seen="1")
     assert shop.status(moved.id) is Status.PENDING
     assert shop.manager.counts().statuses["failed"] == 2
