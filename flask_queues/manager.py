@@ -15,7 +15,7 @@ from typing import Any
 from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import activity, chains, links, orders, permission, transitions
+from . import activity, chains, damaged, links, orders, permission, transitions
 from .activity import Act
 from .alerts import Alert, Herald, Lookout, standing_alerts
 from .alerts.herald import Receiver
@@ -725,7 +725,7 @@ class Manager:
     def terms(self, claim: Claim, *, jitter: bool = True) -> Terms:
         """On which terms a claimed job runs: the push's word, then the type's, then the configuration's."""
         job_type = self.jobs.get(claim.type)
-        given = json.loads(claim.options) if claim.options else {}
+        given, damage = damaged.options_of(claim)
         ours = job_type.options if job_type else Options()
         return Terms(
             tries=given.get("tries") or ours.tries or self.config.tries,
@@ -735,6 +735,7 @@ class Manager:
             batch=given.get("batch"),
             request_id=given.get("request_id"),
             locale=given.get("locale"),
+            damage=damage,
         )
 
     def called_off(self, claim: Claim, terms: Terms) -> str | None:

@@ -285,7 +285,7 @@ def fields_of_push(options: str | None) -> dict[str, Any]:
     if not options:
         return {}
     said = json.loads(options)
-    found = {name: said[name] for name in ("tries", "timeout", "batch", "request_id", "locale") if name in said}
+    found = {name: said[name] for name in said.keys() & {"tries", "timeout", "batch", "request_id", "locale"}}
     if "backoff" in said:
         found["backoff"] = tuple(said["backoff"])
     if "chain" in said:
