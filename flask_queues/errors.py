@@ -169,6 +169,10 @@ class WorkerLost(QueuesError):
     """The process that ran the job died or vanished; handed to `failed()`."""
 
 
+class DamagedRecord(QueuesError):
+    """What is stored of a job cannot be read; kept as its error, and handed to nobody."""
+
+
 class Retry(Exception):
     """Raise it in a job to put the job off without costing a try.
 

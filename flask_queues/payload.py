@@ -113,7 +113,7 @@ class Shape:
     def _decode(self, decoder: msgspec.json.Decoder[Any], text: str) -> Any:
         try:
             return decoder.decode(text)
-        except msgspec.ValidationError as error:
+        except msgspec.DecodeError as error:
             wrong = PayloadError(f"{self._type}: {self._explain(str(error))}")
             wrong.argument = argument_of(str(error))
             raise wrong from error

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from . import damaged
 from .options import LONGEST
 from .record import JobError, Outcome, Status, storable
 from .storage.base import Claim, Settlement
@@ -38,6 +39,8 @@ class Terms(NamedTuple):
     #: Of the request in which it was pushed, and the language of that.
     request_id: str | None = None
     locale: str | None = None
+    #: What is wrong with what is stored of the job: it cannot run, and these are the usual terms.
+    damage: str | None = None
 
 
 def completed(claim: Claim, result: str | None) -> Settlement:
@@ -61,6 +64,12 @@ def failed(claim: Claim, terms: Terms, error: str, outcome: Outcome = Outcome.FA
 def last_words_said(claim: Claim) -> Settlement:
     """Its tries were used up by runs that died; nothing ran now but its `failed`."""
     return Settlement(claim.id, claim.token, Status.FAILED)
+
+
+def unreadable(claim: Claim, why: str) -> Settlement:
+    """What is stored of it cannot be read: it has failed, however many tries it has."""
+    error = dump_error(damaged.NAME, why)
+    return Settlement(claim.id, claim.token, Status.FAILED, Outcome.FAILED, counted=True, error=error)
 
 
 def put_off(claim: Claim, delay: float) -> Settlement:
@@ -205,4 +214,7 @@ def shorten_trace(trace: str) -> str:
 
 def read_error(text: str | None) -> JobError | None:
     """Read an error as it is kept."""
-    return JobError(*json.loads(text)) if text else None
+    try:
+        return JobError(*json.loads(text)) if text else None
+    except (ValueError, TypeError) as error:
+        return JobError(damaged.NAME, damaged.words(error))

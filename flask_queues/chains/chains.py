@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .. import transitions
+from .. import damaged, transitions
 from ..errors import OptionError
 from ..record import ChainPlace, Status
 from ..storage.base import Claim, NewJob, Settlement
@@ -179,7 +179,10 @@ def followed(claim: Claim, settlement: Settlement) -> Settlement:
     """
     if claim.options is None or '"chain"' not in claim.options:
         return settlement
-    said = json.loads(claim.options)
+    said, damage = damaged.options_of(claim)
+    if damage is not None:
+        logger.error("Nothing comes after job %s in its chain. %s", claim.id, damage)
+        return settlement
     end = settlement.status if settlement.status.final else Status.CANCELLED
     place = ChainPlace(*said["chain"])
     if place.after(end) is None:

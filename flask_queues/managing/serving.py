@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask
 
-from .. import chains, orders
+from .. import chains, damaged, orders
 from ..alerts import Herald, Lookout
 from ..alerts.herald import Receiver
 from ..breakers import Breakers
@@ -89,7 +89,7 @@ class Serving(Reading):
     def terms(self, claim: Claim, *, jitter: bool = True) -> Terms:
         """On which terms a claimed job runs: the push's word, then the type's, then the configuration's."""
         job_type = self.jobs.get(claim.type)
-        given = json.loads(claim.options) if claim.options else {}
+        given, damage = damaged.options_of(claim)
         ours = self.options_of(claim.type)
         return Terms(
             tries=given.get("tries") or ours.tries or self.config.tries,
@@ -100,6 +100,7 @@ class Serving(Reading):
             batch=given.get("batch"),
             request_id=given.get("request_id"),
             locale=given.get("locale"),
+            damage=damage,
         )
 
     def _backoff(self, job_type: JobType | None, attempt: int, pushed: Any, *, jitter: bool) -> float:

@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from ..damaged import whole
 from ..errors import ConfigError
 from ..payload import MARK
 from ..record import JobError, JobRecord, LogLine, Page, Progress, Status
@@ -339,7 +340,10 @@ class Sealed:
         """Encrypt or decrypt what comes after a job in its chain, which is among its options."""
         if options is None or '"rest"' not in options:
             return options
-        said = json.loads(options)
+        try:
+            said = json.loads(options)
+        except ValueError:  # whoever reads it says what is wrong
+            return options
         return json.dumps({**said, "rest": turn(said["rest"])}, ensure_ascii=False, separators=(",", ":"))
 
     def _shut_progress(self, progress: Progress | None) -> Progress | None:
@@ -364,6 +368,9 @@ class Sealed:
         return claim._replace(payload=payload, options=options, error=self._cipher.open_error(claim.error))
 
     def _open_record(self, record: JobRecord) -> JobRecord:
+        return whole(lambda: self._opened(record), record.id, record.queue, record.type, record.status)
+
+    def _opened(self, record: JobRecord) -> JobRecord:
         progress = record.progress
         return replace(
             record,

@@ -90,6 +90,8 @@ class Attempt:
         claim, terms = self.claim, self.terms
         for one in self.claims:
             self._manager.teller.claimed(one)
+        if terms.damage is not None:
+            return transitions.unreadable(claim, terms.damage)
         if transitions.is_last_words(claim, terms):
             self._say_last_words(exception_of(transitions.read_error(claim.error)))
             return transitions.last_words_said(claim)

@@ -65,9 +65,11 @@ def parted(manager: Manager, claim: Claim, others: Sequence[Claim]) -> tuple[lis
 def stands_alone(manager: Manager, claim: Claim) -> bool:
     """Whether a claim has an end of its own.
 
-    Its tries are used up, it has expired, its batch was cancelled, or its payload fits no more.
+    It cannot be read, its tries are used up, it has expired, its batch was cancelled, or its payload fits no more.
     """
     terms = manager.terms(claim)
+    if terms.damage is not None:
+        return True
     if transitions.is_last_words(claim, terms) or transitions.is_expired(claim):
         return True
     if manager.called_off(claim, terms) is not None:

@@ -14,6 +14,7 @@ from flask import Flask
 from flask_queues import Queues
 from flask_queues.backend import build_backend
 from flask_queues.config import Config
+from flask_queues.damaged import options_of
 from flask_queues.errors import (
     ConfigError,
     PushUncertain,
@@ -553,3 +554,20 @@ def test_a_gate_that_opens_too_late_by_a_clock_set_back_opens_in_its_time(runnin
     storage.release_held(["t"])
     assert 0 < (storage.next_due() or 0) <= 200
     eventually(lambda: take(storage), "the gate opens")
+
+
+def test_a_record_of_which_nothing_can_be_read_keeps_nobody_from_the_others(running_server: RedisServer) -> None:
+    """It is listed, claimed and settled with what else is known of it."""
+    storage = at(running_server.port, CACHE_KEY_PREFIX="damaged")
+    jobs = [job() for _ in range(3)]
+    storage.push(jobs)
+    client: Any = running_server.client()
+    (key,) = client.keys(f"*j:{jobs[1].id}")
+    client.set(key, "no record")
+    assert [record.error is not None for record in storage.page(Query(oldest=True)).jobs] == [False, True, False]
+    claims = [take_one(storage) for _ in range(3)]
+    assert [options_of(claim)[1] is not None for claim in claims] == [False, True, False]
+    assert [claim.type for claim in claims] == ["t", "t", "t"]
+    assert complete(storage, claims[1]).lost == []
+    (ended,) = storage.page(Query(statuses=[Status.COMPLETED])).jobs
+    assert (ended.id, ended.error is not None) == (jobs[1].id, True)

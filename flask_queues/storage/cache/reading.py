@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from ...damaged import whole
 from ...record import (
     Attempt,
     JobError,
@@ -32,6 +33,11 @@ def claim_of(job: Job) -> Claim:
 
 
 def record_of(job: Job) -> JobRecord:
+    """The job as people read it, as far as it can be read."""
+    return whole(lambda: read_record(job), job.id, job.queue, job.type, STATUSES[job.status])
+
+
+def read_record(job: Job) -> JobRecord:
     """The job as people read it."""
     status = STATUSES[job.status]
     past = runs_of(job)

@@ -13,20 +13,29 @@ from cachelib.serializers import BaseSerializer
 PICKLE, MARK = b"\x80", b"!"
 
 
+class ClassRefused(pickle.UnpicklingError):
+    """Raised where a pickle names a class or a function."""
+
+
 class PlainUnpickler(pickle.Unpickler):
     """Reads texts, numbers, lists and dicts; whatever names a class or a function is refused."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
         """Refuse it: a pickle runs code by nothing else."""
-        raise pickle.UnpicklingError(f"{module}.{name} stands in a value that should be a text; it was not read")
+        raise ClassRefused(f"{module}.{name} stands in a value that should be a text; it was not read")
 
 
 class PlainSerializer(BaseSerializer):
-    """Writes what cachelib's own write; an error of what it reads is raised, not taken for nothing there."""
+    """Writes what cachelib's own write; what is refused is raised, not taken for nothing there."""
 
     def load(self, f: Any) -> Any:
-        """Read a value from a file."""
-        return PlainUnpickler(f).load()
+        """Read a value from a file; one that a power cut has torn is not there, as with cachelib's own."""
+        try:
+            return PlainUnpickler(f).load()
+        except ClassRefused:
+            raise
+        except Exception:
+            return None
 
     def loads(self, bvalue: bytes) -> Any:
         """Read a value."""

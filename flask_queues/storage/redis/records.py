@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ...damaged import whole
 from ...record import (
     Attempt,
     JobError,
@@ -43,6 +44,8 @@ DIGITS = {status: digit for digit, status in STATUSES.items()}
 
 
 NOTHING_SAID: dict[str, Any] = {}
+#: Stands for what cannot be read.
+NO_OPTIONS = "unreadable"
 
 
 def dump(value: Any) -> str:
@@ -191,8 +194,8 @@ class Story(NamedTuple):
     """A record, taken apart."""
 
     number: str
-    type: str
     priority: int
+    type: str
     created: int
     due: int
     expires: int | None
@@ -239,8 +242,8 @@ def read_story(text: str) -> Story:
             due, expires, reason, attempts = int(fields[0]), None, None, 0
     return Story(
         number,
-        type_,
         priority,
+        type_,
         created,
         due,
         expires,
@@ -282,7 +285,10 @@ def read_in_hand(claim: str) -> InHand:
 def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:
     """Make the claim that a worker gets."""
     hand = read_in_hand(claim)
-    story = read_story(text)
+    try:
+        story = read_story(text)
+    except Exception:  # whoever gets it finds no options, and settles it as failed
+        story = Story(*read_stem(claim.split("\t")[5]), 0, 0, None, (), NO_OPTIONS, "", [], 0, None, 0)
     return Claim(
         id=job_id,
         queue=queue,
@@ -312,6 +318,12 @@ def last_error(runs: list[Run]) -> str | None:
 
 
 def record_of(queue: str, job_id: str, digit: str, held: str, claim: str, text: str) -> JobRecord:
+    """Make the record that people see, as far as it can be read."""
+    type_ = text.partition("\t")[0][13:] or "?"
+    return whole(lambda: read_record(queue, job_id, digit, held, claim, text), job_id, queue, type_, STATUSES[digit])
+
+
+def read_record(queue: str, job_id: str, digit: str, held: str, claim: str, text: str) -> JobRecord:
     """Make the record that people see."""
     status = STATUSES[digit]
     story = read_story(text)

@@ -31,8 +31,11 @@ FORGET = "DELETE FROM gates WHERE used=0 AND opens IS NULL AND next<?"
 
 
 def limits_of(text: str) -> list[Limit]:
-    """Read the limits of a job."""
-    return [Limit(*one) for one in json.loads(text)]
+    """Read the limits of a job; it is under none where they cannot be read, so that it keeps nobody from the others."""
+    try:
+        return [Limit(*one) for one in json.loads(text)]
+    except (ValueError, TypeError):
+        return []
 
 
 def read(db: sqlite3.Connection, queue: str, name: str) -> Gate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ...damaged import whole
 from ...record import (
     Attempt,
     JobError,
@@ -43,6 +44,12 @@ def dump(value: Any) -> str:
 
 
 def record(row: tuple[Any, ...]) -> JobRecord:
+    """Read a row of `COLUMNS`, as far as it can be read."""
+    job_id, type_, queue, status = row[:4]
+    return whole(lambda: read_record(row), job_id, queue, type_, STATUSES[status])
+
+
+def read_record(row: tuple[Any, ...]) -> JobRecord:
     """Read a row of `COLUMNS`."""
     (
         id_, type_, queue, status, payload, priority, tags, created, due, expires, options, attempts, runs,

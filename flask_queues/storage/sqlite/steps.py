@@ -12,7 +12,7 @@ from ...errors import QueueFull, UniqueTaken
 from ...record import LogLine, Status, to_milliseconds
 from ..base import Claim, NewJob, Settlement, Wanted
 from ..stops import raised
-from ..unique import END, START, Unique, replaced, taken
+from ..unique import END, START, replaced, taken
 from . import gates, listing, stops, uniques
 from .rows import (
     CANCELLED,
@@ -359,7 +359,9 @@ def hold_again(db: sqlite3.Connection, queue: str, uniq: str | None, job_id: str
     """Give an ended job its key again; raises `UniqueTaken` where another holds it."""
     if uniq is None:
         return
-    unique = Unique(*json.loads(uniq))
+    unique = uniques.read(uniq)
+    if unique is None:
+        return
     holder = uniques.holder(db, queue, unique.key, now)
     if holder is not None and holder != job_id:
         raise UniqueTaken(taken(job_id, holder))
@@ -398,10 +400,18 @@ def delete_one(db: sqlite3.Connection, seq: int, deltas: Deltas) -> None:
     queue, type_, status, tags, id_, uniq, batch = row
     uniques.free(db, queue, uniq, id_, "gone")
     if tags:
-        db.executemany("DELETE FROM tags WHERE tag=? AND job=?", [(tag, seq) for tag in json.loads(tags)])
+        db.executemany("DELETE FROM tags WHERE tag=? AND job=?", [(tag, seq) for tag in tags_of(tags)])
     db.execute("DELETE FROM logs WHERE job=?", (seq,))
     db.execute("DELETE FROM kept WHERE job=?", (seq,))
     deltas.deleted(queue, type_, status, batch)
+
+
+def tags_of(text: str) -> list[str]:
+    """Read the tags of a job; those that cannot be read stay in their table, and lead nowhere."""
+    try:
+        return list(json.loads(text))
+    except (ValueError, TypeError):
+        return []
 
 
 KEEP = "INSERT INTO kept VALUES (?,?) ON CONFLICT (job) DO UPDATE SET text=excluded.text"

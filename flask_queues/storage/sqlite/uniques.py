@@ -25,5 +25,13 @@ def hold(db: sqlite3.Connection, queue: str, unique: Unique, job_id: str, now: i
 
 def free(db: sqlite3.Connection, queue: str, text: str | None, job_id: str, at: str) -> None:
     """A job has come so far (`start`, `end`, `gone`) that it may have to let go of its key."""
-    if text is not None and (unique := Unique(*json.loads(text))).released(at):
+    if text is not None and (unique := read(text)) is not None and unique.released(at):
         db.execute(FREE, (queue, unique.key, job_id))
+
+
+def read(text: str) -> Unique | None:
+    """Read what makes a job unique; None where that cannot be read."""
+    try:
+        return Unique(*json.loads(text))
+    except (ValueError, TypeError):
+        return None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import random
 import re
+from typing import Any
 
 import pytest
 
+from ....damaged import options_of
 from ....record import JobRecord, Outcome, Status
 from ....storage import Storage
 from ....storage.base import Claim, Query, Severity
@@ -22,7 +24,9 @@ from .words import (
     UNTAGGED,
     complete,
     counted,
+    error_text,
     everything,
+    fail,
     fill,
     ids,
     new,
@@ -51,6 +55,36 @@ class ReadContract(OpenedTwice):
                     if status is not Status.RUNNING:
                         settle(storage, claim, status, Outcome.FAILED)
         return [the(storage, job_id) for job_id in job_ids]
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"payload": "{"},
+            {"payload": "[]"},
+            {"options": "{"},
+            {"options": "[]"},
+            {"options": '{"tries":1e308,"timeout":1e308}'},
+            {"options": '{"timeout":"x"}'},
+            {"options": '{"chain":[1]}'},
+        ],
+    )
+    def test_a_record_that_cannot_be_read_says_so_among_the_others(
+        self, storage: Storage, said: dict[str, Any]
+    ) -> None:
+        """Wherever it is read: in a list, alone, as a claim, and once it has ended."""
+        storage.push([new("a"), new("b", **said), new("c")])
+        assert sorted(ids(everything(storage))) == ["a", "b", "c"]
+        assert [the(storage, job_id).error is not None for job_id in "abc"] == [False, True, False]
+        claims = [take_one(storage) for _ in range(3)]
+        assert ids(claims) == ["a", "b", "c"]
+        assert [options_of(claim)[1] is not None for claim in claims] == [False, "options" in said, False]
+        record = the(storage, "b")
+        assert (record.status, record.started is not None, record.payload) == (Status.RUNNING, True, {})
+        fail(storage, claims[1], error=error_text("unreadable"))
+        record = the(storage, "b")
+        assert (record.status, record.finished is not None) == (Status.FAILED, True)
+        assert storage.delete("b") is Status.FAILED
+        assert sorted(ids(everything(storage))) == ["a", "c"]
 
     def test_every_combination_of_filters_shows_what_fits_and_nothing_else(self, storage: Storage) -> None:
         """Queue, type, tag and statuses, alone and together, on pages of any size, each job once."""

@@ -10,6 +10,7 @@ from itertools import takewhile
 
 import msgspec
 
+from flask_queues.damaged import whole
 from flask_queues.errors import QueueFull, UniqueTaken
 from flask_queues.record import (
     Attempt,
@@ -116,6 +117,10 @@ class StoredJob:
         )  # fmt: skip
 
     def record(self) -> JobRecord:
+        """Say what people read, as far as it can be read."""
+        return whole(self.read_record, self.id, self.queue, self.type, self.status)
+
+    def read_record(self) -> JobRecord:
         """Say what people read."""
         past = [attempt(run) for run in self.runs]
         errors = [one.error for one in past if one.error]
