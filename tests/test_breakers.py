@@ -293,6 +293,17 @@ def test_a_killed_process_is_a_failure_and_a_vanished_machine_is_none(one: Proce
     assert (one.state, one.manager.breakers.states()[0].error) == ("open", "WorkerLost")
 
 
+def test_each_job_that_ran_in_a_killed_process_is_a_failure(one: Process) -> None:
+    """As in threads, of which nobody knows how far each one was."""
+    one.queues.push_many([(Mail, None)] * 3)
+    for _ in range(2):
+        claim = one.claim()
+        assert claim is not None
+        assert one.begin(claim)
+    one.manager.rescuer.bury("one", Outcome.KILLED, JobError("flask_queues.errors.WorkerLost", "Killed."), None)
+    assert [state.failures for state in one.manager.breakers.states()] == [2]
+
+
 def test_each_key_has_its_own(one: Process, clock: FrozenClock) -> None:
     """A host that is down does not hold the others; its jobs step aside and come back."""
     one.queues.push_many([(Fetch, {"host": "down"})] * 4, priority=1)
