@@ -156,7 +156,8 @@ def test_a_look_that_somebody_was_faster_at_is_made_anew(worker, monkeypatch):
     """All is stored in the end, and not only what nobody else had changed."""
     one = worker("w1", "a", "b")
     storage = one.manager.storage
-    put, refused = storage.put_schedule, []
+    put = storage.put_schedule
+    refused: list[str] = []
 
     def put_or_not(row, *others):
         if row.name == "a" and not refused:
