@@ -185,6 +185,24 @@ def test_what_is_added_while_a_keeper_looks_is_waited_for(queues: Queues, monkey
     assert tend(queues.manager) == ["finally", "then"]
 
 
+def test_a_batch_stays_open_while_a_callback_adds_to_it(queues: Queues) -> None:
+    """A callback is none of its jobs: all of those may end meanwhile."""
+    batch = reporting(queues, 2)
+    end(queues.manager, Status.FAILED)
+    assert tend(queues.manager) == ["catch"]
+    (catch,) = queues.manager.jobs_of(type="report").jobs
+
+    def growing() -> Iterator[tuple[str, dict[str, int]]]:
+        end(queues.manager)
+        assert tend(queues.manager) == ["catch"]
+        yield ("work", {"n": 9})
+
+    assert queues.batches.add(batch.id, growing(), {}, by=catch.id) == 1
+    end(queues.manager)
+    assert tend(queues.manager) == ["catch", "finally"]
+    assert batch.record.counts["completed"] == 2
+
+
 def test_an_empty_batch_is_done_at_once(queues: Queues) -> None:
     """As is one whose generator had nothing to give."""
     batch = reporting(queues, 0)

@@ -24,6 +24,7 @@ from flask_queues import (
     StorageUnavailable,
 )
 from flask_queues.breakers import FRESH
+from flask_queues.circuits import MOST, Circuit, dump, load
 from flask_queues.record import JobError
 from flask_queues.storage.base import Claim, Wanted
 from flask_queues.storage.sqlite import engine as sqlite_engine
@@ -293,6 +294,17 @@ def test_a_killed_process_is_a_failure_and_a_vanished_machine_is_none(one: Proce
     assert (one.state, one.manager.breakers.states()[0].error) == ("open", "WorkerLost")
 
 
+def test_each_job_that_ran_in_a_killed_process_is_a_failure(one: Process) -> None:
+    """As in threads, of which nobody knows how far each one was."""
+    one.queues.push_many([(Mail, None)] * 3)
+    for _ in range(2):
+        claim = one.claim()
+        assert claim is not None
+        assert one.begin(claim)
+    one.manager.rescuer.bury("one", Outcome.KILLED, JobError("flask_queues.errors.WorkerLost", "Killed."), None)
+    assert [state.failures for state in one.manager.breakers.states()] == [2]
+
+
 def test_each_key_has_its_own(one: Process, clock: FrozenClock) -> None:
     """A host that is down does not hold the others; its jobs step aside and come back."""
     one.queues.push_many([(Fetch, {"host": "down"})] * 4, priority=1)
@@ -327,6 +339,15 @@ def test_a_key_that_cannot_be_told_is_the_type_s_own(one: Process) -> None:
     assert process.run(well=False)
     assert [(state.key, state.state) for state in process.manager.breakers.states()] == [("", "open")]
     process.manager.storage.close()
+
+
+def test_of_too_many_keys_those_are_remembered_that_are_open_or_failed_last() -> None:
+    """Whatever they are called."""
+    many = {f"host {MOST - n:03}": Circuit(failures=(n,)) for n in range(MOST + 1)}
+    is_open = Circuit(failures=(0,), since=0, until=1000, error="E")
+    kept = load(dump({"an open one": is_open, **many}))
+    assert kept["an open one"] == is_open
+    assert set(many) - set(kept) == {name for name, one in many.items() if one.failures[0] < 2}
 
 
 def test_a_person_who_resumes_the_type_closes_it(one: Process, other: Process, clock: FrozenClock) -> None:

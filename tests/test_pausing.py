@@ -67,6 +67,15 @@ def test_a_paused_type_is_passed_over_in_every_queue(queues: Queues) -> None:
     assert claimed(queues) == ["shop:mail"] * 3
 
 
+def test_a_type_that_only_other_applications_know_is_paused_and_resumed(queues: Queues) -> None:
+    """They may share the storage."""
+    queues.manager.pause(type="other:work", reason="why")
+    assert [(pause.type, pause.reason) for pause in queues.manager.pauses()] == [("other:work", "why")]
+    assert queues.manager.resume(type="other:work") is True
+    assert queues.manager.pauses() == []
+    assert queues.manager.resume(type="other:work") is False
+
+
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize(("short", "long"), [(1000, 2000), (1000, None)])
 def test_a_type_is_paused_as_long_as_one_of_its_queues(short: int, long: int | None, order: int) -> None:

@@ -115,6 +115,18 @@ def test_a_machine_that_vanished_lets_none_of_several_pay(queues: Queues, clock:
     assert ends(queues, alone) == [(Status.PENDING, 1, ["lost"])]
 
 
+def test_gathered_payloads_of_a_machine_that_vanished_show_a_run(queues: Queues, clock: FrozenClock) -> None:
+    """They may have begun; one that was claimed by itself pays, several do not, as with any other job."""
+    queues.push_many([(Digest, {"key": key}) for key in "aab"], delay=0)
+    several, alone = claim(queues, 2, "digest"), claim(queues, 1, "digest")
+    clock.advance(60_001)
+
+    queues.manager.rescuer.rescue()
+
+    assert ends(queues, several) == [(Status.PENDING, 0, ["lost"])] * 2
+    assert ends(queues, alone) == [(Status.PENDING, 1, ["lost"])]
+
+
 def test_what_a_stopped_process_held_goes_back_for_nothing(queues: Queues) -> None:
     """What it ran shows a run; what it had claimed ahead shows none."""
     queues.push_many([(Work, None)] * 3)

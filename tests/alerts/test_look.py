@@ -203,19 +203,31 @@ def test_a_schedule_is_late_while_it_is_overdue_and_until_one_is_in_time(storage
 def test_a_schedule_that_is_paused_or_over_is_not_late(storage: Storage, clock: Clock) -> None:
     """Nor one that a newer version has stored, of which nothing is known; nor one that has just been resumed."""
     definition = Definition(name="over", when=60.0, timezone="UTC", type="t", queue="q", payload="{}", times=1)
-    paused = State.new(replace(definition, name="paused", times=None), "", clock.now())
+    paused = State.new(replace(definition, name="paused", when=600.0, times=None), "", clock.now())
     assert storage.put_schedule(replace(State.new(definition, "", clock.now()), left=0).row())
     assert storage.put_schedule(replace(paused, paused="holidays").row())
     assert storage.put_schedule(paused.row()._replace(name="newer", about=json.dumps({"v": 99})))
     keeper = Keeper(storage, clock, q={"schedule_late": 30})
-    assert keeper.look(after=500_000) == []
+    clock.advance(700_000 - clock.now() % 600_000)  # it would have been due 100 s ago
+    assert keeper.look(after=0) == []
     Ticker(storage, Teller(Flask(__name__), lambda: storage)).drain()
     (row,) = [row for row in storage.schedules() if row.name == "paused"]
     state = read_state(row)
     assert state is not None
     assert storage.put_schedule(replace(state, paused=None).row())
-    assert keeper.look(after=0) == []
-    assert keeper.look(after=100_000) == [("schedule_late", "paused", True)]
+    assert keeper.look() == []
+    assert keeper.look(after=600_000) == [("schedule_late", "paused", True)]
+
+
+def test_a_change_of_one_schedule_does_not_hide_another(storage: Storage, clock: Clock) -> None:
+    """Only the one that was changed is read again, and both are measured."""
+    clock.advance(100_000 - clock.now() % 60_000)
+    keeper = Keeper(storage, clock, q={"schedule_late": 30})
+    schedule(storage, clock, "often")
+    assert keeper.look() == []
+    schedule(storage, clock, "other")
+    assert keeper.look(after=5_000) == []
+    assert keeper.look(after=120_000) == [("schedule_late", "often", True), ("schedule_late", "other", True)]
 
 
 def test_a_queue_that_one_of_several_workers_serves_is_served(storage: Storage, clock: Clock) -> None:

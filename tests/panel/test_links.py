@@ -12,6 +12,7 @@ import pytest
 from flask import render_template_string
 from flask.testing import FlaskClient
 from flask_wtf.csrf import CSRFProtect
+from itsdangerous import URLSafeTimedSerializer
 from werkzeug.test import TestResponse
 
 from flask_queues import ConfigError, JobNotFound, OptionError, Progress, Status, links, transitions
@@ -124,6 +125,17 @@ def signed_elsewhere(job_id: str) -> str:
     other = Flask("other")
     other.secret_key = "another"
     return links.sign(other, links.Link(job_id, True, True), 60)
+
+
+@pytest.mark.parametrize("salt", [None, "password-reset"])
+def test_what_the_application_signs_for_something_else_is_no_link(shop: Shop, salt: str | None) -> None:
+    """Though the key is the same: whoever gets to sign a text of his own opens no job with it."""
+    job_id = next(iter(shop.one_of_each().values()))
+    assert links.read(shop.flask, links.sign(shop.flask, links.Link(job_id), 60)) == links.Link(job_id)
+    key = str(shop.flask.secret_key)
+    signer = URLSafeTimedSerializer(key) if salt is None else URLSafeTimedSerializer(key, salt=salt)
+    token = signer.dumps([job_id, "rc", 60])
+    assert links.read(shop.flask, str(token)) is None
 
 
 def test_a_link_lasts_as_long_as_it_was_made_for(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

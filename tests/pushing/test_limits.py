@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_queues import OptionError, Queues, Status
+from flask_queues import ConfigError, OptionError, Queues, Status
 from flask_queues.storage.base import Claim, Wanted
 from flask_queues.storage.limits import CONCURRENCY, RATE, Limit
 
@@ -91,6 +91,13 @@ def test_a_key_that_cannot_be_is_refused(queues: Queues, key: Any) -> None:
     with pytest.raises(OptionError, match="shop:odd: limit_key gave"):
         queues.push("shop:odd")
     assert queues.push("shop:odd", limit_key="k" * 250).created
+
+
+@pytest.mark.parametrize("options", [{"concurrency": 0}, {"rate": "fast"}, {"burst": 0}, {"limit_key": ""}])
+def test_a_job_type_whose_limits_cannot_be_is_not_registered(queues: Queues, options: dict[str, Any]) -> None:
+    """Which is said where it is written, and not by the first push."""
+    with pytest.raises(ConfigError, match=f"shop:odd: {next(iter(options))}"):
+        queues.job("shop:odd", **options)(lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,24 @@ def test_a_look_that_finds_all_in_order_writes_nothing(worker):
     assert one.manager.storage.schedules_changed() == before
 
 
+def test_a_look_that_somebody_was_faster_at_is_made_anew(worker, monkeypatch):
+    """All is stored in the end, and not only what nobody else had changed."""
+    one = worker("w1", "a", "b")
+    storage = one.manager.storage
+    put = storage.put_schedule
+    refused: list[str] = []
+
+    def put_or_not(row, *others):
+        if row.name == "a" and not refused:
+            refused.append(row.name)
+            return 0
+        return put(row, *others)
+
+    monkeypatch.setattr(storage, "put_schedule", put_or_not)
+    one.look()
+    assert (refused, one.stored()) == (["a"], ["a", "b"])
+
+
 def test_what_was_due_during_a_deployment_is_caught_up(worker, clock: Clock):
     """Another payload or another option does not forget until when all was decided."""
     clock.set("2026-07-01 23:00")

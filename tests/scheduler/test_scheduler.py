@@ -17,6 +17,7 @@ from flask_queues import (
     UnknownJobType,
 )
 from flask_queues.manager import Manager
+from flask_queues.scheduler.decide import decide
 from flask_queues.scheduler.definition import define
 from flask_queues.scheduler.state import State
 from flask_queues.storage.base import Settlement, Wanted
@@ -89,6 +90,15 @@ def test_the_history_tells_how_late(manager: Manager, clock: Clock):
     manager.scheduler.run_due()
     (line,) = manager.scheduler.history("s")
     assert (line.outcome, line.late) == ("fired", 2.5)
+
+
+def test_nothing_is_decided_of_what_is_not_due(manager: Manager, clock: Clock):
+    """Nor of a schedule that will never be due again."""
+    now = clock.wall()
+    state = State.new(define(manager.jobs, manager.config, "0 * * * *", Report), "", now)
+    assert decide(state, now + 59 * 60_000, lambda: False) is None
+    assert decide(replace(state, left=0), now + 86_400_000, lambda: False) is None
+    assert decide(state, now + 60 * 60_000, lambda: False) is not None
 
 
 def test_two_workers_fire_it_once(make_manager, clock: Clock):
@@ -297,6 +307,7 @@ def test_a_schedule_has_a_beginning_and_an_end(manager: Manager, clock: Clock):
     starts, ends = datetime(2026, 7, 1, 14, tzinfo=UTC), datetime(2026, 7, 1, 15, tzinfo=UTC)
     record = add(manager, starts=starts, ends=ends, overlap=True)
     assert record.next == starts
+    assert record.stored
     for hour in (13, 14, 15, 16):
         clock.set(f"2026-07-01 {hour}:00")
         manager.scheduler.run_due()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from flask_queues import ScheduleError
 from flask_queues.scheduler import read_timing
 from flask_queues.scheduler.cron import read_expression
+from flask_queues.scheduler.zones import stretches
 
 from .model import minutes_due
 
@@ -31,7 +33,7 @@ def cases():
     for line in TABLE.splitlines():
         if line.strip() and not line.startswith("#"):
             expression, zone, after, *due = (part.strip() for part in line.split("|"))
-            moments = [f"{part[:10]} {time.strip()}" for part in due for time in part[10:].split(",")]
+            moments = [f"{part[:10]} {clock.strip()}" for part in due for clock in part[10:].split(",")]
             yield pytest.param(expression, zone, utc(after), [utc(one) for one in moments], id=re.sub(" +", " ", line))
 
 
@@ -282,6 +284,40 @@ def test_a_moment_of_another_zone_is_the_same_moment():
     assert found.utcoffset() == timedelta(0)
 
 
+@pytest.fixture
+def in_new_york(monkeypatch):
+    """A machine whose clock shows the time of New York."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    stretches.cache_clear()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+    stretches.cache_clear()
+
+
+@pytest.mark.usefixtures("in_new_york")
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of this system cannot be changed")
+def test_the_zone_of_the_machine_does_not_matter():
+    """Neither to what is due nor to the moment at which clocks elsewhere are changed."""
+    timing = read_timing("30 2 * * *", "Europe/Berlin")
+    assert list(timing.between(utc("2026-03-28 00:00"), utc("2026-03-30 12:00"))) == [
+        utc("2026-03-28 01:30"), utc("2026-03-29 01:00"), utc("2026-03-30 00:30"),
+    ]  # fmt: skip
+    assert list(timing.between(utc("2026-10-25 00:00"), utc("2026-10-26 12:00"))) == [
+        utc("2026-10-25 00:30"), utc("2026-10-26 01:30"),
+    ]  # fmt: skip
+    assert timing.stands_in(utc("2026-03-29 01:00"))
+    assert read_timing(timedelta(hours=6), "UTC").next(utc("2026-07-01 05:59")) == utc("2026-07-01 06:00")
+
+
+@pytest.mark.parametrize("seconds", [1, timedelta(days=366)])
+def test_the_shortest_and_the_longest_time_span(seconds):
+    """Both are taken."""
+    timing = read_timing(seconds, "UTC", utc("2026-07-01"))
+    assert timing.next(utc("2026-07-01")) == utc("2026-07-01") + (timedelta(seconds=1) if seconds == 1 else seconds)
+
+
 @pytest.mark.parametrize("expression", ["* * * * *", "0 0 29 2 *", "0 2 * * *"])
 def test_the_calendar_has_an_end_and_a_beginning(expression):
     """There, nothing is due any more, and nothing fails."""
@@ -306,8 +342,11 @@ def test_a_moment_after_it_was_due_has_it_before(expression):
     """However little later; the very moment is not before itself."""
     timing = read_timing(expression, "UTC")
     noon, instant = utc("2026-07-01 12:00"), timedelta(microseconds=1)
-    assert (timing.previous(noon + instant), timing.next(noon - instant)) == (noon, noon)
-    assert noon not in (timing.previous(noon), timing.next(noon))
+    before, after = utc("2026-07-01 00:00"), utc("2026-07-02 12:00")
+    assert timing.previous(noon + instant) == noon
+    assert timing.previous(noon) in (before, before - timedelta(hours=12))
+    assert timing.next(noon - instant) == noon
+    assert timing.next(noon) in (after, after - timedelta(hours=12))
 
 
 def test_what_stands_in_for_a_skipped_time_is_told():

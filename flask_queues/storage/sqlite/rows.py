@@ -107,4 +107,4 @@ def last_error(past: list[list[Any]]) -> JobError | None:
 def log_line(row: tuple[Any, ...]) -> LogLine:
     """Read a row of the log."""
     time, level, message, context, run = row
-    return LogLine(to_datetime(time), level, message, json.loads(context) if context else {}, run)
+    return LogLine(to_datetime(time), level, message, json.loads(context), run)
