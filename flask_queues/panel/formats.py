@@ -167,6 +167,11 @@ def short_day(which: date, language: str) -> str:
     return str(format_skeleton("MMMd", datetime.combine(which, time()), locale=language))
 
 
+def kept_for(hours: float) -> str:
+    """How long something is kept, up to two days in hours: the last 24 h, not the last 1 d."""
+    return f"{number(hours)}\N{NO-BREAK SPACE}h" if 1 <= hours < 48 else duration(hours * 3600)
+
+
 def zone() -> tzinfo:
     """The person's zone as chosen, or as the browser told it, else the application's, else `QUEUES_TIMEZONE`."""
     found: tzinfo | None = g.get("queues_zone")

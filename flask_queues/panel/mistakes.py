@@ -84,13 +84,13 @@ def words(error: HTTPException) -> tuple[str, str]:
 def no_such_job(_error: JobNotFound) -> ResponseReturnValue:
     """Say why a job may be gone."""
     from ..manager import current_queues
-    from .formats import duration
+    from .formats import kept_for
 
     config = current_queues.config
     kept = _("Completed jobs are kept for %(completed)s, failed ones for %(failed)s.")
     spans = {
-        "completed": duration(config.retention_completed * 3600),
-        "failed": duration(config.retention_failed * 3600),
+        "completed": kept_for(config.retention_completed),
+        "failed": kept_for(config.retention_failed),
     }
     return answer(404, _("No such job"), kept % spans)
 

@@ -208,12 +208,12 @@ class Helpers:
     @property
     def kept_failed(self) -> str:
         """How long failed jobs are kept."""
-        return formats.duration(current_queues.config.retention_failed * 3600)
+        return formats.kept_for(current_queues.config.retention_failed)
 
     @property
     def kept_completed(self) -> str:
         """How long completed and cancelled jobs are kept."""
-        return formats.duration(current_queues.config.retention_completed * 3600)
+        return formats.kept_for(current_queues.config.retention_completed)
 
     @property
     def grace(self) -> str:

@@ -141,7 +141,7 @@ def test_a_job_that_is_gone_says_how_long_jobs_are_kept(shop: Shop) -> None:
     answer = shop.client().get("/queues/jobs/06h11fsrfpop75mm1f82tprv9g")
 
     assert answer.status_code == 404
-    assert "Completed jobs are kept for 1 d, failed ones for 7 d." in plain(answer.text)
+    assert "Completed jobs are kept for 24 h, failed ones for 7 d." in plain(answer.text)
 
 
 def test_a_long_payload_is_folded(shop: Shop) -> None:
