@@ -17,7 +17,7 @@ from .actions import explain, sentence
 from .deeds import ACTIONS
 from .formats import duration, now
 from .language import gettext as _
-from .payloads import Form, differences, mark_of
+from .payloads import Difference, Form, differences, in_lines, mark_of
 from .render import page
 
 #: What can be done with the payload, by status; the first is the usual one.
@@ -28,6 +28,10 @@ WAYS = {
     Status.COMPLETED: ("push",),
     Status.CANCELLED: ("push",),
 }
+
+
+#: What the second step hands on of the first.
+CARRIED = ("value.", "kind.", "empty.", "mark")
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -62,8 +66,10 @@ def change_payload(job_id: str) -> ResponseReturnValue:
     form = Form(current_queues.jobs[record.type].shape, record.payload, current_queues.sensitive(record.type))
     if request.method != "POST":
         return show(record, form, Answer())
+    if "again" in request.form:
+        return show(record, form, Answer(), typed=True)
     answer = change(record, form, request.form.get("way", ""))
-    return show(record, form, answer) if isinstance(answer, Answer) else answer
+    return show(record, form, answer, typed=True) if isinstance(answer, Answer) else answer
 
 
 def back_to(record: JobRecord) -> ResponseReturnValue:
@@ -71,16 +77,15 @@ def back_to(record: JobRecord) -> ResponseReturnValue:
     return redirect(url_for("queues.job", job_id=record.id), 303)
 
 
-def show(record: JobRecord, form: Form, answer: Answer) -> ResponseReturnValue:
-    """Render the form, empty or as it was filled in."""
-    typed = request.form if answer.code != 200 else None
+def show(record: JobRecord, form: Form, answer: Answer, *, typed: bool = False) -> ResponseReturnValue:
+    """Render the form, with what is stored or as it was filled in."""
     response = current_app.make_response(
         page(
             "payload.html",
             record=record,
-            entries=form.entries(typed, answer.fields),
+            entries=form.entries(request.form if typed else None, answer.fields),
             ways=WAYS.get(record.status, ()),
-            mark=request.form.get("mark", "") if answer.code == 409 else mark(record),
+            mark=request.form.get("mark", "") if typed else mark(record),
             person=access.name_of_person(),
             answer=answer,
         )
@@ -103,8 +108,11 @@ def change(record: JobRecord, form: Form, way: str) -> ResponseReturnValue | Ans
     payload, wrong = form.read(request.form)
     if wrong:
         return Answer(422, fields=wrong)
+    changed = differences(record.payload, payload, current_queues.sensitive(record.type))
+    if changed and "sure" not in request.form:
+        return ask(record, form, way, changed)
     try:
-        return do(record, payload, way)
+        return do(record, payload, way, in_lines(changed))
     except PayloadError as error:
         words = _("This does not fit the job type.")
         where = {error.argument: words} if error.argument else {}
@@ -124,9 +132,23 @@ def why_too_late(record: JobRecord) -> str:
     return _("The job has changed its status meanwhile; nothing was done to it.")
 
 
-def do(record: JobRecord, payload: dict[str, Any], way: str) -> ResponseReturnValue:
+def ask(record: JobRecord, form: Form, way: str, changed: list[Difference]) -> ResponseReturnValue:
+    """Show what would be changed; a secret that was typed is not sent back, but typed again."""
+    typed = request.form.items()
+    secrets = [f"value.{entry.name}" for entry in form.entries() if entry.secret]
+    return page(
+        "difference.html",
+        record=record,
+        changed=changed,
+        way=way,
+        carried={name: value for name, value in typed if name.startswith(CARRIED) and name not in secrets},
+        again=[name.removeprefix("value.") for name in secrets if request.form.get(name)],
+        person=access.name_of_person(),
+    )
+
+
+def do(record: JobRecord, payload: dict[str, Any], way: str, lines: list[str]) -> ResponseReturnValue:
     """Make the change, keep who made it, and let the job run where that is wanted."""
-    lines = differences(record.payload, payload, current_queues.sensitive(record.type))
     if way == "push":
         return push(record, payload, lines)
     if lines:

@@ -18,7 +18,7 @@ from .actions import explain
 from .changes import Answer, keep
 from .formats import zone
 from .language import gettext as _
-from .payloads import Form, WrongEntry, differences
+from .payloads import Form, WrongEntry, differences, in_lines
 from .render import page
 
 
@@ -86,7 +86,7 @@ def push_typed(job_type: JobType, form: Form) -> ResponseReturnValue | Answer:
         where = {error.argument: words} if error.argument in form.names else {}
         return Answer(422, "" if where else words, where, str(error))
     except OptionError as error:
-        return Answer(422, _("The job cannot be pushed so."), detail=str(error))
+        return Answer(422, _("The job cannot be pushed like this."), detail=str(error))
     except NotAllowed as error:
         return Answer(403, explain(error))
     except QueueFull as error:
@@ -99,7 +99,7 @@ def do(job_type: JobType, payload: dict[str, Any], options: dict[str, Any]) -> R
     """Push it at once, keep who did so, and go to its page; or to that of the job that holds its unique key."""
     handle = current_queues.push(job_type.type, payload, after_commit=False, **options)
     if handle.created:
-        keep(handle.id, "new", differences({}, payload, job_type.sensitive))
+        keep(handle.id, "new", in_lines(differences({}, payload, job_type.sensitive)))
         flashes.add(_("The job was pushed."))
     else:
         flashes.add(_("Nothing was pushed: this job is there already."), wrong=True)

@@ -202,17 +202,37 @@ def mark_of(payload: Mapping[str, Any], key: str | bytes) -> str:
     return hmac.new(secret, b"queues payload " + json.dumps(payload).encode(), "sha256").hexdigest()[:32]
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any], sensitive: frozenset[str]) -> list[str]:
-    """What a change has changed, a line for each name, secrets hidden."""
-    return list(lines_of(before, after, sensitive))
+class Difference(NamedTuple):
+    """What a change does to one name of a payload, secrets hidden."""
+
+    name: str
+    old: str
+    new: str
 
 
-def lines_of(before: Mapping[str, Any], after: Mapping[str, Any], sensitive: frozenset[str]) -> Iterator[str]:
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], sensitive: frozenset[str]) -> list[Difference]:
+    """What a change has changed, by name."""
+    return list(each_difference(before, after, sensitive))
+
+
+def each_difference(
+    before: Mapping[str, Any], after: Mapping[str, Any], sensitive: frozenset[str]
+) -> Iterator[Difference]:
     """See `differences`."""
     for name in dict.fromkeys([*before, *after]):
         old, new = (shown(name, values, sensitive) for values in (before, after))
         if name not in before or name not in after or exactly(before[name]) != exactly(after[name]):
-            yield f"{name}: {old} → {new}"
+            yield Difference(name, old, new)
+
+
+def in_lines(changed: list[Difference]) -> list[str]:
+    """The same for what is kept of a change."""
+    return [f"{one.name}: {shortened(one.old)} → {shortened(one.new)}" for one in changed]
+
+
+def shortened(text: str) -> str:
+    """As much of a value as is kept."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def shown(name: str, values: Mapping[str, Any], sensitive: frozenset[str]) -> str:
@@ -221,5 +241,4 @@ def shown(name: str, values: Mapping[str, Any], sensitive: frozenset[str]) -> st
         return "\N{EN DASH}"
     if is_secret(name, sensitive):
         return MASK
-    text = json.dumps(masked(values[name], sensitive), ensure_ascii=False)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return json.dumps(masked(values[name], sensitive), ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -61,7 +62,7 @@ def one_schedule(schedule: str) -> ResponseReturnValue:
     return page(
         "schedule.html",
         **row(record),
-        coming=[(moment, in_its_zone(record, moment), record.timing.stands_in(moment)) for moment in coming],
+        coming=[(moment, in_its_zone(record, moment), clocks_note(record, moment)) for moment in coming],
         past=[(line, status_of(line)) for line in (scheduler.history(schedule, PAST) if record.stored else [])],
     )
 
@@ -69,6 +70,15 @@ def one_schedule(schedule: str) -> ResponseReturnValue:
 def in_its_zone(record: ScheduleRecord, moment: Any) -> str:
     """A moment by the clock that the schedule goes by."""
     return exact(moment, ZoneInfo(record.timezone))
+
+
+def clocks_note(record: ScheduleRecord, moment: datetime) -> str:
+    """What is odd about the time on a day on which the clocks are changed."""
+    if record.timing.stands_in(moment):
+        return _("the clocks skip its time")
+    clock = moment.astimezone(ZoneInfo(record.timezone))
+    twice = clock.replace(fold=0).utcoffset() != clock.replace(fold=1).utcoffset()
+    return _("the clocks show this time twice") if twice else ""
 
 
 def status_of(line: OccurrenceRecord) -> Status | None:

@@ -249,6 +249,38 @@ def test_rows_are_checked_all_at_once_or_in_a_range(shop: Shop, visit: Callable[
     assert anna.complaints == []
 
 
+def test_all_rows_are_checked_on_a_phone_too(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """Where rows are cards, the box of all stands above the first, with its words."""
+    for _ in range(2):
+        shop.failed()
+    page = visit(viewport={"width": 360, "height": 800}).go("/failed/jobs")
+    page.get_by_label("Select all on this page").check()
+    expect(page.locator("#q-rows input:checked")).to_have_count(2)
+    expect(page.locator(".q-bulk")).to_be_visible()
+
+
+def test_what_was_done_is_said_to_who_does_not_see_it(shop: Shop, visit: Callable[..., Visitor]) -> None:
+    """The outcome of an action has the focus, a copy is told; the queue's name is asked for in a dialog."""
+    job_id = shop.failed()
+    shop.failed()
+    anna = visit(permissions=["clipboard-read", "clipboard-write"])
+    page = anna.go(f"/jobs/{job_id}")
+    page.get_by_role("button", name="Copy Id").click()
+    expect(page.locator("#q-said")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == job_id
+    page.get_by_role("button", name="Retry Send mail").click()
+    expect(page.locator(".q-note:focus")).to_have_text("1 job was pushed again. Open")
+    page = anna.go("/queues/mail")
+    page.get_by_role("link", name="Empty the queue …").click()
+    dialog = page.get_by_role("dialog", name="Empty mail?")
+    expect(dialog.get_by_role("link", name="Keep them")).to_be_focused()
+    dialog.get_by_label("Type mail to go on:").fill("mail")
+    dialog.get_by_role("button", name="Empty the queue").click()
+    expect(page.locator(".q-note:focus")).to_have_text("1 job was deleted.")
+    assert shop.manager.counts().statuses["failed"] == 1
+    assert anna.complaints == []
+
+
 def test_keys_do_something_for_whoever_turned_them_on(shop: Shop, visit: Callable[..., Visitor]) -> None:
     """Nothing before; then rows, check marks, pages; nothing where somebody types."""
     ids = [shop.pending() for _ in range(3)]
@@ -319,6 +351,9 @@ def test_a_payload_is_repaired_in_a_browser(shop: Shop, visit: Callable[..., Vis
     expect(page.get_by_text("This is no JSON; look at line 1, column 4.")).to_be_visible()
     expect(page.get_by_label("title", exact=True)).to_have_value("Quarter 2")
     page.get_by_label("to JSON").fill('["c"]')
+    page.get_by_role("button", name="Save and retry").click()
+    expect(page.get_by_role("heading", name="Check the change")).to_be_visible()
+    assert violations(page) == [] if script else True
     page.get_by_role("button", name="Save and retry").click()
     expect(page.get_by_text("1 job was pushed again.")).to_be_visible()
     expect(page.locator("#q-acts")).to_contain_text('to: ["a", "b"] → ["c"]')

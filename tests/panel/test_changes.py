@@ -37,7 +37,7 @@ def form_of(client: FlaskClient, job_id: str) -> dict[str, str]:
 
 
 def send(client: FlaskClient, job_id: str, typed: dict[str, str], way: str) -> Any:
-    return client.post(f"/queues/jobs/{job_id}/payload", data={**typed, "way": way})
+    return client.post(f"/queues/jobs/{job_id}/payload", data={**typed, "way": way, "sure": "1"})
 
 
 class Report(Job):
@@ -332,3 +332,22 @@ def test_a_hidden_text_is_made_empty_by_its_box(shop: Shop) -> None:
     assert 'name="empty.' not in text
     send(client, number, {**form_of(client, number), "empty.pin": "1"}, "save")
     assert shop.manager.find(number).payload["pin"] == 4711
+
+
+def test_a_change_is_shown_before_it_is_made(shop: Shop, report: str) -> None:
+    """In two columns; nothing is changed until then, a secret is typed again, and what was typed is still there."""
+    client = shop.client()
+    typed = {**form_of(client, report), "value.title": "Quarter 2 <b>", "value.pin": "4711", "way": "save"}
+    asked = client.post(f"/queues/jobs/{report}/payload", data=typed)
+    assert asked.status_code == 200
+    assert '<td class="q-wrap q-mono" data-label="After">&#34;Quarter 2 &lt;b&gt;&#34;</td>' in asked.text
+    assert "4711" not in asked.text
+    assert "pin, typed again" in asked.text
+    assert shop.manager.find(report).payload == PAYLOAD
+    carried = fields_of(asked.text)
+    assert (carried["sure"], carried["value.title"], carried["value.pin"]) == ("1", "Quarter 2 <b>", "")
+    back = client.post(f"/queues/jobs/{report}/payload", data={**carried, "again": "1"})
+    assert fields_of(back.text)["value.title"] == "Quarter 2 <b>"
+    done = client.post(f"/queues/jobs/{report}/payload", data={**carried, "value.pin": "4711", "way": "save"})
+    assert done.status_code == 303
+    assert shop.manager.find(report).payload == {**PAYLOAD, "title": "Quarter 2 <b>", "pin": 4711}

@@ -113,7 +113,7 @@ def test_a_time_is_of_the_readers_zone(shop: Shop, client: FlaskClient) -> None:
         ({"option_delay": "nan"}, "A number of seconds is needed"),
         ({"option_at": "tomorrow"}, "A date with a time is needed."),
         ({"option_at": "2031-01-01T10:00", "option_delay": "5"}, "A time or a delay, not both."),
-        ({"option_at": "9999-12-31T23:59"}, "The job cannot be pushed so."),
+        ({"option_at": "9999-12-31T23:59"}, "The job cannot be pushed like this."),
         ({"option_priority": "101"}, "A whole number from -100 to 100 is needed."),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flask_queues import Status
+from flask_queues.panel.schedules import clocks_note
 
 from .conftest import Shop, post
 
@@ -107,3 +108,18 @@ def test_the_json_is_that_of_the_command_line(scheduled: Shop) -> None:
     assert one["history"][0]["outcome"] == "run by hand"
     assert one["payload"]["password"] != "hunter2"
     assert scheduled.status(one["history"][0]["job"]) is Status.PENDING
+
+
+def test_a_day_on_which_the_clocks_change_says_so(scheduled: Shop) -> None:
+    """What they skip, and what they show twice, which is due once."""
+    scheduled.manager.scheduler.add("30 2 * * *", "shop:mail", {"to": "a"}, name="berlin", timezone="Europe/Berlin")
+    record = scheduled.manager.scheduler.find("berlin")
+    autumn = datetime(2026, 10, 25, tzinfo=timezone.utc)
+    [due] = record.timing.between(autumn - timedelta(hours=2), autumn + timedelta(hours=20))
+    [sprung] = record.timing.between(
+        datetime(2026, 3, 28, 20, tzinfo=timezone.utc), datetime(2026, 3, 29, 20, tzinfo=timezone.utc)
+    )
+    with scheduled.flask.test_request_context("/queues/"):
+        assert clocks_note(record, due) == "the clocks show this time twice"
+        assert clocks_note(record, sprung) == "the clocks skip its time"
+        assert clocks_note(record, due + timedelta(days=1, hours=1)) == ""
