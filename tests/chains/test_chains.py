@@ -179,6 +179,12 @@ def test_a_link_that_ends_before_it_hears_of_the_cancellation_ends_its_chain(que
     assert not chain.cancel()
     with pytest.raises(JobCancelled, match="enough"):
         chain.result()
+    if status is Status.COMPLETED:
+        with pytest.raises(TransitionError):
+            chain.retry()
+        return
+    chain.retry()
+    assert waiting(queues) == ["fetch"]
 
 
 def test_last_words_come_after_a_link_that_ends_before_it_hears_of_the_cancellation(queues: Queues) -> None:
