@@ -167,6 +167,15 @@ class ClaimContract(OpenedTwice):
         assert (ids(step.claims), step.lost) == (["b"], [])
         assert the(storage, "a").status is Status.COMPLETED
 
+    def test_tokens_rise_whether_jobs_are_claimed_alone_or_together(self, storage: Storage) -> None:
+        """Whoever is claimed after several others has a greater token than each of them."""
+        fill(storage, *(f"{n:02}" for n in range(12)), type="s")
+        tokens = []
+        for limit in (3, 1, 1, 4, 1, 1, 1):
+            tokens += [claim.token for claim in take(storage, types=["s"], limit=limit, short=["s"])]
+        assert len(tokens) == 12
+        assert tokens == sorted(set(tokens))
+
     def test_no_two_claims_have_the_same_token(self, storage: Storage) -> None:
         """In different queues neither: a token alone tells which of the jobs in a child's hand it was."""
         for queue in "qrs":
