@@ -58,8 +58,8 @@ def test_the_front_page_is_what_waits(shop: Shop) -> None:
         ("/running", "Nothing runs."),
         ("/scheduled", "Nothing is scheduled."),
         ("/failed/jobs", "Nothing has failed in the 7\u00a0d that failures are kept."),
-        ("/completed", "Nothing was completed in the last 1\u00a0d."),
-        ("/cancelled", "Nothing was cancelled in the last 1\u00a0d."),
+        ("/completed", "Nothing was completed in the last 24\u00a0h."),
+        ("/cancelled", "Nothing was cancelled in the last 24\u00a0h."),
         ("/workers", "No worker runs."),
     ],
 )
