@@ -124,7 +124,7 @@ def test_where_it_is_imported_and_not_set_up_nothing_is_done_for_it() -> None:
     """As by redis-py, in every process that has both; a job would pay for spans that nobody gets."""
     code = """
 import opentelemetry.trace
-from flask_queues.tracing import tracer_here
+from flask_queues.pushing.tracing import tracer_here
 assert tracer_here() is None
 from opentelemetry.sdk.trace import TracerProvider
 opentelemetry.trace.set_tracer_provider(TracerProvider())
