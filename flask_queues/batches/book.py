@@ -65,8 +65,8 @@ class Listed:
         return cls(number, lines_of(opened), lines_of(ended))
 
     def renumber(self) -> None:
-        """Give it another number than it ever had."""
-        self.number = max(self.number + 1, time.time_ns() // 1_000_000)
+        """Give it another number than it ever had: microseconds, within which nobody makes two changes."""
+        self.number = max(self.number + 1, time.time_ns() // 1_000)
 
     def put(self, batch: Sheet) -> None:
         """List a batch where it belongs."""
