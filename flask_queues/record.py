@@ -314,7 +314,7 @@ def fields_of_push(options: str | None) -> dict[str, Any]:
     if not options:
         return {}
     said = json.loads(options)
-    found = {name: said[name] for name in (*TERMS, *CARRIED) if name in said}
+    found = {name: said[name] for name in said.keys() & {*TERMS, *CARRIED}}
     if "backoff" in said:
         found["backoff"] = tuple(said["backoff"])
     if "first_due" in said:

@@ -103,7 +103,7 @@ def test_a_wrong_link_an_old_one_and_one_to_nothing_are_answered_alike(
     gone, here = shop.completed(), shop.pending()
     good, nowhere = link_of(shop, here, cancel=True), link_of(shop, gone, cancel=True)
     shop.manager.delete(gone)
-    changed = good[:-1] + ("A" if good[-1] != "A" else "B")
+    changed = good[:-9] + ("A" if good[-9] != "A" else "B") + good[-8:]  # not the last, which says but two bits
     foreign = good.replace(good.rsplit("/", 1)[1], signed_elsewhere(here))
     for name in (None, "anna"):
         client = shop.client(name)
