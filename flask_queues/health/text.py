@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..alerts import Alert
-from ..shapes import iso
+from ..shapes import alert_fields, iso
 from .check import Health, Scene
 
 
@@ -24,18 +23,6 @@ def fields(health: Health) -> dict[str, Any]:
         "longest_wait_in": longest[1] if longest else None,
         "last_work": iso(scene.worked) if scene else None,
         "alerts": [alert_fields(one) for one in scene.alerts] if scene else [],
-    }
-
-
-def alert_fields(alert: Alert) -> dict[str, Any]:
-    """A threshold that is crossed, for programs."""
-    return {
-        "kind": alert.kind,
-        "queue": alert.queue,
-        "schedule": alert.schedule,
-        "value": alert.value,
-        "threshold": alert.threshold,
-        "since": iso(alert.since),
     }
 
 
