@@ -7,7 +7,7 @@ from typing import Protocol
 
 from flask_queues import transitions
 from flask_queues.manager import Manager
-from flask_queues.storage.base import Settlement, Wanted
+from flask_queues.storage.values import Settlement, Wanted
 from flask_queues.worker import Report, Share
 from flask_queues.worker.bell import Bell
 from flask_queues.worker.board import Board

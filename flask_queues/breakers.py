@@ -18,9 +18,9 @@ from .errors import StorageError
 from .record import Outcome, Status, storable, to_datetime
 from .registry import JobType, Registry
 from .storage import Storage
-from .storage.base import Claim, Settlement
 from .storage.figures import legible
 from .storage.stops import Stop
+from .storage.values import Claim, Settlement
 from .transitions import given_back, put_aside, read_error
 
 logger = logging.getLogger("flask_queues")

@@ -29,7 +29,7 @@ from .rescuing import canceller_of
 from .scheduler import Scheduler
 from .searching import check_statuses
 from .storage import Storage
-from .storage.base import Claim
+from .storage.values import Claim
 from .transitions import Terms
 
 PURGE_SLICE = 500

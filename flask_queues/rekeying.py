@@ -8,8 +8,8 @@ from typing import NamedTuple
 from .errors import ConfigError
 from .record import Status
 from .storage import Storage
-from .storage.base import Query
 from .storage.sealed import Renewed, Sealed
+from .storage.values import Query
 
 #: Jobs that are looked at between two words on how far it is.
 PAGE = 100

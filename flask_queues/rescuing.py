@@ -8,7 +8,7 @@ from . import chains, transitions
 from .breakers import FAILURES, Breakers
 from .record import JobError, Outcome
 from .storage import Storage
-from .storage.base import Claim, Settlement
+from .storage.values import Claim, Settlement
 from .telling import Teller
 from .transitions import Terms
 

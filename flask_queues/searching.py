@@ -11,7 +11,7 @@ from .errors import OptionError
 from .masking import masked, masked_text, secrets_in
 from .record import JobRecord, Page, Status
 from .storage import Storage
-from .storage.base import Query
+from .storage.values import Query
 
 #: Jobs that are looked at for one page; then the one who asked may go on.
 LOOK_AT = 2000

@@ -13,7 +13,7 @@ from . import signals
 from .errors import StorageError
 from .record import JobRecord, Progress, Status, to_datetime
 from .storage import Storage
-from .storage.base import Claim, NewJob, Occurrence, Settlement
+from .storage.values import Claim, NewJob, Occurrence, Settlement
 from .transitions import read_error
 
 if TYPE_CHECKING:

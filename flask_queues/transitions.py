@@ -13,7 +13,7 @@ from typing import NamedTuple
 from . import damaged
 from .options import LONGEST
 from .record import JobError, Outcome, Status, storable
-from .storage.base import Claim, Settlement
+from .storage.values import Claim, Settlement
 
 #: How often `failed` is begun anew after the machine that ran it vanished.
 LAST_WORDS = 3

@@ -29,7 +29,7 @@ from flask_queues.batches import tag_of
 from flask_queues.batches.book import Line, Listed, shard_of
 from flask_queues.manager import Manager
 from flask_queues.record import Outcome
-from flask_queues.storage.base import Settlement, Wanted
+from flask_queues.storage.values import Settlement, Wanted
 from flask_queues.transitions import dump_error
 from tests.support.runs import run_next
 

@@ -26,8 +26,8 @@ from flask_queues import (
 from flask_queues.breakers import FRESH
 from flask_queues.circuits import MOST, Circuit, dump, load
 from flask_queues.record import JobError
-from flask_queues.storage.base import Claim, Wanted
 from flask_queues.storage.sqlite import engine as sqlite_engine
+from flask_queues.storage.values import Claim, Wanted
 from flask_queues.testing.storage import FrozenClock
 from flask_queues.transitions import Terms, completed, failed, given_back, put_off
 

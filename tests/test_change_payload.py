@@ -23,7 +23,7 @@ from flask_queues import (
 from flask_queues.chains import followed
 from flask_queues.ids import new_id
 from flask_queues.record import Outcome
-from flask_queues.storage.base import Claim, NewJob, Settlement, Wanted
+from flask_queues.storage.values import Claim, NewJob, Settlement, Wanted
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from flask_queues import GatheredJob, Queues, Status
-from flask_queues.storage.base import NewJob, Settlement
+from flask_queues.storage.values import NewJob, Settlement
 from flask_queues.testing.storage.contract import take_one
 
 BROKEN = [

@@ -11,8 +11,8 @@ from flask import Flask
 
 from flask_queues import JobCancelled, JobFailed, JobNotFound, OptionError, Queues, Status, TransitionError, transitions
 from flask_queues.manager import Manager
-from flask_queues.storage.base import Claim, Settlement, Wanted
 from flask_queues.storage.sqlite import engine as sqlite_engine
+from flask_queues.storage.values import Claim, Settlement, Wanted
 from flask_queues.worker.plan import this_worker
 
 

@@ -13,9 +13,9 @@ from flask_queues.moving import move
 from flask_queues.pausing import pauses
 from flask_queues.record import to_datetime
 from flask_queues.storage import SQLiteStorage
-from flask_queues.storage.base import Wanted
 from flask_queues.storage.sqlite.database import Database
 from flask_queues.storage.stops import Stop
+from flask_queues.storage.values import Wanted
 
 
 @pytest.fixture

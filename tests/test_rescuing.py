@@ -12,8 +12,8 @@ from flask import Flask
 
 from flask_queues import GatheredJob, Job, Queues, Status
 from flask_queues.record import JobError, Outcome
-from flask_queues.storage.base import Claim, Wanted
 from flask_queues.storage.sqlite import engine as sqlite_engine
+from flask_queues.storage.values import Claim, Wanted
 from flask_queues.testing.storage import FrozenClock
 
 KILLED = JobError("Killed", "by a test")

@@ -13,7 +13,7 @@ from flask import Flask
 from flask_queues import ConfigError, OptionError, Outcome, Queues, Status, transitions
 from flask_queues.job import Job
 from flask_queues.record import JobRecord
-from flask_queues.storage.base import Claim
+from flask_queues.storage.values import Claim
 from flask_queues.testing import Fake
 from flask_queues.transitions import Terms
 from flask_queues.worker.report import Report

@@ -10,7 +10,7 @@ from flask import Flask
 
 from flask_queues import OptionError, Queues, Status, transitions
 from flask_queues.searching import LOOK_AT
-from flask_queues.storage.base import Wanted
+from flask_queues.storage.values import Wanted
 
 
 class Shop:

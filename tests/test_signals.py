@@ -27,7 +27,7 @@ from flask_queues import (
     signals,
 )
 from flask_queues.manager import Manager
-from flask_queues.storage.base import Settlement, Wanted
+from flask_queues.storage.values import Settlement, Wanted
 from tests.support.runs import run_next
 
 EVERY = {name: signal for name, signal in vars(signals).items() if isinstance(signal, NamedSignal)}

@@ -9,7 +9,7 @@ import pytest
 from flask_queues import transitions
 from flask_queues.options import LONGEST
 from flask_queues.record import Outcome, Status
-from flask_queues.storage.base import Claim
+from flask_queues.storage.values import Claim
 from flask_queues.transitions import Terms
 
 TERMS = Terms(tries=3, timeout=60, backoff=lambda attempt: attempt * 10)

@@ -9,7 +9,7 @@ from ..errors import ScheduleError
 from ..scheduler.decide import BY_HAND, PAUSED, next_due
 from ..scheduler.state import read_state
 from ..storage import Storage
-from ..storage.base import Schedule
+from ..storage.values import Schedule
 
 
 class Known(NamedTuple):

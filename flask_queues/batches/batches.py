@@ -16,7 +16,7 @@ from ..options import Options
 from ..pushing import Pusher
 from ..record import JobRecord, Status
 from ..storage import Storage
-from ..storage.base import NewJob
+from ..storage.values import NewJob
 from ..telling import Teller
 from .book import ENDED, SHARDS, Book, Line, Listed, not_found
 from .builder import Batch, BatchHandle, Plan

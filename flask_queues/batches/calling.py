@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ..errors import StorageError
 from ..record import Status
 from ..storage import Storage
-from ..storage.base import Query
+from ..storage.values import Query
 from ..telling import Teller
 from .book import Book
 from .record import tag_of

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import damaged, transitions
 from ..errors import OptionError
 from ..record import ChainPlace, Status
-from ..storage.base import Claim, NewJob, Settlement
+from ..storage.values import Claim, NewJob, Settlement
 from .pages import ALL, ENDS, NOWHERE, Beyond, Page, first_of, followers, paged, tag_of
 
 if TYPE_CHECKING:

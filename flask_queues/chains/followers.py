@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 from ..errors import JobNotFound, OptionError, StorageError
 from ..record import JobRecord, Status
 from ..storage import Storage
-from ..storage.base import NewJob
 from ..storage.figures import FOLLOWERS, legible
+from ..storage.values import NewJob
 from ..telling import Teller
 from .chains import Following
 from .pages import LINKS, NOWHERE, first_of, id_of

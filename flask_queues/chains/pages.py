@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from ..record import Status
 from ..storage import Storage
-from ..storage.base import Query
 from ..storage.figures import legible
+from ..storage.values import Query
 
 #: Links of a page, and about how many bytes, unless a single one has more.
 LINKS, BYTES = 10, 65_536

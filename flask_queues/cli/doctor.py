@@ -14,7 +14,7 @@ from flask.cli import with_appcontext
 from ..doctor import UNUSABLE, examine
 from ..errors import QueuesError
 from ..manager import Manager
-from ..storage.base import Finding, Severity
+from ..storage.values import Finding, Severity
 from .jobs import this_manager
 from .text import dump, printable
 

@@ -16,7 +16,7 @@ from ..config import CHECKS, check_queue_names
 from ..doctor import at_start
 from ..errors import ConfigError, DuplicateSchedule
 from ..manager import Manager, current_queues
-from ..storage.base import Finding
+from ..storage.values import Finding
 from ..worker import Plan, Report, Share, make_worker, version_here
 from .doctor import MEANS
 

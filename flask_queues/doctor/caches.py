@@ -11,8 +11,8 @@ from cachelib.redis import RedisCache
 
 from ..manager import Manager
 from ..storage import CacheStorage
-from ..storage.base import Finding, Severity
 from ..storage.sealed import unsealed
+from ..storage.values import Finding, Severity
 
 CODE = "cache-shared"
 

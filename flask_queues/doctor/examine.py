@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ..errors import ConfigError, StorageError
 from ..manager import Manager
 from ..storage import Storage
-from ..storage.base import Finding, Severity
+from ..storage.values import Finding, Severity
 from ..worker import version_here
 from ..worker.process import own_memory
 from .caches import CODE as CLEARABLE

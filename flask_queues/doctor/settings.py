@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..config import ANY, Config
-from ..storage.base import Finding, Severity
+from ..storage.values import Finding, Severity
 from ..worker.keeper import HEARTBEAT
 
 #: A lease is safe from a busy machine when so many heartbeats may come late.

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ..manager import Manager
 from ..record import Counts, Status, WorkerRecord
-from ..storage.base import Finding, Severity
+from ..storage.values import Finding, Severity
 from ..worker.unknown import of_unknown_types
 
 #: Names that a sentence can bear; of more, it gives the number.

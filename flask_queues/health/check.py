@@ -11,7 +11,7 @@ from ..alerts import Alert, standing_alerts
 from ..errors import ConfigError, StorageError
 from ..record import Counts, JobRecord, Status, WorkerRecord, to_datetime
 from ..storage import Storage
-from ..storage.base import Query
+from ..storage.values import Query
 
 #: Seconds that a job may wait beside an idle process, and a process may be idle beside a waiting job.
 STUCK = 60.0

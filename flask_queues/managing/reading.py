@@ -23,7 +23,7 @@ from ..pausing import Pause, pauses
 from ..record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord, to_datetime, to_milliseconds
 from ..registry import Registry
 from ..searching import check_statuses, check_where, look_through
-from ..storage.base import Query
+from ..storage.values import Query
 from .ground import Ground
 
 

@@ -23,7 +23,7 @@ from ..payload import MAX_RESULT, dump_json
 from ..record import FirstDue, LogLine, Progress, WorkerRecord, to_datetime
 from ..registry import JobType, Registry
 from ..rescuing import Rescuer
-from ..storage.base import Claim, Heartbeat, PendingStep, Settlement, Step, Wanted, Watcher
+from ..storage.values import Claim, Heartbeat, PendingStep, Settlement, Step, Wanted, Watcher
 from ..transitions import Terms
 from ..wrapping import Wrapper
 from .reading import Reading

@@ -11,8 +11,8 @@ from datetime import datetime
 from ..causes import Cause
 from ..record import JobRecord, Status, to_datetime, to_milliseconds
 from ..storage import Storage
-from ..storage.base import Query
 from ..storage.figures import Ended, every, legible
+from ..storage.values import Query
 
 #: The name of their sheet.
 CAUSES = "causes"

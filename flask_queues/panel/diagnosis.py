@@ -11,7 +11,7 @@ from flask import Flask
 from ..doctor.examine import of_storage, worst_first
 from ..errors import ConfigError, StorageError
 from ..manager import Manager
-from ..storage.base import Finding, Severity
+from ..storage.values import Finding, Severity
 
 #: Seconds for which an answer holds in this process: a page is not to wait for it, and little of it changes.
 HOLDS = 300.0

@@ -16,7 +16,7 @@ from ..pausing import Pause
 from ..record import FINAL, Counts, JobRecord, LogLine, Status, WorkerRecord
 from ..searching import Where
 from ..shapes import iso, job_fields, log_fields, secrets_of, state, worker_fields
-from ..storage.base import Finding
+from ..storage.values import Finding
 from .diagnosis import worst_finding
 
 PAGE = 50

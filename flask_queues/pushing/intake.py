@@ -15,7 +15,7 @@ from ..job import Job
 from ..options import LONGEST, Options
 from ..record import AT_ONCE, FirstDue, to_datetime, to_milliseconds
 from ..registry import JobType, Registry
-from ..storage.base import NewJob
+from ..storage.values import NewJob
 from . import permission
 from .limits import limits_of
 from .uniqueness import unique_of

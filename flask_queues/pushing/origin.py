@@ -12,7 +12,7 @@ from uuid import UUID
 from flask import current_app, g, has_app_context, has_request_context, request
 
 from ..options import TAG
-from ..storage.base import NewJob
+from ..storage.values import NewJob
 
 logger = logging.getLogger("flask_queues")
 

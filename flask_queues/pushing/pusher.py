@@ -16,7 +16,7 @@ from ..options import Options
 from ..record import Status
 from ..registry import Registry
 from ..storage import Storage
-from ..storage.base import NewJob
+from ..storage.values import NewJob
 from ..telling import Teller
 from . import commits
 from .intake import host_time, new_job

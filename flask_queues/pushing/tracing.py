@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Discard, RateLimited, Retry
-from ..storage.base import Claim, NewJob
+from ..storage.values import Claim, NewJob
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from ..record import to_datetime, to_milliseconds
-from ..storage.base import NewJob, Occurrence
+from ..storage.values import NewJob, Occurrence
 from .definition import Definition
 from .state import State
 

@@ -15,7 +15,7 @@ from ..options import TAG, Options
 from ..pushing.intake import new_job
 from ..record import to_datetime, to_milliseconds
 from ..registry import Registry
-from ..storage.base import NewJob
+from ..storage.values import NewJob
 from .timing import Every, Timing, read_timing
 
 #: How many missed occurrences the words stand for; None is all.

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..record import to_datetime
 from ..storage import Storage
-from ..storage.base import Schedule
+from ..storage.values import Schedule
 from .definition import RESERVED, Definition
 from .state import VERSION, State, read_state
 

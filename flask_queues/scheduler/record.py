@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..record import to_datetime
-from ..storage.base import Occurrence
+from ..storage.values import Occurrence
 from .decide import next_due
 from .definition import CATCH_UP
 from .state import State

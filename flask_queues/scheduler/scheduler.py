@@ -13,7 +13,7 @@ from ..errors import DuplicateSchedule, ScheduleError, ScheduleNotFound
 from ..record import to_datetime
 from ..registry import Registry
 from ..storage import Storage
-from ..storage.base import Occurrence
+from ..storage.values import Occurrence
 from ..telling import Teller
 from .decide import BY_HAND, Decision, latest, occurrences
 from .definition import Definition, define

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..storage.base import Schedule
+from ..storage.values import Schedule
 from .definition import RESERVED, Definition
 
 #: The format of what is stored.

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ..errors import ScheduleError
 from ..storage import Storage
-from ..storage.base import Schedule
+from ..storage.values import Schedule
 from ..telling import Teller
 from .decide import Decision, decide, next_due
 from .state import State, read_state

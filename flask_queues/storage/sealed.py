@@ -23,9 +23,10 @@ from ..damaged import whole
 from ..errors import ConfigError
 from ..payload import MARK
 from ..record import JobError, JobRecord, LogLine, Page, Progress, Status
-from .base import Claim, Heartbeat, NewJob, Occurrence, PendingStep, Query, Schedule, Settlement, Step, Storage, Wanted
+from .base import Storage
 from .figures import FOLLOWERS, LISTS
 from .payloads import differs
+from .values import Claim, Heartbeat, NewJob, Occurrence, PendingStep, Query, Schedule, Settlement, Step, Wanted
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet, MultiFernet

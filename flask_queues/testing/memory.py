@@ -8,10 +8,10 @@ from itertools import takewhile
 from cachelib import SimpleCache
 
 from ..storage import CacheStorage
-from ..storage.base import NewJob, Occurrence, Schedule, Settlement, Step, Wanted, Watcher
 from ..storage.cache import gates, stops
 from ..storage.cache.backends import MemoryPort
 from ..storage.cache.log import Log
+from ..storage.values import NewJob, Occurrence, Schedule, Settlement, Step, Wanted, Watcher
 from .clock import Clock, Hand
 
 

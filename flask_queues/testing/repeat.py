@@ -24,7 +24,7 @@ from .. import transitions
 from ..errors import FakeError
 from ..record import Outcome
 from ..registry import JobType
-from ..storage.base import Claim, Settlement
+from ..storage.values import Claim, Settlement
 from ..worker.interrupts import Interrupt, StopNow
 
 #: Code of others, in which no job is cut, wherever it is installed.

@@ -19,7 +19,7 @@ from ..chains import given_back
 from ..errors import FakeError
 from ..manager import Manager
 from ..record import Outcome, to_milliseconds
-from ..storage.base import Claim, Settlement, Wanted
+from ..storage.values import Claim, Settlement, Wanted
 from ..worker.attempt import Attempt
 from ..worker.gathering import GatheredAttempt, gather
 from ..worker.notes import JobLogHandler

@@ -24,7 +24,7 @@ from ..pushing.origin import restored
 from ..pushing.tracing import run_traced
 from ..record import JobError, JobRecord, Outcome, Progress, Status
 from ..registry import JobType
-from ..storage.base import Claim, Settlement
+from ..storage.values import Claim, Settlement
 from ..wrapping import Wrapper
 from .coroutines import run_coroutine
 from .interrupts import CancelNow, Interrupt, StopNow

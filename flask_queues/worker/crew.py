@@ -19,7 +19,7 @@ from ..chains import given_back
 from ..errors import JobTimeout
 from ..manager import Manager
 from ..record import Outcome
-from ..storage.base import Claim, Settlement
+from ..storage.values import Claim, Settlement
 from .attempt import Attempt
 from .attempt import __file__ as attempt_file
 from .bell import Bell

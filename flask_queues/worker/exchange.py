@@ -9,7 +9,7 @@ from typing import Protocol
 from ..chains import is_read_out
 from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
-from ..storage.base import Claim, PendingStep, Settlement, Step, Wanted
+from ..storage.values import Claim, PendingStep, Settlement, Step, Wanted
 from .attempt import Attempt
 from .plan import Share
 from .report import Report

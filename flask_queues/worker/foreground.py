@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from ..errors import QueuesError, UnknownJobType
 from ..manager import Manager
 from ..record import ChildRecord
-from ..storage.base import Settlement
+from ..storage.values import Settlement
 from .gathering import new_attempt
 from .interrupts import Interrupts
 from .keeper import HEARTBEAT

@@ -11,7 +11,7 @@ from ..chains import followed, given_back
 from ..errors import PayloadError
 from ..manager import Manager
 from ..record import Outcome, Status
-from ..storage.base import Claim, Settlement
+from ..storage.values import Claim, Settlement
 from .attempt import Attempt, Limits
 from .interrupts import CancelNow, Interrupt
 

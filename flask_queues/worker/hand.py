@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from ..chains import given_back
-from ..storage.base import Claim, Settlement
+from ..storage.values import Claim, Settlement
 
 #: Claims held so long behind a job that was expected to be short go back, uncounted.
 PATIENCE = 0.02

@@ -19,7 +19,7 @@ from ..manager import Manager
 from ..orders import Picture
 from ..record import ChildRecord, JobError, Outcome, WorkerRecord
 from ..signals import worker_started, worker_stopped
-from ..storage.base import Claim
+from ..storage.values import Claim
 from .bell import Bell
 from .board import Board
 from .notices import Listener, Notice

@@ -7,7 +7,7 @@ import time
 
 from ..manager import Manager
 from ..record import Outcome
-from ..storage.base import Claim, PendingStep, Settlement
+from ..storage.values import Claim, PendingStep, Settlement
 from .attempt import Attempt
 from .bell import Bell
 from .board import Slot

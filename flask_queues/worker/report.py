@@ -18,7 +18,7 @@ import click
 from .. import transitions
 from ..masking import masked_text, secrets_in
 from ..record import Outcome, Status
-from ..storage.base import Claim, Settlement
+from ..storage.values import Claim, Settlement
 from ..transitions import Terms, read_error
 
 COLOURS = {

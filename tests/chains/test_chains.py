@@ -23,7 +23,7 @@ from flask_queues.chains import followed
 from flask_queues.handles import ChainHandle
 from flask_queues.manager import Manager
 from flask_queues.record import Outcome
-from flask_queues.storage.base import Settlement, Wanted
+from flask_queues.storage.values import Settlement, Wanted
 from flask_queues.transitions import dump_error
 
 

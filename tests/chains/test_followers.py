@@ -23,7 +23,7 @@ from flask_queues import (
 from flask_queues.chains import followed
 from flask_queues.handles import JobHandle
 from flask_queues.record import Outcome
-from flask_queues.storage.base import Claim, Settlement, Wanted
+from flask_queues.storage.values import Claim, Settlement, Wanted
 from flask_queues.transitions import dump_error
 
 

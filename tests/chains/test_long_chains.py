@@ -17,7 +17,7 @@ from flask_queues.chains import followed, is_read_out, pages
 from flask_queues.chains.pages import LINKS, SPARED, is_cover, tag_of
 from flask_queues.moving import move
 from flask_queues.record import Outcome
-from flask_queues.storage.base import Claim, Settlement, Wanted
+from flask_queues.storage.values import Claim, Settlement, Wanted
 from flask_queues.transitions import dump_error
 
 #: Of a chain with several pages, the last of them not full.

@@ -24,8 +24,8 @@ from flask_queues.doctor import UNUSABLE, examine
 from flask_queues.doctor.caches import clearable
 from flask_queues.record import to_datetime
 from flask_queues.storage import SQLiteStorage
-from flask_queues.storage.base import Finding, Schedule, Severity
 from flask_queues.storage.sqlite import engine as sqlite_engine
+from flask_queues.storage.values import Finding, Schedule, Severity
 from flask_queues.worker import version_here
 from flask_queues.worker.plan import this_worker
 from tests.storage.test_sqlite_findings import MACHINE

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from flask_queues import Status
-from flask_queues.storage.base import Occurrence, Schedule
+from flask_queues.storage.values import Occurrence, Schedule
 from tests.support.servers.kinds import Servers
 from tests.support.site import Site, eventually
 

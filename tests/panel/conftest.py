@@ -18,7 +18,7 @@ from flask_queues import Queues, Status, transitions
 from flask_queues.manager import Manager
 from flask_queues.metrics import Ledger, gather
 from flask_queues.record import ChildRecord, LogLine, Progress, WorkerRecord
-from flask_queues.storage.base import Claim, Wanted
+from flask_queues.storage.values import Claim, Wanted
 
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 #: The address of the list of each status, and all pages that need no id.

@@ -14,7 +14,7 @@ from flask_queues import Status, StorageUnavailable
 from flask_queues.doctor.examine import of_storage
 from flask_queues.manager import Manager
 from flask_queues.record import ChildRecord, LogLine, Progress, WorkerRecord
-from flask_queues.storage.base import Finding
+from flask_queues.storage.values import Finding
 
 from .conftest import Shop, token_of
 

@@ -13,7 +13,7 @@ from flask_queues.chains import followed
 from flask_queues.ids import new_id
 from flask_queues.panel.trace import blocks
 from flask_queues.record import LogLine
-from flask_queues.storage.base import NewJob, Wanted
+from flask_queues.storage.values import NewJob, Wanted
 
 from .conftest import TOKEN, Shop
 

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from flask_queues import ConfigError, OptionError, Queues, Status
-from flask_queues.storage.base import Claim, Wanted
 from flask_queues.storage.limits import CONCURRENCY, RATE, Limit
+from flask_queues.storage.values import Claim, Wanted
 
 
 @pytest.fixture

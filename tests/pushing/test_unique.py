@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 
 from flask_queues import ConfigError, Job, OptionError, Queues, Status, UniqueTaken
-from flask_queues.storage.base import Claim, Wanted
 from flask_queues.storage.sqlite import engine as sqlite_engine
+from flask_queues.storage.values import Claim, Wanted
 from flask_queues.testing.storage import FrozenClock
 from flask_queues.transitions import completed
 

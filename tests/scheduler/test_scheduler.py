@@ -20,7 +20,7 @@ from flask_queues.manager import Manager
 from flask_queues.scheduler.decide import decide
 from flask_queues.scheduler.definition import define
 from flask_queues.scheduler.state import State
-from flask_queues.storage.base import Settlement, Wanted
+from flask_queues.storage.values import Settlement, Wanted
 
 from .conftest import Clock, Report
 

@@ -21,10 +21,10 @@ from flask_queues import Queues
 from flask_queues.errors import ConfigError, StorageFull, StorageUnavailable
 from flask_queues.record import Status
 from flask_queues.storage import CacheStorage
-from flask_queues.storage.base import Severity
 from flask_queues.storage.cache.archive import POINTER
 from flask_queues.storage.cache.backends import port_for
 from flask_queues.storage.cache.files import FileLock
+from flask_queues.storage.values import Severity
 from flask_queues.testing.storage.contract import complete, everything, fill, ids, new, take_one, the
 from flask_queues.testing.storage.processes import python
 
@@ -313,7 +313,7 @@ import os, sys
 from flask_caching.backends import FileSystemCache
 from flask_queues.errors import StorageError
 from flask_queues.storage import CacheStorage
-from flask_queues.storage.base import NewJob
+from flask_queues.storage.values import NewJob
 from flask_queues.storage.cache.backends import port_for
 os.setgroups([])
 os.setgid(65534)

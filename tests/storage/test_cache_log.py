@@ -20,9 +20,9 @@ from cachelib import FileSystemCache, SimpleCache
 from flask_queues.errors import StorageError, StorageFormatError
 from flask_queues.record import Outcome, Status
 from flask_queues.storage import CacheStorage, Storage
-from flask_queues.storage.base import Settlement, Wanted
 from flask_queues.storage.cache import archive, clock, log
 from flask_queues.storage.cache.backends import port_for
+from flask_queues.storage.values import Settlement, Wanted
 from flask_queues.testing.storage import Engine
 from flask_queues.testing.storage.contract import (
     LONG,

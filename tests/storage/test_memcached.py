@@ -17,9 +17,9 @@ from flask_caching.backends import MemcachedCache
 from flask_queues.errors import ConfigError, StorageError, StorageUnavailable
 from flask_queues.record import Outcome, Status
 from flask_queues.storage import CacheStorage
-from flask_queues.storage.base import Settlement, Severity, Wanted
 from flask_queues.storage.cache import archive, log
 from flask_queues.storage.cache.backends import port_for
+from flask_queues.storage.values import Settlement, Severity, Wanted
 from flask_queues.testing.storage.contract import (
     LONG,
     complete,

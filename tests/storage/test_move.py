@@ -10,7 +10,7 @@ import pytest
 
 from flask_queues.record import Status
 from flask_queues.storage import Storage
-from flask_queues.storage.base import Occurrence, Schedule
+from flask_queues.storage.values import Occurrence, Schedule
 from flask_queues.testing.storage import Clock
 from flask_queues.testing.storage.contract import new, take_one
 from flask_queues.testing.storage.moving import NOT_RUNNING, eventful, history_of, move_all

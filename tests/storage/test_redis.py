@@ -27,10 +27,10 @@ from flask_queues.ids import new_id
 from flask_queues.moving import move
 from flask_queues.record import Outcome, Status
 from flask_queues.storage import Storage, storage_for
-from flask_queues.storage.base import NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from flask_queues.storage.limits import RATE, Limit
 from flask_queues.storage.outdated import Outdated
 from flask_queues.storage.redis import jobs as redis_jobs
+from flask_queues.storage.values import NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from flask_queues.testing.storage.contract import LONG, complete, ids, take, take_one, the
 from flask_queues.testing.storage.processes import eventually, python
 from tests.support.servers.proxy import Proxy

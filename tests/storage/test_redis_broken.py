@@ -12,8 +12,8 @@ from redis.connection import AbstractConnection, Connection
 from redis.exceptions import RedisError
 
 from flask_queues.storage import Storage
-from flask_queues.storage.base import Wanted
 from flask_queues.storage.redis.connection import Settings
+from flask_queues.storage.values import Wanted
 from tests.support.redis_jobs import opened
 from tests.support.servers.process import free_port
 from tests.support.servers.redis_server import RedisServer

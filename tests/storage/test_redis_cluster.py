@@ -17,9 +17,9 @@ from flask_queues.errors import ConfigError, StorageUnavailable
 from flask_queues.ids import new_id
 from flask_queues.record import Outcome, Status
 from flask_queues.storage import Storage, storage_for
-from flask_queues.storage.base import NewJob, Settlement, Wanted
 from flask_queues.storage.redis import RedisStorage
 from flask_queues.storage.redis.outbox import Outbox
+from flask_queues.storage.values import NewJob, Settlement, Wanted
 from flask_queues.testing.storage.contract import LONG, complete, take, take_one, the
 from flask_queues.testing.storage.processes import eventually
 from tests.support.servers.cluster import Cluster

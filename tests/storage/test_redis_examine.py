@@ -11,7 +11,7 @@ from flask import Flask
 from flask_queues.backend import build_backend
 from flask_queues.errors import StorageUnavailable
 from flask_queues.storage import Storage, storage_for
-from flask_queues.storage.base import Finding, Severity
+from flask_queues.storage.values import Finding, Severity
 from flask_queues.testing.storage.processes import eventually
 from tests.support.servers.cluster import Cluster
 from tests.support.servers.redis_server import RedisServer

@@ -12,9 +12,9 @@ import pytest
 from flask_queues.errors import StorageUnavailable
 from flask_queues.record import Status
 from flask_queues.storage import Storage
-from flask_queues.storage.base import Occurrence, Query, Schedule
 from flask_queues.storage.redis import forgetting
 from flask_queues.storage.redis.names import QueueNames
+from flask_queues.storage.values import Occurrence, Query, Schedule
 from flask_queues.testing.storage.contract import LONG, complete, ids, take, take_one
 from tests.support.redis_jobs import PREFIX, job, key_of, opened
 from tests.support.servers.cluster import Cluster

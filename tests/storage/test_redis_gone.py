@@ -12,7 +12,7 @@ import pytest
 from flask_queues.errors import StorageUnavailable
 from flask_queues.record import Status
 from flask_queues.storage import Storage
-from flask_queues.storage.base import Query, Settlement, Wanted
+from flask_queues.storage.values import Query, Settlement, Wanted
 from flask_queues.testing.storage.contract import LONG, complete, ids, take, take_one
 from flask_queues.testing.storage.processes import eventually
 from tests.support.redis_jobs import job, key_of, opened

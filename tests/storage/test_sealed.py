@@ -19,8 +19,8 @@ from flask_queues import ConfigError, Progress, Queues, Status
 from flask_queues.record import Outcome
 from flask_queues.rekeying import reencrypt
 from flask_queues.storage import Storage
-from flask_queues.storage.base import Schedule
 from flask_queues.storage.sealed import CLOSED, Sealed, sealed, unsealed
+from flask_queues.storage.values import Schedule
 from flask_queues.testing.storage import StorageContract
 from flask_queues.testing.storage.contract import (
     LONG,

@@ -34,11 +34,11 @@ from flask_queues.errors import ConfigError, StorageFormatError, StorageFull, St
 from flask_queues.record import ChildRecord, Outcome, Status
 from flask_queues.storage import SQLiteStorage, Storage
 from flask_queues.storage import sqlite as sqlite_package
-from flask_queues.storage.base import Occurrence, Query, Schedule, Settlement, Wanted
 from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
 from flask_queues.storage.sqlite import listing, moving, rewriting, steps
 from flask_queues.storage.sqlite.database import APPLICATION_ID, FORMAT, Database
+from flask_queues.storage.values import Occurrence, Query, Schedule, Settlement, Wanted
 from flask_queues.testing.storage.contract import (
     LONG,
     a_worker,
@@ -63,7 +63,7 @@ OPEN = """
 import os, sys, threading, time
 from pathlib import Path
 from flask_queues.storage import SQLiteStorage
-from flask_queues.storage.base import NewJob, Query, Wanted
+from flask_queues.storage.values import NewJob, Query, Wanted
 from flask_queues.storage.sqlite.database import Database
 path = Path(sys.argv[1])
 storage = SQLiteStorage(Database(path))

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from flask_queues.storage import SQLiteStorage
-from flask_queues.storage.base import Finding, Severity
 from flask_queues.storage.sqlite import findings
 from flask_queues.storage.sqlite.database import Database, file_system_of
+from flask_queues.storage.values import Finding, Severity
 from flask_queues.testing.storage.contract import fill
 
 #: What depends on the machine that the tests run on.

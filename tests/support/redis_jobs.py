@@ -9,7 +9,7 @@ from flask import Flask
 from flask_queues.backend import build_backend
 from flask_queues.ids import new_id
 from flask_queues.storage import Storage, storage_for
-from flask_queues.storage.base import NewJob
+from flask_queues.storage.values import NewJob
 
 #: The prefix of every key.
 PREFIX = "jobs"

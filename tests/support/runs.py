@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flask_queues.manager import Manager
-from flask_queues.storage.base import Settlement, Wanted
+from flask_queues.storage.values import Settlement, Wanted
 from flask_queues.worker.attempt import Attempt
 from flask_queues.worker.interrupts import Interrupt
 

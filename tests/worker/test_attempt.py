@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from flask_queues import Job, Outcome, Queues, Retry, Status, current_job
 from flask_queues.manager import Manager
 from flask_queues.record import JobError
-from flask_queues.storage.base import Settlement, Wanted
+from flask_queues.storage.values import Settlement, Wanted
 from flask_queues.worker.attempt import Attempt
 from flask_queues.worker.interrupts import CancelNow, Interrupt, StopNow, TimeUp
 from tests.support.runs import NoLimits, run_next

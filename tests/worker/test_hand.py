@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 
 from flask_queues.record import Outcome, Status
-from flask_queues.storage.base import Claim, Settlement
+from flask_queues.storage.values import Claim, Settlement
 from flask_queues.worker.hand import Hand
 from flask_queues.worker.pace import Pace
 

@@ -11,7 +11,7 @@ from flask import Flask
 
 from flask_queues import GatheredJob, Queues, Status
 from flask_queues.storage import SQLiteStorage
-from flask_queues.storage.base import PendingStep, Settlement, Step, Wanted
+from flask_queues.storage.values import PendingStep, Settlement, Step, Wanted
 from flask_queues.worker import Report, Share, hand
 from flask_queues.worker.bell import Bell
 from flask_queues.worker.board import Board

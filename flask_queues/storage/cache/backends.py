@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from cachelib import FileSystemCache, MemcachedCache, SimpleCache
 
 from ...errors import ConfigError
-from ..base import Finding
+from ..values import Finding
 from .files import FilePort
 from .memcached import MemcachedPort
 from .port import Port

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import QueueFull
-from ..base import NewJob
+from ..values import NewJob
 from . import uniques
 from .job import PENDING, SCHEDULED
 from .log import Known, Writer

@@ -16,7 +16,14 @@ from ...record import (
     Status,
     WorkerRecord,
 )
-from ..base import (
+from ..base import Storage
+from ..figures import Ended
+from ..outdated import Outdated
+from ..parcels import Load
+from ..payloads import changed, differs
+from ..stops import Stop
+from ..unique import taken
+from ..values import (
     Claim,
     Finding,
     Heartbeat,
@@ -27,16 +34,9 @@ from ..base import (
     Settlement,
     Severity,
     Step,
-    Storage,
     Wanted,
     Watcher,
 )
-from ..figures import Ended
-from ..outdated import Outdated
-from ..parcels import Load
-from ..payloads import changed, differs
-from ..stops import Stop
-from ..unique import taken
 from ..workers import about_children, about_worker, worker_record
 from . import figures, gates, listing, moves, moving, stops, work
 from .bounds import unless_full, within

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ConfigError, StorageFull, StorageUnavailable
-from ..base import Finding, Severity
 from ..sqlite.database import NETWORK_FILE_SYSTEMS, file_system_of
 from ..sqlite.findings import on_container, on_full_disk, on_memory
 from ..sqlite.gate import Line, leave
+from ..values import Finding, Severity
 from .port import Port
 
 try:

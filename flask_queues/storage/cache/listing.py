@@ -9,7 +9,7 @@ from itertools import islice
 
 from ...errors import OptionError
 from ...record import Page
-from ..base import Query
+from ..values import Query
 from .job import NUMBERS, STATUSES, Job
 from .reading import record_of
 from .shelves import Line, Shelves

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...errors import ConfigError, StorageUnavailable
-from ..base import Finding, Severity
+from ..values import Finding, Severity
 from .port import Port
 from .unpickling import PlainUnpickler
 

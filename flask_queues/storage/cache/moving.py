@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from ...record import Outcome, Progress
-from ..base import Occurrence
 from ..parcels import Load, Parcel, Run, SchedulePost
 from ..unique import Unique, holds
+from ..values import Occurrence
 from . import uniques
 from .job import NUMBERS, RUNNING, STATUSES, Job
 from .reading import log_line

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ...errors import ConfigError, StorageUnavailable
-from ..base import Finding, Severity
+from ..values import Finding, Severity
 
 #: Stored and read again where it is to be known whether the backend works at all.
 PROOF = "queues-proof"

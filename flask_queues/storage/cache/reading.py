@@ -15,8 +15,8 @@ from ...record import (
     fields_of_push,
     to_datetime,
 )
-from ..base import Claim
 from ..stops import held_back
+from ..values import Claim
 from .job import RUNNING, STATUSES, Job
 from .state import State
 from .work import in_hand

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ...record import LogLine, to_milliseconds
-from ..base import NewJob, Settlement, Wanted
+from ..values import NewJob, Settlement, Wanted
 from .job import NUMBERS
 from .state import State
 

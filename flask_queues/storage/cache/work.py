@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from .. import base
+from .. import values
 from ..limits import Limit
 from ..stops import raised
 from ..unique import END, START, Unique
@@ -16,7 +16,7 @@ from .shelves import Line
 from .state import State
 
 #: Where an entry says what makes a job unique.
-UNIQUE = base.NewJob._fields.index("unique")
+UNIQUE = values.NewJob._fields.index("unique")
 #: How far a worker looks past jobs of types that it does not know.
 LOOK_PAST = 1000
 
@@ -304,7 +304,7 @@ def keep(state: State, id_: str, token: int, text: str) -> bool:
     return job is not None
 
 
-def claimable(state: State, wanted: base.Wanted, now: int) -> bool:
+def claimable(state: State, wanted: values.Wanted, now: int) -> bool:
     """Whether a step that settles nothing would do anything."""
     moment = gates.first_open(state) if state.gates else None
     if moment is not None and moment <= now:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from ..base import Claim
+from ..values import Claim
 from .calls import Calls, Command, RecordGone
 from .keys import Keys, structures
 from .names import QueueNames

@@ -11,7 +11,13 @@ from typing import Any
 
 from ...errors import ConfigError, StorageUnavailable, UniqueTaken
 from ...record import Counts, JobRecord, LogLine, Page, Progress, Status, WorkerRecord
-from ..base import (
+from ..base import Storage
+from ..figures import Ended
+from ..outdated import Outdated
+from ..parcels import Load
+from ..stops import Stop
+from ..unique import taken
+from ..values import (
     Claim,
     Finding,
     Heartbeat,
@@ -22,15 +28,9 @@ from ..base import (
     Schedule,
     Settlement,
     Step,
-    Storage,
     Wanted,
     Watcher,
 )
-from ..figures import Ended
-from ..outdated import Outdated
-from ..parcels import Load
-from ..stops import Stop
-from ..unique import taken
 from ..workers import read_worker
 from . import listing
 from .calls import Calls, Command

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError, ResponseError
 
-from ..base import Finding, Severity
+from ..values import Finding, Severity
 from .connection import Node, pack
 from .sentences import translate
 from .servers import ClusterServers, Servers

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 
 from ...errors import ConfigError
 from ...ids import bits_of, is_id, partition_bits
-from ..base import NewJob
 from ..parcels import Parcel
+from ..values import NewJob
 
 #: The structures of a partition, as `lib.lua` explains them. A queue is forgotten when none of them is left but the
 #: first two, `meta` and `counts`.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ...errors import OptionError
 from ...record import JobRecord, Page, Status
-from ..base import Query
+from ..values import Query
 from .calls import Calls, Command
 from .keys import Keys, structures
 from .names import QueueNames

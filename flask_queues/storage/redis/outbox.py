@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 
-from ..base import NewJob
+from ..values import NewJob
 from .calls import Calls, Command
 from .keys import Keys, of_job, structures
 from .names import QueueNames

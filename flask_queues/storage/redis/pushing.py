@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...errors import PushUncertain, QueueFull
-from ..base import NewJob
 from ..parcels import Parcel
+from ..values import NewJob
 from .calls import Calls, Command, Doubt
 from .connection import pack
 from .keys import Keys, is_stray, of_job, structures

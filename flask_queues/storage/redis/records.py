@@ -25,11 +25,11 @@ from ...record import (
     to_datetime,
     to_milliseconds,
 )
-from ..base import Claim, NewJob
 from ..limits import Limit
 from ..parcels import Parcel
 from ..stops import held_back
 from ..unique import Unique
+from ..values import Claim, NewJob
 
 #: Statuses by the digit that stands for each.
 STATUSES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from ..base import NewJob, Occurrence, Schedule
+from ..values import NewJob, Occurrence, Schedule
 from .calls import Calls, Command
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames

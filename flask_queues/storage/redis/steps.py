@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from ...errors import StorageError
 from ...record import Status
-from ..base import Claim, NewJob, PendingStep, Settlement, Step, Wanted
+from ..values import Claim, NewJob, PendingStep, Settlement, Step, Wanted
 from .calls import Calls, Command, Doubt, RecordGone
 from .claiming import Claims
 from .connection import Node, Packed

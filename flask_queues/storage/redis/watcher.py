@@ -9,7 +9,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from ...errors import StorageError
-from ..base import Watcher
+from ..values import Watcher
 from .connection import Node, pack
 
 #: Seconds between two attempts to listen again.

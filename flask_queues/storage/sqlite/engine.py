@@ -7,26 +7,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ...record import Counts, JobRecord, LogLine, Page, Progress, Status, WorkerRecord
-from ..base import (
-    Claim,
-    Finding,
-    Heartbeat,
-    NewJob,
-    Occurrence,
-    Query,
-    Schedule,
-    Settlement,
-    Step,
-    Storage,
-    Wanted,
-    Watcher,
-)
+from ..base import Storage
 from ..figures import Ended
 from ..outdated import Outdated
 from ..parcels import Load
 from ..payloads import differs
 from ..stops import Stop
 from ..unique import END, START
+from ..values import Claim, Finding, Heartbeat, NewJob, Occurrence, Query, Schedule, Settlement, Step, Wanted, Watcher
 from ..workers import read_worker, whole_about
 from . import figures, findings, gates, listing, moving, outdated, rewriting, schedules, stops, tallies, uniques
 from .database import Database

@@ -7,7 +7,7 @@ import sqlite3
 import stat
 from pathlib import Path
 
-from ..base import Finding, Severity
+from ..values import Finding, Severity
 from .database import Database, file_system_of, pragma
 from .gate import HAS_FLOCK
 

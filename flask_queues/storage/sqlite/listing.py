@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ...errors import OptionError
 from ...record import Page
-from ..base import Query
+from ..values import Query
 from .rows import COLUMNS, NUMBERS, RUNNING, STATUSES, record
 
 #: How many rows a filter without an index looks at before it offers to go on.

@@ -10,9 +10,9 @@ from typing import Any
 
 from ...errors import StorageError
 from ...record import LogLine, Outcome, Progress
-from ..base import Occurrence, Schedule
 from ..parcels import Load, Parcel, Run, SchedulePost
 from ..unique import Unique, holds
+from ..values import Occurrence, Schedule
 from . import schedules, uniques
 from .rows import NUMBERS, STATUSES, dump, log_line
 from .steps import KEEP, add_logs, delete_one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from ..base import Occurrence, Schedule
+from ..values import Occurrence, Schedule
 
 #: Occurrences that a schedule's history keeps.
 KEPT = 100

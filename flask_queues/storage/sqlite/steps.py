@@ -10,9 +10,9 @@ from typing import Any
 
 from ...errors import QueueFull, UniqueTaken
 from ...record import LogLine, Status, to_milliseconds
-from ..base import Claim, NewJob, Settlement, Wanted
 from ..stops import raised
 from ..unique import END, START, replaced, taken
+from ..values import Claim, NewJob, Settlement, Wanted
 from . import gates, listing, stops, uniques
 from .rows import (
     CANCELLED,

@@ -26,11 +26,11 @@ from hypothesis.stateful import (
 
 from ...errors import PayloadChanged, UniqueTaken
 from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
-from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from ...storage.limits import CONCURRENCY, RATE, Limit
 from ...storage.outdated import Outdated
 from ...storage.stops import Stop
 from ...storage.unique import START, TIME, Unique
+from ...storage.values import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from .engine import Engine
 from .model import GATE, TYPE, WAITING, Model, held_how
 from .moving import neighbour

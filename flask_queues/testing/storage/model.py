@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...record import JobRecord, LogLine, Outcome, Progress, Status
-from ...storage.base import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from ...storage.limits import RATE, Limit
 from ...storage.stops import Stop
 from ...storage.tallies import deleted
 from ...storage.unique import holds
+from ...storage.values import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 
 TYPE, GATE = "type", "gate"
 WAITING = (Status.PENDING, Status.SCHEDULED)

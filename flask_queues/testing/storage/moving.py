@@ -16,8 +16,8 @@ from ...errors import ConfigError, StorageError
 from ...moving import move
 from ...record import Outcome, Progress, Status
 from ...storage import Storage
-from ...storage.base import Occurrence, Schedule
 from ...storage.unique import Unique
+from ...storage.values import Occurrence, Schedule
 from .contract import (
     LATER,
     LONG,

@@ -12,7 +12,7 @@ import pytest
 
 from flask_queues import Status
 from flask_queues.storage import Storage
-from flask_queues.storage.base import Query
+from flask_queues.storage.values import Query
 from flask_queues.testing.storage import Clock, Engine, FrozenClock, StorageContract
 from tests.support.site import Site
 

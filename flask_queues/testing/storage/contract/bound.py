@@ -9,8 +9,8 @@ import pytest
 from ....errors import QueueFull
 from ....record import Outcome, Status
 from ....storage import Storage
-from ....storage.base import Wanted
 from ....storage.unique import TIME, Unique
+from ....storage.values import Wanted
 from ..engine import Engine
 from ..fixtures import OpenedTwice
 from ..processes import together

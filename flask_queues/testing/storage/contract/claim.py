@@ -10,7 +10,7 @@ import pytest
 
 from ....record import Outcome, Status, to_datetime
 from ....storage import Storage
-from ....storage.base import Settlement, Wanted
+from ....storage.values import Settlement, Wanted
 from ..engine import Clock, Engine
 from ..fixtures import OpenedTwice
 from ..processes import together

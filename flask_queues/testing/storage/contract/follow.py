@@ -6,7 +6,7 @@ import pytest
 
 from ....record import Outcome, Status
 from ....storage import Storage
-from ....storage.base import NewJob
+from ....storage.values import NewJob
 from ..fixtures import OpenedTwice
 from ..processes import eventually
 from .words import LONG, complete, fail, fill, ids, new, settle, take, take_one, the

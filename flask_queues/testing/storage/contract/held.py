@@ -6,7 +6,7 @@ import pytest
 
 from ....record import Status
 from ....storage import Storage
-from ....storage.base import Wanted
+from ....storage.values import Wanted
 from ..engine import Clock
 from ..fixtures import OpenedTwice
 from .words import LONG, a_worker, counted, fill, ids, new, take, take_one, the

@@ -8,8 +8,8 @@ import pytest
 
 from ....record import Outcome, Status
 from ....storage import Storage
-from ....storage.base import Settlement, Wanted
 from ....storage.limits import CONCURRENCY, RATE, Limit
+from ....storage.values import Settlement, Wanted
 from ..engine import Clock
 from ..fixtures import OpenedTwice
 from .words import LONG, complete, counted, fail, fill, ids, new, settle, take, take_one, the

@@ -9,8 +9,8 @@ from typing import Any
 
 from ....errors import QueueFull
 from ....record import Outcome, Status
-from ....storage.base import Occurrence, Query, Settlement, Wanted
 from ....storage.unique import Unique
+from ....storage.values import Occurrence, Query, Settlement, Wanted
 from ..engine import Engine
 from .words import LONG, ids, new, settle, take
 

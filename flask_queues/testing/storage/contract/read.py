@@ -12,7 +12,7 @@ import pytest
 from ....damaged import options_of
 from ....record import JobRecord, Outcome, Status
 from ....storage import Storage
-from ....storage.base import Claim, Query, Severity
+from ....storage.values import Claim, Query, Severity
 from ..engine import Clock, Engine
 from ..fixtures import OpenedTwice
 from ..processes import running

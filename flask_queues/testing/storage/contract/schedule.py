@@ -6,7 +6,7 @@ import json
 
 from ....record import Status
 from ....storage import Storage
-from ....storage.base import Occurrence, Schedule
+from ....storage.values import Occurrence, Schedule
 from ..engine import Engine
 from ..fixtures import OpenedTwice
 from ..processes import together

@@ -9,7 +9,7 @@ import pytest
 
 from ....record import JobError, Outcome, Progress, Status, to_datetime
 from ....storage import Storage
-from ....storage.base import Settlement, Step, Wanted
+from ....storage.values import Settlement, Step, Wanted
 from ..engine import Clock
 from ..fixtures import OpenedTwice
 from .words import LATER, LONG, SHORT, complete, counted, error_text, fail, fill, ids, line, settle, take, take_one, the

@@ -6,8 +6,8 @@ import pytest
 
 from ....record import Outcome, Status
 from ....storage import Storage
-from ....storage.base import Settlement
 from ....storage.unique import Unique
+from ....storage.values import Settlement
 from ..engine import Clock
 from ..fixtures import OpenedTwice
 from .words import complete, fail, fill, new, settle, take_one

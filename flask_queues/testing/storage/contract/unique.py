@@ -7,8 +7,8 @@ import pytest
 from ....errors import UniqueTaken
 from ....record import Outcome, Status
 from ....storage import Storage
-from ....storage.base import NewJob, Wanted
 from ....storage.unique import END, START, TIME, Unique
+from ....storage.values import NewJob, Wanted
 from ..engine import Clock, Engine
 from ..fixtures import OpenedTwice
 from ..processes import together

@@ -10,7 +10,7 @@ from typing import Any
 
 from ....record import ChildRecord, JobRecord, LogLine, Outcome, Status, WorkerRecord
 from ....storage import Storage
-from ....storage.base import Claim, NewJob, Query, Settlement, Step, Wanted
+from ....storage.values import Claim, NewJob, Query, Settlement, Step, Wanted
 
 #: A lease that outlives every test.
 LONG = 600_000

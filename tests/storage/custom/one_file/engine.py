@@ -28,7 +28,14 @@ from flask_queues.record import (
     WorkerRecord,
     to_datetime,
 )
-from flask_queues.storage.base import (
+from flask_queues.storage.base import Storage
+from flask_queues.storage.figures import Ended, every
+from flask_queues.storage.limits import NEVER
+from flask_queues.storage.outdated import Outdated
+from flask_queues.storage.parcels import Load, SchedulePost
+from flask_queues.storage.stops import Stop
+from flask_queues.storage.unique import END
+from flask_queues.storage.values import (
     Claim,
     Finding,
     Heartbeat,
@@ -39,16 +46,9 @@ from flask_queues.storage.base import (
     Settlement,
     Severity,
     Step,
-    Storage,
     Wanted,
     Watcher,
 )
-from flask_queues.storage.figures import Ended, every
-from flask_queues.storage.limits import NEVER
-from flask_queues.storage.outdated import Outdated
-from flask_queues.storage.parcels import Load, SchedulePost
-from flask_queues.storage.stops import Stop
-from flask_queues.storage.unique import END
 
 from .state import FORMAT, WAITING, State, StoredJob, StoredSchedule, in_force
 

@@ -23,12 +23,12 @@ from flask_queues.record import (
     fields_of_push,
     to_datetime,
 )
-from flask_queues.storage.base import Claim, NewJob, Occurrence, Settlement, Wanted
 from flask_queues.storage.limits import Gate, Limit, bounded, left, opens, passed
 from flask_queues.storage.parcels import Parcel, Run
 from flask_queues.storage.stops import Stop, held_back, raised
 from flask_queues.storage.tallies import deleted
 from flask_queues.storage.unique import END, START, TIME, Unique, holds, replaced, taken
+from flask_queues.storage.values import Claim, NewJob, Occurrence, Settlement, Wanted
 
 #: The form of the file. A file of a higher one was written by a newer version of this module.
 FORMAT = 1
