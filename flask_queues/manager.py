@@ -249,7 +249,7 @@ class Manager(Serving):
 
     def _reopen_batch_of(self, job: JobRecord) -> None:
         if job.batch is not None and job.status.final and tag_of(job.batch) in job.tags:  # not what reports for it
-            self.batches.reopen(job.batch)
+            self.batches.tending.reopen(job.batch)
 
     def _check_permission(self, record: JobRecord) -> None:
         if record.type in self.jobs:
@@ -411,9 +411,9 @@ class Manager(Serving):
     def tend_batches(self, *, at_once: bool = False) -> int:
         """Push the callbacks of batches that are due, if it is time to look; returns how many."""
         if at_once:
-            self.batches.next_look = 0.0
+            self.batches.tending.look_soon()
         hours = self.janitor.longest()
-        return self.batches.tend(None if hours is None else round(hours * 3_600_000))
+        return self.batches.tending.tend(None if hours is None else round(hours * 3_600_000))
 
 
 def manager_of(app: Flask) -> Manager:

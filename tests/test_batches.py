@@ -282,7 +282,7 @@ def test_ended_batches_are_forgotten_after_their_retention(queues: Queues) -> No
     tend(queues.manager)
     week = queues.manager.config.retention_failed * 3_600_000
     queues.batches._book.change(batch.id, lambda sheet: replace(sheet, ended=(sheet.ended or 0) - int(week) - 1))
-    queues.batches._next_tidy = 0
+    queues.batches.tending._next_tidy = 0
     tend(queues.manager)
     with pytest.raises(BatchNotFound, match="forgotten after their retention"):
         batch.record  # noqa: B018
@@ -430,7 +430,7 @@ def test_a_batch_of_which_a_job_goes_on_is_opened_again(queues: Queues) -> None:
     failed = end(queues.manager, Status.FAILED)
     tend(queues.manager)
     queues.manager.storage.retry(failed)
-    queues.batches._next_tidy = 0
+    queues.batches.tending._next_tidy = 0
     tend(queues.manager)
     assert batch.record.ended is None
     end(queues.manager)
@@ -481,7 +481,7 @@ def test_a_batch_that_is_cancelled_while_it_grows_stays_cancelled(queues: Queues
 
 def test_who_was_taken_for_dead_adds_nothing_to_what_is_over(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
     """A generator that lets its pusher wait for more than ten minutes."""
-    monkeypatch.setattr("flask_queues.batches.batches.SLICE", 1)
+    monkeypatch.setattr("flask_queues.batches.growing.SLICE", 1)
 
     def slow() -> Iterator[tuple[str, dict[str, int]]]:
         yield from numbers(1)
@@ -499,7 +499,7 @@ def test_who_was_taken_for_dead_adds_nothing_to_what_is_over(queues: Queues, mon
 
 def test_a_slow_generator_gives_signs_of_life(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it has is pushed, though it is no whole slice."""
-    monkeypatch.setattr("flask_queues.batches.batches.SIGN_OF_LIFE", -1)
+    monkeypatch.setattr("flask_queues.batches.growing.SIGN_OF_LIFE", -1)
     pushed: list[int] = []
 
     def slow() -> Iterator[tuple[str, dict[str, int]]]:
@@ -566,7 +566,7 @@ def test_a_keeper_goes_on_with_a_cancellation(queues: Queues, monkeypatch: pytes
     assert batch.cancel("enough")
     monkeypatch.undo()
     assert batch.record.counts["cancelled"] == 0
-    monkeypatch.setattr("flask_queues.batches.batches.IN_PASSING", 0)
+    monkeypatch.setattr("flask_queues.batches.tending.IN_PASSING", 0)
     cancelled = []
     while batch.record.counts["cancelled"] < 71:
         tend(queues.manager)
@@ -635,7 +635,7 @@ def test_then_comes_although_whoever_retried_has_died_before_the_batch_was_opene
     tend(queues.manager)
     assert queues.manager.storage.retry(failed) is Status.FAILED
     run_next_of(queues.manager, "work")
-    queues.batches._next_tidy = 0
+    queues.batches.tending._next_tidy = 0
     tend(queues.manager)
     assert "then" in tend(queues.manager)
     assert batch.status is Status.COMPLETED
@@ -699,10 +699,10 @@ def test_ended_batches_are_read_once(queues: Queues, monkeypatch: pytest.MonkeyP
     for _ in range(3):
         reporting(queues, 0)
     tend(queues.manager)
-    queues.batches._next_tidy = 0
+    queues.batches.tending._next_tidy = 0
     tend(queues.manager)
     reads = Reads(queues.manager.storage, monkeypatch)
-    queues.batches._next_tidy = 0
+    queues.batches.tending._next_tidy = 0
     tend(queues.manager)
     assert [name for name in reads.names if name.startswith("batch:")] == []
 
@@ -725,7 +725,7 @@ def test_a_keeper_believes_nothing_of_a_storage_that_was_emptied(queues: Queues)
     assert record.fired == ("finally",)
     put_back(storage, dict.fromkeys(lost))
     tend(queues.manager)
-    assert queues.batches._memory.look().open == {}
+    assert queues.batches.tending._memory.look().open == {}
 
 
 def put_back(storage: Any, texts: dict[str, str | None]) -> None:
@@ -747,8 +747,8 @@ def test_what_a_newer_version_has_written_of_batches_is_not_read(queues: Queues,
     put_back(storage, dict(newer))
     with pytest.raises(StorageFormatError, match="has format 9; this version of Flask-Queues reads up to"):
         batch.cancel()
-    queues.batches._memory.forget_lists()
-    queues.batches._memory._sheets.clear()
+    queues.batches.tending._memory.forget_lists()
+    queues.batches.tending._memory._sheets.clear()
     with pytest.raises(StorageFormatError, match="Install the newer version"):
         tend(queues.manager)
 
@@ -840,7 +840,7 @@ def test_a_batch_is_kept_as_long_as_its_jobs_may_be(tmp_path: Path, hours: int |
     tend(queues.manager)
     day = 86_400_000
     queues.batches._book.change(batch.id, lambda sheet: replace(sheet, ended=(sheet.ended or 0) - 20 * day))
-    queues.batches._next_tidy = 0
+    queues.batches.tending._next_tidy = 0
     tend(queues.manager)
     assert batch.retry() == 1
     assert batch.record.ended is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .batches import Batches
 from .builder import Batch, BatchHandle
-from .record import BatchRecord, tag_of
+from .record import BatchRecord
+from .sheet import tag_of
 
 __all__ = ["Batch", "BatchHandle", "BatchRecord", "Batches", "tag_of"]

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from ..errors import BatchNotFound, StorageError
 from ..storage import Storage
 from ..storage.figures import LISTS, legible
-from .record import Sheet, refuse_newer
+from .sheet import Sheet, refuse_newer
 
 SHARDS = 16
 #: Of the lists. Those without one are from before there was one.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
 from ..record import JobRecord, Status
-from .record import CATCH, FINALLY, THEN, BatchRecord
+from .record import BatchRecord
+from .sheet import CATCH, FINALLY, THEN
 
 if TYPE_CHECKING:
     from .batches import Batches

@@ -11,7 +11,7 @@ from ..storage import Storage
 from ..storage.values import Query
 from ..telling import Teller
 from .book import Book
-from .record import tag_of
+from .sheet import tag_of
 
 #: Jobs that are cancelled before anybody looks at the clock.
 FEW = 25

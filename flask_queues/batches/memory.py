@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..record import Status
 from ..storage import Storage
 from .book import Book, Line, Listed, joined
-from .record import Sheet
+from .sheet import Sheet
 
 #: Sheets that are read at once.
 SLICE = 500

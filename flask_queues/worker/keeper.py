@@ -143,7 +143,7 @@ class Keeper:
 
     def _next_duty(self) -> float:
         """When it is time for something, by the monotonic clock; a job in a thread may bring that forward."""
-        looks = self._manager.batches.next_look, self._manager.followers.next_look
+        looks = self._manager.batches.tending.next_look, self._manager.followers.next_look
         return min(self._next_beat, self._next_tick, *looks, self._due_at or self._next_beat)
 
     def _patience(self, now: float, until: float) -> float:
