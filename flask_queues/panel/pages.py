@@ -13,7 +13,7 @@ from ..manager import current_queues
 from ..masking import masked
 from ..record import Attempt, JobRecord, LogLine, Status
 from ..reproducing import as_test
-from ..shapes import log_fields, masked_error, secrets_of
+from ..shapes import log_fields, masked_error, secrets_of, unique_key_shown
 from . import charts, reads, stacks, words
 from .address import asked_listing
 from .changes import can_change
@@ -127,6 +127,7 @@ def job(job_id: str) -> ResponseReturnValue:
         status=record.status,
         actions=for_status(record.status),
         changeable=can_change(record),
+        unique_key=unique_key_shown(record, secrets),
         acts=current_queues.acts_on("job", record.id)[:ACTS],
         next_sentence=words.what_next(current_queues, record, overview.fleet),
         batch=reads.batch_of(current_queues, record),
