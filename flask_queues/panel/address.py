@@ -9,7 +9,7 @@ from flask import request, url_for
 
 from ..manager import Manager
 from ..record import Counts, Status
-from .reads import PAGE, PAGES, SORTS, TRAIL, TYPED, Filters, Listing, listing
+from .listing import PAGE, PAGES, SORTS, TRAIL, TYPED, Filters, Listing, listing
 
 #: A filter that was typed.
 NAMED = re.compile(rf"({'|'.join(('queue', 'type', *TYPED))}):(.+)")

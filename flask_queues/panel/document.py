@@ -29,7 +29,7 @@ from .answers import (
     StatusOfAll,
     Workers,
 )
-from .reads import PAGES, SORTS, Filters
+from .listing import PAGES, SORTS, Filters
 
 FILTERS = {
     name: "integer" if name == "attempts" else "number" if name == "ran" else "string" for name in Filters._fields

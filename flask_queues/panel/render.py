@@ -21,11 +21,12 @@ from ..manager import Manager, current_queues
 from ..masking import masked
 from ..record import JobRecord, Status
 from ..scheduler import ScheduleRecord
-from . import access, csrf, flashes, formats, preferences, words
+from . import access, csrf, flashes, formats, preferences, sentences, words
 from .address import here, way_back
 from .asked import asked_for_live, is_for_holders
 from .language import LANGUAGES, gettext, locale, ngettext
-from .reads import Listing, Overview
+from .listing import Listing
+from .reads import Overview
 from .routes import ADDRESSES
 from .sorting import address_of
 
@@ -162,7 +163,7 @@ class Helpers:
     ran_for = staticmethod(words.ran_for)
     ended = staticmethod(words.ended)
     label = staticmethod(words.label)
-    for_holder = staticmethod(words.for_holder)
+    for_holder = staticmethod(sentences.for_holder)
     occurrence_text = staticmethod(words.occurrence_text)
     catch_up_text = staticmethod(words.catch_up_text)
     pause_text = staticmethod(words.pause_text)
@@ -349,11 +350,11 @@ class Helpers:
 
     def verdict(self, record: JobRecord) -> str:
         """The reason of its status."""
-        return words.verdict(self._manager, record)
+        return sentences.verdict(self._manager, record)
 
     def progress_message(self, record: JobRecord) -> str:
         """What it says of how far it is."""
-        return words.progress_message(self._manager, record)
+        return sentences.progress_message(self._manager, record)
 
     def deletion(self, record: JobRecord) -> Markup | str:
         """When it is deleted."""
