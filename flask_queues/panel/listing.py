@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..manager import Manager
 from ..record import Counts, JobRecord, Status
-from ..searching import Where
+from ..searching import Where, ran
 from ..shapes import job_fields
 
 PAGE = 50
@@ -16,10 +16,14 @@ PAGES = (25, 50, 100)
 OLDEST_FIRST = frozenset({Status.PENDING, Status.RUNNING, Status.SCHEDULED})
 #: What the address calls the two orders of a list.
 SORTS = {"oldest": True, "newest": False}
+#: The one that no storage keeps: so many of the newest are read for it, and sorted by how long they ran.
+SLOWEST, AMONG = "slowest", 1000
 #: Pages that one can go back, one by one, before the first is next.
 TRAIL = 20
 #: Filters that can be typed in front of a text: `tag:news error:KeyError anna`.
 TYPED = ("tag", "error", "cause", "worker", "attempts", "ran")
+#: Those of them that have a field of their own on the list of a status.
+OWN = {Status.COMPLETED: "ran", Status.FAILED: "attempts"}
 
 
 class Filters(NamedTuple):
@@ -47,10 +51,9 @@ class Filters(NamedTuple):
         """Whether jobs have to be read to be found."""
         return any(getattr(self, name) is not None for name in Where._fields)
 
-    @property
-    def typed(self) -> str:
+    def typed_beside(self, own: str | None) -> str:
         """What stands in the search field: the text, and what has no field of its own."""
-        named = [f"{name}:{value}" for name, value in self.given.items() if name in TYPED]
+        named = [f"{name}:{value}" for name, value in self.given.items() if name in TYPED and name != own]
         return " ".join([*named, *([self.text] if self.text else [])])
 
 
@@ -78,6 +81,20 @@ class Listing:
     #: The queues and types that hold jobs in this status.
     queues: tuple[str, ...]
     types: tuple[str, ...]
+    #: Of how many of the newest these are the slowest; None where they are not.
+    among: int | None = None
+
+    @property
+    def own(self) -> str | None:
+        """The filter that has a field of its own here, beside queue and type."""
+        return OWN.get(self.status)
+
+    @property
+    def slowest(self) -> dict[str, str] | None:
+        """What the address of those that ran longest says; None where they are shown, or cannot be."""
+        if self.status is not Status.COMPLETED or self.among is not None:
+            return None
+        return {**{name: value for name, value in self.kept.items() if name != "sort"}, "sort": SLOWEST}
 
     @property
     def kept(self) -> dict[str, str]:
@@ -87,6 +104,8 @@ class Listing:
     @property
     def way(self) -> dict[str, str]:
         """What the address says of the order, where it is not the usual one."""
+        if self.among is not None:
+            return {"sort": SLOWEST}
         return {} if self.oldest == (self.status in OLDEST_FIRST) else {"sort": "oldest" if self.oldest else "newest"}
 
     @property
@@ -140,6 +159,13 @@ def listing(
         queues=tuple(sorted({queue for queue, _, _ in cells} | ({filters.queue} if filters.queue else set()))),
         types=tuple(sorted({type_ for _, type_, _ in cells} | ({filters.type} if filters.type else set()))),
     )
+
+
+def slowest(manager: Manager, counts: Counts, filters: Filters, limit: int) -> Listing:
+    """Read those of the newest completed jobs that ran longest: one page, and no more."""
+    newest = listing(manager, counts, Status.COMPLETED, filters, None, 0, AMONG)
+    jobs = sorted(newest.jobs, key=ran, reverse=True)[:limit]
+    return replace(newest, jobs=tuple(jobs), among=len(newest.jobs), after=None, limit=limit)
 
 
 def total(manager: Manager, counts: Counts, status: Status, filters: Filters) -> int | None:

@@ -322,6 +322,10 @@ class Helpers:
     @staticmethod
     def order_of(listing: Listing, turned: bool = False) -> str:
         """What stands first on a list, or would if it were turned round."""
+        if listing.among is not None and not turned:
+            return words.slowest_word(listing.among)
+        if listing.among is not None:
+            turned = False
         return words.order_word(listing.status, listing.oldest != turned, tagged=listing.filters.tag is not None)
 
     def name_of(self, type_string: str) -> str:

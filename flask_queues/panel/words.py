@@ -12,7 +12,7 @@ from ..metrics import Outlook
 from ..pausing import Pause
 from ..record import Attempt, JobRecord, Outcome, Status
 from .formats import duration, exact, now, number, when
-from .language import _l
+from .language import _l, ngettext
 from .language import gettext as _
 
 STATUSES = {
@@ -159,6 +159,11 @@ def order_word(status: Status, oldest: bool, *, tagged: bool) -> str:
     """What stands first on a list of jobs."""
     first, last = TAGGED_ORDERS if tagged else ORDERS.get(status, ENDED_ORDERS)
     return _(first if oldest else last)
+
+
+def slowest_word(among: int) -> str:
+    """That the slowest of so many stand first."""
+    return ngettext("The slowest of the newest %(n)s", "The slowest of the newest %(n)s", among)
 
 
 def alert_text(alert: Alert) -> str:

@@ -162,6 +162,8 @@ def test_a_job_that_is_gone_says_how_long_jobs_are_kept(shop: Shop) -> None:
 
     assert answer.status_code == 404
     assert "Completed jobs are kept for 24 hours, failed ones for 7 days." in plain(answer.text)
+    assert '<form method="get" action="/queues/search">' in answer.text
+    assert "/queues/search" not in shop.client(None).get("/queues/jobs/06h11fsrfpop75mm1f82tprv9g").text
 
 
 def test_a_long_payload_is_folded(shop: Shop) -> None:
