@@ -45,6 +45,12 @@ def bits_of(job_id: str) -> int:
     return int(job_id[10:13], 32) >> 1 & 0xFFF
 
 
+def id_in(partition: str, job_id: str) -> str:
+    """The id that is to this partition what another one is to its own: always the same."""
+    number = int(job_id, 32) >> 2
+    return base32hex(number & ~(0xFFF << 64) | partition_bits(partition) << 64)
+
+
 def is_id(text: str) -> bool:
     """Tell whether the text has the form of a job's id."""
     return _PATTERN.fullmatch(text) is not None

@@ -110,11 +110,13 @@ class Options:
             other = replace(other, at=None, delay=None)
         return replace(other, **chosen)
 
-    def kept(self, first_due: FirstDue = AT_ONCE) -> str | None:
-        """JSON text of what the record keeps for the worker, None where that is nothing."""
+    def kept(self, first_due: FirstDue = AT_ONCE, unique_key: str | None = None) -> str | None:
+        """JSON text of what the record keeps for the worker and for people, None where that is nothing."""
         chosen = {name: value for name in TERMS if (value := getattr(self, name)) is not None}
         if first_due != AT_ONCE:
             chosen["first_due"] = first_due
+        if unique_key is not None:
+            chosen["unique_key"] = unique_key
         return json.dumps(chosen, separators=(",", ":")) if chosen else None
 
 

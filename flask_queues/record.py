@@ -224,6 +224,8 @@ class JobRecord:
     chain: ChainPlace | None = None
     #: The id of the batch that it belongs to, or reports for.
     batch: str | None = None
+    #: The key that made it the only one of its kind in its queue, behind its type; None for a job that was not.
+    unique_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +300,7 @@ class Counts:
 #: What a push may set over what its job type says, and the record keeps.
 TERMS = ("tries", "timeout", "backoff", "retry_for")
 #: What it carries along beside that.
-CARRIED = ("batch", "request_id", "locale")
+CARRIED = ("batch", "request_id", "locale", "unique_key")
 
 
 class Page(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from typing import Any
 
@@ -10,11 +11,14 @@ from .batches import BatchRecord
 from .breakers import BreakerState
 from .errors import JobNotFound
 from .manager import Manager
-from .masking import Secrets, masked, masked_text, masked_texts, secrets_in
+from .masking import MASK, Secrets, masked, masked_text, masked_texts, secrets_in
 from .metrics import FailureCause
 from .pausing import Pause
 from .record import Attempt, ChainPlace, JobError, JobRecord, LogLine, WorkerRecord
 from .scheduler import OccurrenceRecord, ScheduleRecord
+
+#: The end of a key that was made of a payload.
+DIGEST = re.compile(":[0-9a-f]{32}$")
 
 
 def iso(moment: datetime | None) -> str | None:
@@ -59,6 +63,7 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "held": record.held,
         "chain": chain_fields(record.chain),
         "batch": record.batch,
+        "unique_key": unique_key_shown(record, secrets),
         "request_id": record.request_id,
         "locale": record.locale,
         "history": [attempt_fields(attempt, secrets) for attempt in record.history],
@@ -77,7 +82,17 @@ def open_job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "result": record.result,
         "error": record.error._asdict() if record.error else None,
         "reason": record.reason,
+        "unique_key": record.unique_key,
     }
+
+
+def unique_key_shown(record: JobRecord, secrets: set[str]) -> str | None:
+    """What made a job unique, without secrets: a short one could be guessed from a digest of the payload."""
+    if record.unique_key is None:
+        return None
+    if secrets and DIGEST.search(record.unique_key):
+        return f"{record.type}:{MASK}"
+    return masked_text(record.unique_key, secrets)
 
 
 def chain_fields(place: ChainPlace | None) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_queues.ids import base32hex, is_id, new_id, partition_bits
+from flask_queues.ids import base32hex, bits_of, id_in, is_id, new_id, partition_bits
 
 
 @given(st.integers(min_value=0, max_value=2**128 - 1))
@@ -23,3 +23,12 @@ def test_an_id_is_a_uuid_of_version_7_that_tells_its_partition() -> None:
     read = uuid.UUID(bytes=base64.b32hexdecode(text.upper() + "======"))
     assert (read.version, read.variant) == (7, uuid.RFC_4122)
     assert read.int >> 64 & 0xFFF == partition_bits("images:0")
+
+
+def test_an_id_has_one_counterpart_in_each_partition() -> None:
+    """The same whenever it is asked for; in its own partition that is itself."""
+    text = new_id("images:0")
+    moved = id_in("mail:0", text)
+    assert is_id(moved)
+    assert bits_of(moved) == partition_bits("mail:0")
+    assert (id_in("images:0", text), id_in("images:0", moved)) == (text, text)

@@ -241,6 +241,7 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
         "Why": fields["reason"] or record.held,
         "Chain": chain_words(record.chain) if record.chain else "",
         "Batch": record.batch,
+        "Unique": fields["unique_key"],
         "Tags": ", ".join(record.tags),
         "Pushed": local(record.created),
         "Due": local(record.due) if record.status is Status.SCHEDULED else "",

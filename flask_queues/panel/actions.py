@@ -13,12 +13,13 @@ from ..errors import JobNotFound, NotAllowed, PayloadError, QueueFull, QueuesErr
 from ..manager import current_queues
 from ..pushing.intake import spread_out
 from ..record import Status
-from . import access, flashes, many, reads
+from . import access, flashes, many
 from .address import asked_filters, way_back
 from .deeds import ACTIONS, AT_ONCE, SPREADS, Action, Chosen, do, named
 from .formats import duration, number
 from .language import gettext as _
 from .language import ngettext
+from .listing import total
 
 #: From here on, a number has to be typed before so many jobs are deleted.
 TYPED_FROM = 101
@@ -42,7 +43,7 @@ def chosen(action: Action) -> Chosen:
     filters = asked_filters()
     status = next((one for one in action.statuses if one.value == request.values.get("status")), None)
     if request.values.get("all") and status is not None:
-        counted = reads.total(current_queues, current_queues.counts(), status, filters)
+        counted = total(current_queues, current_queues.counts(), status, filters)
         return Chosen((), status, filters, counted, every=True)
     ids = tuple(dict.fromkeys(one[:64] for one in request.values.getlist("id") if one))[:AT_ONCE]
     return Chosen(ids, status, filters, len(ids))

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from ..activity import Act
 from ..manager import Manager, current_queues
 from ..shapes import iso
-from .reads import PAGE
+from .listing import PAGE
 from .render import page
 
 #: No page begins farther down: more is not kept, and no number of an address is too large.

@@ -9,7 +9,7 @@ from flask import request, url_for
 
 from ..manager import Manager
 from ..record import Counts, Status
-from .reads import PAGE, PAGES, SORTS, TRAIL, TYPED, Filters, Listing, listing
+from .listing import PAGE, PAGES, SLOWEST, SORTS, TRAIL, TYPED, Filters, Listing, listing, slowest
 
 #: A filter that was typed.
 NAMED = re.compile(rf"({'|'.join(('queue', 'type', *TYPED))}):(.+)")
@@ -50,6 +50,8 @@ def positive(text: str) -> float | None:
 def asked_listing(manager: Manager, counts: Counts, status: Status) -> Listing:
     """The page of jobs that this address names."""
     limit = request.args.get("limit", PAGE, type=int)
+    if status is Status.COMPLETED and request.args.get("sort") == SLOWEST:
+        return slowest(manager, counts, asked_filters(), limit if limit in PAGES else PAGE)
     return listing(
         manager,
         counts,

@@ -88,6 +88,7 @@ class Job(Answer):
     held: str | None
     chain: ChainPlace | None
     batch: str | None
+    unique_key: str | None
     request_id: str | None
     locale: str | None
     history: list[Attempt]

@@ -12,6 +12,7 @@ from ..record import Status
 from ..shapes import alert_fields, breaker_fields, pause_fields
 from . import reads
 from .address import asked_listing
+from .listing import listing_fields
 from .mistakes import QueueNotFound
 from .routes import ADDRESSES
 
@@ -33,7 +34,7 @@ def list_view(status: Status) -> Any:
 
     def view() -> ResponseReturnValue:
         page = asked_listing(current_queues, current_queues.counts(), status)
-        return jsonify(reads.listing_fields(current_queues, page))
+        return jsonify(listing_fields(current_queues, page))
 
     return view
 

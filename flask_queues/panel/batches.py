@@ -17,8 +17,8 @@ from . import access, flashes
 from .address import way_back
 from .language import gettext as _
 from .language import ngettext
+from .listing import PAGE
 from .pages import found_or_id
-from .reads import PAGE
 from .render import page
 
 #: Jobs that stand on the page of their batch.

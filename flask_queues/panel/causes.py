@@ -22,7 +22,7 @@ from .formats import now
 from .language import gettext as _
 from .pages import run_view
 from .render import page
-from .sorting import Order, in_order
+from .sorting import Order, Sorted, in_order
 from .words import job_type_name, process_of
 
 #: Jobs of a cause that are looked at to tell what they have in common, and that stand on its page.
@@ -105,11 +105,16 @@ def jobs_of(manager: Manager, one: FailureCause, n: int) -> list[JobRecord]:
     return list(islice(manager.jobs_of(type=only, statuses=[Status.FAILED], cause=one.cause.key, limit=n).jobs, n))
 
 
+def chosen(known: Iterable[FailureCause], asked: Narrowed) -> Sorted[FailureCause]:
+    """Those that are wanted, in the order that the address says."""
+    return in_order(filter(asked.holds, known), {**ORDERS, "jobs": Order(lambda one: (asked.count(one), one.last))})
+
+
 def causes() -> ResponseReturnValue:
     """All causes."""
     overview = reads.Overview.read(current_queues, now())
     known, asked = current(current_queues), Narrowed.of_request()
-    order = in_order(filter(asked.holds, known), {**ORDERS, "jobs": Order(lambda one: (asked.count(one), one.last))})
+    order = chosen(known, asked)
     return page(
         "causes.html",
         overview=overview,
@@ -182,8 +187,10 @@ def in_common(jobs: Sequence[JobRecord]) -> list[tuple[str, str, float]]:
 
 
 def api_causes() -> ResponseReturnValue:
-    """All causes, for programs."""
-    return jsonify(causes=[cause_fields(one) for one in current(current_queues)])
+    """All causes, for programs: of a queue or type, with as many jobs as failed there."""
+    asked = Narrowed.of_request()
+    found = chosen(current(current_queues), asked).rows
+    return jsonify(causes=[{**cause_fields(one), "jobs": asked.count(one)} for one in found])
 
 
 def api_cause(key: str) -> ResponseReturnValue:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from ..errors import QueuesError, StorageError, TransitionError
 from ..manager import Manager, current_queues
 from ..record import Status
-from . import access, reads
+from . import access
+from .listing import Filters
 
 #: Seconds over which retried jobs may be spread.
 SPREADS = (60, 600, 3600)
@@ -65,7 +66,7 @@ class Chosen(NamedTuple):
     #: Named one by one; empty where all that match are meant.
     ids: tuple[str, ...]
     status: Status | None
-    filters: reads.Filters
+    filters: Filters
     #: How many they are; None where no count is kept.
     number: int | None
     #: Whether all that match are meant.

@@ -9,6 +9,7 @@ import msgspec
 from flask import Blueprint, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
+from . import causes, schedules
 from .answers import (
     Activity,
     Alerts,
@@ -29,24 +30,36 @@ from .answers import (
     StatusOfAll,
     Workers,
 )
-from .reads import PAGES, SORTS, Filters
+from .listing import PAGES, SLOWEST, SORTS, Filters
 
 FILTERS = {
     name: "integer" if name == "attempts" else "number" if name == "ran" else "string" for name in Filters._fields
 }
-LIST = {**FILTERS, "sort": "string", "after": "string", "limit": "integer"}
-#: What a parameter may be, where that is a list.
-CHOICES: dict[str, list[Any]] = {"limit": list(PAGES), "sort": list(SORTS)}
+LIST = {**FILTERS, "sort": "end", "after": "string", "limit": "limit"}
+#: What a parameter of these kinds may be.
+CHOICES: dict[str, dict[str, Any]] = {
+    "limit": {"type": "integer", "enum": list(PAGES)},
+    "end": {"type": "string", "enum": list(SORTS)},
+    "end or slowest": {"type": "string", "enum": [*SORTS, SLOWEST]},
+    "range of causes": {"type": "string", "enum": list(causes.RANGES)},
+    "sort of causes": {"type": "string", "enum": list(causes.ORDERS)},
+    "state of schedules": {"type": "string", "enum": list(schedules.STATES)},
+    "sort of schedules": {"type": "string", "enum": list(schedules.ORDERS)},
+}
+CAUSES = {"range": "range of causes", "queue": "string", "type": "string", "sort": "sort of causes"}
+SCHEDULES = {
+    "text": "string", "queue": "string", "state": "state of schedules", "sort": "sort of schedules",
+}  # fmt: skip
 #: By address: what it answers, what may be asked of it, and what it is.
 PATHS: dict[str, tuple[type[Answer], dict[str, str], str]] = {
     "/jobs": (JobPage, LIST, "Jobs that wait for a worker"),
     "/running": (JobPage, LIST, "Jobs that run"),
     "/scheduled": (JobPage, LIST, "Jobs that wait for their time"),
     "/failed/jobs": (JobPage, LIST, "Jobs that failed for good"),
-    "/completed": (JobPage, LIST, "Jobs that ended well"),
+    "/completed": (JobPage, {**LIST, "sort": "end or slowest"}, "Jobs that ended well"),
     "/cancelled": (JobPage, LIST, "Jobs that were ended on somebody's word"),
     "/jobs/{job_id}": (JobWithLog, {}, "One job with its log"),
-    "/failed": (Causes, {}, "Failed jobs by cause"),
+    "/failed": (Causes, CAUSES, "Failed jobs by cause"),
     "/failed/{key}": (CauseWithJobs, {}, "One cause with its newest jobs"),
     "/search": (FoundJobs, {"q": "string", "after": "string"}, "Jobs of every status that match"),
     "/queues": (Queues, {}, "All queues"),
@@ -58,7 +71,7 @@ PATHS: dict[str, tuple[type[Answer], dict[str, str], str]] = {
     "/activity": (Activity, {"who": "string", "action": "string", "before": "integer"}, "Who changed what"),
     "/batches": (Batches, {"status": "string", "text": "string", "after": "string"}, "Batches"),
     "/batches/{batch_id}": (Batch, {}, "One batch"),
-    "/schedules": (Schedules, {}, "All schedules"),
+    "/schedules": (Schedules, SCHEDULES, "All schedules"),
     "/schedules/{schedule}": (ScheduleWithHistory, {}, "One schedule with its history"),
 }
 
@@ -97,7 +110,7 @@ def operation(path: str, schema: Any, query: dict[str, str], words: str) -> dict
     named = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     parameters = [
         *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in named),
-        *({"name": name, "in": "query", "schema": in_query(name, kind)} for name, kind in query.items()),
+        *({"name": name, "in": "query", "schema": in_query(kind)} for name, kind in query.items()),
     ]
     mistake = {"application/json": {"schema": {"$ref": "#/components/schemas/Mistake"}}}
     refusals = {"400": "Asked for what cannot be", "401": "Not signed in", "403": "Not allowed", "404": "Not there"}
@@ -112,6 +125,6 @@ def operation(path: str, schema: Any, query: dict[str, str], words: str) -> dict
     }
 
 
-def in_query(name: str, kind: str) -> dict[str, Any]:
+def in_query(kind: str) -> dict[str, Any]:
     """The schema of a parameter."""
-    return {"type": kind, "enum": CHOICES[name]} if name in CHOICES else {"type": kind}
+    return CHOICES.get(kind) or {"type": kind}

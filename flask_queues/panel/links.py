@@ -16,9 +16,10 @@ from ..manager import Manager, current_queues
 from ..masking import masked
 from ..record import JobRecord
 from ..shapes import iso, progress_fields, secrets_of
-from . import access, reads
+from . import access
 from .address import here
 from .mistakes import LinkNotFound
+from .prospects import expected_start
 from .render import render
 
 REASON = "cancelled through a link to it"
@@ -76,7 +77,7 @@ def values(token: str, link: Link, record: JobRecord | None, back: str) -> dict[
     manager: Manager = current_queues
     return {
         "record": record,
-        "start": None if record is None else reads.expected_start(manager, record),
+        "start": None if record is None else expected_start(manager, record),
         "result": shown_result(manager, record) if link.result else None,
         "address": url_for("queues.link_part", token=token, back=back),
         "cancel": url_for("queues.link_cancel", token=token) if link.cancel and may_end(record) else None,
@@ -105,7 +106,7 @@ def fields(manager: Manager, link: Link, record: JobRecord) -> dict[str, Any]:
         "status": record.status.value,
         "progress": progress_fields(record, secrets_of(manager, record)),
         "created": iso(record.created),
-        "expected_start": iso(reads.expected_start(manager, record)),
+        "expected_start": iso(expected_start(manager, record)),
         "started": iso(record.started),
         "finished": iso(record.finished),
         **({"result": masked(record.result, manager.sensitive(record.type))} if link.result else {}),

@@ -97,7 +97,7 @@ def no_such_job(_error: JobNotFound) -> ResponseReturnValue:
         completed=kept(config.retention_completed),
         failed=kept(config.retention_failed),
     )
-    return answer(404, _("No such job"), text)
+    return answer(404, _("No such job"), text, search=True)
 
 
 def no_such_schedule(_error: ScheduleNotFound) -> ResponseReturnValue:
@@ -125,12 +125,15 @@ def no_storage(error: StorageError) -> ResponseReturnValue:
     )
 
 
-def answer(status: int, title: str, text: str, detail: str = "") -> ResponseReturnValue:
-    """Build the answer in the form that was asked for; the detail is English, for whoever writes addresses."""
+def answer(status: int, title: str, text: str, detail: str = "", *, search: bool = False) -> ResponseReturnValue:
+    """Build the answer in the form that was asked for; the detail is English, for whoever writes addresses.
+
+    `search` offers to look for what was not found.
+    """
     if asked_for_json():
         return jsonify(error=f"{title}. {detail or text}"), status
     if not asked_for_page():
         return "", status
     from .render import render
 
-    return make_response(render("mistake.html", title=title, text=text, detail=detail), status)
+    return make_response(render("mistake.html", title=title, text=text, detail=detail, search=search), status)

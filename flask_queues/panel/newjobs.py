@@ -11,7 +11,10 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from ..errors import NotAllowed, OptionError, PayloadError, PushLimited, QueueFull
+from ..ids import id_in, is_id
 from ..manager import current_queues
+from ..options import Options
+from ..pushing.intake import partition_of
 from ..registry import JobType
 from . import access, flashes
 from .actions import explain
@@ -64,7 +67,9 @@ def show(job_type: JobType, form: Form, answer: Answer) -> ResponseReturnValue:
             entries=form.entries(typed, answer.fields),
             queues=queues_for(job_type),
             typed=request.values,
+            job_id=id_of_form() or current_queues.new_id(),
             priority=job_type.options.priority or 0,
+            tries=job_type.options.tries or current_queues.config.tries,
             person=access.name_of_person(),
             answer=answer,
         )
@@ -73,12 +78,20 @@ def show(job_type: JobType, form: Form, answer: Answer) -> ResponseReturnValue:
     return response
 
 
+def id_of_form() -> str | None:
+    """The id that was fixed when the form was made: however often it is sent, one job is pushed."""
+    said = request.form.get("id", "")
+    return said if is_id(said) else None
+
+
 def push_typed(job_type: JobType, form: Form) -> ResponseReturnValue | Answer:
     """Check what was typed as any push is checked, and push it."""
     payload, wrong = form.read(request.form)
     options, wrong_options = read_options(request.form, queues_for(job_type))
     if wrong or wrong_options:
         return Answer(422, fields={**wrong, **wrong_options})
+    if (job_id := id_of_form()) is not None:
+        options["id"] = id_in(partition_of(options.get("queue") or queues_for(job_type)[0]), job_id)
     try:
         return do(job_type, payload, options)
     except PayloadError as error:
@@ -101,6 +114,9 @@ def do(job_type: JobType, payload: dict[str, Any], options: dict[str, Any]) -> R
     if handle.created:
         keep(handle.id, "new", in_lines(differences({}, payload, job_type.sensitive)))
         flashes.add(_("The job was pushed."))
+    elif handle.id == options.get("id"):
+        sent = _("This form was sent before; its job was pushed once. Open the form anew to push another.")
+        flashes.add(sent, wrong=True)
     else:
         flashes.add(_("Nothing was pushed: this job is there already."), wrong=True)
     return redirect(url_for("queues.job", job_id=handle.id), 303)
@@ -159,5 +175,28 @@ def read_priority(text: str) -> int:
     return priority
 
 
+def read_tries(text: str) -> int:
+    """1 to 1000."""
+    try:
+        return Options.of(tries=int(text)).tries or 1
+    except (ValueError, OptionError):
+        raise WrongEntry(_("A whole number from 1 to 1000 is needed.")) from None
+
+
+def read_tags(text: str) -> tuple[str, ...]:
+    """With commas between them."""
+    try:
+        return Options.of(tags=tuple(tag.strip() for tag in text.split(",") if tag.strip())).tags
+    except OptionError:
+        raise WrongEntry(_("At most 20 tags of up to 128 characters can be given.")) from None
+
+
 #: How each option is read that the form has.
-READ: dict[str, Callable[[str], Any]] = {"queue": str, "delay": read_delay, "at": read_at, "priority": read_priority}
+READ: dict[str, Callable[[str], Any]] = {
+    "queue": str,
+    "delay": read_delay,
+    "at": read_at,
+    "priority": read_priority,
+    "tries": read_tries,
+    "tags": read_tags,
+}

@@ -13,16 +13,19 @@ from ..manager import current_queues
 from ..masking import masked
 from ..record import Attempt, JobRecord, LogLine, Status
 from ..reproducing import as_test
-from ..shapes import log_fields, masked_error, secrets_of
+from ..shapes import log_fields, masked_error, secrets_of, unique_key_shown
 from . import charts, reads, stacks, words
 from .address import asked_listing
 from .changes import can_change
 from .deeds import SPREADS, for_status
 from .formats import now
+from .listing import PAGES, Filters, Listing, listing
 from .mistakes import QueueNotFound
 from .pausing import LASTS
+from .prospects import Prospects
 from .render import page
 from .routes import ADDRESSES
+from .sentences import what_next
 from .sorting import Order, in_order
 from .trace import blocks
 
@@ -93,18 +96,18 @@ def list_view(status: Status) -> Any:
     return view
 
 
-def prospects(overview: reads.Overview, listed: reads.Listing) -> reads.Prospects | None:
+def prospects(overview: reads.Overview, listed: Listing) -> Prospects | None:
     """What may be expected of the jobs of a page, where they wait for a worker."""
     if listed.status is not Status.PENDING:
         return None
-    return reads.Prospects.read(current_queues, overview, listed)
+    return Prospects.read(current_queues, overview, listed)
 
 
-def rows_that_left(listed: reads.Listing) -> list[JobRecord | str]:
+def rows_that_left(listed: Listing) -> list[JobRecord | str]:
     """What became of the rows that the script still shows; the id alone where the job is gone."""
     here = {record.id for record in listed.jobs}
     shown = [one for one in request.headers.get(ROWS_HEADER, "").split(",") if one and one not in here]
-    return [found_or_id(job_id) for job_id in shown[: max(reads.PAGES)]]
+    return [found_or_id(job_id) for job_id in shown[: max(PAGES)]]
 
 
 def found_or_id(job_id: str) -> JobRecord | str:
@@ -127,8 +130,9 @@ def job(job_id: str) -> ResponseReturnValue:
         status=record.status,
         actions=for_status(record.status),
         changeable=can_change(record),
+        unique_key=unique_key_shown(record, secrets),
         acts=current_queues.acts_on("job", record.id)[:ACTS],
-        next_sentence=words.what_next(current_queues, record, overview.fleet),
+        next_sentence=what_next(current_queues, record, overview.fleet),
         batch=reads.batch_of(current_queues, record),
         neighbours=reads.neighbours(current_queues, record),
         runs=[run_view(record, attempt, secrets) for attempt in reversed(record.history)],
@@ -243,8 +247,8 @@ def queue(name: str) -> ResponseReturnValue:
     rows = {row.name: row for row in rows_of_queues(overview)}
     if name not in rows:
         raise QueueNotFound
-    filters = reads.Filters(queue=name)
-    listed = reads.listing(current_queues, overview.counts, Status.PENDING, filters, None, 0, 20)
+    filters = Filters(queue=name)
+    listed = listing(current_queues, overview.counts, Status.PENDING, filters, None, 0, 20)
     return page("queue.html", overview=overview, row=rows[name], listing=listed, status=Status.PENDING, lasts=LASTS)
 
 

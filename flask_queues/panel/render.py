@@ -21,11 +21,12 @@ from ..manager import Manager, current_queues
 from ..masking import masked
 from ..record import JobRecord, Status
 from ..scheduler import ScheduleRecord
-from . import access, csrf, flashes, formats, preferences, words
+from . import access, csrf, flashes, formats, preferences, sentences, words
 from .address import here, way_back
 from .asked import asked_for_live, is_for_holders
 from .language import LANGUAGES, gettext, locale, ngettext
-from .reads import Listing, Overview
+from .listing import Listing
+from .reads import Overview
 from .routes import ADDRESSES
 from .sorting import address_of
 
@@ -162,7 +163,7 @@ class Helpers:
     ran_for = staticmethod(words.ran_for)
     ended = staticmethod(words.ended)
     label = staticmethod(words.label)
-    for_holder = staticmethod(words.for_holder)
+    for_holder = staticmethod(sentences.for_holder)
     occurrence_text = staticmethod(words.occurrence_text)
     catch_up_text = staticmethod(words.catch_up_text)
     pause_text = staticmethod(words.pause_text)
@@ -321,6 +322,10 @@ class Helpers:
     @staticmethod
     def order_of(listing: Listing, turned: bool = False) -> str:
         """What stands first on a list, or would if it were turned round."""
+        if listing.among is not None and not turned:
+            return words.slowest_word(listing.among)
+        if listing.among is not None:
+            turned = False
         return words.order_word(listing.status, listing.oldest != turned, tagged=listing.filters.tag is not None)
 
     def name_of(self, type_string: str) -> str:
@@ -349,11 +354,11 @@ class Helpers:
 
     def verdict(self, record: JobRecord) -> str:
         """The reason of its status."""
-        return words.verdict(self._manager, record)
+        return sentences.verdict(self._manager, record)
 
     def progress_message(self, record: JobRecord) -> str:
         """What it says of how far it is."""
-        return words.progress_message(self._manager, record)
+        return sentences.progress_message(self._manager, record)
 
     def deletion(self, record: JobRecord) -> Markup | str:
         """When it is deleted."""

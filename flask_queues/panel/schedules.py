@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, jsonify, redirect, request, url_for
@@ -41,10 +42,53 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/api/schedules/<path:schedule>", "api_schedule", api_schedule)
 
 
+class Wanted(NamedTuple):
+    """Which schedules are wanted, as the address says."""
+
+    text: str
+    queue: str
+    state: str
+
+    @classmethod
+    def of_request(cls) -> Wanted:
+        """Read the address; an unknown state is none."""
+        text, queue, state = (request.args.get(name, "").strip()[:128] for name in cls._fields)
+        return cls(text, queue, state if state in STATES else "")
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What is set."""
+        return {name: value for name, value in self._asdict().items() if value}
+
+    def holds(self, record: ScheduleRecord) -> bool:
+        """Whether a schedule is wanted; the text stands in its name or its job type."""
+        words = f"{record.name}\n{record.type}\n{current_queues.name_of(record.type)}".casefold()
+        return (
+            self.text.casefold() in words
+            and self.queue in ("", record.queue)
+            and (not self.state or STATES[self.state](record))
+        )
+
+
+def last_failed(record: ScheduleRecord) -> bool:
+    """Whether the job of its last occurrence has failed for good."""
+    return schedule_result(current_queues, record) == Status.FAILED.value
+
+
+#: What the address can say of how a schedule is.
+STATES: dict[str, Callable[[ScheduleRecord], bool]] = {
+    "paused": lambda record: record.paused is not None,
+    "failed": last_failed,
+}
+
+
 def schedules() -> ResponseReturnValue:
     """All of them, the next first."""
-    order = in_order(current_queues.scheduler.all(), ORDERS)
-    return page("schedules.html", rows=[row(record) for record in order.rows], order=order)
+    known, asked = current_queues.scheduler.all(), Wanted.of_request()
+    order = in_order(filter(asked.holds, known), ORDERS)
+    queues = sorted({record.queue for record in known} | ({asked.queue} if asked.queue else set()))
+    rows = [row(record) for record in order.rows]
+    return page("schedules.html", rows=rows, order=order, asked=asked, queues=queues)
 
 
 def row(record: ScheduleRecord) -> dict[str, Any]:
@@ -108,8 +152,9 @@ def act(what: str) -> ResponseReturnValue:
 
 
 def api_schedules() -> ResponseReturnValue:
-    """All schedules as JSON."""
-    found = current_queues.scheduler.all()
+    """All schedules as JSON; in the order of the command line, unless the address says another."""
+    found = list(filter(Wanted.of_request().holds, current_queues.scheduler.all()))
+    found = in_order(found, ORDERS).rows if "sort" in request.args else found
     return jsonify(schedules=[schedule_fields(current_queues, record, str(locale())) for record in found])
 
 

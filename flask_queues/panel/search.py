@@ -11,7 +11,7 @@ from ..record import Page
 from ..searching import LOOK_AT
 from ..shapes import job_fields
 from .address import filters_of, read_typed
-from .reads import PAGE, Filters
+from .listing import PAGE, Filters
 from .render import page
 
 

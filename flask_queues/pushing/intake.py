@@ -57,6 +57,8 @@ def new_job(
     queue = whole.queue or config.default
     delay = whole.delay if whole.debounce is None or whole.unique is False else whole.debounce
     wait, at = milliseconds(delay) or 0, to_milliseconds(whole.at) if whole.at else None
+    unique = unique_of(job_type, whole, payload or {}, text)
+    first_due = AT_ONCE if whole.retry_for is None else FirstDue(wait, at or 0)
     return NewJob(
         id=new_id(partition_of(queue)) if whole.id is None else checked_id(whole.id, queue, named=named),
         queue=queue,
@@ -67,9 +69,9 @@ def new_job(
         at=at,
         expires=milliseconds(whole.expires),
         tags=tuple(dict.fromkeys((*job_type.options.tags, *options.tags))),
-        options=options.kept(AT_ONCE if whole.retry_for is None else FirstDue(wait, at or 0)),
+        options=options.kept(first_due, unique.key if unique is not None else None),
         limits=limits_of(job_type, whole, payload or {}),
-        unique=unique_of(job_type, whole, payload or {}, text),
+        unique=unique,
     )
 
 

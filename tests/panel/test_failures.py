@@ -137,6 +137,9 @@ def test_causes_are_narrowed_by_time_queue_and_type(shop: Shop) -> None:
     assert "Retry …" in page
     assert "queue=images" in page
     assert "Nothing matches the filter." in client.get("/queues/failed?type=shop:resize").text
+    told = client.get("/queues/api/failed?queue=images&type=shop:mail&range=1h").get_json()["causes"]
+    assert [one["jobs"] for one in told] == [1]
+    assert client.get("/queues/api/failed?type=shop:resize").get_json() == {"causes": []}
     key = cause_of(shop)
     asked = client.get(f"/queues/actions/retry/confirm?all=1&status=failed&cause={key}&queue=images").text
     assert "Retry 1 job?" in asked

@@ -34,6 +34,18 @@ def rows(text: str) -> list[str]:
     return re.findall(r'<tr id="row-(\w+)"', text)
 
 
+def test_how_long_jobs_ran_and_how_often_have_fields_of_their_own(shop: Shop) -> None:
+    """On the lists that show it; elsewhere, and typed into the search field, they go on to work."""
+    shop.failed(tries=1)
+    client = shop.client()
+    text = client.get("/queues/failed/jobs?text=attempts:1+mail").text
+    assert re.search(r'name="attempts" value="1"', text)
+    assert re.search(r'name="text" value="mail"', text)
+    assert "Nothing matches the filter." in client.get("/queues/failed/jobs?attempts=2").text
+    assert re.search(r'name="ran" value="60.0"', client.get("/queues/completed?ran=60").text)
+    assert re.search(r'name="text" value="ran:60.0"', client.get("/queues/failed/jobs?ran=60").text)
+
+
 def test_each_list_holds_the_jobs_of_its_status(shop: Shop) -> None:
     """And no other."""
     jobs = shop.one_of_each()

@@ -92,6 +92,34 @@ def test_queue_delay_and_priority(shop: Shop, client: FlaskClient) -> None:
     assert job.tags == ("news",)
 
 
+def test_tries_and_tags(shop: Shop, client: FlaskClient) -> None:
+    """Tags beside those of the job type, which the form names; tries over its own, which stand in the empty field."""
+    form = client.get("/queues/push?type=shop:mail").text
+    assert re.search(r'placeholder="3"[^>]*name="option.tries"', form)
+    assert "Its job type adds news." in form
+    send(client, "shop:mail", value_to="ada", option_tries="7", option_tags=" vip , ü,vip,")
+    [job] = pushed(shop)
+
+    assert (job.tries, job.tags) == (7, ("news", "vip", "ü"))
+
+
+def test_a_form_that_is_sent_twice_pushes_once(shop: Shop, client: FlaskClient) -> None:
+    """Also to another queue than its type's own, and after a mistake; a form that is opened anew pushes another."""
+    form = {**form_of(client, "shop:mail"), "value.to": "ada", "option.queue": "low"}
+    wrong = client.post("/queues/push", data={**form, "option.tries": "none"})
+    assert fields_of(wrong.text)["id"] == form["id"]
+    first, second = (client.post("/queues/push", data=form) for _ in range(2))
+    [job] = pushed(shop)
+
+    assert first.location == second.location == f"/queues/jobs/{job.id}"
+    assert (job.queue, job.id == form["id"]) == ("low", False)
+    assert "its job was pushed once" in client.get(second.location).text
+    assert [act.action for act in shop.manager.acts()] == ["new"]
+    send(client, "shop:mail", value_to="ada", option_queue="low")
+    client.post("/queues/push", data={**form, "id": "typed by hand"})
+    assert len(pushed(shop)) == 3
+
+
 def test_a_time_is_of_the_readers_zone(shop: Shop, client: FlaskClient) -> None:
     """The one that the footer names."""
     client.set_cookie("queues_zone", "Asia/Tokyo", path="/queues/")
@@ -115,6 +143,9 @@ def test_a_time_is_of_the_readers_zone(shop: Shop, client: FlaskClient) -> None:
         ({"option_at": "2031-01-01T10:00", "option_delay": "5"}, "A time or a delay, not both."),
         ({"option_at": "9999-12-31T23:59"}, "The job cannot be pushed like this."),
         ({"option_priority": "101"}, "A whole number from -100 to 100 is needed."),
+        ({"option_tries": "0"}, "A whole number from 1 to 1000 is needed."),
+        ({"option_tries": "two"}, "A whole number from 1 to 1000 is needed."),
+        ({"option_tags": "x" * 129}, "At most 20 tags of up to 128 characters can be given."),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_pushed(

@@ -104,6 +104,26 @@ def test_the_page_says_of_which_request_a_job_is(shop: Shop) -> None:
     assert "Anfrage &lt;b&gt;r-1&lt;/b&gt; Sprache de_AT" in plain(client.get(f"/queues/jobs/{job.id}").text)
 
 
+def test_the_page_says_what_makes_a_job_unique(shop: Shop) -> None:
+    """Its key; one that repeats a secret of the payload, or is a digest of one, is hidden, also from programs."""
+    client = shop.client()
+
+    def shown(unique: bool | str, **payload: str) -> tuple[str, str]:
+        job = shop.queues.push("shop:mail", payload, unique=unique).id
+        fact = re.search(r'<dt>Unique key</dt><dd class="q-mono">([^<]*)<', client.get(f"/queues/jobs/{job}").text)
+        assert fact is not None
+        return fact[1], client.get(f"/queues/api/jobs/{job}").json["unique_key"]  # type: ignore[index]
+
+    assert shown("order 7", to="ada") == ("shop:mail:order 7",) * 2
+    assert shown("of hunter22 <b>", to="ada", password="hunter22") == (
+        "shop:mail:of •••••••• &lt;b&gt;",
+        "shop:mail:of •••••••• <b>",
+    )
+    assert shown(True, to="ben", password="hunter22") == ("shop:mail:••••••••",) * 2
+    assert re.fullmatch("shop:mail:[0-9a-f]{32}", shown(True, to="cid")[1])
+    assert "Unique key" not in client.get(f"/queues/jobs/{shop.pending()}").text
+
+
 def test_a_trace_is_read_with_own_code_first() -> None:
     """Frames of libraries are folded, the innermost stands on top, a cause is a block of its own."""
     text = ""
@@ -142,6 +162,8 @@ def test_a_job_that_is_gone_says_how_long_jobs_are_kept(shop: Shop) -> None:
 
     assert answer.status_code == 404
     assert "Completed jobs are kept for 24 hours, failed ones for 7 days." in plain(answer.text)
+    assert '<form method="get" action="/queues/search">' in answer.text
+    assert "/queues/search" not in shop.client(None).get("/queues/jobs/06h11fsrfpop75mm1f82tprv9g").text
 
 
 def test_a_long_payload_is_folded(shop: Shop) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flask_queues import Status
+from flask_queues import Status, transitions
 from flask_queues.panel.schedules import clocks_note
 
 from .conftest import Shop, post
@@ -43,6 +43,29 @@ def test_the_list_tells_when_each_is_due_in_words(scheduled: Shop) -> None:
     assert "Um 02:30" in german
     assert XSS not in english
     assert "often &lt;script&gt;" in english
+
+
+def test_schedules_are_found_by_text_queue_and_state(scheduled: Shop) -> None:
+    """The same on the page and in the JSON; what is no state is none."""
+    client = scheduled.client()
+    scheduled.manager.scheduler.pause("nightly", "too much")
+    scheduled.manager.scheduler.run(f"often {XSS}")
+    claim = scheduled.claim()
+    scheduled.settle(transitions.failed(claim, scheduled.manager.terms(claim)._replace(tries=1), '["E", "", ""]'))
+
+    def found(asked: str) -> list[str]:
+        told = [
+            one["name"][:7].rstrip("<") for one in client.get(f"/queues/api/schedules?{asked}").get_json()["schedules"]
+        ]
+        shown = re.findall(r'<tr id="row-(nightly|often )', client.get(f"/queues/schedules?{asked}").text)
+        assert sorted(shown) == sorted(told)
+        return sorted(told)
+
+    assert found("") == found("state=late") == ["nightly", "often "]
+    assert found("text=NIGHT") == found("text=send+mail&queue=mail") == found("state=paused") == ["nightly"]
+    assert found("state=failed") == ["often "]
+    assert found("queue=mail&state=failed") == []
+    assert "Nothing matches the filter." in client.get("/queues/schedules?text=none").text
 
 
 def test_one_schedule_shows_what_comes_and_what_was(scheduled: Shop) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from flask_queues import transitions
 from flask_queues.panel.sorting import Order, in_order
+from flask_queues.storage.sqlite import engine
 from flask_queues.testing.clock import wait_until
 
 from .conftest import Shop
@@ -53,6 +54,8 @@ def test_causes_by_the_last_the_most_or_the_newest(shop: Shop) -> None:
     for sort in ("last", "jobs", "first"):
         text = client.get(f"/queues/failed?sort={sort}").text
         found[sort] = re.findall(r'class="q-name" href="/queues/failed/\w+"[^>]*>(\w+)', text)
+        told = client.get(f"/queues/api/failed?sort={sort}").get_json()["causes"]
+        assert [one["error"].rpartition(".")[2] for one in told] == found[sort]
     assert found == {
         "last": ["TypeError", "KeyError", "ValueError"],
         "jobs": ["KeyError", "TypeError", "ValueError"],
@@ -137,6 +140,32 @@ def test_pages_filters_and_sizes_keep_the_order(shop: Shop) -> None:
     assert '<input type="hidden" name="sort" value="newest">' in text
     assert rows(client.get(onward.replace("&amp;", "&")).text) == [job.id for job in ids[::-1]][25:50]
     assert rows(client.get("/queues/jobs?sort=payload&limit=25").text) == [job.id for job in ids][:25]
+
+
+def test_the_slowest_of_the_newest_completed_jobs(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No storage keeps that order, so the page says of how many; filters and sizes stay, and the JSON says the same."""
+    begin, ahead = shop.manager.storage.now(), [0]
+    monkeypatch.setattr(engine, "wall", lambda: begin + ahead[0])
+    ids: list[str] = []
+    for seconds in (5, 2, 9, 1):
+        ids.append(shop.pending())
+        claim = shop.claim()
+        ahead[0] += seconds * 1000
+        shop.settle(transitions.completed(claim, None))
+    monkeypatch.setattr("flask_queues.panel.listing.AMONG", 3)
+    slowest, client = [ids[2], ids[1], ids[3]], shop.client()
+    assert '<a href="/queues/completed?sort=slowest">Ran</a>' in client.get("/queues/completed").text
+    text = client.get("/queues/completed?sort=slowest&queue=mail").text
+    assert rows(text) == slowest
+    assert 'The slowest of the newest 3 · <a href="/queues/completed?queue=mail">Newest first</a>' in text
+    assert sorted_by(text) == [("Ran", "descending")]
+    assert '<input type="hidden" name="sort" value="slowest">' in text
+    assert "3 shown" in text
+    german = client.get("/queues/completed?sort=slowest", headers={"Accept-Language": "de"}).text
+    assert "Die langsamsten der neuesten 3" in german
+    found = client.get("/queues/api/completed?sort=slowest&ran=2").get_json()
+    assert ([job["id"] for job in found["jobs"]], found["after"]) == ([ids[2], ids[0], ids[1]], None)
+    assert "Newest first" in client.get("/queues/cancelled?sort=slowest").text
 
 
 def test_with_a_tag_jobs_stand_as_they_were_pushed(shop: Shop) -> None:

@@ -57,6 +57,18 @@ def test_a_key_of_the_push_s_own(queues: Queues) -> None:
     assert queues.push("shop:work", {"n": 2}, unique="k").created
 
 
+def test_a_record_says_what_made_its_job_unique(queues: Queues) -> None:
+    """The key behind the type; nothing of a job that was not. A new job like it may go beside it, so it has none."""
+    manager = queues.manager
+    keyed = queues.push("shop:by-customer", {"customer": 7})
+    assert keyed.record.unique_key == "shop:by-customer:customer 7"
+    digest = queues.push("shop:work", {"n": 1}, unique=True).record.unique_key
+    assert digest == queues.push("shop:work", {"n": 1}, unique=True, queue="high").record.unique_key != "shop:work:"
+    assert queues.push("shop:work", {"n": 1}).record.unique_key is None
+    keyed.cancel()
+    assert manager.find(keyed.id).unique_key == keyed.record.unique_key
+
+
 def test_unique_jobs_among_many(queues: Queues) -> None:
     """push_many returns a handle for each, of the job that holds the key."""
     handles = queues.push_many([("shop:by-customer", {"customer": n % 2}) for n in range(6)] + [("shop:work", {})])

@@ -143,7 +143,8 @@ class PushContract(OpenedTwice):
     def test_a_record_says_what_was_pushed(self, storage: Storage, clock: Clock) -> None:
         """Every field of a push can be read again."""
         before = clock.now()
-        options = json.dumps({"tries": 5, "timeout": 2.5, "backoff": [1, 2.5], "request_id": "r-1", "locale": "de"})
+        carried = {"request_id": "r-1", "locale": "de", "unique_key": "shop:x:1"}
+        options = json.dumps({"tries": 5, "timeout": 2.5, "backoff": [1, 2.5], **carried})
         fill(storage, "a", queue="images", type="shop:x", payload='{"n":[1,{"x":null}]}', priority=-7,
              tags=("one", "two"), options=options)  # fmt: skip
         record = the(storage, "a")
@@ -152,7 +153,7 @@ class PushContract(OpenedTwice):
         assert record.priority == -7
         assert record.tags == ("one", "two")
         assert (record.tries, record.timeout, record.backoff) == (5, 2.5, (1, 2.5))
-        assert (record.request_id, record.locale) == ("r-1", "de")
+        assert (record.request_id, record.locale, record.unique_key) == ("r-1", "de", "shop:x:1")
         assert to_datetime(before) <= record.created <= to_datetime(clock.now())
         assert record.due == record.created
         assert (record.attempts, record.history, record.worker, record.started) == (0, (), None, None)

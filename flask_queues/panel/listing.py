@@ -1,0 +1,191 @@
+"""The lists of jobs: which of them a page shows, in which order, how many match, and where other pages begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from ..manager import Manager
+from ..record import Counts, JobRecord, Status
+from ..searching import Where, ran
+from ..shapes import job_fields
+
+PAGE = 50
+PAGES = (25, 50, 100)
+#: Of these, those stand first that came first: they start next, or may be stuck. Of what has ended, the newest.
+OLDEST_FIRST = frozenset({Status.PENDING, Status.RUNNING, Status.SCHEDULED})
+#: What the address calls the two orders of a list.
+SORTS = {"oldest": True, "newest": False}
+#: The one that no storage keeps: so many of the newest are read for it, and sorted by how long they ran.
+SLOWEST, AMONG = "slowest", 1000
+#: Pages that one can go back, one by one, before the first is next.
+TRAIL = 20
+#: Filters that can be typed in front of a text: `tag:news error:KeyError anna`.
+TYPED = ("tag", "error", "cause", "worker", "attempts", "ran")
+#: Those of them that have a field of their own on the list of a status.
+OWN = {Status.COMPLETED: "ran", Status.FAILED: "attempts"}
+
+
+class Filters(NamedTuple):
+    """Which jobs a list shows; part of its address."""
+
+    queue: str | None = None
+    type: str | None = None
+    tag: str | None = None
+    #: From here on: what no index serves, so that jobs are read until enough match.
+    text: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    worker: str | None = None
+    attempts: int | None = None
+    #: Seconds.
+    ran: float | None = None
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Those that are set."""
+        return {name: str(value) for name, value in self._asdict().items() if value}
+
+    @property
+    def searching(self) -> bool:
+        """Whether jobs have to be read to be found."""
+        return any(getattr(self, name) is not None for name in Where._fields)
+
+    def typed_beside(self, own: str | None) -> str:
+        """What stands in the search field: the text, and what has no field of its own."""
+        named = [f"{name}:{value}" for name, value in self.given.items() if name in TYPED and name != own]
+        return " ".join([*named, *([self.text] if self.text else [])])
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of the jobs in one status."""
+
+    status: Status
+    filters: Filters
+    jobs: tuple[JobRecord, ...]
+    #: Where this page began; None for the first.
+    began: str | None
+    #: Where the next page begins.
+    after: str | None
+    #: How many jobs a page has.
+    limit: int
+    #: Whether those stand first that came first into their status, or with a tag were pushed first.
+    oldest: bool
+    #: How many jobs stand on the pages before.
+    before: int
+    #: Where the pages before began that are behind the first, the last of them last.
+    trail: tuple[str, ...]
+    #: How many match, as kept by the storage; None with filters for which no count is kept.
+    total: int | None
+    #: The queues and types that hold jobs in this status.
+    queues: tuple[str, ...]
+    types: tuple[str, ...]
+    #: Of how many of the newest these are the slowest; None where they are not.
+    among: int | None = None
+
+    @property
+    def own(self) -> str | None:
+        """The filter that has a field of its own here, beside queue and type."""
+        return OWN.get(self.status)
+
+    @property
+    def slowest(self) -> dict[str, str] | None:
+        """What the address of those that ran longest says; None where they are shown, or cannot be."""
+        if self.status is not Status.COMPLETED or self.among is not None:
+            return None
+        return {**{name: value for name, value in self.kept.items() if name != "sort"}, "sort": SLOWEST}
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """What the address of another page of this list says."""
+        return {**self.filters.given, **self.way, **({} if self.limit == PAGE else {"limit": str(self.limit)})}
+
+    @property
+    def way(self) -> dict[str, str]:
+        """What the address says of the order, where it is not the usual one."""
+        if self.among is not None:
+            return {"sort": SLOWEST}
+        return {} if self.oldest == (self.status in OLDEST_FIRST) else {"sort": "oldest" if self.oldest else "newest"}
+
+    @property
+    def turned(self) -> dict[str, str]:
+        """What the address of the same list from its other end says."""
+        other = {} if self.way else {"sort": "newest" if self.oldest else "oldest"}
+        return {**{name: value for name, value in self.kept.items() if name != "sort"}, **other}
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many jobs a page may have."""
+        return PAGES
+
+    @property
+    def here(self) -> tuple[str, ...]:
+        """The trail of the next page."""
+        return (*self.trail, *([self.began] if self.began else []))[-TRAIL:]
+
+    @property
+    def first_page(self) -> bool:
+        """Whether new jobs may come onto this page."""
+        return self.before == 0
+
+
+def listing(
+    manager: Manager,
+    counts: Counts,
+    status: Status,
+    filters: Filters,
+    after: str | None,
+    before: int,
+    limit: int,
+    trail: tuple[str, ...] = (),
+    oldest: bool | None = None,
+) -> Listing:
+    """Read a page of jobs, in the usual order of their status or in this one."""
+    oldest = status in OLDEST_FIRST if oldest is None else oldest
+    page = manager.jobs_of(**filters._asdict(), statuses=[status], limit=limit, after=after, oldest=oldest)
+    cells = [(queue, type_, n) for (queue, type_, name), n in counts.cells.items() if name == status.value and n]
+    return Listing(
+        status=status,
+        filters=filters,
+        jobs=page.jobs,
+        began=after,
+        after=page.after,
+        limit=limit,
+        oldest=oldest,
+        before=before if after else 0,
+        trail=trail if after else (),
+        total=total(manager, counts, status, filters),
+        queues=tuple(sorted({queue for queue, _, _ in cells} | ({filters.queue} if filters.queue else set()))),
+        types=tuple(sorted({type_ for _, type_, _ in cells} | ({filters.type} if filters.type else set()))),
+    )
+
+
+def slowest(manager: Manager, counts: Counts, filters: Filters, limit: int) -> Listing:
+    """Read those of the newest completed jobs that ran longest: one page, and no more."""
+    newest = listing(manager, counts, Status.COMPLETED, filters, None, 0, AMONG)
+    jobs = sorted(newest.jobs, key=ran, reverse=True)[:limit]
+    return replace(newest, jobs=tuple(jobs), among=len(newest.jobs), after=None, limit=limit)
+
+
+def total(manager: Manager, counts: Counts, status: Status, filters: Filters) -> int | None:
+    """How many jobs match, from what is kept; None where that is not."""
+    if filters.cause and set(filters.given) <= {"cause", "queue", "type"} and status is Status.FAILED:
+        causes = (one for one in manager.causes() if one.cause.key == filters.cause)
+        return next((one.count(filters.queue, filters.type) for one in causes), 0)
+    if filters.tag or filters.searching:
+        return None
+    return sum(
+        n
+        for (queue, type_, name), n in counts.cells.items()
+        if name == status.value and filters.queue in (None, queue) and filters.type in (None, type_)
+    )
+
+
+def listing_fields(manager: Manager, page: Listing) -> dict[str, Any]:
+    """A page of jobs for programs."""
+    return {
+        "jobs": [job_fields(manager, record) for record in page.jobs],
+        "after": page.after,
+        "total": page.total,
+    }
