@@ -33,8 +33,14 @@ def describe(folder: Path) -> dict[str, str | int | float]:
         "SQLite": sqlite3.sqlite_version,
         "file system": file_system_of(folder) or "unknown",
         "Redis": redis_version(),
-        **{name: metadata.version(distribution) for name, distribution in DISTRIBUTIONS.items()},
+        **versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """What is installed of what is measured: the soak needs none of the others."""
+    there = {distribution.name: distribution.version for distribution in metadata.distributions()}
+    return {name: there[distribution] for name, distribution in DISTRIBUTIONS.items() if distribution in there}
 
 
 def processor() -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar, 
 from flask import Flask, current_app, has_app_context, has_request_context
 from flask_caching import Cache
 
-from .alerts.herald import Receiver
+from .alerts import Receiver
 from .batches import Batch, Batches
 from .chains import Chain
 from .cli import queues_group

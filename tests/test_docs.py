@@ -30,7 +30,7 @@ PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 #: Programs that the pages name beside ours, where no test can look for an option.
 FOREIGN = {"curl", "docker", "git", "pytest", "python", "redis-cli", "sqlite3", "sudo", "supervisorctl", "systemctl"}
 FINDING = re.compile(
-    "(batch|config|worker|clock|jobs|queue|type|storage|cache|lease|grace|retention|memory|memcached|move|redis|sqlite|files)"
+    "(alert|batch|config|worker|clock|jobs|queue|type|storage|cache|lease|grace|retention|memory|memcached|move|redis|sqlite|files)"
     "-[a-z-]+"
 )
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from flask_queues.worker.process import memory_of
 
+from ..memory import held
+
 #: Of the time that is left out: caches fill, pools open, the retention has nothing to delete yet.
 WARM_UP = 0.4
 
@@ -78,6 +80,7 @@ class Watch:
             sums["files"] += files
             if role.startswith(("old ", "pusher")):
                 self.add(f"{role}, PSS", "MB", at, memory)
+                self.add(f"{role}, held", "MB", at, held(pid))
                 self.add(f"{role}, descriptors", "", at, files)
         self.add("all processes, PSS", "MB", at, sums["memory"])
         self.add("all processes, descriptors", "", at, sums["files"])
@@ -95,8 +98,8 @@ class Watch:
                 continue
             values = series.values
             numbers = (values[0], values[-1], max(values), series.growth, series.slope)
-            cells = "".join(f"{number:>10,.1f}" for number in numbers)
-            rows.append(f"{name:<34}{cells}   {series.noise:,.1f} {series.unit}".rstrip())
+            cells = "".join(f"{number:>10,.2f}" for number in numbers)
+            rows.append(f"{name:<34}{cells}   {series.noise:,.2f} {series.unit}".rstrip())
         return rows
 
 

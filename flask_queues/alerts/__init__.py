@@ -7,6 +7,7 @@ what has changed. Where no worker runs at all nobody looks; that is for a probe,
 from .alert import Alert
 from .herald import Herald
 from .lookout import Lookout
+from .receivers import Receiver, receiver_named
 from .standing import standing_alerts
 
-__all__ = ["Alert", "Herald", "Lookout", "standing_alerts"]
+__all__ = ["Alert", "Herald", "Lookout", "Receiver", "receiver_named", "standing_alerts"]

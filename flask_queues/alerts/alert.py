@@ -14,7 +14,7 @@ CROSSED = {
     "schedule_late": "The schedule {schedule} was {value:,.0f} s late; {threshold:,g} s are allowed.",
 }
 OVER = {
-    "longest_wait": "Over: no job in {queue} has waited for more than {value:,.0f} s.",
+    "longest_wait": "Over: jobs in {queue} have waited for {value:,.0f} s at most.",
     "failures_per_hour": "Over: jobs of {queue} that failed within the last hour: {value:,.0f}.",
     "pending": "Over: jobs pending in {queue}: {value:,.0f}.",
     "grows": "Over: {queue} does not grow any more.",

@@ -6,16 +6,14 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from flask import Flask
 
 from ..signals import alert_changed, name_of, send
 from .alert import Alert
+from .receivers import Receiver, receiver_named
 
 logger = logging.getLogger("flask_queues.alerts")
-
-Receiver = Callable[[Alert], Any]
 
 
 class Herald:
@@ -24,7 +22,7 @@ class Herald:
     Receivers send mails and call web services: a keeper that waited for them would lose the leases of running jobs.
     """
 
-    def __init__(self, app: Flask, receivers: Callable[[], Sequence[Receiver]]) -> None:
+    def __init__(self, app: Flask, receivers: Callable[[], Sequence[Receiver | str]]) -> None:
         self._app = app
         self._receivers = receivers
         self._waiting: queue.Queue[Alert] = queue.Queue()
@@ -62,7 +60,10 @@ class Herald:
         for receiver in self._receivers():
             try:
                 with self._app.app_context():
-                    receiver(alert)
+                    called = receiver_named(receiver) if isinstance(receiver, str) else receiver
+                    self._app.ensure_sync(called)(alert)
             except (Exception, SystemExit):  # which would end this thread, and nobody would be told of anything more
-                logger.exception("The receiver %s of alerts raised.", name_of(receiver))
+                logger.exception(
+                    "The receiver %s of alerts raised.", receiver if isinstance(receiver, str) else name_of(receiver)
+                )
         send(alert_changed, self._app, exits=True, alert=alert)

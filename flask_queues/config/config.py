@@ -143,8 +143,8 @@ class Config:
     metrics_token: str | None = field(default=None, repr=False)
     #: By queue, `*` for every other: what is too much, so that somebody is told.
     alerts: dict[str, Thresholds] = field(default_factory=dict)
-    #: Is called with each `Alert` that has come or is over.
-    alert_receiver: Callable[[Any], Any] | None = None
+    #: Is called with each `Alert` that has come or is over; a text, `package.module:function`, names it.
+    alert_receiver: Callable[[Any], Any] | str | None = None
     #: Seconds between two refreshes of the panel's live parts.
     refresh: float = field(default=5.0, metadata={"range": (1, 3600)})
     #: A template of the host's that the panel's pages extend.
@@ -315,10 +315,14 @@ def check_retention(key: str, value: Any) -> dict[str, Retention]:
     return {name: read_retention(f"{key}[{name!r}]", given) for name, given in value.items()}
 
 
-def check_receiver(key: str, value: Any) -> Callable[[Any], Any] | None:
-    """Return something to call with an alert, or None."""
-    if value is not None and not callable(value):
-        raise ConfigError(f"{key} = {shortened(value)} is not allowed: it takes a function of one argument, the alert.")
+def check_receiver(key: str, value: Any) -> Callable[[Any], Any] | str | None:
+    """Return something to call with an alert or its name, `package.module:function`, or None."""
+    named = isinstance(value, str) and CLASS_NAME.fullmatch(value)
+    if value is not None and not callable(value) and not named:
+        raise ConfigError(
+            f"{key} = {shortened(value)} is not allowed: it takes a function of one argument, the alert, or its name: "
+            "package.module:function."
+        )
     return value  # type: ignore[no-any-return]
 
 

@@ -13,13 +13,13 @@ from ..worker import version_here
 from ..worker.process import own_memory
 from .caches import CODE as CLEARABLE
 from .caches import clearable
-from .settings import LATE, of_settings, too_late
+from .settings import DEAF, LATE, of_settings, too_late
 from .workers import APART, SHARED, Scene, of_workers, off, strangers
 
 #: The code of the finding that leaves nothing else to examine.
 UNUSABLE = "storage-unusable"
 #: What a worker says when it starts, whatever else there is; the first: that another engine suits the load better.
-ALWAYS = ("storage-load", SHARED, CLEARABLE, LATE)
+ALWAYS = ("storage-load", SHARED, CLEARABLE, LATE, DEAF)
 
 
 def examine(manager: Manager) -> list[Finding]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ..alerts import receiver_named
 from ..config import ANY, Config
+from ..errors import ConfigError
 from ..storage.values import Finding, Severity
 from ..worker.keeper import HEARTBEAT
 
@@ -19,6 +21,8 @@ SOON = 1
 RESULT_SOON = 1 / 6
 #: The code of what a worker always says.
 LATE = "config-late"
+#: And of alerts that would be told to nobody.
+DEAF = "alert-receiver"
 
 
 def of_settings(config: Config, needed: float, types: Collection[str]) -> list[Finding]:
@@ -30,6 +34,7 @@ def of_settings(config: Config, needed: float, types: Collection[str]) -> list[F
         failed_forgotten(config),
         results_forgotten(config),
         retention_of_nothing(config, types),
+        deaf_receiver(config),
         cache_timeout(config),
         cache_threshold(config),
         small_memory(config, needed),
@@ -126,6 +131,22 @@ def retention_of_nothing(config: Config, types: Collection[str]) -> Finding | No
         f"QUEUES_RETENTION names job types that this application does not know: {', '.join(unknown)[:200]}.",
         "Write each as it is registered, or take it out.",
     )
+
+
+def deaf_receiver(config: Config) -> Finding | None:
+    """The name of a function that there is not: nobody would notice before the first alert, and then nobody is told."""
+    if not isinstance(config.alert_receiver, str):
+        return None
+    try:
+        receiver_named(config.alert_receiver)
+    except ConfigError as error:
+        return Finding(
+            Severity.NOTE,
+            DEAF,
+            f"Alerts are told to nobody: {error}",
+            "Write it as package.module:function, of a module that the application can import.",
+        )
+    return None
 
 
 def cache_timeout(config: Config) -> Finding | None:

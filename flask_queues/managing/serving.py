@@ -11,8 +11,7 @@ from typing import Any
 from flask import Flask
 
 from .. import chains, damaged, orders
-from ..alerts import Herald, Lookout
-from ..alerts.herald import Receiver
+from ..alerts import Herald, Lookout, Receiver
 from ..breakers import Breakers
 from ..chains import ChainPages, Followers
 from ..config import Config
@@ -203,7 +202,7 @@ class Serving(Reading):
         self._herald.finish(seconds)
         self.janitor.finish(seconds)
 
-    def _all_receivers(self) -> list[Receiver]:
+    def _all_receivers(self) -> list[Receiver | str]:
         configured = self.config.alert_receiver
         return [*([configured] if configured is not None else []), *self.alert_receivers]
 

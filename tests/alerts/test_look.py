@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -293,6 +296,10 @@ class Shop:
     def cross(self) -> None:
         """Cross the threshold, let a keeper look, and wait until everybody has heard of it."""
         self.queues.init_app(self.flask)
+        self.look()
+
+    def look(self) -> None:
+        """The same for an application that is set up."""
         self.queues.push("noop")
         self.queues.manager.look_out()
         self.queues.manager.finish_telling(20)
@@ -343,6 +350,44 @@ def test_one_receiver_of_whatever_kind_is_enough(tmp_path: Path, kind: str) -> N
         with alert_changed.connected_to(signalled, shop.flask):
             shop.cross()
     assert heard == ["pending"]
+
+
+def test_a_receiver_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the environment does, which cannot hold a function; its module is imported once there is an alert."""
+    heard: list[str] = []
+    shop = Shop(tmp_path, QUEUES_ALERT_RECEIVER="shop_alerts:tell")
+    shop.queues.init_app(shop.flask)
+    module = ModuleType("shop_alerts")
+    module.tell = lambda alert: heard.append(f"{alert.kind} {current_app.name}")  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "shop_alerts", module)
+    shop.look()
+    assert heard == ["pending shop"]
+
+
+@pytest.mark.parametrize("name", ["not_there:tell", "json:tell", "json:__doc__"])
+def test_a_receiver_that_there_is_not_keeps_no_other_from_hearing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """The log says what is wrong with the name."""
+    shop = Shop(tmp_path, QUEUES_ALERT_RECEIVER=name)
+    shop.queues.on_alert(shop.hear("decorated"))
+    shop.cross()
+    assert shop.heard == [("decorated", "pending shop")]
+    assert f"The receiver {name} of alerts raised." in caplog.text
+    assert f"QUEUES_ALERT_RECEIVER = {name!r}: the module " in caplog.text
+
+
+def test_an_async_receiver_is_awaited_where_flask_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the application's own bridge, like views and jobs."""
+    shop = Shop(tmp_path)
+
+    @shop.queues.on_alert
+    async def tell(alert: Alert) -> None:
+        shop.heard.append(("awaited", alert.kind))
+
+    monkeypatch.setattr(shop.flask, "async_to_sync", lambda function: lambda *given: asyncio.run(function(*given)))
+    shop.cross()
+    assert shop.heard == [("awaited", "pending")]
 
 
 def test_alerts_are_told_one_after_another() -> None:

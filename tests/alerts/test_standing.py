@@ -41,7 +41,7 @@ def test_a_threshold_is_said_once_when_it_is_crossed_and_once_when_it_is_over() 
     assert story.look(100) == []
     assert story.look(101) == ["A job in mail has waited for 101 s; 100 s are allowed."]
     assert [story.look(value) for value in (150, 1_000_000, 101)] == [[], [], []]
-    assert story.look(3) == ["Over: no job in mail has waited for more than 3 s."]
+    assert story.look(3) == ["Over: jobs in mail have waited for 3 s at most."]
     assert story.look(3) == []
     assert len(story.look(200)) == 1
 
@@ -114,7 +114,7 @@ def test_what_is_not_measured_any_more_is_over_after_a_while() -> None:
     assert story.look(None) == []
     assert story.look(102) == []
     assert story.look(None, after=FORGOTTEN) == []
-    assert story.look(None, after=1) == ["Over: no job in mail has waited for more than 102 s."]
+    assert story.look(None, after=1) == ["Over: jobs in mail have waited for 102 s at most."]
     assert story.look(None) == []
 
 

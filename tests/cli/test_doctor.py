@@ -92,6 +92,16 @@ def test_where_all_is_well_it_says_so(site):
         assert answer.stdout.endswith("Nothing here would lose, double or delay jobs.\n")
 
 
+@pytest.mark.parametrize("name", ["not_there:tell", "json:tell"])
+def test_a_receiver_of_alerts_that_there_is_not_is_named(make_site, name):
+    """Before an alert has nobody to go to; a worker that starts says it too."""
+    site = make_site(QUEUES_ALERT_RECEIVER=name)
+    found = named(site, "alert-receiver", NOTE, repr(name))
+    assert "package.module:function" in found.fix
+    assert "alert-receiver" in {finding.code for finding in findings_at_start(site.manager)}
+    assert "alert-receiver" not in by_code(make_site(QUEUES_ALERT_RECEIVER="json:dumps"))
+
+
 def test_a_retention_of_no_known_type_is_named(make_site):
     """It is most likely misspelt."""
     site = make_site(QUEUES_RETENTION={"ad": {"completed": 1}, "add": {"completed": 1}, "*": {"completed": 1}})

@@ -92,7 +92,7 @@ def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
         ("QUEUES_ALERTS", {"a": {"pending": -1}}, "QUEUES_ALERTS['a']['pending'] = -1 is not allowed: it takes a num"),
         ("QUEUES_ALERTS", {"a": {"pending": True}}, "QUEUES_ALERTS['a']['pending'] = True is not allowed"),
         ("QUEUES_ALERTS", {"a": {"no_worker": "yes"}}, "it takes True, False or a number of seconds."),
-        ("QUEUES_ALERT_RECEIVER", "mail", "it takes a function of one argument, the alert"),
+        ("QUEUES_ALERT_RECEIVER", "mail", "it takes a function of one argument, the alert, or its name"),
         ("QUEUES_REFRESH", 0, "QUEUES_REFRESH = 0 is not allowed"),
         ("QUEUES_LAYOUT", "", "it takes the name of a template"),
         ("QUEUES_MAX_WAITING", 0, "QUEUES_MAX_WAITING = 0 is not allowed: it takes a whole number from 1"),
