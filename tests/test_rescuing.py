@@ -88,6 +88,14 @@ def test_all_payloads_of_a_run_that_died_pay(queues: Queues) -> None:
     ]  # fmt: skip
 
 
+def test_payloads_of_a_run_that_died_come_together_again(queues: Queues) -> None:
+    """Unlike other jobs that may have killed their process: each of those is claimed alone from then on."""
+    queues.push_many([(Digest, {"key": "a"})] * 2, delay=0)
+    queues.manager.rescuer.bury("child", Outcome.KILLED, KILLED, claim(queues, 2, "digest")[0].token)
+
+    claim(queues, 2, "digest")
+
+
 def test_gathered_payloads_do_not_pay_for_another_job(queues: Queues) -> None:
     """They were claimed, and a job of another type ran."""
     queues.push(Work)

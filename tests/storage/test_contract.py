@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask_queues.testing.storage import ModelContract, StorageContract
 from flask_queues.testing.storage.contract import (
     BoundContract,
     ClaimContract,
@@ -19,6 +20,7 @@ from flask_queues.testing.storage.contract import (
     ScheduleContract,
     SettleContract,
     StopContract,
+    TallyContract,
     UniqueContract,
 )
 from flask_queues.testing.storage.formats import FormatContract
@@ -55,6 +57,10 @@ class TestStop(StopContract):
 
 class TestFigures(FiguresContract):
     """What has ended within a time, and the sheets on which the sums of it are kept."""
+
+
+class TestTally(TallyContract):
+    """How many jobs of a batch stand where."""
 
 
 class TestUnique(UniqueContract):
@@ -99,3 +105,10 @@ class TestMove(MoveContract):
 
 class TestFormat(FormatContract):
     """What a newer version has written to."""
+
+
+def test_every_part_of_the_contract_is_tried_here() -> None:
+    """A part that only somebody else's engine inherits, with the whole suite, is tried on none of ours."""
+    tried = {base for found in globals().values() if isinstance(found, type) for base in found.__bases__}
+    parts = set(StorageContract.__bases__) - {ModelContract}  # the model is in `test_model.py`
+    assert parts <= tried

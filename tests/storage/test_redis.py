@@ -27,11 +27,12 @@ from flask_queues.ids import new_id
 from flask_queues.moving import move
 from flask_queues.record import Outcome, Status
 from flask_queues.storage import Storage, storage_for
-from flask_queues.storage.limits import RATE, Limit
+from flask_queues.storage.limits import CONCURRENCY, RATE, Limit
 from flask_queues.storage.outdated import Outdated
 from flask_queues.storage.redis import jobs as redis_jobs
+from flask_queues.storage.unique import TIME, Unique
 from flask_queues.storage.values import NewJob, Occurrence, Query, Schedule, Settlement, Wanted
-from flask_queues.testing.storage.contract import LONG, complete, ids, take, take_one, the
+from flask_queues.testing.storage.contract import LONG, complete, ids, line, settle, take, take_one, the
 from flask_queues.testing.storage.processes import eventually, python
 from tests.support.servers.proxy import Proxy
 from tests.support.servers.redis_server import RedisServer
@@ -239,6 +240,18 @@ class TestBrokenServer:
             assert storage.claims_of("w") == claims
             assert storage.counts().statuses["running"] == 1
             storage.close()
+
+    @pytest.mark.parametrize("by_id", [False, True])
+    def test_a_claim_is_made_although_the_server_s_clock_was_set_forward(
+        self, server: RedisServer, storage: Storage, by_id: bool
+    ) -> None:
+        """By what was known of its clock nobody waits for the answer any more; it tells the time and is asked again."""
+        one = job()
+        storage.push([one])
+        engine: Any = storage
+        engine._calls.clock.learn(1)
+        claims = [storage.claim("w", one.id, LONG)] if by_id else take(storage)
+        assert [claim and claim.id for claim in claims] == [one.id]
 
     def test_an_emptied_server_is_filled_again(self, server: RedisServer, storage: Storage) -> None:
         """Whoever holds a claim learns that it is lost; new jobs are seen by everybody."""
@@ -571,3 +584,44 @@ def test_a_record_of_which_nothing_can_be_read_keeps_nobody_from_the_others(runn
     assert complete(storage, claims[1]).lost == []
     (ended,) = storage.page(Query(statuses=[Status.COMPLETED])).jobs
     assert (ended.id, ended.error is not None) == (jobs[1].id, True)
+
+
+#: What reads everything of a key, by its kind.
+READ_ALL = {
+    "string": ("GET",), "list": ("LRANGE", 0, -1), "set": ("SMEMBERS",), "zset": ("ZRANGE", 0, -1),
+    "hash": ("HGETALL",),
+}  # fmt: skip
+
+
+def keys_that_name(client: Any, job_id: str) -> list[str]:
+    """The keys in whose name or content an id is."""
+    found = []
+    for key in client.scan_iter():
+        command, *more = READ_ALL[client.type(key)]
+        if job_id in f"{key} {client.execute_command(command, key, *more)}":
+            found.append(key)
+    return found
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED, Status.FAILED])
+@pytest.mark.parametrize(
+    "remove",
+    [
+        lambda storage, there, one: storage.delete(one.id),
+        lambda storage, there, one: storage.purge(list(Status)),
+        lambda storage, there, one: list(move(storage, there)),
+    ],
+    ids=["deleted", "purged", "moved"],
+)
+def test_nothing_is_kept_of_a_job_that_is_gone(server: RedisServer, remove: Any, status: Status) -> None:
+    """Whatever was known of it: what is left would stay for ever, since no key has an end of its own."""
+    storage, there = (at(server.port, CACHE_KEY_PREFIX=prefix) for prefix in ("from", "to"))
+    one = job(tags=("x",), unique=Unique("k", TIME, LONG), limits=[Limit(CONCURRENCY, "c", 1)], batch="b")
+    storage.push([one])
+    claim = take_one(storage)
+    storage.keep(one.id, claim.token, "a place")
+    settle(storage, claim, status, Outcome.FAILED, alone=True, delay=LONG, logs=[line("said")])
+    with server.client() as client:
+        assert len(keys_that_name(client, one.id)) >= 9
+        remove(storage, there, one)
+        assert [key for key in keys_that_name(client, one.id) if "from" in key] == []

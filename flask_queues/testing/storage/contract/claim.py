@@ -10,7 +10,7 @@ import pytest
 
 from ....record import Outcome, Status, to_datetime
 from ....storage import Storage
-from ....storage.values import Settlement, Wanted
+from ....storage.values import Schedule, Settlement, Wanted
 from ..engine import Clock, Engine
 from ..fixtures import OpenedTwice
 from ..processes import together
@@ -49,6 +49,16 @@ class ClaimContract(OpenedTwice):
         for name in names[20:]:
             fill(storage, name)
         assert [take_one(storage).id for _ in names] == names
+
+    def test_a_line_does_not_ask_who_pushed(self, storage: Storage, clock: Clock) -> None:
+        """A push, the end of another job, a schedule: what came first goes first."""
+        moment = clock.now()
+        fill(storage, "z", at=moment)
+        complete(storage, take_one(storage), follows=[new("y", at=moment)])
+        storage.put_schedule(Schedule("s", "q", "{}"), [new("x", at=moment)])
+        fill(storage, "w", at=moment)
+        complete(storage, take_one(storage), follows=[new("v", at=moment)])
+        assert [take_one(storage).id for _ in range(3)] == ["x", "w", "v"]
 
     def test_a_job_that_has_become_due_keeps_its_place(self, storage: Storage, clock: Clock) -> None:
         """A delayed job stands where its due time puts it, not where its push would."""

@@ -10,6 +10,8 @@ import pytest
 from ....errors import PayloadChanged
 from ....record import Outcome, Status, to_datetime, to_milliseconds
 from ....storage import Storage
+from ....storage.limits import CONCURRENCY, Limit
+from ....storage.unique import Unique
 from ..engine import Clock
 from ..fixtures import OpenedTwice
 from .words import (
@@ -265,6 +267,14 @@ class OperatorContract(OpenedTwice):
         assert storage.push([new("a")]) == [True]
         assert storage.logs("a") == []
         assert the(storage, "a").history == ()
+
+    def test_what_was_known_of_a_deleted_job_is_not_held_against_the_next(self, storage: Storage) -> None:
+        """A job that gets its id is under no limit of it, and is not kept apart as what may kill its worker."""
+        fill(storage, "a", limits=[Limit(CONCURRENCY, "k", 1)], unique=Unique("k"), batch="b")
+        settle(storage, take_one(storage), Status.PENDING, Outcome.KILLED, alone=True)
+        storage.delete("a")
+        fill(storage, "a", "b")
+        assert ids(take(storage, limit=2, short=["t"])) == ["a", "b"]
 
     def test_a_running_job_is_not_deleted(self, storage: Storage) -> None:
         """It can be cancelled first."""
