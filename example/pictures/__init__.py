@@ -6,8 +6,8 @@ from pathlib import Path
 
 from flask import Flask
 
-from . import commands, database, pages, secret, security, users, views, watching
-from .extensions import csrf, login_manager, queues
+from . import commands, database, features, pages, secret, security, users, views, watching
+from .extensions import csrf, db, login_manager, queues
 
 EXAMPLE = Path(__file__).resolve().parent.parent
 
@@ -29,6 +29,10 @@ DEFAULTS: dict[str, object] = {
         "*": {"no_worker": True, "longest_wait": 300},
         "mail": {"no_worker": True, "failures_per_hour": 0, "pending": 1000},
     },
+    #: hours, and how many, that jobs of a type are kept; "*" is for all others
+    "QUEUES_RETENTION": {"pictures:look": {"completed": 1}, "*": {"failed_count": 1000}},
+    #: the guest book, in the data folder
+    "SQLALCHEMY_DATABASE_URI": "sqlite:///guests.sqlite3",
     #: seconds after which a run is called slow in the log
     "SLOW": 10.0,
     #: fetched every five minutes by a job, for a watchdog elsewhere
@@ -47,12 +51,15 @@ def create_app(config: Mapping[str, object] | None = None) -> Flask:
     app.config.from_prefixed_env("PICTURES")
     app.config.from_mapping(config or {})
     Path(app.instance_path).mkdir(parents=True, exist_ok=True)
-    app.secret_key = app.config["SECRET_KEY"] or secret.kept_in(Path(app.instance_path) / "secret-key")
+    data = Path(app.instance_path)
+    app.secret_key = app.config["SECRET_KEY"] or secret.kept_in(data / "secret-key", secret.for_sessions)
+    app.config.setdefault("QUEUES_ENCRYPTION_KEYS", [secret.kept_in(data / "queues-key", secret.for_jobs)])
 
     csrf.init_app(app)
     login_manager.init_app(app)
+    db.init_app(app)
     queues.init_app(app)
-    for part in (database, users, security, pages, views, commands, watching):
+    for part in (database, users, security, pages, views, commands, watching, features):
         part.init_app(app)
     return app
 

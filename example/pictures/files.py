@@ -8,7 +8,7 @@ from flask import current_app
 
 
 def folder(name: str) -> Path:
-    """`originals`, `thumbnails`, `looks` or `outbox` in the data folder."""
+    """`originals`, `thumbnails`, `looks`, `albums` or `outbox` in the data folder."""
     path = Path(current_app.instance_path) / name
     path.mkdir(exist_ok=True)
     return path
@@ -28,6 +28,15 @@ def look(picture_id: int, name: str) -> Path:
 
 def mail(mail_id: int) -> Path:
     return folder("outbox") / f"mail-{mail_id:05}.eml"
+
+
+def album(job_id: str) -> Path:
+    return folder("albums") / f"{job_id}.pdf"
+
+
+def archive() -> Path:
+    """What is left of jobs that were deleted, a line each."""
+    return Path(current_app.instance_path) / "archive.txt"
 
 
 def write(path: Path, content: bytes) -> int:

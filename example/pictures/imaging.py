@@ -69,6 +69,13 @@ def encoded(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def bound(pages: list[Image.Image]) -> bytes:
+    """These pictures as one PDF, each on a page of its own."""
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "PDF", save_all=True, append_images=pages[1:])
+    return buffer.getvalue()
+
+
 def look(image: Image.Image, name: str) -> bytes:
     """This picture in another look, such as `sepia-square`."""
     tone, crop = name.split("-")

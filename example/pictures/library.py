@@ -57,6 +57,11 @@ def page(before: int | None = None) -> list[Row]:
     return database.rows("select * from pictures where id < coalesce(?, id + 1) order by id desc limit ?", before, PAGE)
 
 
+def count() -> int:
+    row = database.one("select count(*) as n from pictures")
+    return row["n"] if row else 0
+
+
 def newest_ready() -> int | None:
     row = database.one("select max(id) as id from pictures where state = 'ready'")
     return row["id"] if row else None

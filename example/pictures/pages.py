@@ -22,7 +22,8 @@ def init_app(app: Flask) -> None:
     app.template_filter("ago")(ago)
     app.template_filter("clock")(clock)
     app.template_filter("moment")(moment)
-    app.template_global("saying")(work.saying)
+    for helper in (work.saying, work.outcome, work.masked, work.name_of):
+        app.template_global()(helper)
     app.jinja_env.globals["sizes"] = imaging.SIZES
     app.context_processor(lambda: {"panel": panel_address(app)})
     app.register_error_handler(HTTPException, explain)

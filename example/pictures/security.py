@@ -12,6 +12,9 @@ from .extensions import login_manager
 #: what can be seen without signing in; everything else is closed
 OPEN = {"account.sign_in", "account.check_password", "static"}
 
+#: what is behind a signed link to a job, for whoever has it
+LINKS = {"queues.link", "queues.link_json", "queues.link_part", "queues.link_cancel", "queues.static"}
+
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -26,7 +29,7 @@ def init_app(app: Flask) -> None:
 
 def require_sign_in() -> ResponseReturnValue | None:
     """Strangers go to the sign-in page, and from there back to where they wanted to go."""
-    if request.endpoint in OPEN or current_user.is_authenticated:
+    if request.endpoint in OPEN | LINKS or current_user.is_authenticated:
         return None
     wanted = request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else None
     return redirect(url_for("account.sign_in", next=wanted), 303)

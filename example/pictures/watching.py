@@ -32,7 +32,7 @@ def note_alert(alert: Alert) -> None:
 
 def note_failure(_app: Flask, *, type: str, error: JobError, **_more: object) -> None:  # noqa: A002
     """A signal: it may also be missed, so what must happen belongs into `failed()` of the job."""
-    note(f"{queues.jobs[type].name} has failed: {error}")
+    note(f"{queues.jobs[type].name} has failed: {error.type.rpartition('.')[2]}")  # a message may repeat secrets
 
 
 @queues.around

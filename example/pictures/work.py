@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask_queues import BatchNotFound, BatchRecord, JobNotFound, JobRecord, Status
+from flask_queues.shapes import job_fields
 
 from .database import Row
 from .extensions import queues
@@ -55,3 +56,20 @@ def saying(job: JobRecord | None) -> str:
         verb = "tries again" if job.attempts else "starts"
         return f"{verb} in {max(0, round((job.due - datetime.now(timezone.utc)).total_seconds()))} s"
     return str(job.status)
+
+
+def name_of(job: JobRecord) -> str:
+    return str(queues.manager.name_of(job.type))
+
+
+def masked(job: JobRecord) -> dict[str, Any]:
+    """A job as the panel's JSON tells it: what its type hides is hidden, wherever it is repeated."""
+    return job_fields(queues.manager, job)
+
+
+def outcome(job: JobRecord) -> str:
+    """What came of it, or why nothing did."""
+    fields = masked(job)
+    if fields["error"] and job.status is not Status.COMPLETED:
+        return f"{fields['error']['type']}: {fields['error']['message']}"
+    return str(fields["reason"] or fields["result"] or fields["held"] or "")

@@ -165,6 +165,49 @@ def test_an_import_runs_to_its_end_in_sight(visit):
     assert ada.complaints == []
 
 
+def test_every_button_of_the_features_shows_what_becomes_of_its_jobs(visit, photo_file):
+    """All are pressed, and a worker does what they push."""
+    ada = visit("ada")
+    ada.upload(photo_file)
+    ada.go("/features/")
+    every = ada.page.locator(".features button").all_inner_texts()
+    labels = [label for label in every if label not in ("Make an album", "Give up")]
+    for label in labels:
+        ada.page.get_by_role("button", name=label, exact=True).click()
+        expect(ada.page.locator(".flash")).to_be_visible()
+    for name, text in {
+        "once": "{'pictures': 1}",
+        "turns": "ordered for guest 3",
+        "breaking": "picture 3 is on up.example",
+        "rights": "{'removed': 0}",
+        "walking": "All 1 files were looked for.",
+        "committing": "Welcome, Gina!",
+        "waiting": "film 1 is dry",
+        "hiding": "is no code of four digits",
+        "keeping": "81",
+    }.items():
+        expect(ada.page.locator(f"#jobs-{name}").get_by_text(text).first).to_be_visible(timeout=30_000)
+    ada.page.locator("#jobs-committing").get_by_role("link", name="Welcome a guest").click()
+    expect(ada.page.get_by_role("heading", name="Welcome a guest")).to_be_visible()
+    assert ada.complaints == []
+
+
+def test_an_album_is_followed_to_its_end_by_its_link_too(visit, browser, photo_file):
+    """Who has the link need not sign in."""
+    ben = visit("ben")
+    ben.upload(photo_file)
+    expect(ben.page.get_by_role("img", name="Red boat")).to_be_visible(timeout=30_000)
+    ben.go("/features/").get_by_role("button", name="Make an album").click()
+    link = ben.page.get_by_role("link", name="this link").get_attribute("href")
+    expect(ben.page.get_by_role("link", name="Download the album")).to_be_visible(timeout=30_000)
+    expect(ben.page.get_by_text("Completed")).to_be_visible(timeout=15_000)
+    with browser.new_context() as stranger:
+        page = stranger.new_page()
+        page.goto(link)
+        expect(page.get_by_text("Completed")).to_be_visible()
+    assert ben.complaints == []
+
+
 def test_the_admins_pages_are_closed_to_others(visit):
     ben = visit("ben")
     expect(ben.page.get_by_role("link", name="Imports")).to_have_count(0)
@@ -190,7 +233,7 @@ def test_an_admin_opens_the_panel_and_nobody_else_does(visit, photo_file):
 def test_no_link_of_a_page_is_dead(visit, photo_file):
     ada = visit("ada")
     ada.upload(photo_file)
-    for path in ("/", "/pictures/1", "/outbox", "/imports/", "/operations/"):
+    for path in ("/", "/pictures/1", "/outbox", "/features/", "/imports/", "/operations/"):
         page = ada.go(path)
         links = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href.split('#')[0])")
         assert [link for link in set(links) if page.request.get(link).status != 200] == []
@@ -226,6 +269,7 @@ def test_pages_fit_the_screen(visit, tmp_path, scheme, width):
         "pictures": "/",
         "picture": "/pictures/1",
         "outbox": "/outbox",
+        "features": "/features/",
         "imports": "/imports/",
         "queues": "/operations/",
     }.items():

@@ -2,9 +2,9 @@
 
 from flask import Flask
 
-from . import account, imports, library, operations, outbox
+from . import account, features, imports, library, operations, outbox
 
 
 def init_app(app: Flask) -> None:
-    for part in (account, library, outbox, imports, operations):
+    for part in (account, library, outbox, imports, operations, features):
         app.register_blueprint(part.blueprint)
