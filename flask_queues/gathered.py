@@ -6,6 +6,7 @@ import dataclasses
 import typing
 import zlib
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from .errors import ConfigError
@@ -32,6 +33,10 @@ class Gathering(NamedTuple):
     def key_of(self, payload: dict[str, Any]) -> str:
         """What payloads have in common that come as one list."""
         return str(self.key(payload))[:MAX_KEY]
+
+    def group_of(self, type_string: str, payload: dict[str, Any]) -> str:
+        """Name what waits together in a queue: as long for any key, of which nothing can be read in it."""
+        return blake2b(f"{type_string} {self.key_of(payload)}".encode(), digest_size=16).hexdigest()
 
     def closes(self, payload: dict[str, Any], now: int) -> int:
         """When the window is over into which a payload falls that is pushed at this moment, in milliseconds.

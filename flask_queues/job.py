@@ -251,9 +251,10 @@ class GatheredJob(Job):
     What becomes of the run becomes of each; one that fails is tried again with those that failed with it.
     """
 
-    #: Seconds: what is pushed within it, with the same key, comes together. It is over at the same moments for all.
+    #: Seconds: what is pushed within it, with the same key, comes together at its end. It is over at the same moments
+    #: for all.
     window: ClassVar[float] = 30
-    #: How many come in one run at most; with more, there are several.
+    #: So many are enough: they come at once, whatever is left of the window. More never come in one run.
     size: ClassVar[int] = 500
 
     def key(self, payload: dict[str, Any]) -> Any:  # noqa: ARG002

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from cryptography.fernet import Fernet
 from flask import Flask
 
 from flask_queues import ConfigError, GatheredJob, OptionError, PayloadError, Queues, Status
+from flask_queues.gathered import read_gathering
+from flask_queues.options import Options
+from flask_queues.pushing.intake import new_job
+from flask_queues.storage.values import NewJob
 
 
 @dataclass
@@ -62,6 +68,46 @@ def test_a_push_that_says_when_is_due_then(queues: Queues, when: str) -> None:
     record = queues.push(Orders, {"customer": 1}, **{when: said}).record
     assert record.due < datetime.now(timezone.utc) + timedelta(seconds=6)
     assert record.status is Status.SCHEDULED
+
+
+class Few(Orders):
+    type = "few"
+    size = 3
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_enough_payloads_of_a_key_do_not_wait_for_their_window(tmp_path: Path, encrypted: bool) -> None:
+    """Those of other keys, types and queues wait on, and what waits for a time of its own does not count."""
+    app = Flask("shop", instance_path=str(tmp_path))
+    app.config["QUEUES_ENCRYPTION_KEYS"] = [Fernet.generate_key().decode()] if encrypted else None
+    queues = Queues(app)
+    queues.register(Few, Orders)
+    orders = [queues.push(Few, {"customer": 1}) for _ in range(2)]
+    others = [
+        queues.push(Few, {"customer": 1}, delay=60),
+        queues.push(Few, {"customer": 2}),
+        queues.push(Few, {"customer": 1}, queue="other"),
+        queues.push(Orders, {"customer": 1}),
+    ]
+    assert {handle.status for handle in orders} == {Status.SCHEDULED}
+    orders.append(queues.push(Few, {"customer": 1}))
+    assert {handle.status for handle in orders} == {Status.PENDING}
+    assert {handle.status for handle in others} == {Status.SCHEDULED}
+
+
+def test_what_waits_together_is_not_named_after_its_key() -> None:
+    """What the storage keeps of it tells nobody the key, and has the same length for any."""
+    gathering, _ = read_gathering("few", Few)
+    name = gathering.group_of("few", {"customer": "ada@example.org"})
+    assert len(name) == len(gathering.group_of("few", {"customer": "x" * 500})) == 32
+    assert name not in (gathering.group_of("few", {"customer": 2}), gathering.group_of("many", {"customer": 1}))
+
+
+def test_a_job_that_is_kept_to_be_pushed_later_waits_with_others_then(queues: Queues) -> None:
+    """As what follows another does in an outbox."""
+    job = new_job(queues.jobs, queues.manager.config, Orders, {"customer": 1}, Options())
+    assert job.gather is not None
+    assert NewJob.read(json.loads(json.dumps(job.said()))) == job
 
 
 def test_each_payload_is_checked_at_the_push(queues: Queues) -> None:

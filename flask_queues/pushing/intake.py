@@ -9,13 +9,12 @@ from typing import Any
 
 from ..config import Config
 from ..errors import OptionError, PayloadError
-from ..gathered import Gathering
 from ..ids import bits_of, new_id, partition_bits
 from ..job import Job
 from ..options import LONGEST, Options
 from ..record import AT_ONCE, FirstDue, to_datetime, to_milliseconds
 from ..registry import JobType, Registry
-from ..storage.values import NewJob
+from ..storage.values import Gather, NewJob
 from . import permission
 from .limits import limits_of
 from .uniqueness import unique_of
@@ -51,9 +50,7 @@ def new_job(
         payload = job.payload if payload is None else payload
         options = options.over(job.pushed_with)
     text = checked_payload(job_type, config, {} if payload is None else payload, awaited)
-    whole = options.over(job_type.options)
-    if job_type.gathering is not None:
-        whole = gathered(job_type.gathering, job_type.type, whole, payload or {}, now)
+    whole, gather = gathered(job_type, options.over(job_type.options), payload or {}, now)
     queue = whole.queue or config.default
     delay = whole.delay if whole.debounce is None or whole.unique is False else whole.debounce
     wait, at = milliseconds(delay) or 0, to_milliseconds(whole.at) if whole.at else None
@@ -72,6 +69,7 @@ def new_job(
         options=options.kept(first_due, unique.key if unique is not None else None),
         limits=limits_of(job_type, whole, payload or {}),
         unique=unique,
+        gather=gather,
     )
 
 
@@ -108,14 +106,18 @@ def checked_payload(job_type: JobType, config: Config, payload: Any, awaited: st
 
 
 def gathered(
-    gathering: Gathering, type_string: str, options: Options, payload: dict[str, Any], now: Callable[[], int]
-) -> Options:
-    """Let a payload wait until its window is over, unless the push says when it is due."""
+    job_type: JobType, options: Options, payload: dict[str, Any], now: Callable[[], int]
+) -> tuple[Options, Gather | None]:
+    """Let a payload of a gathered job wait for others until its window is over, unless the push says when it is due."""
+    gathering = job_type.gathering
+    if gathering is None:
+        return options, None
     if options.concurrency is not None or options.rate is not None:
-        raise OptionError(f"{type_string}: what is under a limit is claimed alone, so it cannot be gathered.")
+        raise OptionError(f"{job_type.type}: what is under a limit is claimed alone, so it cannot be gathered.")
     if options.at is not None or options.delay is not None or options.debounce is not None:
-        return options
-    return replace(options, at=to_datetime(gathering.closes(payload, now())))
+        return options, None
+    closes = to_datetime(gathering.closes(payload, now()))
+    return replace(options, at=closes), Gather(gathering.group_of(job_type.type, payload), gathering.size)
 
 
 def spread_out(seconds: float) -> Iterator[float]:

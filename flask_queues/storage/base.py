@@ -93,6 +93,12 @@ class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
         returns, the jobs survive the death of any of our processes. One whose unique key another
         job of its queue holds is not stored. Raises `QueueFull`, and has changed nothing, where more
         jobs of a queue would be pending or scheduled than `bounds` say for it, and some of these are new.
+
+        Where a job that is stored to wait for its time makes its group complete (`gather`), all of the
+        group in its queue that wait for a time still ahead are due now, in the same step. So it is wherever
+        jobs are pushed: with a schedule, or since another job has ended. A job counts until it is claimed,
+        cancelled, retried or moved, however it waits afterwards. Once it has ended, its record may still name
+        the time for which it would have waited.
         """
 
     @abstractmethod

@@ -12,6 +12,15 @@ from .limits import Limit
 from .unique import Unique
 
 
+class Gather(NamedTuple):
+    """A job waits for others, and all of them for its time at the longest: once there are enough, none waits."""
+
+    #: What they have in common, in their queue.
+    group: str
+    #: So many are enough.
+    size: int
+
+
 class NewJob(NamedTuple):
     """A job on its way into the storage."""
 
@@ -36,6 +45,8 @@ class NewJob(NamedTuple):
     limits: Sequence[Limit] = ()
     #: The batch in whose tally it is counted, or None.
     batch: str | None = None
+    #: Where it waits for its time: due as soon as so many of its group wait with it, or None.
+    gather: Gather | None = None
 
     def said(self) -> dict[str, Any]:
         """What is not as usual, for JSON: a job that is kept to be pushed later."""
@@ -47,7 +58,9 @@ class NewJob(NamedTuple):
         """Read what `said` wrote."""
         job = cls(**said)
         unique = Unique(*job.unique) if job.unique else None
-        return job._replace(tags=tuple(job.tags), unique=unique, limits=tuple(Limit(*one) for one in job.limits))
+        gather = Gather(*job.gather) if job.gather else None
+        limits = tuple(Limit(*one) for one in job.limits)
+        return job._replace(tags=tuple(job.tags), unique=unique, limits=limits, gather=gather)
 
 
 class Claim(NamedTuple):

@@ -8,6 +8,7 @@ from flask_queues.testing.storage.contract import (
     ClaimContract,
     FiguresContract,
     FollowContract,
+    GatherContract,
     HeldContract,
     KeeperContract,
     LimitContract,
@@ -71,6 +72,10 @@ class TestLimit(LimitContract):
     """Limits on how many jobs of a key run at once, and how many begin in a time."""
 
 
+class TestGather(GatherContract):
+    """Jobs that wait for each other, until there are enough of them."""
+
+
 class TestSchedule(ScheduleContract):
     """Schedules and what they push."""
 
@@ -85,6 +90,10 @@ class TestKeeper(KeeperContract):
 
 class TestOperator(OperatorContract):
     """What people and the application change."""
+
+
+class TestTally(TallyContract):
+    """How many jobs of a batch stand where."""
 
 
 class TestOutdated(OutdatedContract):

@@ -36,9 +36,9 @@ from flask_queues.storage import SQLiteStorage, Storage
 from flask_queues.storage import sqlite as sqlite_package
 from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
-from flask_queues.storage.sqlite import listing, moving, rewriting, steps
+from flask_queues.storage.sqlite import gathering, listing, moving, rewriting, steps
 from flask_queues.storage.sqlite.database import APPLICATION_ID, FORMAT, Database
-from flask_queues.storage.values import Occurrence, Query, Schedule, Settlement, Wanted
+from flask_queues.storage.values import Gather, Occurrence, Query, Schedule, Settlement, Wanted
 from flask_queues.testing.storage.contract import (
     LONG,
     a_worker,
@@ -378,6 +378,7 @@ def do_everything(storage: Storage, clock: Any) -> None:
     fill(storage, "strange", type="strange", priority=2)
     storage.push([new(f"due {n}", delay=5) for n in range(120)])
     storage.push([new("bound")], {"q": 1000})
+    storage.push([new(f"gathered {n}", delay=LONG, gather=Gather("g", 2)) for n in range(2)])
     storage.change_payload("strange", '{"n":1}', "{}")
     clock.advance(10)
     storage.heartbeat(a_worker("boss", "w"), LONG)
@@ -445,7 +446,7 @@ class TestStatements:
 
         constants = {
             value
-            for module in (engine_module, steps, listing, moving, rewriting)
+            for module in (engine_module, steps, gathering, listing, moving, rewriting)
             for value in vars(module).values()
             if isinstance(value, str) and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", value)
         }
@@ -460,7 +461,7 @@ class TestStatements:
             for sql, parameters in statements.items():
                 plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
                 small = any(re.search(SMALL, step) for step in plan)
-                for column in re.findall(r"\b(id|queue|type|tag|worker|held|job)=\?", sql.partition("WHERE")[2]):
+                for column in re.findall(r"\b(id|queue|type|tag|worker|held|job|gather)=\?", sql.partition("WHERE")[2]):
                     found = any(f"{column}=?" in step or "INTEGER PRIMARY KEY (rowid=?)" in step for step in plan)
                     assert small or found, (sql, plan)
                 first = sql.endswith("LIMIT 1") and plan == ["SCAN jobs USING INDEX jobs_due"]

@@ -587,6 +587,14 @@ class Digest(GatheredJob):
         return len(payloads)
 
 
+class FullDigest(Digest):
+    """Comes when there are enough of a customer, or in three years."""
+
+    type = "full-digest"
+    window = 1e8
+    size = 20
+
+
 class BadDigest(GatheredJob):
     """Fails, is stopped or dies, with all that came together."""
 
@@ -603,7 +611,7 @@ class BadDigest(GatheredJob):
         note(f"failed:{len(self.payloads)}", self)
 
 
-queues.register(Digest, BadDigest)
+queues.register(Digest, FullDigest, BadDigest)
 
 
 @queues.job("grow-batch", tries=1000, backoff=0)

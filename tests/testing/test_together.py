@@ -45,6 +45,28 @@ def test_a_batch_is_asked_after_and_reports(shop: Shop) -> None:
         assert fake.batched()[0].status is Status.COMPLETED
 
 
+def test_gathered_payloads_come_at_once_when_there_are_enough(shop: Shop) -> None:
+    """Without moving the clock; the rest when their window is over."""
+
+    @shop.queues.register
+    class Digest(GatheredJob):
+        type = "shop:digest"
+        window = 30
+        size = 3
+
+        def handle(self, payloads: list[dict[str, Any]]) -> None:
+            shop.done.append([payload["n"] for payload in payloads])
+
+    with shop.queues.fake() as fake:
+        for n in range(4):
+            shop.queues.push(Digest, {"n": n})
+        fake.drain()
+        assert shop.done == [[0, 1, 2]]
+        shop.queues.push(Digest, {"n": 4})
+        fake.drain(within=31)
+        assert shop.done == [[0, 1, 2], [3, 4]]
+
+
 def test_gathered_payloads_come_as_one_list_when_their_window_is_over(shop: Shop) -> None:
     """By key; what fails is run again together, after its backoff."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from flask_queues import Outcome, Status
+from flask_queues import JobHandle, Outcome, Status
 from tests.support.site import Site, eventually
 from tests.support.stock import take_stock, unfinished
 
@@ -40,6 +41,54 @@ def test_payloads_of_a_key_come_as_one_list(make_site, place, options):
         got[customer] |= {n % 3 for n in numbers}
     assert dict(got) == {"0": {0}, "1": {1}, "2": {2}}
     assert {handle.status for handle in handles} == {Status.COMPLETED}
+
+
+@pytest.mark.parametrize("place", ["file", pytest.param("redis", marks=pytest.mark.servers)], indirect=True)
+def test_enough_payloads_of_a_key_come_before_their_window_is_over(make_site, place):
+    """A worker that waits is woken; too few wait on, and what another key has does not count."""
+    site = make_site(**place)
+    site.work("--processes", "1")
+    jobs = [("full-digest", {"customer": n % 2, "n": n}) for n in range(39)]
+    first = site.manager.push_many(jobs[:30])
+    for job_type, payload in jobs[30:]:
+        site.manager.push(job_type, payload)
+    eventually(lambda: len(lists(site)) == 1)
+    assert lists(site) == [("0", list(range(0, 39, 2)))]
+    eventually(lambda: first[0].status is Status.COMPLETED)
+    assert {handle.status for handle in first[1::2]} == {Status.SCHEDULED}
+    site.manager.push("full-digest", {"customer": 1, "n": 39})
+    eventually(lambda: unfinished(site.manager) == 0)
+    assert lists(site)[1:] == [("1", list(range(1, 40, 2)))]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sqlite", *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("redis", "cluster"))],
+)
+def test_what_came_early_is_not_lost_whatever_is_killed(make_site, seed, request, tmp_path, kind):
+    """Pushed one by one and in any slices beside the kills: each payload completes, again only if cut short."""
+    site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
+    chance = random.Random(seed)
+    jobs = [("full-digest", {"customer": n % 5, "n": n, "seconds": chance.choice((0, 1, 5)) / 100}) for n in range(600)]
+    sizes = iter(lambda: chance.choice((1, 1, 7, 60)), 0)
+
+    def push_all() -> list[JobHandle]:
+        handles: list[JobHandle] = []
+        while len(handles) < len(jobs):
+            handles += site.manager.push_many(jobs[len(handles) : len(handles) + next(sizes)])
+        return handles
+
+    with ThreadPoolExecutor(1) as pusher:
+        pushing = pusher.submit(push_all)
+        kill_now_and_then(site, random.Random(seed), 8)
+        handles = pushing.result()
+    eventually(lambda: unfinished(site.manager) == 0, 60)
+    stock = take_stock(site.manager)
+    assert {stock[handle.id].status for handle in handles} == {Status.COMPLETED}
+    times = Counter(n for _, numbers in lists(site) for n in numbers)
+    assert set(times) == set(range(len(jobs)))
+    for n, handle in enumerate(handles):
+        assert times[n] <= len(stock[handle.id].history)
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,8 @@ class Job:
     limits: list[list[Any]] = field(default_factory=list)
     #: The batch in whose tally it is counted.
     batch: str | None = None
+    #: The group with which it waits for its time, None once it does so no more.
+    gather: str | None = None
 
     def row(self) -> tuple[Any, ...]:
         """Everything, as `Job` takes it."""

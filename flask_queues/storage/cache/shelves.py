@@ -29,6 +29,8 @@ class Shelves:
         self.waiting: dict[str, Line] = {}
         #: By child: what it holds.
         self.hands: dict[str, Line] = {}
+        #: By queue and group: those that wait for their time together.
+        self.gathered: dict[tuple[str, str], Line] = {}
         #: By type, or by gate: what no worker knew, or may not begin.
         self.held: dict[str, Line] = {}
         self.tags: dict[str, Line] = {}
@@ -66,6 +68,8 @@ class Shelves:
             put(self.hands, str(job.worker), (job.seq, job))
         elif job.status == SCHEDULED:
             put(self.waiting, job.queue, (job.stamp, job.seq, job))
+        if job.gather is not None:
+            put(self.gathered, (job.queue, job.gather), (job.stamp, job.seq, job))
 
     def take(self, job: Job) -> None:
         """Take a job from where it stands."""
@@ -79,6 +83,9 @@ class Shelves:
             take(self.hands, str(job.worker), (job.seq,))
         elif job.status == SCHEDULED:
             take(self.waiting, job.queue, (job.stamp, job.seq))
+        if job.gather is not None:
+            take(self.gathered, (job.queue, job.gather), (job.stamp, job.seq))
+            job.gather = None  # whatever it waits for next, it does so alone
 
     def _tally(self, job: Job, status: int, n: int) -> None:
         tally = self.tallies.get(job.batch) if job.batch is not None else None

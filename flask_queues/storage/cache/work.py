@@ -10,7 +10,7 @@ from .. import values
 from ..limits import Limit
 from ..stops import raised
 from ..unique import END, START, Unique
-from . import gates, stops, uniques
+from . import gates, gathering, stops, uniques
 from .job import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, Job
 from .shelves import Line
 from .state import State
@@ -63,6 +63,7 @@ def push_one(
     unique: list[Any] | None = None,
     limits: Any = (),
     batch: str | None = None,
+    gather: list[Any] | None = None,
 ) -> bool:
     """Store one job; False if its id is there already."""
     if id_ in state.shelves.jobs:
@@ -79,7 +80,10 @@ def push_one(
     place = (status, stamp)
     job = Job(state.pushes, id_, queue, type_, payload, priority, list(tags), options, now, due, until, *place)
     job.unique, job.limits, job.batch = unique, list(limits), batch
+    job.gather = gather[0] if gather and status == SCHEDULED else None
     state.shelves.add(job)
+    if gather and status == SCHEDULED:
+        gathering.join(state, queue, *gather)
     return True
 
 

@@ -22,6 +22,7 @@
 --   p..gates      hash    gate: claims in force, next moment in us, and its limit;  p..opens zset ms: when to look at a gate
 --   p..gated      zset    gate, line end, rank, line end, member of a held job that waits there;  p..gatedby hash member: that
 --   p..batches    hash    id: the batch of a job;  p..tallies hash: batch: 1; batch, tab, status: n
+--   p..gathered   zset    group, line end, member of a scheduled job that waits with others;  p..gatheredby hash id: that
 --   p..stops      hash    type, or nothing for all of them: until when or nothing, since when, who and why
 --   p..j:<id>     string  the record;  p..l:<id> list: its log;  p..k:<id> string: what it keeps;  p..t:<tag> zset: ms of the push
 -- A member is a stem, a tab and an id. A stem is 11 hex digits of the push's number, 2 of 100 - priority, and the type.
@@ -92,7 +93,7 @@ local function line_up(p, stem, id, due)
     end
 end
 
--- What a partition has ever held: jobs that are claimed `a`lone, under `l`imits or `u`nique, and `s`tops. A queue that
+-- What a partition has ever held: jobs that are claimed `a`lone, `g`athered, under `l`imits or `u`nique, and `s`tops. A queue that
 -- has none of them pays for all of them with this one look, which reads its last token too.
 local partitions = {}
 local function known(p)
@@ -274,11 +275,31 @@ local function gate_of(p, member)
     return entry and string.match(entry, '^[^\n]*')
 end
 
+-- Words that few jobs need are made when they are first asked for: a server makes each function anew for each script
+-- that it runs, for a third of a microsecond.
+local made = {}
+local function gathering()
+    made.gathering = made.gathering or (function()
+        -- include gathering.lua
+    end)()
+    return made.gathering
+end
+
+-- A scheduled job is due, or something else becomes of it: it waits with no others any more.
+local function wait_no_more(p, id)
+    if has(p, 'g') then
+        gathering().forget(p, id)
+    end
+end
+
 -- Take a waiting or ended job out of its list.
 local function take_out(p, name, member)
     call('ZREM', p .. name, member)
     if name == 'ready' or name == 'held' then
         call('ZREM', p .. 'since', member)
+    end
+    if name == 'due' then
+        wait_no_more(p, id_of(member))
     end
     local entry = name == 'held' and call('HGET', p .. 'gatedby', member)
     if entry then
@@ -328,7 +349,7 @@ end
 local function read_job()
     local job = {
         id = arg(), type = arg(), text = arg(), priority = arg(), delay = tonumber(arg()), at = arg(),
-        expires = arg(), stray = arg(), unique = arg(), limits = arg(), batch = arg(), tags = {},
+        expires = arg(), stray = arg(), unique = arg(), limits = arg(), batch = arg(), gather = arg(), tags = {},
     }
     for n = 1, tonumber(arg()) do
         job.tags[n] = arg()
@@ -336,9 +357,6 @@ local function read_job()
     return job
 end
 
--- Words that few jobs need are made when they are first asked for: a server makes each function anew for each script
--- that it runs, for a third of a microsecond.
-local made = {}
 local function gates()
     made.gates = made.gates or (function()
         -- include gates.lua
@@ -420,6 +438,9 @@ local function store(p, job, seq)
     end
     for _, tag in ipairs(job.tags) do
         call('ZADD', p .. 't:' .. tag, moment, stem .. '\t' .. id)
+    end
+    if job.gather ~= '' and due > now then
+        gathering().join(p, job.gather, stem, id)
     end
     return true
 end

@@ -233,7 +233,7 @@ def read_row(queue: str, row: Sequence[Any]) -> Row:
         status=where,
         since=int(since),
         created=story.created,
-        due=story.due,
+        due=min(story.due, int(since)) if where is Status.PENDING else story.due,
         expires=story.expires,
         attempts=story.attempts,
         runs=tuple(runs_of(story)),

@@ -3,7 +3,8 @@
 -- ARGV: root; partition; statuses, a digit each; type or nothing; tag or nothing, with `t` before it; limit;
 -- how many jobs to look at; `1` for the oldest first; the moment and number of the push after which the page begins.
 -- Returns where the look ended if it did not reach the end (moment, number), or nothing; then a row of moment,
--- number, status, whether it is held, member, claim and record for each job.
+-- number, status, whether it is held, member, claim or, where jobs are gathered, when a pending one was due, and record for
+-- each job.
 
 local p, statuses, kind, tag = arg(), arg(), arg(), arg()
 local limit, look_at = tonumber(arg()), tonumber(arg())
@@ -152,6 +153,12 @@ local function walk_statuses()
     end
 end
 
+-- When a pending job was due: it may have become so before its time if it was gathered.
+local function due_of(held, member)
+    local rank = has(p, 'g') and call('ZSCORE', p .. (held == '' and 'ready' or 'held'), member)
+    return rank and digits(tonumber(rank) % SPAN)
+end
+
 if tag ~= '' then
     walk_tag()
 else
@@ -174,7 +181,7 @@ for n = 1, math.min(limit + 1, #found) do
     if record then -- else it was deleted by somebody else, or evicted
         answer[#answer + 1] = {
             digits(moment), digits(seq), status, held, member,
-            status == RUNNING and call('HGET', p .. 'run', id) or '', record,
+            status == RUNNING and call('HGET', p .. 'run', id) or status == PENDING and due_of(held, member) or '', record,
         }
     end
 end

@@ -117,6 +117,7 @@ def push_arguments(job: NewJob, *, stray: bool) -> list[Any]:
         unique_text(job.unique),
         limits_text(job.limits),
         job.batch or "",
+        "" if job.gather is None else f"{job.gather.size}\t{quoted(job.gather.group)}",
         len(job.tags),
         *job.tags,
     ]
@@ -185,6 +186,7 @@ class InHand(NamedTuple):
     token: int
     started: int
     ahead: bool
+    due: int
     worker: str
     cancel: str | None
     progress: str
@@ -278,8 +280,8 @@ def read_run(fields: list[str]) -> Run:
 
 def read_in_hand(claim: str) -> InHand:
     """Read a claim."""
-    token, started, _, ahead, _, _, worker, _, cancel, progress = claim.split("\t")
-    return InHand(int(token), int(started), ahead == "1", unquoted(worker) or "", unquoted(cancel), progress)
+    token, started, _, ahead, due, _, worker, _, cancel, progress = claim.split("\t")
+    return InHand(int(token), int(started), ahead == "1", int(due), unquoted(worker) or "", unquoted(cancel), progress)
 
 
 def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:
@@ -328,6 +330,7 @@ def read_record(queue: str, job_id: str, digit: str, held: str, claim: str, text
     status = STATUSES[digit]
     story = read_story(text)
     hand = read_in_hand(claim) if status is Status.RUNNING else None
+    due = hand.due if hand else int(claim) if claim else story.due
     last = story.runs[-1] if story.runs else None
     history = history_of(story, hand)
     progress = hand.progress if hand else last.progress if last else ""
@@ -341,7 +344,7 @@ def read_record(queue: str, job_id: str, digit: str, held: str, claim: str, text
         priority=story.priority,
         tags=story.tags,
         created=to_datetime(story.created),
-        due=to_datetime(story.due),
+        due=to_datetime(min(due, story.due)),
         expires=to_datetime(story.expires) if story.expires is not None else None,
         attempts=story.attempts,
         history=history,

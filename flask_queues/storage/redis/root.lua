@@ -19,7 +19,7 @@ local function first_forbidden()
     for _, command in ipairs({
         {'SET', key, ''}, {'APPEND', key, ''}, {'GETRANGE', key, 0, 0}, {'STRLEN', key}, {'DEL', key},
         {'ZADD', key, 0, ''}, {'ZSCORE', key, ''}, {'ZCOUNT', key, 0, 0}, {'ZRANGEBYSCORE', key, 0, 0},
-        {'ZREVRANGE', key, 0, 0}, {'ZRANGEBYLEX', key, '-', '+'}, {'ZREM', key, ''}, {'HSET', key, '', ''}, {'HINCRBY', key, 'n', 1},
+        {'ZREVRANGE', key, 0, 0}, {'ZRANGEBYLEX', key, '-', '+'}, {'ZLEXCOUNT', key, '-', '+'}, {'ZREM', key, ''}, {'HSET', key, '', ''}, {'HINCRBY', key, 'n', 1},
         {'HGETALL', key}, {'HKEYS', key}, {'HDEL', key, '', 'n'}, {'SADD', key, ''}, {'SMEMBERS', key},
         {'SREM', key, ''}, {'EXISTS', key}, {'ZREMRANGEBYSCORE', key, 1, 0},
         {'RPUSH', key, ''}, {'LRANGE', key, 0, 0}, {'LTRIM', key, 1, 0}, {'RENAME', key, key},

@@ -160,6 +160,7 @@ local function promote(p)
         local stem = stem_of(member)
         call('ZREM', p .. 'due', member)
         call('ZADD', p .. 'ready', rank_of(stem, due), member)
+        wait_no_more(p, id_of(member))
         count(p, stem, id_of(member), SCHEDULED, PENDING)
     end
 end

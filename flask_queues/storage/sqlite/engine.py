@@ -173,7 +173,7 @@ class SQLiteStorage(Storage):
                 gates.enter(db, queue, limits, now)
             token = next_tokens(db, 1)
             db.execute(TAKE, (now, token, worker, steady() + lease, 0, now, seq))
-            db.execute("UPDATE jobs SET held=NULL WHERE seq=?", (seq,))
+            db.execute("UPDATE jobs SET held=NULL, gather=NULL WHERE seq=?", (seq,))
             deltas.moved(queue, type_, status, RUNNING, batch)
             deltas.write(db)
             return read_claim(db.execute(CLAIM_AT, (seq,)).fetchone())

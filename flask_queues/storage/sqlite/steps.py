@@ -13,7 +13,7 @@ from ...record import LogLine, Status, to_milliseconds
 from ..stops import raised
 from ..unique import END, START, replaced, taken
 from ..values import Claim, NewJob, Settlement, Wanted
-from . import gates, listing, stops, uniques
+from . import gates, gathering, listing, stops, uniques
 from .rows import (
     CANCELLED,
     COMPLETED,
@@ -39,8 +39,8 @@ CLAIM = (
 CLAIMS_OF = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND worker=?"  # noqa: S608
 INSERT = """
 INSERT INTO jobs (
-    id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload, uniq, limits, batch
-) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
+    id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload, uniq, limits, batch, gather
+) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
 """
 NEXT = """
 SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq, limits, batch
@@ -75,7 +75,7 @@ WHERE seq=:seq
 """
 DUE = "SELECT seq, queue, type, batch FROM jobs WHERE status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
 DUE_IN_QUEUE = "SELECT seq, queue, type, batch FROM jobs WHERE queue=? AND status=2 AND stamp<=? ORDER BY stamp LIMIT ?"
-PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=? WHERE seq=?"
+PROMOTE_ONE = "UPDATE jobs SET status=0, stamp=?, gather=NULL WHERE seq=?"
 CANCEL = "UPDATE jobs SET status=5, stamp=?, reason=?, held=NULL WHERE seq=?"
 OLD = """
 SELECT seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND stamp<=? ORDER BY stamp LIMIT ?
@@ -101,7 +101,8 @@ def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> boo
         return False
     uniq = dump(job.unique) if job.unique is not None else None
     limits = dump(job.limits) if job.limits else None
-    what = (tags, job.options, job.payload, uniq, limits, job.batch)
+    gather = job.gather if status == SCHEDULED else None
+    what = (tags, job.options, job.payload, uniq, limits, job.batch, gather and gather.group)
     cursor = db.execute(INSERT, (job.id, job.queue, job.type, *where, *what))
     if not cursor.rowcount:
         return False
@@ -111,6 +112,8 @@ def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> boo
         tagged = [(tag, cursor.lastrowid) for tag in job.tags]
         db.executemany("INSERT OR IGNORE INTO tags VALUES (?,?)", tagged)
     deltas.pushed(job.queue, job.type, status, job.batch)
+    if gather is not None:
+        gathering.join(db, job.queue, gather, now, deltas)
     return True
 
 
@@ -130,6 +133,7 @@ def make_room(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> 
     if row is not None:
         seq, type_, status, batch = row
         db.execute(CANCEL, (now, replaced(job.id), seq))
+        deltas.gathered.clear()
         deltas.moved(job.queue, type_, status, CANCELLED, batch)
     return True
 
@@ -377,7 +381,7 @@ def retry_one(db: sqlite3.Connection, seq: int, due: int, status: int = PENDING)
         history = add_run(history, (runs, worker, started, ended, outcome), error)
     db.execute(
         "UPDATE jobs SET status=?4, stamp=?1, due=?1, attempts=0, outcome=NULL, reason=NULL, cancel=NULL, "
-        "held=NULL, expires=NULL, history=?2 WHERE seq=?3",
+        "held=NULL, expires=NULL, gather=NULL, history=?2 WHERE seq=?3",
         (due, history, seq, status),
     )
 

@@ -31,6 +31,8 @@ class Deltas:
         self._tallies: defaultdict[tuple[str, int], int] = defaultdict(int)
         #: Batches of which jobs are pushed.
         self._begun: set[str] = set()
+        #: By queue and group: how many wait for each other, where that is known.
+        self.gathered: dict[tuple[str, str], int] = {}
 
     def pushed(self, queue: str, type_: str, status: int, batch: str | None = None) -> None:
         """A job is new."""

@@ -30,7 +30,7 @@ from ...storage.limits import CONCURRENCY, RATE, Limit
 from ...storage.outdated import Outdated
 from ...storage.stops import Stop
 from ...storage.unique import START, TIME, Unique
-from ...storage.values import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
+from ...storage.values import Claim, Gather, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from .engine import Engine
 from .model import GATE, TYPE, WAITING, Model, held_how
 from .moving import neighbour
@@ -69,6 +69,7 @@ NEW = st.builds(
     unique=st.sampled_from([None, None, None, *UNIQUE]),
     batch=st.sampled_from([None, None, "b", "c"]),
     limits=st.sampled_from([(), (), (), (ONE,), (TWO,), (HOURLY,), (HOURLY, ONE)]),
+    gather=st.sampled_from([None, None, None, Gather("g", 1), Gather("g", 2), Gather("wörd\n\t", 2)]),
 )
 PUSHED = NEW | NEW.map(lambda job: job._replace(id=f"j{job.id[1:]}", unique=None))
 ENDS = st.fixed_dictionaries(
@@ -193,6 +194,21 @@ class StorageMachine(RuleBasedStateMachine):
             self.settle_and_claim(worker, [], wanted)
         held = [claim for claim in self.claims if self.model.in_force(claim.id, claim.token)]
         self.settle_and_claim(worker, [settlement(claim, end) for claim in held[-1:]], wanted)
+
+    @rule(
+        queue=QUEUES,
+        group=st.sampled_from(["g", "wörd\n\t"]),
+        sizes=st.lists(st.integers(2, 4), min_size=2, max_size=6),
+        delay=st.sampled_from([HOUR, 2 * HOUR]),
+    )
+    def push_to_gather(self, queue: str, group: str, sizes: list[int], delay: int) -> None:
+        """Push some jobs that wait for each other, beside those of the group that wait already."""
+        jobs = [
+            NewJob(f"{queue}{n}", queue, "t", "{}", delay=delay, gather=Gather(group, size))
+            for n, size in enumerate(sizes)
+        ]
+        now = self.clock.now()
+        assert self.storage.push(jobs) == [self.model.push(job, now) for job in jobs]
 
     def settle_and_claim(self, worker: str, settled: list[Settlement], wanted: Wanted | None) -> None:
         """Take one step."""
@@ -571,7 +587,7 @@ class StorageMachine(RuleBasedStateMachine):
             self.model.check(record)
             assert storage.logs(key) == job.logs
             if self.clock.frozen:
-                assert record.due == to_datetime(job.due)
+                assert record.due in (to_datetime(job.due), to_datetime(job.would_wait or job.due))
                 assert record.created == to_datetime(job.created)
                 assert record.expires == (None if job.expires is None else to_datetime(job.expires))
                 assert record.finished == (to_datetime(job.since) if job.status.final else None)

@@ -13,7 +13,7 @@ from ...storage.limits import RATE, Limit
 from ...storage.stops import Stop
 from ...storage.tallies import deleted
 from ...storage.unique import holds
-from ...storage.values import Claim, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
+from ...storage.values import Claim, Gather, NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 
 TYPE, GATE = "type", "gate"
 WAITING = (Status.PENDING, Status.SCHEDULED)
@@ -48,6 +48,10 @@ class ModelJob:
     kept: str | None = None
     #: The batch in whose tally it is counted.
     batch: str | None = None
+    #: The group with which it waits for its time.
+    gather: str | None = None
+    #: The time for which it would have waited, where its group was complete before.
+    would_wait: int | None = None
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -61,12 +65,12 @@ class ModelJob:
 
     def enter(self, status: Status, now: int) -> None:
         """Come into a status."""
-        self.status, self.since = status, now
+        self.status, self.since, self.gather = status, now, None
 
     def renew(self, due: int, status: Status = Status.PENDING) -> None:
         """Begin anew, with the history."""
         self.enter(status, due)
-        self.due, self.attempts, self.held = due, 0, None
+        self.due, self.attempts, self.held, self.would_wait = due, 0, None, None
         self.expires = self.reason = self.cancel = None
 
 
@@ -111,7 +115,21 @@ class Model:
         self.jobs[new.id] = ModelJob(new, self._pushes, status, due, now, now, expires, batch=new.batch)
         if new.batch is not None:
             self.gone.setdefault(new.batch, [])
+        if new.gather is not None and status is Status.SCHEDULED:
+            self.gather(self.jobs[new.id], new.gather, now)
         return True
+
+    def gather(self, job: ModelJob, gather: Gather, now: int) -> None:
+        """A job waits with its group; all of that are due now if they are enough."""
+        job.gather = gather.group
+        group = [
+            one
+            for one in self.jobs.values()
+            if (one.pushed.queue, one.gather) == (job.pushed.queue, gather.group) and one.due > now
+        ]
+        for one in group if len(group) >= gather.size else ():
+            one.would_wait, one.due = one.due, now
+            one.enter(Status.PENDING, now)
 
     def make_room(self, new: NewJob, now: int) -> bool:
         """Whether the key of a job is free, or becomes so since it takes another's place; then it holds it."""
@@ -178,6 +196,7 @@ class Model:
         for job in self.jobs.values():
             if job.status is not Status.RUNNING:
                 self.leave_tally(job)
+                job.gather = None
         elsewhere = [job for job in self.jobs.values() if job.pushed.unique and job.status is not Status.RUNNING]
         for job in elsewhere:
             self.free(job, "gone")
@@ -223,7 +242,7 @@ class Model:
             assert job.worker is not None
             job.runs.append((job.worker, one.outcome, one.error))
         if status is Status.SCHEDULED:
-            job.due = now + one.delay
+            job.due, job.would_wait = now + one.delay, None
         job.attempts += one.counted
         job.alone = job.alone or one.alone
         job.result = one.result if status is Status.COMPLETED else None

@@ -8,6 +8,7 @@ from .bound import BoundContract
 from .claim import ClaimContract
 from .figures import FiguresContract
 from .follow import FollowContract
+from .gather import GatherContract
 from .held import HeldContract
 from .keeper import KeeperContract
 from .limit import LimitContract
@@ -60,6 +61,7 @@ __all__ = [
     "ClaimContract",
     "FiguresContract",
     "FollowContract",
+    "GatherContract",
     "HeldContract",
     "KeeperContract",
     "LimitContract",

@@ -10,7 +10,7 @@ from typing import Any
 from ....errors import QueueFull
 from ....record import Outcome, Status
 from ....storage.unique import Unique
-from ....storage.values import Occurrence, Query, Settlement, Wanted
+from ....storage.values import Gather, Occurrence, Query, Settlement, Wanted
 from ..engine import Engine
 from .words import LONG, ids, new, settle, take
 
@@ -72,6 +72,16 @@ def push_one_of_its_kind(engine: Engine, job_id: str) -> str:
     holder = storage.push_unique(new(job_id, unique=Unique("only one")))
     storage.close()
     return holder
+
+
+def push_to_gather(engine: Engine, who: str, number: int, gather: Gather) -> list[str]:
+    """Push jobs that wait for each other, one by one; returns their ids."""
+    storage = engine.open()
+    names = [f"{n} by {who}" for n in range(number)]
+    for name in names:
+        storage.push([new(name, delay=LONG, gather=gather)])
+    storage.close()
+    return names
 
 
 def claim_by_id(engine: Engine, worker: str, job_ids: Sequence[str]) -> list[str]:

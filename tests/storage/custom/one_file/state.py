@@ -74,6 +74,8 @@ class StoredJob:
     #: Why it is set aside: its type, or a gate.
     held: str | None = None
     batch: str | None = None
+    #: The group with which it waits for its time.
+    gather: str | None = None
 
     def texts(self) -> list[str]:
         """All that is said of it."""
@@ -96,7 +98,7 @@ class StoredJob:
 
     def enter(self, status: Status, now: int) -> None:
         """Come into a status."""
-        self.status, self.since = status, now
+        self.status, self.since, self.gather = status, now, None
 
     def renew(self, due: int, status: Status = Status.PENDING) -> None:
         """Begin anew, with the history."""
@@ -227,7 +229,24 @@ class State:
         self.hold(new, now)
         if new.batch is not None:
             self.gone.setdefault(new.batch, [])
-        return self.add(StoredJob(**given, status=status, since=since, created=now, due=due, expires=expires))
+        job = StoredJob(**given, status=status, since=since, created=now, due=due, expires=expires)
+        self.add(job)
+        if new.gather is not None and status is Status.SCHEDULED:
+            job.gather = new.gather.group
+            self.let_gathered_go(job, new.gather.size, now)
+        return True
+
+    def let_gathered_go(self, job: StoredJob, size: int, now: int) -> None:
+        """Make all of a job's group pending that wait for a time still ahead, if these are enough."""
+        group = [
+            one
+            for one in self.jobs.values()
+            if (one.queue, one.gather) == (job.queue, job.gather) and one.status is Status.SCHEDULED and one.due > now
+        ]
+        if len(group) >= size:
+            for one in group:
+                one.due = now
+                one.enter(Status.PENDING, now)
 
     def make_room(self, new: NewJob, now: int) -> bool:
         """Whether the key of a job is free, or becomes so since it takes another's place."""
