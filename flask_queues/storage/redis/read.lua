@@ -1,7 +1,7 @@
 -- Read jobs.
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; partition; number of ids; the ids.
--- Returns of each a row of status, whether it is held, claim and record, or nothing.
+-- Returns of each a row of status, whether it is held, claim, record and stem, or nothing.
 
 local p = arg()
 local answer = {}
@@ -13,7 +13,8 @@ for n = 1, tonumber(arg()) do
         status, list = where(p, stem, id)
     end
     answer[n] = status and {
-        status, list == 'held' and (gate_of(p, stem .. '\t' .. id) or '1') or '', call('HGET', p .. 'run', id) or '', call('GET', p .. 'j:' .. id),
+        status, list == 'held' and (gate_of(p, stem .. '\t' .. id) or '1') or '', call('HGET', p .. 'run', id) or '',
+        call('GET', p .. 'j:' .. id), stem,
     } or {}
 end
 return answer
