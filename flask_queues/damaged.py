@@ -11,10 +11,14 @@ from typing import Any, Protocol
 
 from .errors import DamagedRecord, OptionError
 from .options import CHECKS
-from .record import TERMS, Attempt, ChainPlace, FirstDue, JobError, JobRecord, Status, to_datetime
+from .record import TERMS, Attempt, ChainPlace, FirstDue, JobError, JobRecord, LogLine, Status, to_datetime
 
+#: Stands for options that cannot be read: nobody takes it for any.
+NO_OPTIONS = "unreadable"
 #: What of them is a text, a moment, or a list.
 SHAPES: dict[str, type] = {"batch": str, "request_id": str, "locale": str, "occurrence": int, "chain": list}
+#: What a line of a log has.
+LINE: dict[str, type] = {"level": str, "message": str, "context": dict, "run": int}
 
 
 class Stored(Protocol):
@@ -23,6 +27,18 @@ class Stored(Protocol):
     @property
     def options(self) -> str | None:
         """JSON text."""
+
+    @property
+    def payload(self) -> Any:
+        """JSON text."""
+
+    @property
+    def attempts(self) -> Any:
+        """A number."""
+
+    @property
+    def runs(self) -> Any:
+        """A number."""
 
     @property
     def created(self) -> Any:
@@ -70,8 +86,29 @@ NAME = f"{DamagedRecord.__module__}.{DamagedRecord.__qualname__}"
 
 def words(error: Exception) -> str:
     """Say what is wrong with a record, and what to do."""
-    why = str(error) if isinstance(error, DamagedRecord) else f"{type(error).__name__}: {error}"
-    return f"What is stored of this job cannot be read. Delete it, and push it anew. {why}"[:500]
+    return f"What is stored of this job cannot be read. Delete it, and push it anew. {why(error)}"[:500]
+
+
+def why(error: Exception) -> str:
+    """Say what is wrong with something that is stored."""
+    return str(error) if isinstance(error, DamagedRecord) else f"{type(error).__name__}: {error}"
+
+
+def whole_line(read: Callable[[], LogLine]) -> LogLine:
+    """Read a line of a log; where that cannot be, one in its place that says so."""
+    try:
+        line = read()
+        for name, shape in LINE.items():
+            if not isinstance(getattr(line, name), shape):
+                raise DamagedRecord(f"Its {name} is {getattr(line, name)!r}.")
+    except Exception as error:
+        return line_about("This line of the log", error)
+    return line
+
+
+def line_about(what: str, error: Exception) -> LogLine:
+    """A line that says what of a job could not be read."""
+    return LogLine(to_datetime(0), "error", f"{what} cannot be read. {why(error)}"[:500], {}, 0)
 
 
 def options_of(claim: Stored) -> tuple[dict[str, Any], str | None]:
@@ -79,6 +116,10 @@ def options_of(claim: Stored) -> tuple[dict[str, Any], str | None]:
     try:
         if not isinstance(claim.created, int) or not isinstance(claim.expires, int | None):
             raise DamagedRecord("One of its times is no time.")
+        if not isinstance(claim.attempts, int) or not isinstance(claim.runs, int):
+            raise DamagedRecord("What counts its runs is no number.")
+        if not isinstance(claim.payload, str):
+            raise DamagedRecord("Its payload is no text.")
         return (read_options(claim.options) if claim.options else {}), None
     except Exception as error:
         return {}, words(error)

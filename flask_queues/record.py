@@ -250,6 +250,8 @@ class WorkerRecord:
     release: str = ""
     #: Whether it takes no more jobs.
     quiet: bool = False
+    #: Why what is stored of it cannot be read; empty where it can.
+    damage: str = ""
 
     def silence(self, now: datetime) -> float:
         """Seconds since its last sign of life; `now` is of the storage's clock, as that is."""
@@ -257,7 +259,7 @@ class WorkerRecord:
 
     def serves(self, queue: str) -> bool:
         """Whether it takes jobs of this queue."""
-        return not self.quiet and (not self.queues or queue in self.queues)
+        return not self.damage and not self.quiet and (not self.queues or queue in self.queues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

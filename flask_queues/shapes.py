@@ -165,6 +165,7 @@ def worker_fields(manager: Manager, worker: WorkerRecord, now: datetime) -> dict
         "host": worker.host,
         "pid": worker.pid,
         "status": state(manager, worker, now),
+        "damage": worker.damage or None,
         "version": worker.version,
         "release": worker.release or None,
         "queues": list(worker.queues),
@@ -179,7 +180,12 @@ def worker_fields(manager: Manager, worker: WorkerRecord, now: datetime) -> dict
 
 
 def state(manager: Manager, worker: WorkerRecord, now: datetime) -> str:
-    """One word for how a worker is: it is silent before its lease ends, and lost after."""
+    """One word for how a worker is: it is silent before its lease ends, and lost after.
+
+    Of one that is damaged nobody can read what it said of itself last; its next sign of life mends that.
+    """
+    if worker.damage:
+        return "damaged"
     silence = worker.silence(now)
     if silence > manager.config.lease:
         return "lost"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,13 @@ import pytest
 from flask import Flask
 
 from flask_queues import GatheredJob, Queues, Status
-from flask_queues.storage.values import NewJob, Settlement
-from flask_queues.testing.storage.contract import take_one
+from flask_queues.moving import move
+from flask_queues.record import ChildRecord, LogLine, Outcome, WorkerRecord
+from flask_queues.storage import Storage
+from flask_queues.storage.sqlite import SQLiteStorage
+from flask_queues.storage.sqlite.database import Database
+from flask_queues.storage.values import NewJob, Query, Settlement
+from flask_queues.testing.storage.contract import new, take_one
 
 BROKEN = [
     {"options": "{"},
@@ -96,3 +103,117 @@ def test_what_holds_a_job_back_and_cannot_be_read_holds_nobody_back(
         assert storage.step("w", [Settlement(claim.id, claim.token, Status.FAILED) for claim in claims]).lost == []
         storage.retry(first.id)
         assert storage.delete(first.id) is Status.PENDING
+
+
+NOW = datetime(2030, 1, 2, tzinfo=timezone.utc)
+#: What a foreign hand, or a lost page, may leave in a column.
+GARBAGE: list[Any] = ["{", b"\xff\xfe", 2**62, 1.5, -5]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file with three jobs, of which the middle one has failed once and waits again, with a log, and a worker."""
+    path = tmp_path / "jobs.sqlite3"
+    storage = SQLiteStorage(Database(path))
+    storage.push([new(name, tags=("x",)) for name in "abc"])
+    claim = storage.claim("host:1:2", "b", 30_000)
+    assert claim is not None
+    storage.note("b", claim.token, logs=[LogLine(NOW, "info", word, {}, 1) for word in ("one", "two")])
+    storage.step("host:1:2", [Settlement("b", claim.token, Status.PENDING, Outcome.FAILED, error='["E","m",""]')])
+    for name in ("dead:1:1", "here:1:1"):
+        children = (ChildRecord(name=f"{name}.1", pid=2),)
+        about = WorkerRecord(name=name, host="h", pid=1, started=NOW, heartbeat=NOW, queues=("q",), children=children)
+        storage.heartbeat(about, 30_000)
+    storage.close()
+    return path
+
+
+def damage(path: Path, table: str, column: str, value: Any, where: str) -> Storage:
+    """Write something into a column, and open the file."""
+    with closing(sqlite3.connect(path)) as file, file:
+        assert file.execute(f"UPDATE {table} SET {column}=? WHERE {where}", (value,)).rowcount
+    return SQLiteStorage(Database(path))
+
+
+@pytest.mark.parametrize("value", GARBAGE)
+@pytest.mark.parametrize(
+    "column",
+    ["status", "stamp", "due", "created", "attempts", "runs", "started", "outcome", "history", "priority", "tags",
+     "payload", "options", "progress", "uniq", "limits"],
+)  # fmt: skip
+def test_a_damaged_column_takes_no_list_and_no_move_down(file: Path, tmp_path: Path, column: str, value: Any) -> None:
+    """The others are listed, and all of them arrive in another storage."""
+    source = damage(file, "jobs", column, value, "id='b'")
+    assert {"a", "c"} <= {job.id for job in source.page(Query()).jobs}
+    assert {"a", "c"} <= {job.id for job in source.page(Query(oldest=True)).jobs}
+    assert source.get("b") is not None
+    target = SQLiteStorage(Database(tmp_path / "other.sqlite3"))
+    assert sum(len(load.jobs) for load in move(source, target)) == 3
+    assert source.page(Query()).jobs == ()
+    assert {job.id for job in target.page(Query()).jobs} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("value", ["{", "[]", b"\xff", 5])
+def test_a_job_whose_past_is_damaged_arrives_and_runs(file: Path, tmp_path: Path, value: Any) -> None:
+    """Its payload is whole; its log says that the past is lost."""
+    source = damage(file, "jobs", "history", value, "id='b'")
+    target = SQLiteStorage(Database(tmp_path / "other.sqlite3"))
+    assert list(move(source, target))
+    moved = target.get("b")
+    assert moved is not None
+    assert (moved.error, moved.status) == (None, Status.PENDING)
+    *before, last = target.logs("b")
+    assert [line.message for line in before] == ["one", "two"]
+    assert "cannot be read" in last.message
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("time", "soon"), ("time", 2**62), ("context", "{"), ("context", "[]"), ("message", None)]
+)
+def test_a_damaged_line_of_a_log_says_so_between_the_others(file: Path, column: str, value: Any) -> None:
+    """Wherever it is read: alone, and in a move."""
+    storage = damage(file, "logs", column, value, "n=1")
+    first, second = storage.logs("b")
+    assert ("cannot be read" in first.message, second.message) == (True, "two")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("about", "{"), ("about", '{"host":"h"}'), ("about", "[]"), ("about", b"\xff"), ("heartbeat", "soon")],
+)
+def test_a_damaged_worker_is_shown_as_damaged_until_its_next_sign_of_life(file: Path, column: str, value: Any) -> None:
+    """It counts as one that serves nothing, and the other is seen."""
+    storage = damage(file, "workers", column, value, "name='dead:1:1'")
+    dead, here = storage.workers()
+    assert "cannot be read" in dead.damage
+    assert (dead.name, dead.serves("q"), here.damage, here.serves("q")) == ("dead:1:1", False, "", True)
+    storage.heartbeat(here, 30_000)
+    storage.heartbeat(WorkerRecord(name="dead:1:1", host="h", pid=1, started=NOW, heartbeat=NOW, queues=()), 30_000)
+    assert [worker.damage for worker in storage.workers()] == ["", ""]
+
+
+def test_a_stop_of_which_nobody_can_read_its_end_lasts_until_somebody_ends_it(file: Path) -> None:
+    """Better held back than run against somebody's word."""
+    storage: Storage = SQLiteStorage(Database(file))
+    storage.stop("q", lasts=60_000, reason="why", by="ada")
+    storage.close()
+    storage = damage(file, "stops", "until", "soon", "queue='q'")
+    (stop,) = storage.stops()
+    assert (stop.queue, stop.until, stop.reason) == ("q", None, "why")
+    assert storage.go_on("q")
+    assert take_one(storage).id == "a"
+
+
+def test_a_damaged_worker_is_told_at_the_terminal_and_to_programs(queues: Queues, tmp_path: Path) -> None:
+    """With the word for it, and its name."""
+    app = queues.manager.app
+    with app.app_context():
+        queues.manager.storage.heartbeat(
+            WorkerRecord(name="dead:1:1", host="h", pid=1, started=NOW, heartbeat=NOW, queues=()), 30_000
+        )
+        with closing(sqlite3.connect(next(tmp_path.glob("**/*.sqlite3")))) as stored, stored:
+            stored.execute("UPDATE workers SET about='{'")
+        said = app.test_cli_runner().invoke(args=["queues", "status"])
+        assert (said.exit_code, "dead:1:1" in said.output, "damaged" in said.output) == (0, True, True)
+        (worker,) = json.loads(app.test_cli_runner().invoke(args=["queues", "status", "--json"]).output)["workers"]
+        assert (worker["status"], "cannot be read" in worker["damage"]) == ("damaged", True)

@@ -107,7 +107,7 @@ def rests(worker: WorkerRecord, empty: dict[str, datetime]) -> bool:
 def those_that_run(manager: Manager) -> list[WorkerRecord]:
     """The workers that have not vanished."""
     now = manager.now()
-    return [one for one in manager.workers() if state(manager, one, now) != "lost"]
+    return [one for one in manager.workers() if state(manager, one, now) not in ("lost", "damaged")]
 
 
 def those_called(manager: Manager, word: str | None) -> list[WorkerRecord]:

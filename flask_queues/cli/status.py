@@ -110,7 +110,7 @@ def worker_row(manager: Manager, worker: WorkerRecord, now: datetime) -> list[st
     busy = sum(1 for child in worker.children if child.jobs)
     memory = sum(child.memory or 0 for child in worker.children)
     return [
-        f"{worker.host} {worker.pid}",
+        worker.name if worker.damage else f"{worker.host} {worker.pid}",
         state(manager, worker, now),
         f"{busy} of {len(worker.children)}",
         f"{memory:.0f} MB",

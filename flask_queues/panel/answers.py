@@ -142,7 +142,9 @@ class Worker(Answer):
     name: str
     host: str
     pid: int
-    status: Literal["working", "idle", "quiet", "silent", "lost"]
+    status: Literal["working", "idle", "quiet", "silent", "lost", "damaged"]
+    #: Why what is stored of it cannot be read.
+    damage: str | None
     version: str
     release: str | None
     queues: list[str]

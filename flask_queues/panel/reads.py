@@ -36,7 +36,7 @@ class Fleet(NamedTuple):
     @property
     def alive(self) -> list[WorkerRecord]:
         """Those that have been heard of within their lease."""
-        return [worker for worker, how in self.workers if how != "lost"]
+        return [worker for worker, how in self.workers if how not in ("lost", "damaged")]
 
     @property
     def silent(self) -> list[WorkerRecord]:

@@ -67,6 +67,7 @@ STATES = {
     "quiet": _l("quiet"),
     "silent": _l("silent"),
     "lost": _l("lost"),
+    "damaged": _l("damaged"),
 }
 #: What is wrong where a threshold is crossed, in a sentence and in a word.
 ALERTS = {

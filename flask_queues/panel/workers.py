@@ -46,6 +46,6 @@ def found(name: str) -> WorkerRecord:
     """The worker that is meant, which must be alive: nobody else would hear it."""
     now = current_queues.now()
     for worker in current_queues.workers():
-        if worker.name == name and state(current_queues, worker, now) != "lost":
+        if worker.name == name and state(current_queues, worker, now) not in ("lost", "damaged"):
             return worker
     raise NotFound

@@ -6,9 +6,24 @@ Moments are milliseconds since 1970 in UTC, as the clock of the storage they com
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..damaged import NO_OPTIONS, line_about
+from ..errors import DamagedRecord
 from ..record import LogLine, Outcome, Progress, Status, to_datetime, to_milliseconds
+
+#: The year 9999.
+END_OF_TIME = 253_370_764_800_000
+#: What of a parcel is a moment, or None.
+MOMENTS = ("since", "created", "due", "expires", "started")
+#: What stands in which of its fields.
+SHAPES: dict[str, Any] = {
+    "id": str, "queue": str, "type": str, "payload": str, "options": str | None, "priority": int, "since": int,
+    "created": int, "due": int, "expires": int | None, "attempts": int, "worker": str | None, "started": int | None,
+    "result": str | None, "reason": str | None, "kept": str | None, "tags": tuple, "runs": tuple, "alone": bool,
+    "unique": tuple | None, "limits": tuple, "logs": tuple,
+}  # fmt: skip
 
 
 class Run(NamedTuple):
@@ -77,6 +92,55 @@ class Parcel(NamedTuple):
         return next((run.error for run in reversed(self.runs) if run.error is not None), None)
 
 
+def whole_parcel(read: Callable[[], Parcel], known: Parcel) -> Parcel:
+    """Pack a job; where not all that is stored of it can be read, what is known of it, and a line that says so.
+
+    So it arrives: it runs if its payload and options are whole, and is told as damaged where they are not.
+    """
+    try:
+        parcel = read()
+        check(parcel)
+    except Exception as error:
+        line = line_about("What was stored of this job's past before it was moved", error)
+        return known._replace(logs=(*known.logs, line._replace(level="warning")))
+    return parcel
+
+
+def known_parcel(
+    job_id: str, queue: str, job_type: str, status: Status, since: Any, payload: Any, options: Any, **more: Any
+) -> Parcel:
+    """A parcel of what could be read of a job; what is not what it should be is left out."""
+    began = since if is_moment(since) else 0
+    found = Parcel(
+        job_id, queue, job_type, payload if isinstance(payload, str) else "",
+        options if isinstance(payload, str) and isinstance(options, str | None) else NO_OPTIONS,
+        0, (), status, began, began, began, None, 0, (), None, None, None, None, None, False, (),
+    )  # fmt: skip
+    fitting = {name: value for name, value in more.items() if value is not None and fits(name, value)}
+    return found._replace(**fitting)
+
+
+def check(parcel: Parcel) -> None:
+    """Raise whatever is wrong with a parcel that another storage could not take in."""
+    for name in SHAPES:
+        if not fits(name, getattr(parcel, name)):
+            raise DamagedRecord(f"Its {name} is {getattr(parcel, name)!r}.")
+    for run in parcel.runs:
+        if not (is_moment(run.started) and is_moment(run.ended) and isinstance(run.run, int)):
+            raise DamagedRecord(f"Its run {run.run!r} has no time.")
+    Load(0, (parcel,)).dump()
+
+
+def fits(name: str, value: Any) -> bool:
+    """Whether a value may stand in a field of a parcel."""
+    return isinstance(value, SHAPES[name]) and (name not in MOMENTS or value is None or is_moment(value))
+
+
+def is_moment(value: Any) -> bool:
+    """Whether it is a moment as storages keep them."""
+    return isinstance(value, int) and 0 <= value < END_OF_TIME
+
+
 class SchedulePost(NamedTuple):
     """A schedule with its state and what became of its occurrences."""
 
@@ -103,7 +167,7 @@ class Load(NamedTuple):
 
     def dump(self) -> str:
         """Write it as JSON text, for the engine to keep until it has arrived."""
-        return json.dumps(self, ensure_ascii=False, separators=(",", ":"), default=to_milliseconds)
+        return json.dumps(self, ensure_ascii=False, separators=(",", ":"), default=plain)
 
     @classmethod
     def parse(cls, text: str) -> Load:
@@ -117,6 +181,11 @@ class Load(NamedTuple):
                 for name, queue, about, occurrences in schedules
             ),
         )
+
+
+def plain(value: Any) -> Any:
+    """A moment as a number, and bytes that have got into a text as text."""
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else to_milliseconds(value)
 
 
 def parse_parcel(*values: Any) -> Parcel:

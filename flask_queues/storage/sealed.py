@@ -17,9 +17,10 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from ..damaged import whole
+from ..damaged import whole, whole_line
 from ..errors import ConfigError
 from ..payload import MARK
 from ..record import JobError, JobRecord, LogLine, Page, Progress, Status
@@ -75,8 +76,10 @@ class Cipher:
         """Decrypt JSON text; what no key opens, and what was never encrypted, stays as it is."""
         if text is None or MARK not in text:
             return text
-        value = json.loads(text)
-        found = self.read(value)
+        try:
+            found = self.read(json.loads(text))
+        except ValueError:  # cut off, or written over: whoever reads it says so
+            return text
         return text if found is None else found
 
     def read(self, value: Any) -> str | None:
@@ -126,7 +129,10 @@ class Cipher:
         """Decrypt a text for people."""
         if not words.startswith(f'{{"{MARK}'):
             return words
-        found = self.read(json.loads(words))
+        try:
+            found = self.read(json.loads(words))
+        except ValueError:
+            return words
         return CLOSED if found is None else json.loads(found)
 
     def shut_error(self, text: str | None) -> str | None:
@@ -140,7 +146,10 @@ class Cipher:
         """Decrypt them."""
         if text is None or MARK not in text:
             return text
-        kind, message, trace = json.loads(text)
+        try:
+            kind, message, trace = json.loads(text)
+        except ValueError:
+            return text
         return json.dumps([kind, self.open_words(message), self.open_words(trace)])
 
     def shut_line(self, line: LogLine) -> LogLine:
@@ -260,7 +269,7 @@ class Sealed:
 
     def logs(self, job_id: str, limit: int = 500) -> list[LogLine]:
         """Decrypt lines."""
-        return [self._cipher.open_line(line) for line in self.inner.logs(job_id, limit)]
+        return [whole_line(partial(self._cipher.open_line, line)) for line in self.inner.logs(job_id, limit)]
 
     def ended(self, since: int, until: int, sample: int) -> Ended:
         """Decrypt what was read."""

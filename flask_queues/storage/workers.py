@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from ..damaged import why
+from ..errors import DamagedRecord
 from ..record import ChildRecord, WorkerRecord, to_datetime, to_milliseconds
 
 
@@ -35,21 +38,58 @@ def whole_about(worker: WorkerRecord) -> dict[str, Any]:
 
 def worker_record(
     name: str,
-    heartbeat: int,
-    about: dict[str, Any],
-    children: Iterable[list[Any]],
+    heartbeat: Any,
+    about: Mapping[str, Any],
+    children: Iterable[Sequence[Any]],
     jobs_of: Callable[[str], Iterable[str]],
 ) -> WorkerRecord:
-    """Read a worker; `jobs_of` tells the ids of the jobs that a child holds."""
+    """Read a worker, as far as it can be read; `jobs_of` tells the ids of the jobs that a child holds."""
+    return whole_worker(lambda: record_in(name, heartbeat, about, children, jobs_of), name, heartbeat)
+
+
+def read_worker(name: str, heartbeat: Any, about: Any, jobs: Mapping[str, Sequence[str]]) -> WorkerRecord:
+    """Read a worker that is kept as one text, with the ids of the jobs that each child holds."""
+
+    def read() -> WorkerRecord:
+        said = json.loads(about)
+        return record_in(name, heartbeat, said, said["children"], lambda child: jobs.get(child, ()))
+
+    return whole_worker(read, name, heartbeat)
+
+
+def whole_worker(read: Callable[[], WorkerRecord], name: str, heartbeat: Any) -> WorkerRecord:
+    """Read a worker; where that cannot be, one that says so, until its next sign of life writes it anew."""
+    try:
+        return read()
+    except Exception as error:
+        return WorkerRecord(
+            name=name,
+            host=name.partition(":")[0],
+            pid=0,
+            started=to_datetime(0),
+            heartbeat=moment(heartbeat),
+            queues=(),
+            damage=f"What is stored of this worker cannot be read. {why(error)}"[:500],
+        )
+
+
+def record_in(
+    name: str,
+    heartbeat: Any,
+    about: Mapping[str, Any],
+    children: Iterable[Sequence[Any]],
+    jobs_of: Callable[[str], Iterable[str]],
+) -> WorkerRecord:
+    """Read a worker; raises whatever is wrong with it."""
     return WorkerRecord(
         name=name,
         host=about["host"],
-        pid=about["pid"],
+        pid=int(about["pid"]),
         started=to_datetime(about["started"]),
         heartbeat=to_datetime(heartbeat),
-        queues=tuple(about["queues"]),
+        queues=tuple(map(text, about["queues"])),
         version=about["version"],
-        types=tuple(about["types"]),
+        types=tuple(map(text, about["types"])),
         release=about.get("release", ""),
         quiet=about.get("quiet", False),
         children=tuple(
@@ -59,7 +99,16 @@ def worker_record(
     )
 
 
-def read_worker(name: str, heartbeat: int, about: str, jobs: Mapping[str, Sequence[str]]) -> WorkerRecord:
-    """Read a worker that is kept as one text, with the ids of the jobs that each child holds."""
-    said = json.loads(about)
-    return worker_record(name, heartbeat, said, said["children"], lambda child: jobs.get(child, ()))
+def text(value: Any) -> str:
+    """A name in a list; raises `DamagedRecord` where it is none."""
+    if not isinstance(value, str):
+        raise DamagedRecord(f"{value!r} is no name.")
+    return value
+
+
+def moment(value: Any) -> datetime:
+    """The moment that is meant; long ago where it is none."""
+    try:
+        return to_datetime(value)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return to_datetime(0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flask_queues.alerts.standing import SHEET, Key, Sheet, Standing
+from flask_queues.storage.workers import read_worker
 
 from .conftest import Shop, post, token_of
 
@@ -40,6 +41,20 @@ def test_what_no_worker_hears_is_not_asked(shop: Shop, address: str) -> None:
     assert post(shop.client(), f"/queues/actions/worker/{address}").status_code == 404
     assert shop.manager.orders().quiet == frozenset()
     assert list(shop.manager.acts()) == []
+
+
+def test_a_worker_that_cannot_be_read_is_shown_as_damaged_and_asked_nothing(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its name, which is all that is known of it."""
+    now = shop.manager.storage.now()
+    monkeypatch.setattr(shop.manager.storage, "workers", lambda: [read_worker(NAME, now, "{", {})])
+    client = shop.client()
+    text = client.get("/queues/workers").text
+    assert (NAME in text, "Damaged" in text, "Make quiet" in text) == (True, True, False)
+    (worker,) = client.get("/queues/api/workers").get_json()["workers"]
+    assert (worker["status"], "cannot be read" in worker["damage"]) == ("damaged", True)
+    assert post(client, f"/queues/actions/worker/quiet?worker={NAME}").status_code == 404
 
 
 def test_only_who_may_change_jobs_asks_workers(shop: Shop) -> None:

@@ -92,10 +92,6 @@ class TestOperator(OperatorContract):
     """What people and the application change."""
 
 
-class TestTally(TallyContract):
-    """How many jobs of a batch stand where."""
-
-
 class TestOutdated(OutdatedContract):
     """Ended jobs that were kept long enough, one queue, type and status at a time."""
 

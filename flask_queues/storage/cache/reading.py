@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ...damaged import whole
+from ...damaged import whole, whole_line
 from ...record import (
     Attempt,
     JobError,
@@ -89,8 +89,8 @@ def attempt(run: int, worker: str, started: int, ended: int | None, outcome: str
 
 
 def log_line(time: int, level: str, message: str, context: str | None, run: int) -> LogLine:
-    """Read one line of a job's log; the context is JSON text."""
-    return LogLine(to_datetime(time), level, message, json.loads(context) if context else {}, run)
+    """Read one line of a job's log, as far as it can be read; the context is JSON text."""
+    return whole_line(lambda: LogLine(to_datetime(time), level, message, json.loads(context) if context else {}, run))
 
 
 def ids_in(state: State, worker: str) -> list[str]:

@@ -10,7 +10,7 @@ from ..values import Claim
 from .calls import Calls, Command, RecordGone
 from .keys import Keys, structures
 from .names import QueueNames
-from .records import claim_of, quoted
+from .records import claim_of, decoded, quoted
 from .scripts import CLAIMS
 
 logger = logging.getLogger("flask_queues")
@@ -42,7 +42,7 @@ class Claims:
         found: list[Found] = []
         for queue, (rows, gone) in zip(queues, self._ask_all(queues, commands, worker), strict=True):
             found += [
-                (claim_of(queue, job_id.decode(), claim.decode(), record.decode()), claim.decode())
+                (claim_of(queue, job_id.decode(), decoded(claim), decoded(record)), decoded(claim))
                 for job_id, claim, record in rows
             ]
             self._tell(queue, gone)

@@ -6,12 +6,14 @@
 
 local p, reach, worker = arg(), arg(), arg()
 
-local answer, gone, stems = {}, {}, {}
+local answer, gone, stems, unread = {}, {}, {}, {}
 local run = call('HGETALL', p .. 'run')
 for n = 1, #run, 2 do
     local id, claim = run[n], run[n + 1]
     local _, _, lease, _, _, stem, by = read_claim(claim)
-    if by == worker or (worker == '' and tonumber(lease) < now) then
+    if not by then
+        unread[#unread + 1] = id
+    elseif by == worker or (worker == '' and tonumber(lease) < now) then
         local record = call('GET', p .. 'j:' .. id)
         if record then
             answer[#answer + 1] = {id, claim, record}
@@ -26,5 +28,13 @@ if #gone > 0 and reach == 'queue' then
 end
 for n, id in ipairs(gone) do
     drop_claim(p, id, stems[n])
+end
+if worker == '' then
+    for _, id in ipairs(unread) do -- it is nobody's: written anew, so that the next look finds that its lease has run out
+        local stem = read_place(p, id)
+        if stem then
+            call('HSET', p .. 'run', id, write_claim('0', moment, '0', '1', moment, stem, '', '', '', ''))
+        end
+    end
 end
 return finish({answer, gone})

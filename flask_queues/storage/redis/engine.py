@@ -44,7 +44,7 @@ from .moving import Moves
 from .names import QueueNames
 from .outbox import Outbox
 from .pushing import Pushes
-from .records import STATUSES, claim_of, dump, log_text, quoted, read_in_hand, unquoted
+from .records import STATUSES, claim_of, decoded, dump, log_text, quoted, read_in_hand, unquoted
 from .roster import Roster, time_of
 from .schedules import Schedules
 from .scripts import BEAT, CLAIM, KEEP, LETGO, LOOK, NOTE, RELEASE, STOP, Script
@@ -171,7 +171,7 @@ class RedisStorage(Storage):
                 return None
             if len(answer) == 1:
                 raise UniqueTaken(taken(job_id, answer[0].decode()))
-            return self._remembered([claim_of(queue, job_id, answer[0].decode(), answer[1].decode())])[0]
+            return self._remembered([claim_of(queue, job_id, answer[0].decode(), decoded(answer[1]))])[0]
 
     def note(self, job_id: str, token: int, progress: Progress | None = None, logs: Sequence[LogLine] = ()) -> bool:
         """Keep progress and log lines while the claim is in force."""
@@ -207,9 +207,9 @@ class RedisStorage(Storage):
             to_cancel: list[Claim] = []
             for queue, rows in self._where(("run",), BEAT, [lease, len(names), *map(quoted, names)]):
                 for job_id, claim, *record in rows:
-                    jobs[read_in_hand(claim.decode()).worker].append(job_id.decode())
+                    jobs[read_in_hand(decoded(claim)).worker].append(job_id.decode())
                     if record:
-                        to_cancel.append(claim_of(queue, job_id.decode(), claim.decode(), record[0].decode()))
+                        to_cancel.append(claim_of(queue, job_id.decode(), decoded(claim), decoded(record[0])))
             self._steps.remember(to_cancel)
             return Heartbeat(to_cancel, jobs, emptied)
 
@@ -280,7 +280,7 @@ class RedisStorage(Storage):
         """Read the stops of every queue."""
         with self._call():
             found = [
-                read_stop(queue, kind.decode(), text.decode())
+                read_stop(queue, kind.decode(), decoded(text))
                 for queue, rows in self._read(self._names.with_any("stops"), "stops")
                 for kind, text in zip(rows[::2], rows[1::2], strict=True)
             ]
@@ -444,7 +444,7 @@ class RedisStorage(Storage):
             for queue, rows in self._names.ask_all(lambda queue: self._whole(queue, "counts")):
                 for field, number in zip(rows[::2], rows[1::2], strict=True):
                     kind, _, digit = field.decode().rpartition("\t")
-                    if int(number):
+                    if number.lstrip(b"-").isdigit() and int(number):
                         cells[queue, kind, STATUSES[digit].value] = int(number)
         return Counts(cells)
 
@@ -464,7 +464,7 @@ class RedisStorage(Storage):
             jobs: dict[str, list[str]] = {}
             for _, rows in self._read(self._names.with_any("run"), "run"):
                 for job_id, claim in zip(rows[::2], rows[1::2], strict=True):
-                    jobs.setdefault(read_in_hand(claim.decode()).worker, []).append(job_id.decode())
+                    jobs.setdefault(read_in_hand(decoded(claim)).worker, []).append(job_id.decode())
             return [
                 read_worker(name, heartbeat, about, jobs) for name, (heartbeat, about) in self._roster.all().items()
             ]
@@ -498,11 +498,13 @@ class RedisStorage(Storage):
 
 
 def read_stop(queue: str, kind: str, text: str) -> Stop:
-    """Read a stop as `lib.lua` writes it."""
-    until, since, by, reason = text.split("\t", 3)
-    return Stop(
-        queue, kind or None, int(until) if until else None, unquoted(reason) or "", unquoted(by) or "", int(since)
-    )
+    """Read a stop as `lib.lua` writes it; of one that cannot be read only what it stops is told."""
+    try:
+        until, since, by, reason = text.split("\t", 3)
+        words = unquoted(reason) or "", unquoted(by) or ""
+        return Stop(queue, kind or None, int(until) if until else None, *words, int(since))
+    except ValueError:
+        return Stop(queue, kind or None, None, "", "", 0)
 
 
 class Answering(PendingStep):

@@ -10,7 +10,7 @@ from ..figures import Ended
 from .calls import Calls, Command
 from .keys import Keys, structures
 from .names import QueueNames
-from .records import STATUSES, record_of
+from .records import STATUSES, decoded, record_of
 from .scripts import ENDED, OLDEST, SHEETS, Script
 
 
@@ -56,7 +56,7 @@ class Figures:
         if not listed:
             return {}
         texts = self._calls.ask(Command(self._key, None, ["HMGET", self._key, *listed]))
-        return {name: text.decode() for name, text in zip(listed, texts, strict=True) if text is not None}
+        return {name: decoded(text) for name, text in zip(listed, texts, strict=True) if text is not None}
 
     def write(self, seen: tuple[str, str | None], texts: Mapping[str, str | None]) -> bool:
         """Write sheets, unless one was changed."""
@@ -69,4 +69,4 @@ class Figures:
 
 def read_job(queue: str, status: bytes, job_id: bytes, record: bytes) -> JobRecord:
     """Read one ended job."""
-    return record_of(queue, job_id.decode(), status.decode(), "", "", record.decode())
+    return record_of(queue, job_id.decode(), status.decode(), "", "", decoded(record))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -16,7 +15,18 @@ from ..unique import taken
 from .calls import Calls, Command
 from .keys import Keys, of_job, structures
 from .names import QueueNames
-from .records import DIGITS, STATUSES, log_line, pushed_lines, quoted, read_story, record_of, with_payload
+from .records import (
+    DIGITS,
+    STATUSES,
+    decoded,
+    log_line,
+    pushed_lines,
+    quoted,
+    read_story,
+    record_of,
+    tags_in,
+    with_payload,
+)
 from .scripts import CHANGE, DELETE, OLD, OUTDATED, PAYLOAD, READ, REWRITE
 
 #: The lists of those statuses that have one, as `lib.lua` has them.
@@ -69,8 +79,7 @@ class Jobs:
         if found is None:
             return None
         queue, row = found
-        status, held, claim, text = (part.decode() for part in row)
-        return record_of(queue, job_id, status, held, claim, text)
+        return record_of(queue, job_id, *map(decoded, row))
 
     def logs(self, job_id: str, limit: int) -> list[LogLine]:
         """The end of the job's log."""
@@ -78,7 +87,7 @@ class Jobs:
         if queue is None:
             return []
         key = f"{self._keys.partition(queue)}l:{job_id}"
-        return [log_line(line.decode()) for line in self._calls.ask(Command(key, None, ["LRANGE", key, -limit, -1]))]
+        return [log_line(decoded(line)) for line in self._calls.ask(Command(key, None, ["LRANGE", key, -limit, -1]))]
 
     def kept(self, job_id: str) -> str | None:
         """What the job has kept for its next run."""
@@ -87,7 +96,7 @@ class Jobs:
             return None
         key = f"{self._keys.partition(queue)}k:{job_id}"
         text = self._calls.ask(Command(key, None, ["GET", key]))
-        return text.decode() if text is not None else None
+        return decoded(text) if text is not None else None
 
     def rewrite(self, job_id: str, turn: Callable[[str], str]) -> bool:
         """Turn the texts of a job here, and write those that are still as they were read."""
@@ -98,8 +107,8 @@ class Jobs:
         partition = self._keys.partition(queue)
         log, keep = f"{partition}l:{job_id}", f"{partition}k:{job_id}"
         kept = self._calls.ask(Command(keep, None, ["GET", keep])) or b""
-        texts = [text.decode() for text in (row[3], row[2], kept)]
-        lines = [line.decode() for line in self._calls.ask(Command(log, None, ["LRANGE", log, 0, -1]))]
+        texts = [decoded(text) for text in (row[3], row[2], kept)]
+        lines = [decoded(line) for line in self._calls.ask(Command(log, None, ["LRANGE", log, 0, -1]))]
         turned = [(n, line, new) for n, line in enumerate(lines) if (new := turn(line)) != line]
         after = [turn(text) for text in texts]
         if after == texts and not turned:
@@ -130,8 +139,8 @@ class Jobs:
         found = self.find(job_id)
         if found is None:
             return None
-        queue, (status, _, _, record) = found
-        text = record.decode()
+        queue, (status, _, _, record, _) = found
+        text = decoded(record)
         if STATUSES[status.decode()] is Status.RUNNING or not differs(job_id, read_story(text).payload, payload, seen):
             return STATUSES[status.decode()]
         lines = pushed_lines(text)
@@ -147,7 +156,8 @@ class Jobs:
         if found is None:
             return None
         queue, row = found
-        head = b"\n".join(row[3].split(b"\n", 2)[:2]).decode()
+        record, stem = row[3], row[4]
+        head = decoded(b"\n".join(record.split(b"\n", 2)[:2]) if record.startswith(stem + b"\t") else stem)
         (answer,) = self._delete(queue, [("", job_id, head)])
         return STATUSES[(answer or row[0]).decode()]
 
@@ -163,7 +173,7 @@ class Jobs:
             if deleted == limit:
                 break
             rows = self._calls.ask(self._command(name, OLD, [wanted, older, limit - deleted], []))
-            old = [(status.decode(), job_id.decode(), head.decode()) for status, job_id, head in rows]
+            old = [(status.decode(), job_id.decode(), decoded(head)) for status, job_id, head in rows]
             answers = self._delete(name, old) if old else []
             deleted += sum(answer.decode() == one[0] for answer, one in zip(answers, old, strict=True))
         return deleted
@@ -174,7 +184,7 @@ class Jobs:
         if not ids:
             return []
         rows = self._calls.ask(self._command(which.queue, READ, [len(ids), *ids], ids))
-        found = [(job_id, [part.decode() for part in row]) for job_id, row in zip(ids, rows, strict=True) if row]
+        found = [(job_id, [decoded(part) for part in row]) for job_id, row in zip(ids, rows, strict=True) if row]
         return [record_of(which.queue, job_id, *row) for job_id, row in found]
 
     def drop_outdated(self, which: Outdated, limit: int, among: Collection[str] | None) -> int:
@@ -195,7 +205,7 @@ class Jobs:
             self._passed.pop(line, None)
         else:
             self._passed[line] = moment, member, since
-        return [(job_id.decode(), head.decode()) for job_id, head in rows]
+        return [(job_id.decode(), decoded(head)) for job_id, head in rows]
 
     def _holding_old(self, wanted: str, older: int) -> list[str]:
         """The queues that may hold jobs which have been in these statuses, a digit each, for so long."""
@@ -219,7 +229,7 @@ class Jobs:
         partition = self._keys.partition(queue)
         for status, job_id, head in jobs:
             place, _, said = head.partition("\n")
-            tags = json.loads(said).get("tags", ()) if said else ()
+            tags = tags_in(said)
             arguments += [job_id, place.partition("\t")[0], status, len(tags), *tags]
             keys += of_job(partition, job_id, tags)
         answers: list[bytes] = self._calls.ask(Command(

@@ -1,8 +1,8 @@
 -- Read what of a queue could leave for another storage, in the order in which it is served.
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; partition; limit; characters after which it is enough.
--- Returns a row of id, status, since when, whether it is to be claimed alone, record, log lines, what it keeps and how it is unique and
--- its limits for each.
+-- Returns a row of id, status, since when, whether it is to be claimed alone, record, log lines, what it keeps, how it is
+-- unique, its limits and its stem for each.
 
 local p, limit, enough = arg(), tonumber(arg()), tonumber(arg())
 local answer, size = {}, 0
@@ -18,8 +18,10 @@ local function add(status, member, since)
         end
         local kept = call('GET', p .. 'k:' .. id) or ''
         size = size + #kept
-        answer[#answer + 1] = {status, id, since, call('SISMEMBER', p .. 'alone', id), record, lines, kept, call('HGET', p .. 'keys', id) or '',
-            call('HGET', p .. 'limits', id) or ''}
+        answer[#answer + 1] = {
+            status, id, since, call('SISMEMBER', p .. 'alone', id), record, lines, kept,
+            call('HGET', p .. 'keys', id) or '', call('HGET', p .. 'limits', id) or '', stem_of(member),
+        }
     end
 end
 

@@ -238,11 +238,44 @@ local function not_here()
     return redis.error_reply('TRYAGAIN a record of this queue is not here')
 end
 
+-- The member of a job whose record does not tell it: somebody else has written there. Its claim or its list does, which
+-- takes a walk through them.
+local function lost_member(p, id)
+    local claim = call('HGET', p .. 'run', id)
+    local stem = claim and string.match(claim, '^%d+\t%d+\t%d+\t%d\t%-?%d+\t(%x+[^\t]*)')
+    if stem then
+        return stem .. '\t' .. id
+    end
+    for _, name in ipairs({'ready', 'held', 'due', 'completed', 'failed', 'cancelled'}) do
+        local at = 0
+        repeat
+            local members = call('ZRANGE', p .. name, at, at + 999)
+            for _, member in ipairs(members) do
+                if id_of(member) == id then
+                    return member
+                end
+            end
+            at = at + 1000
+        until #members < 1000
+    end
+    return nil
+end
+
+-- The first two lines of a record, or the stem alone where they are not those of this member.
+local function head_of(record, member)
+    local stem = stem_of(member)
+    return string.sub(record, 1, #stem + 1) == stem .. '\t' and string.match(record, '^[^\n]*\n[^\n]*') or stem
+end
+
 -- Read the first line of a record: stem, created, due.
 local function read_place(p, id)
     local head = call('GETRANGE', p .. 'j:' .. id, 0, 255)
-    local stem, created, rest = string.match(head, '^([^\t]+)\t(%d+)([^\n]*)')
+    local stem, created, rest = string.match(head, '^(%x%x%x%x%x%x%x%x%x%x%x%x%x[^\t]+)\t(%d+)([^\n]*)')
     if not stem then
+        local member = call('EXISTS', p .. 'j:' .. id) == 1 and lost_member(p, id)
+        if member then
+            return stem_of(member), now, now
+        end
         return nil
     end
     return stem, tonumber(created), tonumber(string.match(rest, '^\t(%-?%d+)')) or tonumber(created)

@@ -16,7 +16,7 @@ from ..values import Query
 from .calls import Calls, Command
 from .keys import Keys, structures
 from .names import QueueNames
-from .records import DIGITS, record_of
+from .records import DIGITS, decoded, record_of
 from .scripts import PAGE
 
 #: How many jobs a filter without an index looks at before it offers to go on.
@@ -105,5 +105,6 @@ def command(keys: Keys, queue: str, query: Query, begin: Place) -> Command:
 
 def read_row(queue: str, row: Sequence[bytes]) -> JobRecord:
     """Read one job of a page."""
-    _, _, status, held, stem_id, claim, text = (part.decode() for part in row)
-    return record_of(queue, stem_id.partition("\t")[2], status, held, claim, text)
+    _, _, status, held, member, claim, text = map(decoded, row)
+    stem, _, job_id = member.partition("\t")
+    return record_of(queue, job_id, status, held, claim, text, stem)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from ...damaged import NO_OPTIONS
 from ...errors import PushUncertain, StorageError
 from ...record import Progress, Status
-from ..parcels import Load, Parcel, Run, SchedulePost
+from ..parcels import Load, Parcel, Run, SchedulePost, known_parcel, whole_parcel
 from ..unique import Unique, holds
 from .calls import Calls, Command
 from .connection import pack
@@ -22,6 +23,7 @@ from .records import (
     DIGITS,
     STATUSES,
     Story,
+    decoded,
     dump,
     limits_text,
     log_line,
@@ -30,6 +32,7 @@ from .records import (
     pushed_text,
     quoted,
     read_limits,
+    read_stem,
     read_story,
     read_unique,
     unique_text,
@@ -216,39 +219,48 @@ class Moves:
 
 
 def read_row(queue: str, row: Sequence[Any]) -> Row:
-    """Read what `leaving.lua` answers of a job."""
-    status, job_id, since, alone, record, lines, kept, unique, limits = row
-    text = record.decode()
+    """Read what `leaving.lua` answers of a job, as far as it can be read."""
+    status, job_id, since, alone, record, lines, kept, unique, limits, stem_ = row
+    text, stem = decoded(record), decoded(stem_)
+    where = STATUSES[status.decode()]
+    _, priority, job_type = read_stem(stem)
+    known = known_parcel(
+        job_id.decode(), queue, job_type, where, int(since), "", NO_OPTIONS, priority=priority, alone=alone == 1,
+        unique=tuple_or_none(lambda: read_unique(decoded(unique))),
+        limits=tuple_or_none(lambda: map(tuple, read_limits(decoded(limits)))),
+        logs=tuple(log_line(decoded(line)) for line in lines), kept=decoded(kept) or None,
+    )  # fmt: skip
+    return Row(whole_parcel(lambda: read_parcel(text, known), known), stem, len(record))
+
+
+def read_parcel(text: str, known: Parcel) -> Parcel:
+    """Add what a record says to what is known of its job; raises whatever is wrong with it."""
     story = read_story(text)
     last = story.runs[-1] if story.runs else None
-    where = STATUSES[status.decode()]
-    parcel = Parcel(
-        id=job_id.decode(),
-        queue=queue,
-        type=story.type,
+    return known._replace(
         payload=story.payload,
         options=story.options,
-        priority=story.priority,
         tags=story.tags,
-        status=where,
-        since=int(since),
         created=story.created,
-        due=min(story.due, int(since)) if where is Status.PENDING else story.due,
+        due=min(story.due, known.since) if known.status is Status.PENDING else story.due,
         expires=story.expires,
         attempts=story.attempts,
         runs=tuple(runs_of(story)),
         worker=last.worker if last else None,
         started=last.started if last else None,
         progress=Progress(*json.loads(last.progress)) if last and last.progress else None,
-        result=last.result if last and where is Status.COMPLETED else None,
+        result=last.result if last and known.status is Status.COMPLETED else None,
         reason=story.reason,
-        alone=alone == 1,
-        unique=read_unique(unique.decode()),
-        limits=tuple(map(tuple, read_limits(limits.decode()))),
-        logs=tuple(log_line(line.decode()) for line in lines),
-        kept=kept.decode() or None,
     )
-    return Row(parcel, text.partition("\t")[0], len(record))
+
+
+def tuple_or_none(read: Callable[[], Iterable[Any] | None]) -> tuple[Any, ...] | None:
+    """What a job is under, as a tuple; None where it is under nothing, or that cannot be read."""
+    try:
+        found = read()
+        return None if found is None else tuple(found)
+    except (ValueError, TypeError):
+        return None
 
 
 def runs_of(story: Story) -> Iterator[Run]:

@@ -16,7 +16,7 @@ local function add(status, members, passed)
             if not string.find(head, '\n.*\n') then
                 head = call('GET', p .. 'j:' .. id) or ''
             end
-            answer[#answer + 1] = {status, id, string.match(head, '^[^\n]*\n[^\n]*') or stem_of(member)}
+            answer[#answer + 1] = {status, id, head_of(head, member)}
         end
     end
 end

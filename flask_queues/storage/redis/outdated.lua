@@ -20,7 +20,7 @@ local function add(member)
     if not string.find(head, '\n.*\n') then
         head = call('GET', p .. 'j:' .. id) or ''
     end
-    answer[#answer + 1] = {id, string.match(head, '^[^\n]*\n[^\n]*') or stem_of(member)}
+    answer[#answer + 1] = {id, head_of(head, member)}
 end
 
 local function look()

@@ -121,6 +121,9 @@ local function look_at_running()
     local run = call('HGETALL', p .. 'run')
     for n = 1, #run, 2 do
         local _, started, _, _, _, stem = read_claim(run[n + 1])
+        if not stem then -- it cannot be read: the job stands last, as one that has run for ever
+            started, stem = '0', read_place(p, run[n]) or '0000000000064?'
+        end
         local moment, seq = tonumber(started), seq_of(stem)
         if is_after(moment, seq, begin, begin_seq) and (kind == '' or kind == string.sub(stem, 14)) then
             found[#found + 1] = {moment, seq, RUNNING, '', stem .. '\t' .. run[n]}

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ...damaged import whole
+from ...damaged import NO_OPTIONS, whole, whole_line
 from ...record import (
     Attempt,
     JobError,
@@ -44,8 +44,6 @@ DIGITS = {status: digit for digit, status in STATUSES.items()}
 
 
 NOTHING_SAID: dict[str, Any] = {}
-#: Stands for what cannot be read.
-NO_OPTIONS = "unreadable"
 
 
 def dump(value: Any) -> str:
@@ -213,6 +211,14 @@ class Story(NamedTuple):
     finished: int
 
 
+def tags_in(said: str) -> list[str]:
+    """The tags in the second line of a record; those that cannot be read stay in their lists, and lead nowhere."""
+    try:
+        return list(json.loads(said).get("tags", ())) if said else []
+    except (ValueError, TypeError, AttributeError):
+        return []
+
+
 def read_stem(stem: str) -> tuple[str, int, str]:
     """Number of the push, priority and type."""
     return stem[:11], 100 - int(stem[11:13], 16), stem[13:]
@@ -279,9 +285,14 @@ def read_run(fields: list[str]) -> Run:
 
 
 def read_in_hand(claim: str) -> InHand:
-    """Read a claim."""
-    token, started, _, ahead, due, _, worker, _, cancel, progress = claim.split("\t")
-    return InHand(int(token), int(started), ahead == "1", int(due), unquoted(worker) or "", unquoted(cancel), progress)
+    """Read a claim; one that cannot be read is nobody's, until the keeper has written it anew."""
+    try:
+        token, started, _, ahead, due, _, worker, _, cancel, progress = claim.split("\t")
+        return InHand(
+            int(token), int(started), ahead == "1", int(due), unquoted(worker) or "", unquoted(cancel), progress
+        )
+    except ValueError:
+        return InHand(0, 0, False, 0, "", None, "")
 
 
 def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:
@@ -290,7 +301,7 @@ def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:
     try:
         story = read_story(text)
     except Exception:  # whoever gets it finds no options, and settles it as failed
-        story = Story(*read_stem(claim.split("\t")[5]), 0, 0, None, (), NO_OPTIONS, "", [], 0, None, 0)
+        story = Story(*stem_in(claim), 0, 0, None, (), NO_OPTIONS, "", [], 0, None, 0)
     return Claim(
         id=job_id,
         queue=queue,
@@ -310,6 +321,15 @@ def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:
     )
 
 
+def stem_in(claim: str) -> tuple[str, int, str]:
+    """Number, priority and type as a claim tells them."""
+    fields = claim.split("\t")
+    try:
+        return read_stem(fields[5])
+    except (ValueError, IndexError):
+        return "", 0, "?"
+
+
 def last_error(runs: list[Run]) -> str | None:
     """The error that the next run is told of."""
     error = ""
@@ -319,9 +339,9 @@ def last_error(runs: list[Run]) -> str | None:
     return error or None
 
 
-def record_of(queue: str, job_id: str, digit: str, held: str, claim: str, text: str) -> JobRecord:
-    """Make the record that people see, as far as it can be read."""
-    type_ = text.partition("\t")[0][13:] or "?"
+def record_of(queue: str, job_id: str, digit: str, held: str, claim: str, text: str, stem: str = "") -> JobRecord:
+    """Make the record that people see, as far as it can be read; the stem is that of its place on a list."""
+    type_ = (stem or text.partition("\t")[0])[13:] or "?"
     return whole(lambda: read_record(queue, job_id, digit, held, claim, text), job_id, queue, type_, STATUSES[digit])
 
 
@@ -388,6 +408,15 @@ def log_text(line: LogLine) -> str:
 
 
 def log_line(text: str) -> LogLine:
-    """Read a line of the log."""
-    time, level, message, context, run = json.loads(text)
-    return LogLine(to_datetime(time), level, message, context, run)
+    """Read a line of the log, as far as it can be read."""
+
+    def read() -> LogLine:
+        time, level, message, context, run = json.loads(text)
+        return LogLine(to_datetime(time), level, message, context, run)
+
+    return whole_line(read)
+
+
+def decoded(text: bytes) -> str:
+    """Read what is stored as text; bytes that are none stand in it in a form that no reader takes for whole."""
+    return text.decode(errors="backslashreplace")

@@ -12,7 +12,7 @@ from ..workers import whole_about
 from .calls import Calls, Command
 from .examination import read_info
 from .keys import Keys
-from .records import dump
+from .records import decoded, dump
 from .scripts import ROOT
 from .sentences import OLDEST, too_old
 
@@ -98,10 +98,10 @@ class Roster:
     def all(self) -> dict[str, tuple[int, str]]:
         """Heartbeat and description of each worker, by name."""
         rows = self._calls.ask(Command(self._key, None, ["HGETALL", self._key]))
-        workers = {}
+        workers: dict[str, tuple[int, str]] = {}
         for name, text in zip(rows[::2], rows[1::2], strict=True):
-            heartbeat, _, about = text.decode().partition("\t")
-            workers[name.decode()] = (int(heartbeat), about)
+            heartbeat, _, about = decoded(text).partition("\t")
+            workers[decoded(name)] = (int(heartbeat) if heartbeat.isdecimal() else 0, about)
         return dict(sorted(workers.items()))
 
     def types(self, asked: Collection[str]) -> set[str]:
@@ -111,10 +111,18 @@ class Roster:
             known: set[str] = set()
             for heartbeat, about in self.all().values():
                 if heartbeat > now - SILENCE:
-                    known.update(json.loads(about)["types"])
+                    known.update(types_in(about))
             self._types = known
             self._types_until = time.monotonic() + TYPES_AGE
         return self._types
+
+
+def types_in(about: str) -> list[str]:
+    """The job types that a worker says it knows; none where that cannot be read."""
+    try:
+        return [name for name in json.loads(about)["types"] if isinstance(name, str)]
+    except (ValueError, TypeError, LookupError):
+        return []
 
 
 def time_of(calls: Calls, key: str) -> int:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 from ..values import NewJob, Occurrence, Schedule
 from .calls import Calls, Command
 from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
 from .pushing import Pushes
-from .records import push_arguments, quoted, unquoted
+from .records import decoded, push_arguments, quoted, unquoted
 from .scripts import REVISIONS, SCHEDULE
 
 
@@ -62,8 +62,7 @@ class Schedules:
         found = []
         for queue, rows in zip(queues, answers, strict=True):
             for name, text in zip(rows[::2], rows[1::2], strict=True):
-                revision, _, about = text.decode().split("\t", 2)
-                found.append(Schedule(name.decode(), queue, about, int(revision)))
+                found.append(read_schedule(decoded(name), queue, decoded(text)))
         return sorted(found, key=lambda one: one.name)
 
     def changes(self) -> int:
@@ -81,9 +80,19 @@ class Schedules:
         rows = self._calls.ask(Command(key, None, ["LRANGE", key, -limit, -1]))
         found = []
         for row in reversed(rows):
-            decided, due, outcome, job = row.decode().split("\t")
-            found.append(Occurrence(int(due), int(decided), unquoted(outcome) or "", unquoted(job)))
+            with suppress(ValueError):  # one that cannot be read is left out
+                decided, due, outcome, job = decoded(row).split("\t")
+                found.append(Occurrence(int(due), int(decided), unquoted(outcome) or "", unquoted(job)))
         return found
+
+
+def read_schedule(name: str, queue: str, text: str) -> Schedule:
+    """Read a schedule; of one that cannot be read the scheduler gets the text as it is, and says so."""
+    revision, _, rest = text.partition("\t")
+    _, parted, about = rest.partition("\t")
+    if not parted or not revision.isdecimal():
+        return Schedule(name, queue, text, 0)
+    return Schedule(name, queue, about, int(revision))
 
 
 def occurrence_text(due: int, outcome: str, job: str | None) -> str:

@@ -20,7 +20,7 @@ from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
 from .outbox import Outbox, outward_text
 from .pushing import Pushes
-from .records import DIGITS, claim_of, dump, log_text, one_line, push_arguments, quoted
+from .records import DIGITS, claim_of, decoded, dump, log_text, one_line, push_arguments, quoted
 from .roster import Roster
 from .scripts import HOLD, LOOK, STEP
 
@@ -245,7 +245,7 @@ class Steps:
         lost, flat, passed, waits, now, ended, aside = answer
         self._calls.clock.learn(now)
         claims = [
-            claim_of(queues[flat[n] - 1], flat[n + 1].decode(), flat[n + 2].decode(), flat[n + 3].decode())
+            claim_of(queues[flat[n] - 1], flat[n + 1].decode(), flat[n + 2].decode(), decoded(flat[n + 3]))
             for n in range(0, len(flat), 4)
         ]
         self.remember(claims)

@@ -1,6 +1,7 @@
 -- Who holds the keys of unique jobs, for `lib.lua`: asked of a queue only once one of its jobs is unique.
 
--- Read how a job is unique: until when it holds its key, for how long, whether it replaces another, the key.
+-- Read how a job is unique: until when it holds its key, for how long, whether it replaces another, the key; nothing where
+-- that cannot be read.
 local function read_unique(said)
     return string.match(said, '^(%a+)\t(%d+)\t(%d)\t(.*)$')
 end
@@ -27,7 +28,7 @@ local function free(p, id, at)
         return
     end
     local til, _, _, key = read_unique(said)
-    if at == 'gone' or (til ~= 'time' and (at == til or at == 'end')) then
+    if key and (at == 'gone' or (til ~= 'time' and (at == til or at == 'end'))) then
         if holder(p, key) == id then
             call('HDEL', p .. 'unique', key)
         end
@@ -44,6 +45,9 @@ local function hold_again(p, id)
         return nil
     end
     local _, _, _, key = read_unique(said)
+    if not key then -- it cannot be read, and holds nothing
+        return nil
+    end
     local other = holder(p, key)
     if other and other ~= id then
         return other

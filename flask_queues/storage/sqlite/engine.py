@@ -27,10 +27,10 @@ from .rows import (
     PENDING,
     RUNNING,
     SCHEDULED,
-    STATUSES,
     dump,
     log_line,
     record,
+    status_of,
 )
 from .steps import (
     CANCEL,
@@ -251,7 +251,7 @@ class SQLiteStorage(Storage):
             held = set(db.execute(HELD).fetchall())
             stopped = stops.stopped(db, now).types
         known = [(queue, type_) for queue, type_ in held if type_ in types and type_ not in stopped.get(queue, ())]
-        at_gates = any(" " in name for _, name in held)
+        at_gates = any(isinstance(name, str) and " " in name for _, name in held)
         if not known and not at_gates:
             return 0
         with self._database.write() as db:
@@ -392,7 +392,7 @@ class SQLiteStorage(Storage):
                 uniques.free(db, queue, uniq, job_id, END)
                 deltas.moved(queue, type_, status, CANCELLED, batch)
             deltas.write(db)
-        return STATUSES[status]
+        return status_of(status)
 
     def retry(self, job_id: str, delay: int = 0) -> Status | None:
         """Make the job pending, or scheduled; its history stays."""
@@ -409,7 +409,7 @@ class SQLiteStorage(Storage):
                 retry_one(db, seq, now + delay, SCHEDULED if delay else PENDING)
                 deltas.moved(queue, type_, status, SCHEDULED if delay else PENDING, batch)
             deltas.write(db)
-        return STATUSES[status]
+        return status_of(status)
 
     def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
         """Compare and write in one transaction that is on the disk when this returns."""
@@ -420,7 +420,7 @@ class SQLiteStorage(Storage):
             seq, status, stored = row
             if status != RUNNING and differs(job_id, stored, payload, seen):
                 db.execute("UPDATE jobs SET payload=? WHERE seq=?", (payload, seq))
-        return STATUSES[status]
+        return status_of(status)
 
     def delete(self, job_id: str) -> Status | None:
         """Delete the job with its log and tags."""
@@ -432,7 +432,7 @@ class SQLiteStorage(Storage):
             if row[1] != RUNNING:
                 delete_one(db, row[0], deltas)
             deltas.write(db)
-        return STATUSES[row[1]]
+        return status_of(row[1])
 
     def purge(self, statuses: Sequence[Status], *, older: int = 0, queue: str | None = None, limit: int = 500) -> int:
         """Delete one slice in one transaction."""
@@ -556,7 +556,8 @@ class SQLiteStorage(Storage):
         """Read the kept counts."""
         with self._database.read() as db:
             rows = db.execute("SELECT queue, type, status, n FROM counts WHERE n<>0").fetchall()
-        return Counts({(queue, type_, STATUSES[status].value): n for queue, type_, status, n in rows})
+        cells = {(queue, type_, status_of(status).value): n for queue, type_, status, n in rows if isinstance(n, int)}
+        return Counts(cells)
 
     def queues(self) -> list[str]:
         """Read which queues have pending or scheduled jobs from the kept counts."""

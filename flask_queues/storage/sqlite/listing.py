@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ...errors import OptionError
 from ...record import Page
 from ..values import Query
-from .rows import COLUMNS, NUMBERS, RUNNING, STATUSES, record
+from .rows import COLUMNS, NUMBERS, RUNNING, STATUSES, record, status_of
 
 #: How many rows a filter without an index looks at before it offers to go on.
 LOOK_AT = 10_000
@@ -23,19 +23,21 @@ SELECT queue, type FROM counts WHERE status=?1 AND n>0 AND (?2 IS NULL OR queue=
 """
 WALK_DOWN = """
 SELECT stamp, seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND (stamp,seq)<(?,?)
+    AND typeof(stamp)='integer'
 ORDER BY stamp DESC, seq DESC LIMIT ?
 """
 WALK_UP = """
 SELECT stamp, seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND (stamp,seq)>(?,?)
+    AND typeof(stamp)='integer'
 ORDER BY stamp, seq LIMIT ?
 """
 RUNNING_DOWN = """
 SELECT stamp, seq FROM jobs WHERE status=1 AND (?1 IS NULL OR queue=?1) AND (?2 IS NULL OR type=?2)
-    AND (stamp,seq)<(?3,?4) ORDER BY stamp DESC, seq DESC LIMIT ?5
+    AND (stamp,seq)<(?3,?4) AND typeof(stamp)='integer' ORDER BY stamp DESC, seq DESC LIMIT ?5
 """
 RUNNING_UP = """
 SELECT stamp, seq FROM jobs WHERE status=1 AND (?1 IS NULL OR queue=?1) AND (?2 IS NULL OR type=?2)
-    AND (stamp,seq)>(?3,?4) ORDER BY stamp, seq LIMIT ?5
+    AND (stamp,seq)>(?3,?4) AND typeof(stamp)='integer' ORDER BY stamp, seq LIMIT ?5
 """
 TAGGED_DOWN = "SELECT job FROM tags WHERE tag=? AND job<? ORDER BY job DESC LIMIT ?"
 TAGGED_UP = "SELECT job FROM tags WHERE tag=? AND job>? ORDER BY job LIMIT ?"
@@ -140,7 +142,7 @@ def fits(row: Row, query: Query) -> bool:
     return (
         (query.queue is None or queue == query.queue)
         and (query.type is None or type_ == query.type)
-        and (not query.statuses or STATUSES[status] in query.statuses)
+        and (not query.statuses or status_of(status) in query.statuses)
     )
 
 

@@ -8,14 +8,14 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from ...errors import StorageError
+from ...errors import DamagedRecord, StorageError
 from ...record import LogLine, Outcome, Progress
-from ..parcels import Load, Parcel, Run, SchedulePost
+from ..parcels import Load, Parcel, Run, SchedulePost, known_parcel, whole_parcel
 from ..unique import Unique, holds
 from ..values import Occurrence, Schedule
-from . import schedules, uniques
-from .rows import NUMBERS, STATUSES, dump, log_line
-from .steps import KEEP, add_logs, delete_one
+from . import gates, schedules, uniques
+from .rows import NUMBERS, dump, log_line, status_of
+from .steps import KEEP, add_logs, delete_one, tags_of
 from .tallies import Deltas
 
 #: Characters of JSON after which a load is full, however few its jobs are.
@@ -86,8 +86,8 @@ def take_out(db: sqlite3.Connection, limit: int, deltas: Deltas) -> Iterator[Par
     size = 0
     for row in db.execute(LEAVING, (-1, limit)).fetchall():
         kept = db.execute(KEPT_BY, row[:1]).fetchone()
-        parcel = parcel_of(row[1:], [log_line(one) for one in db.execute(LINES, row[:1]).fetchall()])
-        parcel = parcel._replace(kept=kept[0] if kept else None)
+        lines = [log_line(one) for one in db.execute(LINES, row[:1]).fetchall()]
+        parcel = parcel_of(row[1:], lines, kept[0] if kept else None)
         delete_one(db, row[0], deltas)
         yield parcel
         size += len(parcel.payload) + sum(len(line.message) for line in parcel.logs)
@@ -171,23 +171,35 @@ def take_key(db: sqlite3.Connection, parcel: Parcel, unique: Unique, now: int) -
         uniques.hold(db, parcel.queue, unique, parcel.id, parcel.created)
 
 
-def parcel_of(row: tuple[Any, ...], logs: list[LogLine]) -> Parcel:
-    """Make a parcel of a row of `LEAVING` behind its `seq`."""
-    (
-        id_, queue, type_, payload, options, priority, tags, status, stamp, created, due, expires, attempts, runs,
-        history, worker, started, ended, outcome, error, progress, result, reason, alone, uniq, limits,
-    ) = row  # fmt: skip
+def parcel_of(row: tuple[Any, ...], logs: list[LogLine], kept: str | None) -> Parcel:
+    """Make a parcel of a row of `LEAVING` behind its `seq`, as far as it can be read."""
+    id_, queue, type_, payload, options, priority, tags, status, stamp, created, due, expires, attempts = row[:13]
+    alone, uniq, limits = row[23:]
+    unique = uniques.read(uniq) if uniq else None
+    known = known_parcel(
+        id_, str(queue), str(type_), status_of(status), stamp, payload, options, priority=priority, created=created,
+        due=due, expires=expires, attempts=attempts, alone=bool(alone), kept=kept, logs=tuple(logs),
+        tags=tuple(map(str, tags_of(tags))) if tags else (), unique=tuple(unique) if unique else None,
+        limits=tuple(map(tuple, gates.limits_of(limits))) if limits else (),
+    )  # fmt: skip
+    return whole_parcel(lambda: read_parcel(row, known), known)
+
+
+def read_parcel(row: tuple[Any, ...], known: Parcel) -> Parcel:
+    """Add to what is known of a job what it has been through; raises whatever is wrong with that."""
+    stored = row[:13]
+    runs, history, worker, started, ended, outcome, error, progress, result, reason = row[13:23]
     past = [json.loads(line) for line in history.split("\n")] if history else []
     told = [run_of(*line) for line in past]
     if outcome is not None:
         told.append(Run(runs, worker, started, ended, Outcome(outcome), error))
-    return Parcel(
-        id=id_, queue=queue, type=type_, payload=payload, options=options, priority=priority,
-        tags=tuple(json.loads(tags)) if tags else (), status=STATUSES[status], since=stamp, created=created, due=due,
-        expires=expires, attempts=attempts, runs=tuple(told), worker=worker, started=started,
+    id_, queue, type_, payload, options, priority, _, status, stamp, created, due, expires, attempts = stored
+    if status not in NUMBERS.values():
+        raise DamagedRecord(f"Its status is {status!r}.")
+    return known._replace(
+        id=id_, queue=queue, type=type_, payload=payload, options=options, priority=priority, since=stamp,
+        created=created, due=due, expires=expires, attempts=attempts, runs=tuple(told), worker=worker, started=started,
         progress=Progress(*json.loads(progress)) if progress else None, result=result, reason=reason,
-        alone=bool(alone), logs=tuple(logs), unique=tuple(json.loads(uniq)) if uniq else None,
-        limits=tuple(tuple(one) for one in json.loads(limits)) if limits else (),
     )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ...damaged import whole
+from ...damaged import whole, whole_line
+from ...errors import DamagedRecord
 from ...record import (
     Attempt,
     JobError,
@@ -46,7 +47,7 @@ def dump(value: Any) -> str:
 def record(row: tuple[Any, ...]) -> JobRecord:
     """Read a row of `COLUMNS`, as far as it can be read."""
     job_id, type_, queue, status = row[:4]
-    return whole(lambda: read_record(row), job_id, queue, type_, STATUSES[status])
+    return whole(lambda: read_record(row), job_id, queue, type_, status_of(status))
 
 
 def read_record(row: tuple[Any, ...]) -> JobRecord:
@@ -55,6 +56,8 @@ def read_record(row: tuple[Any, ...]) -> JobRecord:
         id_, type_, queue, status, payload, priority, tags, created, due, expires, options, attempts, runs,
         history, worker, started, ended, outcome, stamp, progress, error, result, reason, held,
     ) = row  # fmt: skip
+    if status not in NUMBERS.values():
+        raise DamagedRecord(f"Its status is {status!r}.")
     status = STATUSES[status]
     past = [json.loads(line) for line in history.split("\n")] if history else []
     if started is not None and status is Status.RUNNING:
@@ -105,6 +108,11 @@ def last_error(past: list[list[Any]]) -> JobError | None:
 
 
 def log_line(row: tuple[Any, ...]) -> LogLine:
-    """Read a row of the log."""
+    """Read a row of the log, as far as it can be read."""
     time, level, message, context, run = row
-    return LogLine(to_datetime(time), level, message, json.loads(context), run)
+    return whole_line(lambda: LogLine(to_datetime(time), level, message, json.loads(context), run))
+
+
+def status_of(number: Any) -> Status:
+    """The status that a number stands for; of a job that is in none it is shown that it has failed."""
+    return STATUSES[number] if isinstance(number, int) and 0 <= number < len(STATUSES) else Status.FAILED

@@ -231,7 +231,7 @@ def add_words(db: sqlite3.Connection, seq: int, said: Settlement) -> None:
 
 def add_run(history: str | None, run: tuple[Any, ...], error: str | None) -> str:
     """Add a line to the history; `error` is JSON text already."""
-    line = f"{dump(run)[:-1]},{error or 'null'}]"
+    line = f"{json.dumps(run, ensure_ascii=False, separators=(',', ':'), default=repr)[:-1]},{error or 'null'}]"
     return f"{history}\n{line}" if history else line
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..stops import Stop
 
@@ -31,11 +31,16 @@ NONE = Stopped(frozenset(), {})
 
 
 def in_force(db: sqlite3.Connection, now: int) -> list[Stop]:
-    """Read the stops that are not over."""
-    rows = db.execute(STOPS).fetchall()
+    """Read the stops that are not over; one of which nobody can read when it is lasts until somebody ends it."""
+    rows = [(queue, type_, moment_of(until), *rest) for queue, type_, until, *rest in db.execute(STOPS).fetchall()]
     return [
         Stop(queue, type_ or None, until, *rest) for queue, type_, until, *rest in rows if until is None or until > now
     ]
+
+
+def moment_of(value: Any) -> int | None:
+    """A moment as it is kept; None for anything else."""
+    return value if isinstance(value, int) else None
 
 
 def stopped(db: sqlite3.Connection, now: int) -> Stopped:
@@ -67,4 +72,5 @@ def end(db: sqlite3.Connection, queue: str, type_: str | None, now: int, limit: 
         return False
     if type_ is not None:
         db.execute(LET_GO, (type_, queue, limit))
-    return row[0] is None or row[0] > now
+    until = moment_of(row[0])
+    return until is None or until > now
