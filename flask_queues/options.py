@@ -48,6 +48,8 @@ class Options:
     backoff: tuple[float, ...] | None = None
     #: Seconds from the first time it was due: so long no failure ends it, however many tries that takes.
     retry_for: float | None = None
+    #: Whether its runs are profiled.
+    profile: bool | None = None
     #: Whether only one of its kind may be in its queue: True for one with this payload, a text for one with this key.
     unique: bool | str | None = None
     #: How long that holds: `end` (a final status, the default) or `start` (the first claim).
@@ -258,6 +260,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "timeout": check_timeout,
     "backoff": check_backoff,
     "retry_for": check_timeout,
+    "profile": check_flag,
     "unique": check_unique_key,
     "unique_until": check_until,
     "replace": check_flag,

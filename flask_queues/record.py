@@ -196,6 +196,8 @@ class JobRecord:
     timeout: float | None = None
     backoff: tuple[float, ...] | None = None
     retry_for: float | None = None
+    #: Whether its runs are profiled, each into its log.
+    profile: bool | None = None
     first_due: FirstDue = AT_ONCE
     #: Of the request in which it was pushed, or of the job that pushed it.
     request_id: str | None = None
@@ -300,7 +302,7 @@ class Counts:
 
 
 #: What a push may set over what its job type says, and the record keeps.
-TERMS = ("tries", "timeout", "backoff", "retry_for")
+TERMS = ("tries", "timeout", "backoff", "retry_for", "profile")
 #: What it carries along beside that.
 CARRIED = ("batch", "request_id", "locale", "unique_key")
 

@@ -39,6 +39,8 @@ class Terms(NamedTuple):
     #: Of the request in which it was pushed, and the language of that.
     request_id: str | None = None
     locale: str | None = None
+    #: Whether its log is to tell where the time of the run went.
+    profile: bool = False
     #: What is wrong with what is stored of the job: it cannot run, and these are the usual terms.
     damage: str | None = None
 

@@ -12,6 +12,7 @@ from .text import dump, local, printable, table
 
 #: Characters of a message that stand in a line.
 SHOWN = 60
+HEAD = ["Cause", "Jobs", "Last", "Since release", "Error", "Where"]
 
 
 @click.command()
@@ -23,7 +24,7 @@ def causes(as_json: bool) -> None:
     if as_json:
         click.echo(dump({"causes": [cause_fields(one) for one in found]}))
     elif found:
-        click.echo(table(["Cause", "Jobs", "Last", "Error", "Where"], [row(one) for one in found], right=(1,)))
+        click.echo(table(HEAD, [row(one) for one in found], right=(1,)))
         click.echo("\nRetry all of one with: flask queues retry --all --cause CAUSE")
     else:
         failed = current_queues.counts().statuses["failed"]
@@ -34,4 +35,11 @@ def row(one: FailureCause) -> list[str]:
     """A cause's line."""
     error = f"{one.cause.type.rpartition('.')[2]}: {' '.join(one.cause.example.split())}"
     cut = error if len(error) <= SHOWN else f"{error[: SHOWN - 1]}…"
-    return [one.cause.key, f"{one.number:,}", local(one.end), printable(cut), printable(one.cause.frame)]
+    return [
+        one.cause.key,
+        f"{one.number:,}",
+        local(one.end),
+        printable(one.release),
+        printable(cut),
+        printable(one.cause.frame),
+    ]

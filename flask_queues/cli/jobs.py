@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import cProfile
-import io
 import json
 import os
-import pstats
 import sys
 from datetime import datetime
 from typing import Any
@@ -20,6 +18,7 @@ from ..record import Attempt, ChainPlace, JobRecord, LogLine, Status
 from ..shapes import job_fields, log_fields, masked_error, secrets_of
 from ..transitions import read_error
 from ..worker import run_in_foreground
+from ..worker.profiling import table
 from .noting import note
 from .text import coloured, dump, local, printable
 
@@ -46,6 +45,7 @@ PAYLOAD_FORM = """It takes an object, such as --payload '{"id": 7}'."""
     "--backoff", type=float, multiple=True, metavar="SECONDS", help="Before the next try; one for each, if several."
 )
 @click.option("--retry-for", type=float, metavar="SECONDS", help="For so long no failure ends it, whatever its tries.")
+@click.option("--profile", is_flag=True, default=None, help="Let its log tell where the time of each run went.")
 @click.option("--unique", is_flag=True, default=None, help="Only where no other with this payload is in its queue.")
 @click.option("--unique-key", metavar="KEY", help="The same, for others with this key.")
 @click.option("--unique-until", type=click.Choice(["start", "end"]), help="Until it starts, or ends (as usual).")
@@ -106,23 +106,13 @@ def run(job_id: str, profile: bool) -> None:
         manager.wrappers.append(lambda _job: spent)
     settlement = run_in_foreground(manager, job_id)
     if profile:
-        click.echo(printable(profiled(spent)), err=True)
+        click.echo(printable(table(spent, PROFILED)), err=True)
     if (error := read_error(settlement.error)) is not None:
         error = masked_error(error, secrets_of(manager, manager.find(job_id)))
         click.echo(printable(error.traceback or str(error)), err=True)
     record = manager.find(job_id)
     click.echo(f"Job {record.id} is {coloured(record.status)}.")
     sys.exit(0 if record.status is Status.COMPLETED else 1)
-
-
-def profiled(spent: cProfile.Profile) -> str:
-    """A profile as Python prints it; nothing where the job did not begin."""
-    spent.create_stats()
-    if not spent.stats:
-        return ""
-    text = io.StringIO()
-    pstats.Stats(spent, stream=text).sort_stats("cumulative").print_stats(PROFILED)
-    return text.getvalue()
 
 
 @click.command()

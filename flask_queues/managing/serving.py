@@ -99,6 +99,7 @@ class Serving(Reading):
             batch=given.get("batch"),
             request_id=given.get("request_id"),
             locale=given.get("locale"),
+            profile=bool(given.get("profile")),
             damage=damage,
         )
 

@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from .. import transitions
@@ -29,6 +29,7 @@ from ..wrapping import Wrapper
 from .coroutines import run_coroutine
 from .interrupts import CancelNow, Interrupt, StopNow
 from .notes import Notes
+from .profiling import profiled
 
 logger = logging.getLogger("flask_queues")
 #: For the handlers of an application that has some: on the terminal, the worker's own line is enough.
@@ -169,8 +170,9 @@ class Attempt:
         return frozenset(claim.token for claim in self.claims)
 
     def _handle(self, job: Job) -> Any:
-        result = job.handle(**self.payload)
-        return run_coroutine(self._manager.app, result) if inspect.iscoroutine(result) else result
+        with profiled(job) if self.terms.profile else nullcontext():
+            result = job.handle(**self.payload)
+            return run_coroutine(self._manager.app, result) if inspect.iscoroutine(result) else result
 
     @property
     def _restored(self) -> AbstractContextManager[None]:

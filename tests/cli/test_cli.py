@@ -81,11 +81,11 @@ def test_push_takes_every_option(site):
 def test_push_takes_the_terms_of_one_job(site):
     """How often, how long and until when it is tried, and by when it must have begun."""
     options = ["--expires", "60", "--tries", "7", "--timeout", "2.5", "--backoff", "1", "--backoff", "60"]
-    job = json.loads(done(site.run("push", "noop", *options, "--retry-for", "3600", "--json")))
+    job = json.loads(done(site.run("push", "noop", *options, "--retry-for", "3600", "--profile", "--json")))
     record = site.job(job["id"])
 
     assert (job["tries"], job["timeout"]) == (7, 2.5)
-    assert (record.backoff, record.retry_for) == ((1, 60), 3600)
+    assert (record.backoff, record.retry_for, record.profile) == ((1, 60), 3600, True)
     assert (record.expires - record.due).total_seconds() == 60
 
 
