@@ -55,22 +55,27 @@ def new_job(
     if job_type.gathering is not None:
         whole = gathered(job_type.gathering, job_type.type, whole, payload or {}, now)
     queue = whole.queue or config.default
-    delay = whole.delay if whole.debounce is None or whole.unique is False else whole.debounce
-    wait, at = milliseconds(delay) or 0, to_milliseconds(whole.at) if whole.at else None
+    due = first_due(whole)
     return NewJob(
         id=new_id(partition_of(queue)) if whole.id is None else checked_id(whole.id, queue, named=named),
         queue=queue,
         type=job_type.type,
         payload=text,
         priority=whole.priority or 0,
-        delay=wait,
-        at=at,
+        delay=due.delay,
+        at=due.at or None,
         expires=milliseconds(whole.expires),
         tags=tuple(dict.fromkeys((*job_type.options.tags, *options.tags))),
-        options=options.kept(AT_ONCE if whole.retry_for is None else FirstDue(wait, at or 0)),
+        options=options.kept(AT_ONCE if whole.retry_for is None else due),
         limits=limits_of(job_type, whole, payload or {}),
         unique=unique_of(job_type, whole, payload or {}, text),
     )
+
+
+def first_due(options: Options) -> FirstDue:
+    """Until when the job waits, as its options say; what is debounced waits for that."""
+    delay = options.delay if options.debounce is None or options.unique is False else options.debounce
+    return FirstDue(milliseconds(delay) or 0, to_milliseconds(options.at) if options.at else 0)
 
 
 def id_for(jobs: Registry, config: Config, job: Any, queue: str | None) -> str:
