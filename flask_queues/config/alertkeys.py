@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import ConfigError
+from .names import check_name
 
 #: Stands for every queue that has no thresholds of its own.
 EVERY = "*"
@@ -44,16 +44,8 @@ def read_thresholds(key: str, given: Any) -> Thresholds:
     """Read the thresholds of one queue, or raise `ConfigError` that says what is allowed."""
     if not isinstance(given, Mapping) or not given:
         raise ConfigError(f"{key} is not allowed: it takes thresholds by name: {', '.join(KINDS)}.")
-    return Thresholds(**{check_kind(key, kind): check_value(f"{key}[{kind!r}]", kind, given[kind]) for kind in given})
-
-
-def check_kind(key: str, kind: Any) -> str:
-    """Return the name of a threshold, or say which was meant."""
-    if kind in KINDS:
-        return str(kind)
-    near = difflib.get_close_matches(str(kind), KINDS, 1, 0.6)
-    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(KINDS)}."
-    raise ConfigError(f"{key}: {str(kind)[:80]!r} is no threshold. {hint}")
+    named = {check_name(key, kind, KINDS): value for kind, value in given.items()}
+    return Thresholds(**{kind: check_value(f"{key}[{kind!r}]", kind, value) for kind, value in named.items()})
 
 
 def check_value(key: str, kind: str, value: Any) -> float | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ConfigError
+from .names import check_name
 
 #: Stands for every job type.
 ANY = "*"
 HOURS = ("completed", "failed", "cancelled")
 COUNTS = tuple(f"{status}_count" for status in HOURS)
+NAMES = HOURS + COUNTS
 #: Hours by final status, and how many of `<status>_count` are kept in each queue; None keeps all.
 Retention = dict[str, float | None]
 LONGEST = 24 * 3650
@@ -20,18 +21,9 @@ LONGEST = 24 * 3650
 def read_retention(key: str, given: Any) -> Retention:
     """Read what is said of one job type, or raise `ConfigError` that says what is allowed."""
     if not isinstance(given, Mapping) or not given:
-        raise ConfigError(f"{key} is not allowed: it takes hours or numbers by name: {', '.join(HOURS + COUNTS)}.")
-    return {check_name(key, name): check_value(f"{key}[{name!r}]", name, value) for name, value in given.items()}
-
-
-def check_name(key: str, name: Any) -> str:
-    """Return a known name, or say which was meant."""
-    known = HOURS + COUNTS
-    if name in known:
-        return str(name)
-    near = difflib.get_close_matches(str(name), known, 1, 0.6)
-    hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(known)}."
-    raise ConfigError(f"{key}: {str(name)[:80]!r} is not known. {hint}")
+        raise ConfigError(f"{key} is not allowed: it takes hours or numbers by name: {', '.join(NAMES)}.")
+    named = {check_name(key, name, NAMES): value for name, value in given.items()}
+    return {name: check_value(f"{key}[{name!r}]", name, value) for name, value in named.items()}
 
 
 def check_value(key: str, name: str, value: Any) -> float | None:

@@ -52,25 +52,29 @@ def new_job(
     text = checked_payload(job_type, config, {} if payload is None else payload, awaited)
     whole, gather = gathered(job_type, options.over(job_type.options), payload or {}, now)
     queue = whole.queue or config.default
-    delay = whole.delay if whole.debounce is None or whole.unique is False else whole.debounce
-    wait, at = milliseconds(delay) or 0, to_milliseconds(whole.at) if whole.at else None
+    due = first_due(whole)
     unique = unique_of(job_type, whole, payload or {}, text)
-    first_due = AT_ONCE if whole.retry_for is None else FirstDue(wait, at or 0)
     return NewJob(
         id=new_id(partition_of(queue)) if whole.id is None else checked_id(whole.id, queue, named=named),
         queue=queue,
         type=job_type.type,
         payload=text,
         priority=whole.priority or 0,
-        delay=wait,
-        at=at,
+        delay=due.delay,
+        at=due.at or None,
         expires=milliseconds(whole.expires),
         tags=tuple(dict.fromkeys((*job_type.options.tags, *options.tags))),
-        options=options.kept(first_due, unique.key if unique is not None else None),
+        options=options.kept(AT_ONCE if whole.retry_for is None else due, unique.key if unique is not None else None),
         limits=limits_of(job_type, whole, payload or {}),
         unique=unique,
         gather=gather,
     )
+
+
+def first_due(options: Options) -> FirstDue:
+    """Until when the job waits, as its options say; what is debounced waits for that."""
+    delay = options.delay if options.debounce is None or options.unique is False else options.debounce
+    return FirstDue(milliseconds(delay) or 0, to_milliseconds(options.at) if options.at else 0)
 
 
 def id_for(jobs: Registry, config: Config, job: Any, queue: str | None) -> str:

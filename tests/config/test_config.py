@@ -83,7 +83,7 @@ def test_cache_keys_lose_our_prefix_and_the_hosts_are_left_alone() -> None:
         ("QUEUES_ALERTS", 5, "QUEUES_ALERTS = 5 is not allowed: it takes thresholds by queue."),
         ("QUEUES_ALERTS", {"not ok": {"pending": 1}}, "QUEUES_ALERTS: 'not ok' is not a queue name"),
         ("QUEUES_ALERTS", {"*": {}}, "QUEUES_ALERTS['*'] is not allowed: it takes thresholds by name: longest_wait,"),
-        ("QUEUES_ALERTS", {"a": {"longest_wiat": 1}}, "'longest_wiat' is no threshold. Did you mean longest_wait?"),
+        ("QUEUES_ALERTS", {"a": {"longest_wiat": 1}}, "'longest_wiat' is not known. Did you mean longest_wait?"),
         (
             "QUEUES_ALERTS",
             {"a": {"grows": "yes"}},

@@ -378,3 +378,24 @@ def test_python_memcached_runs_nothing_that_somebody_else_stored(server: Memcach
     assert port.get("ours") == "text"
     assert port.get("theirs") is None
     assert not trace.exists()
+
+
+class LikePylibmc:
+    """A client that nobody can tell how to read pickles."""
+
+    def __init__(self, client: memcache.Client) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "unpickler":
+            raise AttributeError(name)
+        return getattr(self._client, name)
+
+
+def test_a_client_that_unpickles_by_itself_is_a_finding(server: Memcached) -> None:
+    """And one that lets us read is none."""
+    client = memcache.Client([f"127.0.0.1:{server.port}"])
+    found = [
+        {finding.code for finding in port_for(MemcachedCache(one)).findings()} for one in (LikePylibmc(client), client)
+    ]
+    assert found == [{"memcached-unpickles"}, set()]

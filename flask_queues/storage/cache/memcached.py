@@ -50,8 +50,8 @@ class MemcachedPort(Port):
         for client in self._clients():
             if hasattr(client, "behaviors"):
                 client.behaviors.update(BEHAVIORS)
-            if hasattr(client, "unpickler"):
-                client.unpickler = PlainUnpickler  # python-memcached; pylibmc lets nobody in between
+            if not unpickles_by_itself(client):
+                client.unpickler = PlainUnpickler
 
     def _clients(self) -> list[Any]:
         """The client, or those of the pool."""
@@ -118,6 +118,15 @@ class MemcachedPort(Port):
         """Ask the servers about their memory."""
         findings = []
         servers = self._stats()
+        if unpickles_by_itself(self._clients()[0]):
+            findings.append(
+                Finding(
+                    Severity.NOTE,
+                    "memcached-unpickles",
+                    "This client unpickles whatever the server returns: who writes there runs code in the application.",
+                    "Let nobody else reach the server, or take python-memcached in place of pylibmc.",
+                )
+            )
         if len(servers) > 1:
             findings.append(
                 Finding(
@@ -155,6 +164,11 @@ class MemcachedPort(Port):
         if not hasattr(client, "get_stats"):
             return {}
         return {text(server): numbers(stats) for server, stats in self._call(client.get_stats)}
+
+
+def unpickles_by_itself(client: Any) -> bool:
+    """Whether nobody can say how a client reads pickles, as with pylibmc; python-memcached takes another reader."""
+    return not hasattr(client, "unpickler")
 
 
 def addresses(client: Any) -> list[str]:
