@@ -32,7 +32,7 @@ from flask_queues.storage.outdated import Outdated
 from flask_queues.storage.redis import jobs as redis_jobs
 from flask_queues.storage.unique import TIME, Unique
 from flask_queues.storage.values import NewJob, Occurrence, Query, Schedule, Settlement, Wanted
-from flask_queues.testing.storage.contract import LONG, complete, ids, line, settle, take, take_one, the
+from flask_queues.testing.storage.contract import LONG, a_worker, complete, ids, line, settle, take, take_one, the
 from flask_queues.testing.storage.processes import eventually, python
 from tests.support.servers.proxy import Proxy
 from tests.support.servers.redis_server import RedisServer
@@ -240,6 +240,26 @@ class TestBrokenServer:
             assert storage.claims_of("w") == claims
             assert storage.counts().statuses["running"] == 1
             storage.close()
+
+    def test_a_worker_is_told_once_that_its_server_was_emptied(self, server: RedisServer, storage: Storage) -> None:
+        """With the first sign of life after it, also where others have pushed meanwhile."""
+        me, another = a_worker("w"), at(server.port)
+        assert [storage.heartbeat(me, LONG).emptied for _ in range(2)] == [False, False]
+        server.empty()
+        another.push([job()])
+        another.heartbeat(a_worker("v"), LONG)
+        assert [storage.heartbeat(me, LONG).emptied for _ in range(2)] == [True, False]
+        another.close()
+
+    def test_tokens_rise_after_the_server_s_clock_was_set_back(self, server: RedisServer, storage: Storage) -> None:
+        """Those of claims that come together and those that come alone: none is given a second time."""
+        storage.push([job() for _ in range(6)])
+        given = [take_one(storage).token]
+        with server.client() as client:
+            (meta,) = client.keys("*:q:0}:meta")
+            ahead = client.hincrby(meta, "token", 3_600_000_000)
+        given += [claim.token for n in (2, 1, 2) for claim in take(storage, limit=n, short=["t"])]
+        assert given[1:] == list(range(ahead + 1, ahead + 6))
 
     @pytest.mark.parametrize("by_id", [False, True])
     def test_a_claim_is_made_although_the_server_s_clock_was_set_forward(

@@ -161,6 +161,11 @@ class KeeperContract(OpenedTwice):
         assert storage.pending(["q"], ["t"]) is False
         complete(storage, take_one(storage, "r"))
         assert storage.pending(["q", "r"], ["t"]) is False
+        fill(storage, "of another type", "of another type too", queue="r", type="u")
+        assert storage.pending(["q", "r"], ["t"]) is False
+        fill(storage, "behind them", queue="r")
+        assert storage.pending(["q", "r"], ["t"]) is True
+        storage.delete("behind them")
         fill(storage, "b", delay=SHORT)
         assert storage.pending(["q"], ["t"]) is False
         clock.advance(LATER)
