@@ -415,8 +415,19 @@ def test_a_poison_job_fails_and_harms_no_innocent(site):
         assert record.attempts == 1
 
 
-def test_the_children_die_with_their_supervisor(site):
+#: A system that does not end a process with its parent, as any but Linux.
+ELSEWHERE = """
+from types import SimpleNamespace
+from flask_queues.worker import process
+process.sys = SimpleNamespace(platform="elsewhere", stdout=sys.stdout, stderr=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("system", ["", ELSEWHERE], ids=["here", "elsewhere"])
+def test_the_children_die_with_their_supervisor(site, system):
     """When only the supervisor is killed no child and no keeper outlives it for two seconds."""
+    with (site.folder / "sample.py").open("a") as sample:
+        sample.write(system)
     job = site.push("gate")
     worker = site.work("--processes", "2")
     site.began(job)
