@@ -30,6 +30,7 @@ from flask_queues.storage import Storage, storage_for
 from flask_queues.storage.limits import CONCURRENCY, RATE, Limit
 from flask_queues.storage.outdated import Outdated
 from flask_queues.storage.redis import jobs as redis_jobs
+from flask_queues.storage.redis.connection import Node
 from flask_queues.storage.unique import TIME, Unique
 from flask_queues.storage.values import NewJob, Occurrence, Query, Schedule, Settlement, Wanted
 from flask_queues.testing.storage.contract import LONG, a_worker, complete, ids, line, settle, take, take_one, the
@@ -506,6 +507,24 @@ class TestProcess:
         assert os.read(reader, 10) == b"200"
         os.close(reader)
         os.close(writer)
+
+    def test_a_thread_that_waits_for_an_answer_is_busy(self, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing may be thrown into it then. Another one is not, nor is it afterwards, whatever came of the call."""
+        told: dict[str, bool] = {}
+
+        def receive(*_: Any) -> list[Any]:
+            told["inside"] = storage.busy
+            thread = threading.Thread(target=lambda: told.update(elsewhere=storage.busy))
+            thread.start()
+            thread.join()
+            raise ValueError("broken on purpose")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Node, "receive", receive)
+            with pytest.raises(ValueError, match="broken on purpose"):
+                storage.counts()
+        assert told == {"inside": True, "elsewhere": False}
+        assert storage.busy is False
 
     def test_closing_lets_go_of_every_connection(self, server: RedisServer) -> None:
         """And of the watcher's."""
