@@ -320,6 +320,22 @@ class TestBrokenServer:
         assert ids(take(storage) + take(storage)) == [there.id]
         assert storage.counts().statuses["pending"] == 0
 
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_a_record_that_was_evicted_holds_no_key_and_leaves_nothing(
+        self, server: RedisServer, storage: Storage, replace: bool
+    ) -> None:
+        """Who comes with its key gets it when it would have been its turn, or at once where it may replace."""
+        gone, next_one = (job(unique=Unique("k", replace=replace), limits=[Limit(CONCURRENCY, "c", 1)]) for _ in "ab")
+        storage.push([gone])
+        settle(storage, take_one(storage), Status.PENDING, alone=True, logs=[line("said")])
+        with server.client() as client:
+            client.delete(*client.keys(f"*j:{gone.id}"))
+            if not replace:
+                assert take(storage) == []
+            assert storage.push([next_one]) == [True]
+            assert ids(take(storage) + take(storage)) == [next_one.id]
+            assert keys_that_name(client, gone.id) == []
+
 
 class TestWrongConfiguration:
     """A sentence that says what to change, without a password."""

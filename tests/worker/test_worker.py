@@ -395,6 +395,16 @@ def test_a_killed_childs_job_goes_on_at_once_on_another(make_site):
     assert record.attempts == 2
 
 
+def test_a_process_that_dies_without_a_job_is_said_and_replaced(site):
+    """Which one, and of what: no job's line tells it."""
+    worker = site.work("--json")
+    (child,) = eventually(lambda: [child for one in site.manager.workers() for child in one.children])
+    os.kill(child.pid, signal.SIGKILL)
+    (line,) = eventually(lambda: [line for line in worker.lines if line["event"] == "child died"])
+    assert (line["pid"], "SIGKILL" in line["text"]) == (child.pid, True)
+    assert site.ended(site.push("noop")).status is Status.COMPLETED
+
+
 def test_a_poison_job_fails_and_harms_no_innocent(site):
     """A job that kills its process fails after its tries; jobs claimed together with it lose none."""
     warm: list[tuple[str, dict[str, bool]]] = [("mixed", {}) for _ in range(50)]
