@@ -88,6 +88,16 @@ def test_all_payloads_of_a_run_that_died_pay(queues: Queues) -> None:
     ]  # fmt: skip
 
 
+def test_all_payloads_of_runs_in_threads_pay(queues: Queues) -> None:
+    """A process of threads ran all that it held."""
+    queues.push_many([(Digest, {"key": "a"})] * 2, delay=0)
+    claims = claim(queues, 2, "digest")
+
+    queues.manager.rescuer.bury("child", Outcome.KILLED, KILLED, None)
+
+    assert ends(queues, claims) == [(Status.PENDING, 1, ["killed"])] * 2
+
+
 def test_payloads_of_a_run_that_died_come_together_again(queues: Queues) -> None:
     """Unlike other jobs that may have killed their process: each of those is claimed alone from then on."""
     queues.push_many([(Digest, {"key": "a"})] * 2, delay=0)

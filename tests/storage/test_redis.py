@@ -30,9 +30,10 @@ from flask_queues.storage import Storage, storage_for
 from flask_queues.storage.limits import CONCURRENCY, RATE, Limit
 from flask_queues.storage.outdated import Outdated
 from flask_queues.storage.redis import jobs as redis_jobs
+from flask_queues.storage.redis.connection import Node
 from flask_queues.storage.unique import TIME, Unique
 from flask_queues.storage.values import NewJob, Occurrence, Query, Schedule, Settlement, Wanted
-from flask_queues.testing.storage.contract import LONG, complete, ids, line, settle, take, take_one, the
+from flask_queues.testing.storage.contract import LONG, a_worker, complete, ids, line, settle, take, take_one, the
 from flask_queues.testing.storage.processes import eventually, python
 from tests.support.servers.proxy import Proxy
 from tests.support.servers.redis_server import RedisServer
@@ -241,6 +242,26 @@ class TestBrokenServer:
             assert storage.counts().statuses["running"] == 1
             storage.close()
 
+    def test_a_worker_is_told_once_that_its_server_was_emptied(self, server: RedisServer, storage: Storage) -> None:
+        """With the first sign of life after it, also where others have pushed meanwhile."""
+        me, another = a_worker("w"), at(server.port)
+        assert [storage.heartbeat(me, LONG).emptied for _ in range(2)] == [False, False]
+        server.empty()
+        another.push([job()])
+        another.heartbeat(a_worker("v"), LONG)
+        assert [storage.heartbeat(me, LONG).emptied for _ in range(2)] == [True, False]
+        another.close()
+
+    def test_tokens_rise_after_the_server_s_clock_was_set_back(self, server: RedisServer, storage: Storage) -> None:
+        """Those of claims that come together and those that come alone: none is given a second time."""
+        storage.push([job() for _ in range(6)])
+        given = [take_one(storage).token]
+        with server.client() as client:
+            (meta,) = client.keys("*:q:0}:meta")
+            ahead = client.hincrby(meta, "token", 3_600_000_000)
+        given += [claim.token for n in (2, 1, 2) for claim in take(storage, limit=n, short=["t"])]
+        assert given[1:] == list(range(ahead + 1, ahead + 6))
+
     @pytest.mark.parametrize("by_id", [False, True])
     def test_a_claim_is_made_although_the_server_s_clock_was_set_forward(
         self, server: RedisServer, storage: Storage, by_id: bool
@@ -298,6 +319,22 @@ class TestBrokenServer:
             client.delete(key)
         assert ids(take(storage) + take(storage)) == [there.id]
         assert storage.counts().statuses["pending"] == 0
+
+    @pytest.mark.parametrize("replace", [False, True])
+    def test_a_record_that_was_evicted_holds_no_key_and_leaves_nothing(
+        self, server: RedisServer, storage: Storage, replace: bool
+    ) -> None:
+        """Who comes with its key gets it when it would have been its turn, or at once where it may replace."""
+        gone, next_one = (job(unique=Unique("k", replace=replace), limits=[Limit(CONCURRENCY, "c", 1)]) for _ in "ab")
+        storage.push([gone])
+        settle(storage, take_one(storage), Status.PENDING, alone=True, logs=[line("said")])
+        with server.client() as client:
+            client.delete(*client.keys(f"*j:{gone.id}"))
+            if not replace:
+                assert take(storage) == []
+            assert storage.push([next_one]) == [True]
+            assert ids(take(storage) + take(storage)) == [next_one.id]
+            assert keys_that_name(client, gone.id) == []
 
 
 class TestWrongConfiguration:
@@ -486,6 +523,24 @@ class TestProcess:
         assert os.read(reader, 10) == b"200"
         os.close(reader)
         os.close(writer)
+
+    def test_a_thread_that_waits_for_an_answer_is_busy(self, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing may be thrown into it then. Another one is not, nor is it afterwards, whatever came of the call."""
+        told: dict[str, bool] = {}
+
+        def receive(*_: Any) -> list[Any]:
+            told["inside"] = storage.busy
+            thread = threading.Thread(target=lambda: told.update(elsewhere=storage.busy))
+            thread.start()
+            thread.join()
+            raise ValueError("broken on purpose")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Node, "receive", receive)
+            with pytest.raises(ValueError, match="broken on purpose"):
+                storage.counts()
+        assert told == {"inside": True, "elsewhere": False}
+        assert storage.busy is False
 
     def test_closing_lets_go_of_every_connection(self, server: RedisServer) -> None:
         """And of the watcher's."""

@@ -151,15 +151,18 @@ class TestTimeouts:
 
 class TestEnds:
     def test_a_cancelled_job_ends_at_once(self, site: Site) -> None:
-        """Its thread is abandoned like a late one's."""
+        """Its thread is abandoned like a late one's, and so is its process."""
         job, other = site.push("gate"), site.push("gate")
         site.work("--threads", "2")
-        site.began(job)
+        first = site.began(job)
         site.began(other)
         site.manager.cancel(job)
         assert site.ended(job).status is Status.CANCELLED
+        late = site.push("noop")
         site.open()
         assert site.ended(other).status is Status.COMPLETED
+        assert site.ended(late).status is Status.COMPLETED
+        assert site.runs(late)[0].pid != first.pid
 
     def test_a_stop_lets_jobs_finish(self, site: Site) -> None:
         """And begins nothing else."""

@@ -395,6 +395,16 @@ def test_a_killed_childs_job_goes_on_at_once_on_another(make_site):
     assert record.attempts == 2
 
 
+def test_a_process_that_dies_without_a_job_is_said_and_replaced(site):
+    """Which one, and of what: no job's line tells it."""
+    worker = site.work("--json")
+    (child,) = eventually(lambda: [child for one in site.manager.workers() for child in one.children])
+    os.kill(child.pid, signal.SIGKILL)
+    (line,) = eventually(lambda: [line for line in worker.lines if line["event"] == "child died"])
+    assert (line["pid"], "SIGKILL" in line["text"]) == (child.pid, True)
+    assert site.ended(site.push("noop")).status is Status.COMPLETED
+
+
 def test_a_poison_job_fails_and_harms_no_innocent(site):
     """A job that kills its process fails after its tries; jobs claimed together with it lose none."""
     warm: list[tuple[str, dict[str, bool]]] = [("mixed", {}) for _ in range(50)]
@@ -415,8 +425,19 @@ def test_a_poison_job_fails_and_harms_no_innocent(site):
         assert record.attempts == 1
 
 
-def test_the_children_die_with_their_supervisor(site):
+#: A system that does not end a process with its parent, as any but Linux.
+ELSEWHERE = """
+from types import SimpleNamespace
+from flask_queues.worker import process
+process.sys = SimpleNamespace(platform="elsewhere", stdout=sys.stdout, stderr=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("system", ["", ELSEWHERE], ids=["here", "elsewhere"])
+def test_the_children_die_with_their_supervisor(site, system):
     """When only the supervisor is killed no child and no keeper outlives it for two seconds."""
+    with (site.folder / "sample.py").open("a") as sample:
+        sample.write(system)
     job = site.push("gate")
     worker = site.work("--processes", "2")
     site.began(job)

@@ -425,14 +425,19 @@ local function free(p, id, at)
     end
 end
 
--- Forget a claim whose record somebody has deleted or the server has evicted: there is nothing left to run or to show.
-local function drop_claim(p, id, stem)
-    call('HDEL', p .. 'run', id)
+-- Forget what else is known of a job whose record somebody has deleted or the server has evicted.
+local function forget(p, id)
     call('SREM', p .. 'alone', id)
     call('DEL', p .. 'j:' .. id, p .. 'l:' .. id, p .. 'k:' .. id)
-    leave(p, id)
     call('HDEL', p .. 'limits', id)
     free(p, id, 'gone')
+end
+
+-- Forget the claim of such a job, too: there is nothing left to run or to show.
+local function drop_claim(p, id, stem)
+    call('HDEL', p .. 'run', id)
+    leave(p, id)
+    forget(p, id)
     count(p, stem, id, RUNNING, nil)
 end
 

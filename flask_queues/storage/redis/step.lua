@@ -252,9 +252,11 @@ local function take(p, queue, jobs, ahead, claims)
             end
         end
         count(p, stem, id, PENDING, record and RUNNING or nil)
-        free(p, id, 'start')
         if record then
+            free(p, id, 'start')
             enter(p, id)
+        else
+            forget(p, id)
         end
     end
     if #held > 0 then

@@ -2,15 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
+from typing import Any
+
+import pytest
 
 from ....record import Outcome, Status, to_datetime
 from ....storage import Storage
+from ....storage.limits import CONCURRENCY, Limit
+from ....storage.parcels import Load
+from ....storage.values import Claim, Schedule
 from ..engine import Clock, Engine
 from ..fixtures import OpenedTwice
 from ..processes import eventually, running
 from .others import push_when_told
-from .words import LATER, LONG, SHORT, a_worker, complete, fill, ids, in_status, settle, take, take_one, the
+from .words import LATER, LONG, SHORT, a_worker, complete, fill, ids, in_status, new, settle, take, take_one, the
+
+
+def claimed(storage: Storage, **options: Any) -> Claim:
+    """A job in a hand, and another one behind it in the same queue."""
+    fill(storage, "1", "2", **options)
+    return take_one(storage)
+
+
+def at_a_gate(storage: Storage) -> Claim:
+    """A job in a hand, and another one that waits for its place."""
+    claim = claimed(storage, limits=[Limit(CONCURRENCY, "k", 1)])
+    assert take(storage) == []
+    return claim
+
+
+def held(storage: Storage) -> None:
+    """A job of a type that nobody knows."""
+    fill(storage, "1", type="unknown")
+    assert take(storage) == []
+
+
+def on_its_way(storage: Storage) -> Load:
+    """A job that has left."""
+    fill(storage, "1")
+    load = storage.hand_out("elsewhere")
+    assert load is not None
+    return load
+
+
+#: By which ways a job may come to be claimable, or due sooner: what was there before, and what is done.
+COMES: dict[str, tuple[Callable[[Storage], Any], Callable[[Storage, Any], object]]] = {
+    "a push": (lambda storage: None, lambda storage, _: fill(storage, "1")),
+    "a job given back": (claimed, lambda storage, claim: settle(storage, claim, Status.PENDING)),
+    "a job put off": (claimed, lambda storage, claim: settle(storage, claim, Status.SCHEDULED, delay=SHORT)),
+    "what follows": (claimed, lambda storage, claim: complete(storage, claim, follows=[new("3")])),
+    "a place at a gate": (at_a_gate, complete),
+    "a retry": (lambda storage: in_status(storage, "1", Status.FAILED), lambda storage, _: storage.retry("1")),
+    "held jobs that came back": (held, lambda storage, _: storage.release_held(["unknown"])),
+    "the end of a stop": (lambda storage: storage.stop("q"), lambda storage, _: storage.go_on("q")),
+    "the job of a schedule": (
+        lambda storage: None, lambda storage, _: storage.put_schedule(Schedule("s", "q", "{}"), [new("1")]),
+    ),
+    "a load": (on_its_way, lambda storage, load: storage.take_in("elsewhere", load)),
+}  # fmt: skip
 
 
 class KeeperContract(OpenedTwice):
@@ -140,6 +191,18 @@ class KeeperContract(OpenedTwice):
                 assert watcher.changed() is False
             pusher.tell(None)
 
+    @pytest.mark.parametrize("what", list(COMES))
+    def test_a_watcher_sees_whatever_may_be_claimed(self, storage: Storage, other: Storage, what: str) -> None:
+        """Not only what is pushed: nobody looks for the others until `QUEUES_SLEEP` is over."""
+        prepare, do = COMES[what]
+        prepared = prepare(storage)
+        watcher = other.watcher()
+        watcher.changed()
+        assert watcher.changed() is False
+        do(storage, prepared)
+        eventually(watcher.changed, f"the watcher sees {what}", 5)
+        watcher.close()
+
     def test_a_watcher_misses_nothing_while_the_storage_was_closed(self, storage: Storage, other: Storage) -> None:
         """What was pushed between two looks is seen, whatever happened to the connection."""
         fill(storage, "before")
@@ -161,6 +224,11 @@ class KeeperContract(OpenedTwice):
         assert storage.pending(["q"], ["t"]) is False
         complete(storage, take_one(storage, "r"))
         assert storage.pending(["q", "r"], ["t"]) is False
+        fill(storage, "of another type", "of another type too", queue="r", type="u")
+        assert storage.pending(["q", "r"], ["t"]) is False
+        fill(storage, "behind them", queue="r")
+        assert storage.pending(["q", "r"], ["t"]) is True
+        storage.delete("behind them")
         fill(storage, "b", delay=SHORT)
         assert storage.pending(["q"], ["t"]) is False
         clock.advance(LATER)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import pytest
 
@@ -236,6 +238,25 @@ class OperatorContract(OpenedTwice):
         assert other.change_payload("a", '{"n": 2}', '{"n":1}') is Status.FAILED
         assert other.change_payload("a", '{"n":true}', '{"n":2}') is Status.FAILED
         assert the(storage, "a").payload["n"] is True
+
+    def test_of_two_people_who_change_a_payload_at_once_one_does(self, storage: Storage, other: Storage) -> None:
+        """The other one is told that it is not what he has seen any more."""
+        both = Barrier(2)
+
+        def change(one: Storage, who: str, n: int) -> str:
+            both.wait(10)
+            try:
+                return f"{one.change_payload('a', json.dumps({who: n}), seen)}"
+            except PayloadChanged:
+                return "changed"
+
+        seen = "{}"
+        fill(storage, "a", payload=seen)
+        with ThreadPoolExecutor(2) as people:
+            for n in range(30):
+                answers = [people.submit(change, one, who, n) for one, who in ((storage, "x"), (other, "y"))]
+                assert sorted(answer.result() for answer in answers) == ["changed", "pending"]
+                seen = json.dumps(the(storage, "a").payload)
 
     def test_an_unknown_job_is_told(self, storage: Storage) -> None:
         """None, where there is no such job."""

@@ -166,6 +166,14 @@ class ReadContract(OpenedTwice):
             newest = ids(everything(storage, limit, **wanted))
             assert ids(everything(storage, limit, **wanted, oldest=True)) == newest[::-1], wanted
 
+    @pytest.mark.parametrize("oldest", [False, True])
+    def test_a_job_that_was_due_at_no_time_hides_no_other(self, storage: Storage, oldest: bool) -> None:
+        """As one of 1970, or before."""
+        fill(storage, "1", at=0)
+        fill(storage, "2", at=-1)
+        fill(storage, "3")
+        assert set(ids(everything(storage, 1, statuses=(Status.PENDING,), oldest=oldest))) == {"1", "2", "3"}
+
     def test_with_a_tag_the_last_pushed_come_first(self, storage: Storage, clock: Clock) -> None:
         """Whatever became of them."""
         for name in "abcde":

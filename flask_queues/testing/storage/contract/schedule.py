@@ -19,7 +19,7 @@ class ScheduleContract(OpenedTwice):
 
     def test_a_schedule_is_kept_as_it_was_written(self, storage: Storage, other: Storage) -> None:
         """Whatever is in its name and text."""
-        text = json.dumps({"w": TEXTS}, ensure_ascii=False)
+        text = json.dumps({"w": TEXTS}, ensure_ascii=False, indent="\t")
         revision = storage.put_schedule(Schedule("Müll: räumen", "q", text))
         assert revision > 0
         assert other.schedules() == [Schedule("Müll: räumen", "q", text, revision)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ....ids import new_id
 from ....record import JobError, Outcome, Progress, Status, to_datetime
 from ....storage import Storage
 from ....storage.values import Settlement, Step, Wanted
@@ -137,14 +138,16 @@ class SettleContract(OpenedTwice):
         fill(storage, *"abc")
         one, two = take_one(storage), take_one(storage)
         complete(storage, one)
+        elsewhere = new_id("another queue:0")
         settled = [
             Settlement("a", one.token, Status.FAILED, Outcome.FAILED),
             Settlement("unknown", 1, Status.COMPLETED, Outcome.COMPLETED),
+            Settlement(elsewhere, 1, Status.COMPLETED, Outcome.COMPLETED),
             Settlement("b", two.token, Status.COMPLETED, Outcome.COMPLETED),
             Settlement("c", two.token, Status.COMPLETED, Outcome.COMPLETED),
         ]
         step = storage.step("w", settled, Wanted(["q"], ["t"], LONG))
-        assert step.lost == ["a", "unknown", "c"]
+        assert step.lost == ["a", "unknown", elsewhere, "c"]
         assert ids(step.claims) == ["c"]
         assert the(storage, "b").status is Status.COMPLETED
 

@@ -61,12 +61,14 @@ class UniqueContract(OpenedTwice):
         settle(storage, take_one(storage), status, Outcome.COMPLETED, counted=True, follows=[only("c")])
         assert storage.push_unique(only("b")) == "c"
 
-    def test_until_its_start_a_job_holds_its_key(self, storage: Storage) -> None:
+    @pytest.mark.parametrize("by_id", [False, True])
+    def test_until_its_start_a_job_holds_its_key(self, storage: Storage, by_id: bool) -> None:
         """The claim frees it, so that what changes while it runs is worked on once more."""
         key = Unique("k", START)
         storage.push_unique(only("a", key))
         assert storage.push_unique(only("b", key)) == "a"
-        claim = take_one(storage)
+        claim = storage.claim("w", "a", LONG) if by_id else take_one(storage)
+        assert claim is not None
         assert storage.push_unique(only("b", key)) == "b"
         complete(storage, claim)
         assert storage.push_unique(only("c", key)) == "b"
