@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from flask_queues.panel.headers import POLICY
 
 from .conftest import PAGES, Shop
 
 STATIC = Path(__file__).parents[2] / "flask_queues" / "panel" / "static"
+#: How many bytes each may have, and how many packed.
+BUDGETS = {"panel.css": (24_576, 6_656), "panel.js": (10_240, 3_584)}
 
 
 def test_every_answer_carries_the_policy(shop: Shop) -> None:
@@ -78,3 +83,10 @@ def test_the_layout_of_the_application_keeps_its_own_policy(make_shop: Callable[
     assert "Content-Security-Policy" not in page.headers
     assert page.headers["X-Frame-Options"] == "SAMEORIGIN"
     assert client.get("/queues/api/jobs").headers["Content-Security-Policy"] == POLICY
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_style_and_script_are_small(name: str) -> None:
+    """As they are, readable, and as they travel."""
+    text = (STATIC / name).read_bytes()
+    assert (len(text) <= BUDGETS[name][0], len(gzip.compress(text, 9)) <= BUDGETS[name][1]) == (True, True)

@@ -1,5 +1,4 @@
-// Keeps the live regions of a page up to date, and holds still under the person's hand. Everything works without it.
-// The server makes all HTML and formats all times.
+// Keeps live regions up to date, and still under the hand. The server makes all HTML and formats all times.
 (() => {
   "use strict";
   const $ = (selector, root = document) => root.querySelector(selector);
@@ -7,7 +6,7 @@
   const on = (kind, does) => document.addEventListener(kind, does);
   const line = $("#q-live-line");
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-  const tell = (text) => ($("#q-said").textContent = text); // for whoever does not see it
+  const tell = (text) => ($("#q-said").textContent = text);
 
   document.cookie = `queues_zone=${timeZone};path=${document.currentScript.dataset.root};max-age=31536000;samesite=lax`;
 
@@ -24,19 +23,17 @@
   const hasFocus = (node) => node.contains(document.activeElement);
 
   const attributes = (old, now) => {
-    for (const { name } of [...old.attributes])
-      if (!now.hasAttribute(name) && !["open", "hidden", "class"].includes(name)) old.removeAttribute(name);
-    for (const { name, value } of [...now.attributes])
-      if (!["open", "hidden"].includes(name)) old.setAttribute(name, value);
+    for (const { name } of [...old.attributes, ...now.attributes]) {
+      if (["open", "hidden"].includes(name)) continue;
+      if (now.hasAttribute(name)) old.setAttribute(name, now.getAttribute(name));
+      else if (name !== "class") old.removeAttribute(name);
+    }
   };
 
-  // Make one node like another without replacing what is the same: focus, selection, open details stay.
+  // Make one node like another; what is the same stays, with focus and selection.
   const morph = (old, now) => {
     if (old.isEqualNode(now)) return;
-    if (old.nodeType !== 1) {
-      old.nodeValue = now.nodeValue;
-      return;
-    }
+    if (old.nodeType !== 1) return (old.nodeValue = now.nodeValue);
     if (old.matches("input, select, textarea")) return;
     attributes(old, now);
     if (old.id === "q-live" && $("#q-rows", old) && !$("#q-rows", now) && isHeld()) return;
@@ -66,16 +63,16 @@
     }
   };
 
-  // Rows neither appear, vanish nor move; their values change. What left the list is dimmed and says where it went.
+  // Rows neither appear, vanish nor move; their values change.
   let newer = 0;
   const rowsInPlace = (old, now) => {
     const next = new Map([...now.children].map((row) => [row.id, row]));
-    const shown = new Set([...old.children].map((row) => row.id));
     for (const row of old.children) {
       const cells = next.get(row.id)?.children ?? [];
       if (cells.length === row.children.length) [...row.children].forEach((cell, n) => morph(cell, cells[n]));
+      next.delete(row.id);
     }
-    newer = "fixed" in old.dataset ? 0 : [...next.keys()].filter((id) => !shown.has(id)).length;
+    newer = "fixed" in old.dataset ? 0 : next.size;
   };
 
   const markMoved = (answer) => {
@@ -156,11 +153,11 @@
   const refresh = () => {
     if (document.hidden || paused || ended) return;
     if (Date.now() - touched > 1800000) return pause(true);
-    const rows = all("#q-rows > tr[id]").map((row) => row.id.slice(4)).join();
-    const headers = { "X-Queues-Live": "1", "X-Queues-Rows": rows, "If-None-Match": etag ?? "" };
-    ask(location.href, headers, (request) => {
+    const rows = all("#q-rows > tr[id]").map((row) => row.id.slice(4));
+    ask(location.href, { "X-Queues-Live": 1, "X-Queues-Rows": rows, "If-None-Match": etag ?? "" }, (request) => {
       const { status, responseURL } = request;
-      if ([401, 403].includes(status) || (status === 200 && responseURL !== location.href.split("#")[0])) return signedOut();
+      const elsewhere = status === 200 && responseURL !== location.href.split("#")[0];
+      if (elsewhere || [401, 403].includes(status)) return signedOut();
       if (status === 404) return location.reload();
       if (![200, 304].includes(status)) {
         failures += 1;
@@ -171,8 +168,8 @@
       clock = request.getResponseHeader("X-Queues-Clock") ?? clock;
       const token = request.getResponseHeader("X-Queues-Token");
       if (token) for (const field of all("[data-token]")) field.value = token;
-      if (status === 200) etag = request.getResponseHeader("ETag");
-      if (status === 200 && request.response) apply((last = request.response));
+      etag = request.getResponseHeader("ETag");
+      if (request.response) apply((last = request.response)); // none where nothing has changed
       showState();
       wait(every);
     });
@@ -189,7 +186,7 @@
     for (const copy of all("[data-copy][hidden]")) copy.hidden = !navigator.clipboard;
   };
 
-  // All rows of the page, or with the shift key those from the one before on.
+  // All rows, or with the shift key those from the one before.
   let first;
   const check = (box, shift) => {
     const boxes = all("#q-rows .q-check input");
@@ -207,16 +204,15 @@
       dialog.append(form);
       dialog.setAttribute("aria-label", $("h2", form).textContent);
       ($(".queues") ?? document.body).append(dialog);
-      dialog.addEventListener("close", () => {
+      dialog.onclose = () => {
         dialog.remove();
         opener.focus();
-      });
-      dialog.addEventListener("click", (event) => {
-        if (event.target === dialog || event.target.closest("[data-keep]")) {
-          event.preventDefault();
-          dialog.close();
-        }
-      });
+      };
+      dialog.onclick = (event) => {
+        if (event.target !== dialog && !event.target.closest("[data-keep]")) return;
+        event.preventDefault();
+        dialog.close();
+      };
       dialog.showModal();
     });
 
@@ -230,8 +226,7 @@
       apply(last);
       return;
     }
-    const box = event.target.closest(".q-check input");
-    if (box) check(box, event.shiftKey);
+    if (event.target.matches(".q-check input")) check(event.target, event.shiftKey);
     const danger = event.target.closest("[data-confirm]");
     if (!danger || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
@@ -249,7 +244,7 @@
   clock = $("[data-word]", line).textContent.match(/[\d:]{8}/)?.[0] ?? "";
   const button = $("[data-pause]", line);
   button.hidden = false;
-  button.addEventListener("click", () => pause(!paused));
+  button.onclick = () => pause(!paused);
   $("[data-refresh-link]", line).remove();
   on("visibilitychange", refresh);
   showState();

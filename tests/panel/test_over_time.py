@@ -1,0 +1,113 @@
+"""What the panel foretells comes true, and what it says of a host that is gone: by clocks that the test moves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from flask_queues import Status, transitions
+from flask_queues.metrics import gather
+from flask_queues.panel.listing import Filters, listing
+from flask_queues.panel.prospects import Prospects
+from flask_queues.panel.reads import Overview
+from flask_queues.record import Outcome
+from flask_queues.storage.sqlite import engine
+from flask_queues.storage.values import Wanted
+
+from .conftest import Shop
+
+
+class Clock:
+    """Both clocks of a storage in a file: that on the wall, and that of the leases."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.ahead = 0
+        wall, steady = engine.wall(), engine.steady()
+        patch.setattr(engine, "wall", lambda: wall + self.ahead)
+        patch.setattr(engine, "steady", lambda: steady + self.ahead)
+
+    def pass_by(self, seconds: float) -> None:
+        self.ahead += round(seconds * 1000)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def run(shop: Shop, clock: Clock, jobs: int) -> dict[str, datetime]:
+    """Let one process run so many jobs, which take two seconds on average; tells when each started."""
+    started = {}
+    for n in range(jobs):
+        claim = shop.claim()
+        started[claim.id] = shop.manager.now()
+        clock.pass_by((1, 3, 2)[n % 3])
+        shop.settle(transitions.completed(claim, None))
+    return started
+
+
+def count(shop: Shop, clock: Clock) -> None:
+    """Count what has ended in the last ten minutes, as a keeper would that has just begun."""
+    for _ in range(80):
+        clock.pass_by(0.1)
+        gather(shop.manager.storage, shop.manager.cause_of)
+
+
+@pytest.mark.parametrize("seconds_between", [2, 3])
+def test_jobs_start_when_the_list_said_they_would(
+    make_shop: Callable[..., Shop], clock: Clock, seconds_between: int
+) -> None:
+    """Within a factor of two, and two seconds for those that are next; while more jobs come all the time."""
+    shop = make_shop()
+    shop.queues.push_many([("shop:mail", {"to": "ada"})] * 60)
+    shop.work()
+    for _ in range(10):
+        run(shop, clock, 4)
+        for _ in range(8 // seconds_between):
+            shop.pending()
+    count(shop, clock)
+    shop.work()
+    manager = shop.manager
+    now = manager.now()
+    overview = Overview.read(manager, now)
+    listed = listing(manager, overview.counts, Status.PENDING, Filters(), None, 0, 50)
+    said = Prospects.read(manager, overview, listed).starts
+    assert len(said) == len(listed.jobs) >= 40
+    started = run(shop, clock, len(said))
+    for job_id, seconds in said.items():
+        waited = (started[job_id] - now).total_seconds()
+        assert waited / 2 - 2 <= seconds <= waited * 2 + 2, (seconds, waited)
+
+
+def test_a_host_that_is_gone_is_silent_then_lost_and_its_job_is_rescued(
+    make_shop: Callable[..., Shop], clock: Clock
+) -> None:
+    """Silent before the lease ends, lost after; then the attempt was rescued, and the job waits again."""
+    shop = make_shop(QUEUES_LEASE=30)
+    shop.pending()
+    shop.work()
+    wanted = Wanted(queues=shop.manager.queue_order(), types=shop.manager.jobs.keys(), lease=30_000)
+    [job] = [claim.id for claim in shop.manager.step("host:42:1", (), wanted).claims]
+    client = shop.client()
+
+    def said() -> str:
+        text = client.get("/queues/workers").text
+        [badge] = re.findall(r'<td><span class="q-badge[^>]*>.*?</svg>(\w+)</span>', text)
+        return str(badge)
+
+    assert said() == "Working"
+    clock.pass_by(12)
+    assert said() == "Silent"
+    assert shop.manager.rescuer.rescue() == []
+    assert "has been silent for 12" in client.get("/queues/jobs").text
+    clock.pass_by(19)
+    assert said() == "Lost"
+    assert [claim.id for claim in shop.manager.rescuer.rescue()] == [job]
+    page = client.get(f"/queues/jobs/{job}").text
+    assert "Rescued" in page
+    assert "The worker vanished; its lease ran out." in page
+    record = shop.manager.find(job)
+    assert (record.status, record.history[0].outcome) == (Status.PENDING, Outcome.LOST)
