@@ -29,6 +29,7 @@ from .rescuing import canceller_of
 from .scheduler import Scheduler
 from .searching import check_statuses
 from .storage import Storage
+from .storage.sealed import names_of
 from .storage.values import Claim
 from .transitions import Terms
 
@@ -192,8 +193,15 @@ class Manager(Serving):
         """Forget a batch that no key opens any more: its callbacks never come, its jobs stay and run as any others.
 
         Whoever still has its key can do better: cancel it, or let it end. Raises `BatchNotFound`, or `TransitionError`
-        for a batch that can be read here.
+        for a batch that can be read here, or may be by a worker that holds a key which this process lacks.
         """
+        ours, now = set(names_of(self.config.encryption_keys)), self.now()
+        for worker in self.workers():
+            if worker.silence(now) <= self.config.lease and not ours.issuperset(worker.keys):
+                raise TransitionError(
+                    f"The worker {worker.name} has a key that QUEUES_ENCRYPTION_KEYS lacks here, and may read the "
+                    f"batch {batch_id[:64]}. Put that key in, or stop the worker if it is the one that has a wrong key."
+                )
         self.batches.give_up(batch_id, {*self.config.names, *self.counts().queues})
 
     # Reading

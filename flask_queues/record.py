@@ -252,6 +252,8 @@ class WorkerRecord:
     release: str = ""
     #: Whether it takes no more jobs.
     quiet: bool = False
+    #: Names of the keys that it decrypts with; nothing can be told of a key from its name.
+    keys: tuple[str, ...] = ()
     #: Why what is stored of it cannot be read; empty where it can.
     damage: str = ""
 

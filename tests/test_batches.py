@@ -28,9 +28,11 @@ from flask_queues import (
 from flask_queues.batches import tag_of
 from flask_queues.batches.book import Line, Listed, shard_of
 from flask_queues.manager import Manager
-from flask_queues.record import Outcome
+from flask_queues.record import Outcome, WorkerRecord
+from flask_queues.storage.sealed import names_of
 from flask_queues.storage.values import Settlement, Wanted
 from flask_queues.transitions import dump_error
+from flask_queues.worker.plan import this_worker
 from tests.support.runs import run_next
 
 
@@ -802,6 +804,34 @@ def test_a_batch_whose_key_is_gone_can_be_given_up(tmp_path: Path) -> None:
     assert [one for one in doctor.examine(queues.manager) if one.code == "batch-closed"] == []
     assert runner.invoke(args=moved).exit_code == 0
     assert "There is no batch" in runner.invoke(args=["queues", "batches", batch_id, "--give-up"]).output
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_batch_that_a_worker_may_read_is_not_given_up(tmp_path: Path, alive: bool) -> None:
+    """Whoever lacks the key is told which worker may have it; one that has vanished holds nothing up."""
+    queues, batch_id = with_lost_key(tmp_path)
+    manager = queues.manager
+    moment = manager.now()
+    worker = WorkerRecord(
+        name="there:1:1", host="there", pid=1, started=moment, heartbeat=moment, queues=(), keys=("another",)
+    )
+    manager.heartbeat(worker)
+    if not alive:
+        manager.forget_worker(worker.name)
+    told = manager.app.test_cli_runner().invoke(args=["queues", "batches", batch_id, "--give-up"])
+    assert (told.exit_code, "there:1:1 has a key" in told.output) == ((1, True) if alive else (0, False))
+    assert queues.batches.open() == (1 if alive else 0)
+
+
+def test_a_worker_tells_which_keys_it_has_and_not_the_keys(tmp_path: Path) -> None:
+    """By names that are the same wherever the key is."""
+    queues, _ = with_lost_key(tmp_path)
+    (key,) = queues.manager.config.encryption_keys
+    worker = this_worker((), (), "1", keys=[key])
+    assert worker.keys == names_of([key])
+    queues.manager.heartbeat(worker)
+    assert [one.keys for one in queues.manager.workers()] == [worker.keys]
+    assert not any(name in key for name in worker.keys)
 
 
 def test_a_batch_that_can_be_read_is_not_given_up(queues: Queues) -> None:

@@ -12,6 +12,7 @@ An encrypted text is a JSON object with the one name `MARK`, so that it is told 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -54,6 +55,11 @@ def sealed(storage: Storage, keys: Sequence[str]) -> Storage:
         ) from error
     fernets = [Fernet(key) for key in keys]
     return cast("Storage", Sealed(storage, Cipher(MultiFernet(fernets), fernets[0])))
+
+
+def names_of(keys: Sequence[str]) -> tuple[str, ...]:
+    """Names by which others see whether they hold these keys too; a key is random, so none is found by its name."""
+    return tuple(hashlib.sha256(key.encode()).hexdigest()[:16] for key in keys)
 
 
 def unsealed(storage: Storage) -> Storage:

@@ -23,6 +23,7 @@ def about_worker(worker: WorkerRecord) -> dict[str, Any]:
         "types": list(worker.types),
         "release": worker.release,
         "quiet": worker.quiet,
+        "keys": list(worker.keys),
     }
 
 
@@ -92,6 +93,7 @@ def record_in(
         types=tuple(map(text, about["types"])),
         release=about.get("release", ""),
         quiet=about.get("quiet", False),
+        keys=tuple(map(text, about.get("keys", ()))),
         children=tuple(
             ChildRecord(name=child, pid=pid, memory=memory, jobs=tuple(jobs_of(child)))
             for child, pid, memory in children

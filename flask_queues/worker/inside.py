@@ -47,7 +47,9 @@ class InsideWorker:
     ) -> None:
         self._manager = manager
         self._share = Share(queues=tuple(queues), max_jobs=manager.config.max_jobs, threads=threads)
-        this = this_worker(self._share.queues, manager.jobs.served, version_here(), manager.release)
+        this = this_worker(
+            self._share.queues, manager.jobs.served, version_here(), manager.release, manager.config.encryption_keys
+        )
         name = f"{this.name}{this.release and f':{this.release}'}"
         self._worker = replace(this, name=name, children=(ChildRecord(name=name, pid=this.pid),))
         self._board = Board(1)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib import metadata
 
 from ..record import WorkerRecord
+from ..storage.sealed import names_of
 from .process import process_name
 
 DISTRIBUTION = "flask-queues-panel"
@@ -46,8 +47,10 @@ def version_here() -> str:
     return metadata.version(DISTRIBUTION)
 
 
-def this_worker(queues: tuple[str, ...], types: Iterable[str], version: str, release: str = "") -> WorkerRecord:
-    """Describe the worker whose supervisor runs here."""
+def this_worker(
+    queues: tuple[str, ...], types: Iterable[str], version: str, release: str = "", keys: Sequence[str] = ()
+) -> WorkerRecord:
+    """Describe the worker whose supervisor runs here; of the keys that it has only their names are told."""
     now = datetime.now(timezone.utc)
     pid = os.getpid()
     return WorkerRecord(
@@ -60,4 +63,5 @@ def this_worker(queues: tuple[str, ...], types: Iterable[str], version: str, rel
         types=tuple(types),
         version=version,
         release=release,
+        keys=names_of(keys),
     )

@@ -36,7 +36,9 @@ class SingleWorker:
         self._manager = manager
         self._plan = plan
         self._report = report
-        this = this_worker(plan.share.queues, manager.jobs.served, version, manager.release)
+        this = this_worker(
+            plan.share.queues, manager.jobs.served, version, manager.release, manager.config.encryption_keys
+        )
         name = f"{this.name}{this.release and f':{this.release}'}"
         self._worker = replace(this, name=name, children=(ChildRecord(name=name, pid=this.pid),))
         self._board = Board(1)

@@ -65,7 +65,9 @@ class Supervisor:
         self._manager = manager
         self._plan = plan
         self._report = report
-        self._worker = this_worker(plan.share.queues, manager.jobs.served, version, manager.release)
+        self._worker = this_worker(
+            plan.share.queues, manager.jobs.served, version, manager.release, manager.config.encryption_keys
+        )
         self._board = Board(plan.processes)
         self._board.pictures = [new_file() for _ in range(plan.processes)]
         self._bells = [Bell() for _ in range(plan.processes)]
