@@ -108,12 +108,17 @@ class QueueRow(NamedTuple):
     last_hour: list[int | None]
 
 
+def known_queues(manager: Manager, counts: Counts) -> set[str]:
+    """The queues that hold jobs or are named in the configuration."""
+    return {*counts.queues, *manager.config.names, manager.config.default}
+
+
 def queue_rows(manager: Manager, counts: Counts, fleet: Fleet, forecast: Forecast) -> list[QueueRow]:
     """All queues that hold jobs or are named in the configuration, most pending first."""
     numbers, oldest = counts.queues, manager.oldest()
     empty = {status.value: 0 for status in Status}
     rows = []
-    for name in {*numbers, *manager.config.names, manager.config.default}:
+    for name in known_queues(manager, counts):
         own = numbers.get(name, empty)
         outlook = forecast.outlook(name, own["pending"])
         listening = len(fleet.listen_to(name))

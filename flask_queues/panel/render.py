@@ -26,7 +26,7 @@ from .address import here, way_back
 from .asked import asked_for_live, is_for_holders
 from .language import LANGUAGES, gettext, locale, ngettext
 from .listing import Listing
-from .reads import Overview
+from .reads import Overview, known_queues
 from .routes import ADDRESSES
 from .sorting import address_of
 
@@ -207,6 +207,11 @@ class Helpers:
             return f"Flask-Queues {version()} · {current_queues.engine}"
         except QueuesError:
             return f"Flask-Queues {version()}"
+
+    @property
+    def queues(self) -> int:
+        """How many queues their page shows."""
+        return len(known_queues(self._manager, self._overview.counts)) if self._overview is not None else 0
 
     @property
     def kept_failed(self) -> str:

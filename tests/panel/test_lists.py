@@ -34,6 +34,14 @@ def rows(text: str) -> list[str]:
     return re.findall(r'<tr id="row-(\w+)"', text)
 
 
+def test_the_menu_counts_the_queues_that_their_page_shows(shop: Shop) -> None:
+    """Also those that are named in the configuration and hold nothing."""
+    shop.pending()
+    text = shop.client().get("/queues/queues").text
+    assert len(re.findall(r'<tr id="row-', text)) == 4
+    assert "<span>Queues</span><small>4</small>" in text
+
+
 def test_how_long_jobs_ran_and_how_often_have_fields_of_their_own(shop: Shop) -> None:
     """On the lists that show it; elsewhere, and typed into the search field, they go on to work."""
     shop.failed(tries=1)
