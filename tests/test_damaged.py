@@ -13,6 +13,7 @@ import pytest
 from flask import Flask
 
 from flask_queues import GatheredJob, Queues, Status
+from flask_queues.batches.book import shard_of
 from flask_queues.moving import move
 from flask_queues.record import ChildRecord, LogLine, Outcome, WorkerRecord
 from flask_queues.storage import Storage
@@ -190,6 +191,34 @@ def test_a_damaged_worker_is_shown_as_damaged_until_its_next_sign_of_life(file: 
     storage.heartbeat(here, 30_000)
     storage.heartbeat(WorkerRecord(name="dead:1:1", host="h", pid=1, started=NOW, heartbeat=NOW, queues=()), 30_000)
     assert [worker.damage for worker in storage.workers()] == ["", ""]
+
+
+def test_a_damaged_batch_can_be_given_up_and_hides_no_other(queues: Queues) -> None:
+    """It is told like one whose key is gone."""
+    with queues.manager.app.app_context():
+        whole, damaged = (queues.batch([("mail", {"text": "x"})], name=name).push() for name in ("whole", "damaged"))
+        storage = queues.manager.storage
+        lists = next(iter(storage.sheets([shard_of(damaged.id)])))
+        assert storage.write_sheets(
+            (lists, storage.sheets([lists])[lists]), {f"batch:{damaged.id}": "{", lists: storage.sheets([lists])[lists]}
+        )
+        assert [record.name for record in queues.batches.all()[0]] == ["whole"]
+        assert queues.batches.closed() == [damaged.id]
+        queues.manager.give_up_batch(damaged.id)
+        assert queues.batches.open() == 1
+        assert whole.record.name == "whole"
+
+
+@pytest.mark.parametrize("column", ["until", "since", "reason"])
+def test_a_damaged_stop_closes_nothing_but_its_queue(queues: Queues, tmp_path: Path, column: str) -> None:
+    """Whoever looks sees that it is there."""
+    app = queues.manager.app
+    with app.app_context():
+        queues.manager.pause("slow", reason="why")
+        with closing(sqlite3.connect(next(tmp_path.glob("**/*.sqlite3")))) as stored, stored:
+            stored.execute(f"UPDATE stops SET {column}=?", (b"\xff" if column == "reason" else 2**62,))
+        said = app.test_cli_runner().invoke(args=["queues", "status"])
+        assert (said.exit_code, "slow" in said.output) == (0, True)
 
 
 def test_a_stop_of_which_nobody_can_read_its_end_lasts_until_somebody_ends_it(file: Path) -> None:

@@ -103,8 +103,8 @@ class Book:
     def read(self, ids: Iterable[str]) -> dict[str, Sheet]:
         """Read batches; those that are not there are left out."""
         texts = self._storage().sheets([sheet_of(batch_id) for batch_id in ids])
-        found = (Sheet.load(text) for one in texts.values() if (text := legible(one)) is not None)
-        return {batch.id: batch for batch in found}
+        found = [sheet_in(text) for text in texts.values()]
+        return {batch.id: batch for batch in found if batch is not None}
 
     def create(self, batch: Sheet) -> None:
         """Keep a new batch."""
@@ -141,8 +141,7 @@ class Book:
         listing, sheet = shard_of(batch_id), sheet_of(batch_id)
         for _ in range(TRIES):
             texts = self._storage().sheets([listing, sheet])  # in this order: an old sheet never meets a new list
-            text = legible(texts.get(sheet))
-            stored = Sheet.load(text) if text is not None else None
+            stored = sheet_in(texts.get(sheet))
             changed = update(stored)
             if changed == stored:
                 return changed
@@ -157,6 +156,14 @@ class Book:
             if self._storage().write_sheets((listing, texts.get(listing)), texts_now):
                 return changed
         raise too_many(batch_id)
+
+
+def sheet_in(text: str | None) -> Sheet | None:
+    """Read a batch; None where it is not there, or cannot be read: no key here opens it, or it is damaged."""
+    try:
+        return None if (text := legible(text)) is None else Sheet.load(text)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return None
 
 
 def joined(lists: Iterable[Listed]) -> Listed:

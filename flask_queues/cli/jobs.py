@@ -229,7 +229,7 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
         "Type": record.type,
         "Queue": f"{record.queue}, priority {record.priority}",
         "Why": fields["reason"] or record.held,
-        "Chain": chain_words(record.chain) if record.chain else "",
+        "Chain": chain_words(record.chain, record.status) if record.chain else "",
         "Batch": record.batch,
         "Unique": fields["unique_key"],
         "Tags": ", ".join(record.tags),
@@ -259,10 +259,11 @@ def progress_words(progress: dict[str, Any] | None) -> str:
     return f"{progress['percent']:g} % {progress['message']}" if progress else ""
 
 
-def chain_words(place: ChainPlace) -> str:
-    """Say where a job stands in its chain, and what it came after."""
-    words = f"link {place.at} of {place.of} of {place.id}"
-    return f"{words}, after {place.before}" if place.before else words
+def chain_words(place: ChainPlace, status: Status) -> str:
+    """Say where a job stands in its chain, what it came after, and what comes after its end, if all goes well."""
+    follows = place.after(status) if status.final else place.on_success
+    before = f", after {place.before}" if place.before else ""
+    return f"link {place.at} of {place.of} of {place.id}{before}{f', then {follows}' if follows else ''}"
 
 
 def print_runs(history: tuple[Attempt, ...], secrets: set[str]) -> None:

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from ..damaged import NO_OPTIONS, line_about
 from ..errors import DamagedRecord
 from ..record import LogLine, Outcome, Progress, Status, to_datetime, to_milliseconds
+from .stops import is_moment
 
-#: The year 9999.
-END_OF_TIME = 253_370_764_800_000
 #: What of a parcel is a moment, or None.
 MOMENTS = ("since", "created", "due", "expires", "started")
 #: What stands in which of its fields.
@@ -134,11 +133,6 @@ def check(parcel: Parcel) -> None:
 def fits(name: str, value: Any) -> bool:
     """Whether a value may stand in a field of a parcel."""
     return isinstance(value, SHAPES[name]) and (name not in MOMENTS or value is None or is_moment(value))
-
-
-def is_moment(value: Any) -> bool:
-    """Whether it is a moment as storages keep them."""
-    return isinstance(value, int) and 0 <= value < END_OF_TIME
 
 
 class SchedulePost(NamedTuple):

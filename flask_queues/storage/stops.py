@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .limits import held_by
+
+#: The year 9999.
+END_OF_TIME = 253_370_764_800_000
 
 
 class Stop(NamedTuple):
@@ -22,6 +25,19 @@ class Stop(NamedTuple):
     by: str
     #: The moment from which on it is in force.
     since: int
+
+
+def read_stop(queue: str, job_type: str | None, until: Any, reason: Any, by: Any, since: Any) -> Stop:
+    """Read a stop as it is stored; one of which nobody can read when it is over lasts until somebody ends it."""
+    return Stop(
+        queue, job_type or None, until if is_moment(until) else None, reason if isinstance(reason, str) else "",
+        by if isinstance(by, str) else "", since if is_moment(since) else 0,
+    )  # fmt: skip
+
+
+def is_moment(value: Any) -> bool:
+    """Whether it is a moment as storages keep them."""
+    return isinstance(value, int) and 0 <= value < END_OF_TIME
 
 
 def held_back(by: str) -> str:

@@ -350,10 +350,12 @@ def test_what_comes_after_a_job_is_encrypted(tmp_path: Path) -> None:
 
 
 def test_a_chain_is_shown_to_programs_and_at_the_terminal(queues: Queues) -> None:
-    """Where a job stands in it, and what it came after."""
+    """Where a job stands in it, what it came after and what comes next."""
     app = queues.manager.app
     chain = queues.chain(["fetch", "mail"]).push()
+    first = app.test_cli_runner().invoke(args=["queues", "show", chain.id]).output
     end(queues.manager)
+    assert f"link 1 of 2 of {chain.id}, then {chain.current.id}" in first
     runner = app.test_cli_runner()
     text = runner.invoke(args=["queues", "show", chain.current.id]).output
     assert f"link 2 of 2 of {chain.id}, after {chain.id}" in text

@@ -15,7 +15,7 @@ from ..base import Storage
 from ..figures import Ended
 from ..outdated import Outdated
 from ..parcels import Load
-from ..stops import Stop
+from ..stops import Stop, read_stop
 from ..unique import taken
 from ..values import (
     Claim,
@@ -280,7 +280,7 @@ class RedisStorage(Storage):
         """Read the stops of every queue."""
         with self._call():
             found = [
-                read_stop(queue, kind.decode(), decoded(text))
+                stop_in(queue, kind.decode(), decoded(text))
                 for queue, rows in self._read(self._names.with_any("stops"), "stops")
                 for kind, text in zip(rows[::2], rows[1::2], strict=True)
             ]
@@ -497,14 +497,13 @@ class RedisStorage(Storage):
         return Command(key, None, ["HGETALL", key])
 
 
-def read_stop(queue: str, kind: str, text: str) -> Stop:
+def stop_in(queue: str, kind: str, text: str) -> Stop:
     """Read a stop as `lib.lua` writes it; of one that cannot be read only what it stops is told."""
     try:
         until, since, by, reason = text.split("\t", 3)
-        words = unquoted(reason) or "", unquoted(by) or ""
-        return Stop(queue, kind or None, int(until) if until else None, *words, int(since))
+        return read_stop(queue, kind, int(until) if until else None, unquoted(reason), unquoted(by), int(since))
     except ValueError:
-        return Stop(queue, kind or None, None, "", "", 0)
+        return read_stop(queue, kind, None, None, None, None)
 
 
 class Answering(PendingStep):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..stops import Stop
+from ..stops import Stop, is_moment, read_stop
 
 STOPS = "SELECT queue, type, until, reason, author, since FROM stops ORDER BY queue, type"
 PUT = "INSERT OR REPLACE INTO stops VALUES (?,?,?,?,?,?)"
@@ -31,16 +31,9 @@ NONE = Stopped(frozenset(), {})
 
 
 def in_force(db: sqlite3.Connection, now: int) -> list[Stop]:
-    """Read the stops that are not over; one of which nobody can read when it is lasts until somebody ends it."""
-    rows = [(queue, type_, moment_of(until), *rest) for queue, type_, until, *rest in db.execute(STOPS).fetchall()]
-    return [
-        Stop(queue, type_ or None, until, *rest) for queue, type_, until, *rest in rows if until is None or until > now
-    ]
-
-
-def moment_of(value: Any) -> int | None:
-    """A moment as it is kept; None for anything else."""
-    return value if isinstance(value, int) else None
+    """Read the stops that are not over."""
+    stops = [read_stop(*row) for row in db.execute(STOPS).fetchall()]
+    return [stop for stop in stops if stop.until is None or stop.until > now]
 
 
 def stopped(db: sqlite3.Connection, now: int) -> Stopped:
@@ -72,5 +65,4 @@ def end(db: sqlite3.Connection, queue: str, type_: str | None, now: int, limit: 
         return False
     if type_ is not None:
         db.execute(LET_GO, (type_, queue, limit))
-    until = moment_of(row[0])
-    return until is None or until > now
+    return not is_moment(row[0]) or row[0] > now
