@@ -30,6 +30,7 @@ from flask_queues.storage.sqlite import engine as sqlite_engine
 from flask_queues.storage.values import Claim, Wanted
 from flask_queues.testing.storage import FrozenClock
 from flask_queues.transitions import Terms, completed, failed, given_back, put_off
+from flask_queues.worker.report import event_of
 
 #: One try more does no harm, and each comes at once.
 TERMS = Terms(tries=100, timeout=30, backoff=lambda _: 0)
@@ -329,6 +330,22 @@ def test_each_key_has_its_own(one: Process, clock: FrozenClock) -> None:
     clock.advance(120_000)
     assert len([None for _ in range(9) if one.run(well=True)]) == 3
     assert sum(job.attempts for job in one.queues.every()) == 8
+
+
+def test_the_worker_says_of_a_held_job_that_it_was_put_off(one: Process) -> None:
+    """It has not run, so there is no attempt to tell of."""
+    for _ in range(3):
+        one.queues.push(Fetch, {"host": "down"})
+    for _ in range(2):
+        claim = one.claim()
+        assert claim is not None
+        one.end(claim, well=False)
+    claim = one.claim()
+    assert claim is not None
+    held = one.manager.breakers.admit(claim, TERMS.timeout)
+    assert held is not None
+    assert event_of(held, lost=False) == "put off"
+    assert event_of(failed(claim, TERMS, ERROR), lost=False) == "retry"
 
 
 def test_a_key_that_cannot_be_told_is_the_type_s_own(one: Process) -> None:

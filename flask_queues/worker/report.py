@@ -132,7 +132,7 @@ def event_of(done: Settlement, *, lost: bool) -> str:
     if lost:
         return "lost"
     if done.status is Status.SCHEDULED:
-        return "put off" if done.outcome is Outcome.PUT_OFF else "retry"
+        return "put off" if done.outcome in (None, Outcome.PUT_OFF) else "retry"  # None: a breaker let it not begin
     return "given back" if done.status is Status.PENDING else done.status.value
 
 
