@@ -17,6 +17,9 @@ from .record import TERMS, Attempt, ChainPlace, FirstDue, JobError, JobRecord, L
 NO_OPTIONS = "unreadable"
 #: What of them is a text, a moment, or a list.
 SHAPES: dict[str, type] = {"batch": str, "request_id": str, "locale": str, "occurrence": int, "chain": list}
+#: What a record has, and a run of it.
+PLAIN: dict[str, Any] = {"priority": int, "attempts": int, "worker": str | None, "reason": str | None}
+RUN: dict[str, Any] = {"run": int, "worker": str}
 #: What a line of a log has.
 LINE: dict[str, type] = {"level": str, "message": str, "context": dict, "run": int}
 
@@ -54,11 +57,23 @@ def whole(read: Callable[[], JobRecord], job_id: str, queue: str, job_type: str,
     try:
         record = read()
         check_terms({name: getattr(record, name) for name in TERMS})
+        check_plain(record)
         if not isinstance(record.payload, dict):
             raise DamagedRecord(f"Its payload is {type(record.payload).__name__}, not an object.")
     except Exception as error:
         return in_place_of(error, job_id, queue, job_type, status)
     return record
+
+
+def check_plain(record: JobRecord) -> None:
+    """Raise `DamagedRecord` where what every reader counts on is something else."""
+    runs = [(f"run {run.run!r}", run, RUN) for run in record.history]
+    for what, holder, shapes in [("", record, PLAIN), *runs]:
+        for name, shape in shapes.items():
+            if not isinstance(getattr(holder, name), shape):
+                raise DamagedRecord(f"Its {what} {name} is {getattr(holder, name)!r}.")
+    if not all(isinstance(tag, str) for tag in record.tags):
+        raise DamagedRecord("One of its tags is no text.")
 
 
 def in_place_of(error: Exception, job_id: str, queue: str, job_type: str, status: Status) -> JobRecord:

@@ -154,6 +154,15 @@ def test_a_damaged_column_takes_no_list_and_no_move_down(file: Path, tmp_path: P
     assert {job.id for job in target.page(Query()).jobs} == {"a", "b", "c"}
 
 
+@pytest.mark.parametrize("column", ["attempts", "tags", "worker", "reason", "priority"])
+def test_a_record_of_another_shape_is_told_as_damaged(file: Path, column: str) -> None:
+    """Also where it can be read as something: nobody who shows it stumbles."""
+    value = "[1]" if column == "tags" else b"\xff"
+    record = damage(file, "jobs", column, value, "id='a'").get("a")
+    assert record is not None
+    assert "cannot be read" in str(record.error)
+
+
 @pytest.mark.parametrize("value", ["{", "[]", b"\xff", 5])
 def test_a_job_whose_past_is_damaged_arrives_and_runs(file: Path, tmp_path: Path, value: Any) -> None:
     """Its payload is whole; its log says that the past is lost."""
