@@ -403,13 +403,15 @@ class TestWrongConfiguration:
             second.push([job()])
         assert len(take(first)) == 1
 
-    def test_keys_of_something_else(self, server: RedisServer) -> None:
-        """Nothing of theirs is changed."""
+    @pytest.mark.parametrize("name", ["ready", "due", "counts"])
+    def test_keys_of_something_else(self, server: RedisServer, name: str) -> None:
+        """Nothing of theirs is changed, and nothing of ours is stored beside them."""
+        key = f"{{jobs:q:0}}:{name}"
         with server.client() as client:
-            client.set("{jobs:q:0}:ready", "theirs")
+            client.set(key, "theirs")
             assert "keys of something else" in str(self.refusal(at(server.port, CACHE_KEY_PREFIX="jobs")))
-            assert client.get("{jobs:q:0}:ready") == "theirs"
-            assert client.keys("{jobs:q:0}*") == ["{jobs:q:0}:ready"]
+            assert client.get(key) == "theirs"
+            assert client.keys("{jobs:q:0}*") == [key]
 
     def test_a_newer_format(self, server: RedisServer) -> None:
         """An older version claims nothing from it, also if it comes while the worker runs."""

@@ -36,6 +36,9 @@ class Line:
         self.queues = Queues(Flask("line", instance_path=str(folder)))
         self.queues.job("noop")(self._run)
         self.ran = 0
+        #: The signals of the child, which is asked to stop after so many jobs.
+        self.interrupts = Interrupts(lambda: False)
+        self.stop_after = 0
         self.sent: list[Sent] = []
         #: Exchanges that were waited for; and how many claims the storage knew of at the most.
         self.waited = 0
@@ -73,10 +76,15 @@ class Line:
 
     def _run(self) -> None:
         self.ran += 1
+        self.interrupts.stopping = self.interrupts.stopping or self.ran == self.stop_after
 
     def work(self, jobs: int) -> End:
         """Run so many jobs."""
-        return self.loop(jobs).work()
+        loop = self.loop(jobs)
+        try:
+            return loop.work()
+        finally:
+            loop._bell.close()
 
     def loop(self, jobs: int) -> Loop:
         """A child that is to run so many jobs."""
@@ -85,7 +93,7 @@ class Line:
             self.queues.manager,
             "here:1:1",
             Share(queues=("default",), max_jobs=jobs),
-            interrupts=Interrupts(lambda: False),
+            interrupts=self.interrupts,
             slot=Board(1).slots[0],
             report=Report(json_lines=False, colour=False),
             bell=bell,
@@ -161,6 +169,26 @@ def test_what_is_on_its_way_at_the_end_is_given_back(line: Line) -> None:
     """A child that has run its number of jobs leaves the others as they were."""
     line.queues.push_many([("noop", {})] * 500)
     assert line.work(100) is End.WORN
+    assert line.ran == 100
+    statuses = line.queues.counts().statuses
+    assert (statuses["completed"], statuses["pending"], statuses["running"]) == (100, 400, 0)
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3, 40])
+def test_no_exchange_on_its_way_asks_for_nothing(line: Line, jobs: int) -> None:
+    """A storage need not know what a claim of no job is."""
+    line.queues.push_many([("noop", {})] * 100)
+    line.work(jobs)
+    assert line.ran == jobs
+    assert all(one.limit > 0 for one in line.sent)
+
+
+def test_a_stop_begins_nothing_of_what_was_claimed_together(line: Line) -> None:
+    """The job in hand was the last one; those that wait in the same hand go back."""
+    line.queues.push_many([("noop", {})] * 500)
+    line.stop_after = 100
+    assert line.work(500) is End.STOPPED
+    assert line.held > 1
     assert line.ran == 100
     statuses = line.queues.counts().statuses
     assert (statuses["completed"], statuses["pending"], statuses["running"]) == (100, 400, 0)

@@ -115,6 +115,7 @@ def test_processes_are_replaced_one_after_another_and_jobs_run_to_their_end(site
     assert worker.process.poll() is None
     assert site.ended(site.push("noop")).status is Status.COMPLETED
     assert "died" not in worker.text
+    assert worker.text.count("anew, one after another") == 1
     assert worker.stop() == 0
 
 

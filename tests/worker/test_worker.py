@@ -488,6 +488,22 @@ def test_a_killed_keeper_is_replaced(site):
     assert outcomes(record) == [Outcome.COMPLETED]
 
 
+def test_a_death_is_told_to_the_next_keeper(make_site):
+    """The one before never got to it: what the dead process held goes on long before its lease is over."""
+    site = make_site(QUEUES_LEASE=600)
+    job = site.push("gate")
+    worker = site.work()
+    began = site.began(job)
+    (keeper,) = set(worker.session()) - {worker.pid, began.pid}
+    os.kill(keeper, signal.SIGSTOP)
+    os.kill(began.pid, signal.SIGKILL)
+    eventually(lambda: set(worker.session()) - {worker.pid, keeper, began.pid}, what="Another process for jobs")
+    os.kill(keeper, signal.SIGKILL)
+    eventually(lambda: len(site.runs(job)) > 1, what="The second run")
+    site.open()
+    assert outcomes(site.ended(job)) == [Outcome.KILLED, Outcome.COMPLETED]
+
+
 def test_a_job_that_blocks_its_process_keeps_its_lease(site):
     """As one in native code that lets nothing else run: another process gives the signs of life, so it runs once."""
     job = site.push("gate")

@@ -207,6 +207,15 @@ class MoveContract(OpenedTwice):
         elsewhere.cancel("b", "no")
         assert elsewhere.push_unique(new("c", unique=Unique("k"))) == "c"
 
+    def test_a_key_that_a_job_holds_until_its_start_is_free_then(self, storage: Storage, elsewhere: Storage) -> None:
+        """Where it has arrived, too."""
+        key = Unique("k", "start")
+        fill(storage, "a", unique=key)
+        move_all(storage, elsewhere)
+        assert elsewhere.push_unique(new("b", unique=key)) == "a"
+        take_one(elsewhere)
+        assert elsewhere.push_unique(new("b", unique=key)) == "b"
+
     def test_what_was_handed_out_is_in_no_line_and_on_no_list(self, storage: Storage, other: Storage) -> None:
         """Nobody claims, sees or counts it; the others stay."""
         fill(storage, *"abc")
@@ -299,6 +308,8 @@ class MoveContract(OpenedTwice):
         assert elsewhere.schedules_changed() != changed
         assert all(elsewhere.put_schedule(one) for one in after)
         assert storage.schedules() == []
+        assert storage.put_schedule(before[0]._replace(revision=0))
+        assert storage.occurrences(before[0]) == []
 
     def test_a_schedule_that_is_there_already_is_left_as_it_is(self, storage: Storage, elsewhere: Storage) -> None:
         """It was set up there; what it has decided since is the newer."""

@@ -78,6 +78,8 @@ class BoundContract(OpenedTwice):
             storage.push_unique(new("6", unique=Unique("free")), THREE)
         assert storage.get("6") is None
         assert storage.counts().statuses["pending"] == 3
+        storage.delete("3")
+        assert storage.push([new("7", unique=Unique("free")), new("8", unique=Unique("free"))], THREE) == [True, False]
 
     def test_what_comes_of_itself_is_not_refused(self, storage: Storage) -> None:
         """A retry, what is given back and what follows a job's end were promised before."""

@@ -172,7 +172,8 @@ class ReadContract(OpenedTwice):
         fill(storage, "1", at=0)
         fill(storage, "2", at=-1)
         fill(storage, "3")
-        assert set(ids(everything(storage, 1, statuses=(Status.PENDING,), oldest=oldest))) == {"1", "2", "3"}
+        for limit in (1, 200):
+            assert set(ids(everything(storage, limit, statuses=(Status.PENDING,), oldest=oldest))) == {"1", "2", "3"}
 
     def test_with_a_tag_the_last_pushed_come_first(self, storage: Storage, clock: Clock) -> None:
         """Whatever became of them."""

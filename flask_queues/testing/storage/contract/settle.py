@@ -63,6 +63,21 @@ class SettleContract(OpenedTwice):
         claim = take_one(storage)
         assert (claim.id, claim.attempts, claim.runs, claim.error) == ("a", 0, 0, None)
 
+    def test_a_retried_job_that_is_run_by_hand_and_given_back_stands_where_the_retry_put_it(
+        self, storage: Storage, clock: Clock
+    ) -> None:
+        """Behind those that were due before the retry, however early it was pushed."""
+        fill(storage, "a")
+        fail(storage, take_one(storage))
+        clock.advance(5)
+        fill(storage, "b")
+        clock.advance(5)
+        storage.retry("a")
+        claim = storage.claim("w", "a", LONG)
+        assert claim is not None
+        settle(storage, claim, Status.PENDING)
+        assert [take_one(storage).id for _ in range(2)] == ["b", "a"]
+
     def test_a_job_that_backs_off_is_due_after_its_delay(self, storage: Storage, clock: Clock) -> None:
         """Scheduled: due so long from the settlement."""
         fill(storage, "a")
