@@ -70,6 +70,8 @@ class Parcel(NamedTuple):
     unique: tuple[Any, ...] | None = None
     #: The limits that it is under, each a tuple.
     limits: tuple[tuple[Any, ...], ...] = ()
+    #: How often its options were changed.
+    changes: int = 0
 
     @property
     def last_error(self) -> str | None:

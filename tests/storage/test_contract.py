@@ -12,6 +12,7 @@ from flask_queues.testing.storage.contract import (
     LimitContract,
     NoteContract,
     OperatorContract,
+    OptionsContract,
     OutdatedContract,
     PushContract,
     ReadContract,
@@ -47,6 +48,10 @@ class TestSettle(SettleContract):
 
 class TestFollow(FollowContract):
     """What a job's end causes."""
+
+
+class TestOptions(OptionsContract):
+    """Options that are changed under whoever runs the job."""
 
 
 class TestStop(StopContract):

@@ -72,6 +72,8 @@ class Job:
     limits: list[list[Any]] = field(default_factory=list)
     #: The batch in whose tally it is counted.
     batch: str | None = None
+    #: How often its options were changed.
+    changes: int = 0
 
     def row(self) -> tuple[Any, ...]:
         """Everything, as `Job` takes it."""

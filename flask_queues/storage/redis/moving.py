@@ -247,6 +247,7 @@ def read_row(queue: str, row: Sequence[Any]) -> Row:
         limits=tuple(map(tuple, read_limits(limits.decode()))),
         logs=tuple(log_line(line.decode()) for line in lines),
         kept=kept.decode() or None,
+        changes=story.changes,
     )
     return Row(parcel, text.partition("\t")[0], len(record))
 
@@ -277,6 +278,7 @@ def arriving(parcel: Parcel, *, stray: bool) -> list[Any]:
         parcel.kept or "",
         arriving_unique(parcel),
         limits_text(parcel.limits),
+        parcel.changes,
         len(parcel.tags),
         *parcel.tags,
         len(parcel.logs),

@@ -26,13 +26,13 @@ UNSET_META = "DELETE FROM meta WHERE name=?"
 #: Those pushed first first: so each keeps its place in every line.
 LEAVING = """
 SELECT seq, id, queue, type, payload, options, priority, tags, status, stamp, created, due, expires, attempts, runs,
-    history, worker, started, ended, outcome, error, progress, result, reason, alone, uniq, limits
+    history, worker, started, ended, outcome, error, progress, result, reason, alone, uniq, limits, changes
 FROM jobs WHERE seq>? AND status<>1 ORDER BY seq LIMIT ?
 """
 ARRIVE = """
 INSERT INTO jobs (id, queue, type, payload, options, priority, tags, status, stamp, created, due, expires, attempts,
-    runs, history, worker, started, error, progress, result, reason, alone, uniq, limits)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
+    runs, history, worker, started, error, progress, result, reason, alone, uniq, limits, changes)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
 """
 KEPT_BY = "SELECT text FROM kept WHERE job=?"
 LINES = "SELECT time, level, message, context, run FROM logs WHERE job=? ORDER BY n"
@@ -141,7 +141,7 @@ def put_in(db: sqlite3.Connection, parcel: Parcel, deltas: Deltas, now: int) -> 
             parcel.expires, parcel.attempts, parcel.runs[-1].run if parcel.runs else 0, history_of(parcel),
             parcel.worker, parcel.started, parcel.last_error, dump(parcel.progress) if parcel.progress else None,
             parcel.result, parcel.reason, int(parcel.alone), dump(parcel.unique) if parcel.unique else None,
-            dump(parcel.limits) if parcel.limits else None,
+            dump(parcel.limits) if parcel.limits else None, parcel.changes,
         ),
     )  # fmt: skip
     seq = cursor.lastrowid
@@ -175,7 +175,7 @@ def parcel_of(row: tuple[Any, ...], logs: list[LogLine]) -> Parcel:
     """Make a parcel of a row of `LEAVING` behind its `seq`."""
     (
         id_, queue, type_, payload, options, priority, tags, status, stamp, created, due, expires, attempts, runs,
-        history, worker, started, ended, outcome, error, progress, result, reason, alone, uniq, limits,
+        history, worker, started, ended, outcome, error, progress, result, reason, alone, uniq, limits, changes,
     ) = row  # fmt: skip
     past = [json.loads(line) for line in history.split("\n")] if history else []
     told = [run_of(*line) for line in past]
@@ -187,7 +187,7 @@ def parcel_of(row: tuple[Any, ...], logs: list[LogLine]) -> Parcel:
         expires=expires, attempts=attempts, runs=tuple(told), worker=worker, started=started,
         progress=Progress(*json.loads(progress)) if progress else None, result=result, reason=reason,
         alone=bool(alone), logs=tuple(logs), unique=tuple(json.loads(uniq)) if uniq else None,
-        limits=tuple(tuple(one) for one in json.loads(limits)) if limits else (),
+        limits=tuple(tuple(one) for one in json.loads(limits)) if limits else (), changes=changes,
     )  # fmt: skip
 
 
