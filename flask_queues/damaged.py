@@ -96,6 +96,7 @@ def read_options(text: str) -> dict[str, Any]:
     if "chain" in said:
         ChainPlace(*said["chain"])
         json.loads(said["rest"])
+    json.loads(said.get("then", "[]"))
     if "first_due" in said:
         FirstDue(*said["first_due"]).moment(0)
     return said

@@ -56,6 +56,7 @@ class Batches:
         jobs_of: Callable[..., Iterator[JobRecord]],
         check_permission: Callable[[JobRecord], None],
         teller: Teller,
+        cancel: Callable[[str, str], object],
     ) -> None:
         self._storage = storage
         self._pusher = pusher
@@ -65,7 +66,7 @@ class Batches:
         self._book = Book(storage)
         self._memory = Memory(storage, self._book)
         #: Ends the jobs of those that were cancelled.
-        self.calling_off = CallingOff(storage, self._book, teller)
+        self.calling_off = CallingOff(storage, self._book, cancel)
         #: When to look again at what is not over, by the monotonic clock.
         self.next_look = 0.0
         self._next_tidy = 0.0

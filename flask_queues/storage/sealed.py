@@ -24,7 +24,7 @@ from ..errors import ConfigError
 from ..payload import MARK
 from ..record import JobError, JobRecord, LogLine, Page, Progress, Status
 from .base import Storage
-from .figures import FOLLOWERS, LISTS
+from .figures import LISTS
 from .payloads import differs
 from .values import Claim, Heartbeat, NewJob, Occurrence, PendingStep, Query, Schedule, Settlement, Step, Wanted
 
@@ -279,10 +279,7 @@ class Sealed:
         stored = self.inner.sheets([name]).get(name)
         if self._cipher.open(stored) != text:
             return False
-        shut = {
-            name: text if name.startswith((LISTS, FOLLOWERS)) else self._cipher.shut(text)
-            for name, text in sheets.items()
-        }
+        shut = {name: text if name.startswith(LISTS) else self._cipher.shut(text) for name, text in sheets.items()}
         return self.inner.write_sheets((name, stored), shut)
 
     def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:

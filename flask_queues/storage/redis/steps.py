@@ -425,10 +425,10 @@ class Round(PendingStep):
         answer = self._steps.read(queues, told)
         self._lost |= {numbers[n - 1] for n in answer.lost}
         self._held += answer.aside
-        anew = {numbers[n - 1]: self._anew(numbers[n - 1], *told) for n, *told in answer.outdated}
-        self._outdated |= anew
+        for number, *told in answer.outdated:
+            self._outdated[numbers[number - 1]] = self._anew(numbers[number - 1], *told)
         for n in numbers:
-            if n not in anew:
+            if n not in self._outdated:
                 self._steps.forget(self._settled[n])
         for n in answer.waits:
             one = numbers[abs(n) - 1]
