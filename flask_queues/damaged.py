@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from .errors import DamagedRecord, OptionError
 from .options import CHECKS
-from .record import TERMS, Attempt, ChainPlace, FirstDue, JobError, JobRecord, Status, to_datetime
+from .record import TERMS, Attempt, ChainPlace, FirstDue, Follower, JobError, JobRecord, Status, to_datetime
 
 #: What of them is a text, a moment, or a list.
 SHAPES: dict[str, type] = {"batch": str, "request_id": str, "locale": str, "occurrence": int, "chain": list}
@@ -97,6 +97,7 @@ def read_options(text: str) -> dict[str, Any]:
         ChainPlace(*said["chain"])
         json.loads(said["rest"])
     json.loads(said.get("then", "[]"))
+    [Follower(*one) for one in said.get("followers", ())]
     if "first_due" in said:
         FirstDue(*said["first_due"]).moment(0)
     return said

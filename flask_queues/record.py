@@ -149,6 +149,17 @@ class ChainPlace(NamedTuple):
         return ends.get(status)
 
 
+class Follower(NamedTuple):
+    """A job that `handle.then` lets follow another; it may have come to be, and never may."""
+
+    id: str
+    type: str
+    #: After which end of the one before: `success`, `failure` or `end`.
+    on: str
+    #: The id of the one before, where that is a follower too; None where it is the job itself.
+    after: str | None = None
+
+
 class FirstDue(NamedTuple):
     """When a job was due for the first time, as its push said it; kept only of one that is retried for a time."""
 
@@ -224,6 +235,8 @@ class JobRecord:
     chain: ChainPlace | None = None
     #: The id of the batch that it belongs to, or reports for.
     batch: str | None = None
+    #: What was let follow it, by `handle.then`.
+    followers: tuple[Follower, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +334,8 @@ def fields_of_push(options: str | None) -> dict[str, Any]:
         found["first_due"] = FirstDue(*said["first_due"])
     if "chain" in said:
         found["chain"] = ChainPlace(*said["chain"])
+    if "followers" in said:
+        found["followers"] = tuple(Follower(*one) for one in said["followers"])
     return found
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ..errors import JobNotFound, OptionError, StorageError
 from ..handles import is_stopped
-from ..record import ChainPlace, JobRecord, Status
+from ..record import ChainPlace, Follower, JobRecord, Status
 from ..storage import Storage
 from ..storage.values import NewJob
 from ..telling import Teller
@@ -175,8 +175,17 @@ def with_lines(said: Said, lines: list[list[Any]]) -> Said:
         raise OptionError(
             f"More than {MAX_BYTES:,} bytes would wait for the end of the job. Let one job follow it that pushes them."
         )
-    others = {name: value for name, value in said.items() if name != "then"}
-    return others if text == "[]" else {**others, "then": text}
+    others = {name: value for name, value in said.items() if name not in ("then", "followers")}
+    return others if text == "[]" else {**others, "then": text, "followers": [list(one) for one in told(lines)]}
+
+
+def told(lines: list[list[Any]]) -> Iterator[Follower]:
+    """What people may know of the lines, without their payloads."""
+    for line in lines:
+        before = None
+        for link in line:
+            yield Follower(id_of(link), link[2]["type"], link[0], before)
+            before = id_of(link)
 
 
 def read_lines(said: Said) -> list[list[Any]]:
