@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from .errors import DamagedRecord, OptionError
 from .options import CHECKS
-from .record import TERMS, Attempt, ChainPlace, FirstDue, JobError, JobRecord, LogLine, Status, to_datetime
+from .record import TERMS, Attempt, ChainPlace, FirstDue, Follower, JobError, JobRecord, LogLine, Status, to_datetime
 
 #: Stands for options that cannot be read: nobody takes it for any.
 NO_OPTIONS = "unreadable"
@@ -152,6 +152,8 @@ def read_options(text: str) -> dict[str, Any]:
     if "chain" in said:
         ChainPlace(*said["chain"])
         json.loads(said["rest"])
+    json.loads(said.get("then", "[]"))
+    [Follower(*one) for one in said.get("followers", ())]
     if "first_due" in said:
         FirstDue(*said["first_due"]).moment(0)
     return said

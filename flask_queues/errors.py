@@ -135,6 +135,10 @@ class PayloadChanged(TransitionError):
     """A job's payload is no longer the one that whoever would change it has seen; nothing was changed."""
 
 
+class OptionsChanged(TransitionError):
+    """A storage does not end a waiting job whose options were changed: whoever claims it knows what its end causes."""
+
+
 class StorageError(QueuesError):
     """Base of everything that goes wrong in the storage."""
 

@@ -12,6 +12,7 @@ from .errors import JobCancelled, JobFailed, JobNotFound, ResultNotReady
 from .links import WEEK
 from .options import Seconds
 from .record import JobRecord, Progress, Status
+from .storage.unique import REPLACED
 
 #: What comes after a link is there so long after its end, whatever was killed; if not, it was deleted.
 ON_ITS_WAY = timedelta(hours=1)
@@ -43,7 +44,7 @@ class Jobs(Protocol):
     ) -> FollowerHandle:
         """Let a job follow another."""
 
-    def unfollow(self, entry: str, job_id: str) -> bool:
+    def unfollow(self, owner: str, job_id: str) -> bool:
         """Let it not follow any more; False where it does not wait."""
 
     def link(self, job: Any, *, result: bool, cancel: bool, max_age: Seconds, external: bool) -> str:
@@ -108,15 +109,15 @@ class JobHandle:
     ) -> FollowerHandle:
         """Let another job follow this one, and return its handle.
 
-        It is pushed within about a second of the end of this one, at once where that was before; not at all where
-        that is not the end for which it waits. `on`, `result_as` and the options are those of a link of a chain, and
+        It is pushed by the step that settles this one, at once where that was before; not at all where that is not
+        the end for which it waits. `on`, `result_as` and the options are those of a link of a chain, and
         so is what becomes of the next one where this does not fit. Raises what a push raises, and `JobNotFound`
         where this job is not stored.
         """
         return self._manager.follow(self, job, payload, on, result_as, **options)
 
-    #: Under which name it waits, where it follows another.
-    entry: str | None = None
+    #: The id of the job in whose options it waits, or waited, where it follows another.
+    owner: str | None = None
 
     def link(
         self, *, result: bool = False, cancel: bool = False, max_age: Seconds = WEEK, external: bool = False
@@ -131,12 +132,12 @@ class JobHandle:
 class FollowerHandle(JobHandle):
     """A job that follows another, and is stored once that has ended as it should."""
 
-    def __init__(self, manager: Jobs, job_id: str, *, before: JobHandle, ends: frozenset[Status], entry: str) -> None:
+    def __init__(self, manager: Jobs, job_id: str, *, before: JobHandle, ends: frozenset[Status], owner: str) -> None:
         super().__init__(manager, job_id)
         self._before = before
         self._ends = ends
         self._called_off = False
-        self.entry = entry
+        self.owner = owner
 
     @property
     def status(self) -> Status:
@@ -151,7 +152,7 @@ class FollowerHandle(JobHandle):
         end = self._before.status
         if not end.final:
             return Status.SCHEDULED
-        if end not in self._ends:
+        if end not in self._ends or self._is_replaced:
             return self._stored_meanwhile or Status.CANCELLED
         return Status.SCHEDULED if self._is_on_its_way else self.record.status
 
@@ -160,6 +161,14 @@ class FollowerHandle(JobHandle):
         with suppress(JobNotFound):
             return self.record.status
         return None
+
+    @property
+    def _is_replaced(self) -> bool:
+        """Whether another job took the place of the one before, which nothing follows then."""
+        with suppress(JobNotFound):
+            reason = self._before.record.reason
+            return reason is not None and reason.startswith(REPLACED)
+        return False
 
     @property
     def _is_on_its_way(self) -> bool:
@@ -187,7 +196,7 @@ class FollowerHandle(JobHandle):
 
     def cancel(self, reason: str = "cancelled by the application") -> bool:
         """End the job, or let it not come to be, nor those that follow it; False where it has ended already."""
-        if self.entry is not None and self._manager.unfollow(self.entry, self.id):
+        if self.owner is not None and self._manager.unfollow(self.owner, self.id):
             self._called_off = True
             return True
         return self._stored_meanwhile is not None and super().cancel(reason)

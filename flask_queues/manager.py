@@ -10,11 +10,11 @@ from typing import Any
 from flask import Flask, current_app, has_request_context
 from werkzeug.local import LocalProxy
 
-from . import activity, chains, orders, transitions
+from . import activity, chains, orders
 from .batches import Batch, Batches, tag_of
 from .chains import ENDS, Chain, Link
 from .config import Config
-from .errors import ConfigError, JobNotFound, OptionError, TransitionError, UniqueTaken
+from .errors import ConfigError, OptionError, TransitionError, UniqueTaken
 from .handles import ChainHandle, FollowerHandle, JobHandle
 from .managing import Serving, checked_id, not_found
 from .options import Options, Seconds, check_seconds
@@ -25,7 +25,6 @@ from .pushing.intake import checked_payload, id_for, spread_out, spread_over
 from .record import TERMS, JobRecord, Status
 from .registry import Registry
 from .rekeying import Slice, reencrypt
-from .rescuing import canceller_of
 from .scheduler import Scheduler
 from .searching import check_statuses
 from .storage import Storage
@@ -34,8 +33,6 @@ from .storage.values import Claim
 from .transitions import Terms
 
 PURGE_SLICE = 500
-#: Seconds for which a job is kept after its end, where another follows it.
-KEPT = 60
 
 
 class Manager(Serving):
@@ -51,7 +48,9 @@ class Manager(Serving):
             app, lambda: self.config, jobs, lambda: self.storage, self.teller, lambda job_id: JobHandle(self, job_id)
         )
         #: The batches of this application.
-        self.batches = Batches(lambda: self.storage, self._pusher, self.every, self._check_permission, self.teller)
+        self.batches = Batches(
+            lambda: self.storage, self._pusher, self.every, self._check_permission, self.teller, self.rescuer.cancel
+        )
         #: The schedules of this application.
         self.scheduler = Scheduler(jobs, config, app.name, lambda: self.storage, self.teller)
 
@@ -162,24 +161,13 @@ class Manager(Serving):
         new = self._pusher.new_job(job, payload, Options.of(**options), result_as)
         made = chains.Made(new, on, result_as)
         chains.check_not_unique(made)
-        self._check_kept(before, ENDS[on])
         self._pusher.count(1)
-        entry = self.followers.attach(before.id, chains.written(made), before.entry)
-        return FollowerHandle(self, new.id, before=before, ends=ENDS[on], entry=entry)
+        owner = self.followers.attach(before.id, chains.written(made), before.owner)
+        return FollowerHandle(self, new.id, before=before, ends=ENDS[on], owner=owner)
 
-    def _check_kept(self, before: JobHandle, ends: Iterable[Status]) -> None:
-        """Refuse to let a job follow one that nobody may see once it has ended."""
-        with suppress(JobNotFound):  # it follows another itself
-            kept = self.janitor.retention(before.record.type)
-            if any((hours := kept.get(end.value)) is not None and hours * 3600 < KEPT for end in ends):
-                raise OptionError(
-                    f"{before.record.type}: an ended job is deleted within {KEPT} s, before what follows it is pushed. "
-                    "Push a chain instead, or keep it longer."
-                )
-
-    def unfollow(self, entry: str, job_id: str) -> bool:
+    def unfollow(self, owner: str, job_id: str) -> bool:
         """Let a job not come that follows another; False where it has come, or does not wait any more."""
-        return self.followers.detach(entry, job_id)
+        return self.followers.detach(owner, job_id)
 
     def batch(self, jobs: Iterable[Any] = (), name: str = "") -> Batch:
         """Begin a batch: jobs that belong together, and callbacks when all have ended.
@@ -220,24 +208,14 @@ class Manager(Serving):
         A running job gets the exception within about a second and is killed after `QUEUES_GRACE`.
         """
         record = self.find(job_id)
-        if record.chain is not None and record.chain.on_cancel is not None and self._call_off(record, reason):
+        waits = record.status in (Status.SCHEDULED, Status.PENDING)
+        goes_on = record.chain is not None and record.chain.on_cancel is not None
+        if waits and goes_on and self.rescuer.call_off(job_id, reason):
             return True
-        status = self.storage.cancel(job_id, reason)
+        status = self.rescuer.cancel(job_id, reason)
         if status is None:
             raise not_found(job_id)
-        if not status.final and status is not Status.RUNNING:
-            self.teller.cancelled(job_id)
         return not status.final
-
-    def _call_off(self, link: JobRecord, reason: str) -> bool:
-        """End a link that waits, so that what comes after any end follows; False where it runs or has ended."""
-        if link.status not in (Status.SCHEDULED, Status.PENDING):
-            return False
-        claim = self.storage.claim(canceller_of(link.id), link.id, self.lease)
-        if claim is None:
-            return False
-        settlement = chains.followed(claim, transitions.called_off(claim, reason))
-        return self.rescuer.settle_for(claim.worker, [claim], [settlement]) != []
 
     def retry(self, job_id: str, delay: Seconds = 0) -> None:
         """Give a failed or cancelled job all its tries again, or start a scheduled one now; or `delay` seconds later.

@@ -149,6 +149,17 @@ class ChainPlace(NamedTuple):
         return ends.get(status)
 
 
+class Follower(NamedTuple):
+    """A job that `handle.then` lets follow another; it may have come to be, and never may."""
+
+    id: str
+    type: str
+    #: After which end of the one before: `success`, `failure` or `end`.
+    on: str
+    #: The id of the one before, where that is a follower too; None where it is the job itself.
+    after: str | None = None
+
+
 class FirstDue(NamedTuple):
     """When a job was due for the first time, as its push said it; kept only of one that is retried for a time."""
 
@@ -228,6 +239,8 @@ class JobRecord:
     batch: str | None = None
     #: The key that made it the only one of its kind in its queue, behind its type; None for a job that was not.
     unique_key: str | None = None
+    #: What was let follow it, by `handle.then`.
+    followers: tuple[Follower, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +342,8 @@ def fields_of_push(options: str | None) -> dict[str, Any]:
         found["first_due"] = FirstDue(*said["first_due"])
     if "chain" in said:
         found["chain"] = ChainPlace(*said["chain"])
+    if "followers" in said:
+        found["followers"] = tuple(Follower(*one) for one in said["followers"])
     return found
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from . import chains, transitions
 from .breakers import FAILURES, Breakers
-from .record import JobError, Outcome
+from .errors import OptionsChanged
+from .record import JobError, Outcome, Status
 from .storage import Storage
 from .storage.values import Claim, Settlement
 from .telling import Teller
@@ -32,6 +33,7 @@ class Rescuer:
         terms: Callable[[Claim], Terms],
         gathering_key: Callable[[Claim], str | None],
         read_out: Callable[[Sequence[Settlement]], list[Settlement]],
+        lease: Callable[[], int],
     ) -> None:
         self._storage = storage
         self._teller = teller
@@ -39,6 +41,28 @@ class Rescuer:
         self._terms = terms
         self._gathering_key = gathering_key
         self._read_out = read_out
+        self._lease = lease
+
+    def cancel(self, job_id: str, reason: str) -> Status | None:
+        """End a job that waits, or ask for the end of one that runs; returns the status it had, as the storage does."""
+        while True:
+            try:
+                status = self._storage().cancel(job_id, reason)
+            except OptionsChanged:
+                if self.call_off(job_id, reason):
+                    return Status.PENDING
+            else:
+                if status in (Status.PENDING, Status.SCHEDULED):
+                    self._teller.cancelled(job_id)
+                return status
+
+    def call_off(self, job_id: str, reason: str) -> bool:
+        """End a job that waits, with what follows from that; False where somebody else was quicker."""
+        claim = self._storage().claim(canceller_of(job_id), job_id, self._lease())
+        if claim is None:
+            return False
+        settlement = chains.followed(claim, transitions.called_off(claim, reason))
+        return self.settle_for(claim.worker, [claim], [settlement]) != []
 
     def bury(self, child: str, outcome: Outcome, error: JobError, mark: int | None) -> list[Claim]:
         """Settle what a dead child held; returns the claim of the job that it ran, if it ran one.
@@ -85,13 +109,21 @@ class Rescuer:
             return []
         settled = self._read_out(settled)
         self._learn(claims, settled, mark)
-        lost = set(self._storage().step(worker, settled).lost)
-        done = [(claim, one) for claim, one in zip(claims, settled, strict=True) if claim.id not in lost]
-        for claim, one in done:
-            if rescued:
-                self._teller.rescued(claim)
-            self._teller.settled(claim, one)
-        return [claim for claim, _ in done]
+        done: list[Claim] = []
+        while settled:
+            step = self._storage().step(worker, settled)
+            behind = {claim.id for claim in step.outdated}.union(step.lost)
+            for claim, one in zip(claims, settled, strict=True):
+                if claim.id not in behind:
+                    self._tell(claim, one, rescued=rescued)
+                    done.append(claim)
+            claims, settled = list(step.outdated), self._read_out(chains.anew(settled, step.outdated))
+        return done
+
+    def _tell(self, claim: Claim, done: Settlement, *, rescued: bool) -> None:
+        if rescued:
+            self._teller.rescued(claim)
+        self._teller.settled(claim, done)
 
     def _mark_of(self, claim: Claim, ran: Claim | None, mark: int | None, outcome: Outcome) -> int | None:
         """Of claims that run together, the first stands for all; what else is gathered had not begun.

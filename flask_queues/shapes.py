@@ -62,6 +62,7 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "reason": masked_text(record.reason, secrets) if record.reason else record.reason,
         "held": record.held,
         "chain": chain_fields(record.chain),
+        "followers": [one._asdict() for one in record.followers],
         "batch": record.batch,
         "unique_key": unique_key_shown(record, secrets),
         "request_id": record.request_id,

@@ -39,6 +39,7 @@ class Batches:
         jobs_of: Callable[..., Iterator[JobRecord]],
         check_permission: Callable[[JobRecord], None],
         teller: Teller,
+        cancel: Callable[[str, str], object],
     ) -> None:
         self._storage = storage
         self._jobs_of = jobs_of
@@ -46,7 +47,7 @@ class Batches:
         self._teller = teller
         self._book = Book(storage)
         #: Ends the jobs of those that were cancelled.
-        self.calling_off = CallingOff(storage, self._book, teller)
+        self.calling_off = CallingOff(storage, self._book, cancel)
         #: What keepers do.
         self.tending = Tending(storage, self._book, self.calling_off, teller)
         self._growing = Growing(storage, pusher, self._book, self.calling_off, self.cancel, self.tending.look_soon)

@@ -9,7 +9,6 @@ from ..errors import StorageError
 from ..record import Status
 from ..storage import Storage
 from ..storage.values import Query
-from ..telling import Teller
 from .book import Book
 from .sheet import tag_of
 
@@ -23,19 +22,15 @@ WAITING = [status for status in Status if not status.final]
 class CallingOff:
     """Ends the jobs of cancelled batches. Where whoever began with that has died, any keeper goes on."""
 
-    def __init__(self, storage: Callable[[], Storage], book: Book, teller: Teller) -> None:
+    def __init__(self, storage: Callable[[], Storage], book: Book, cancel: Callable[[str, str], object]) -> None:
         self._storage = storage
         self._book = book
-        self._teller = teller
+        #: End one job that waits, or ask for its end, and say why.
+        self.one = cancel
         #: Where to go on, by batch.
         self._after: dict[str, str | None] = {}
         #: Until when a batch is taken for one that goes on, by the monotonic clock.
         self._goes_on: dict[str, float] = {}
-
-    def one(self, job_id: str, reason: str) -> None:
-        """End one job that waits, or ask for its end."""
-        self._storage().cancel(job_id, reason)
-        self._teller.cancelled(job_id)
 
     def some(self, batch_id: str, reason: str, until: float) -> None:
         """End jobs of a batch up to a moment of the monotonic clock; the next call goes on from there."""

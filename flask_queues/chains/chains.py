@@ -1,16 +1,16 @@
 """Jobs that run one after another: each exists from the step that settles the one before.
 
 What comes after a job travels with it, in its options: its place in the chain under `chain`, the rest of its page of
-the chain as JSON text under `rest`, and under `beyond` where the chain goes on after that (`pages.py`). The ids of
-all links are fixed when the chain is pushed, so that a settlement that is repeated pushes the same job, which is stored
-once.
+the chain as JSON text under `rest`, and under `beyond` where the chain goes on after that (`pages.py`). What was let
+follow it after its push (`followers.py`) stands under `then`, as JSON text of lists of links. The ids of
+all links are fixed before, so that a settlement that is repeated pushes the same job, which is stored once.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import damaged, transitions
@@ -171,19 +171,48 @@ class Following(NamedTuple):
 
 
 def followed(claim: Claim, settlement: Settlement) -> Settlement:
-    """Add to the end of a link what comes after it; anything else stays as it is.
+    """Add to the end of a job what comes after it, as its claim tells: the next link of its chain, and its followers.
 
     Where it is to run again, that is what comes after its cancellation: the storage may have been asked for that. So
     it may where the link has completed or failed: then the chain goes no further than to what comes after any end.
     What is on a page that was not read yet has to be read, with `read_out`, before the storage gets it.
     """
-    if claim.options is None or '"chain"' not in claim.options:
+    if claim.changes:
+        settlement = settlement._replace(changes=claim.changes)
+    if claim.options is None or ('"chain"' not in claim.options and '"then"' not in claim.options):
         return settlement
     said, damage = damaged.options_of(claim)
     if damage is not None:
-        logger.error("Nothing comes after job %s in its chain. %s", claim.id, damage)
+        logger.error("Nothing comes after job %s. %s", claim.id, damage)
         return settlement
     end = settlement.status if settlement.status.final else Status.CANCELLED
+    behind = [follower_of(claim.id, line, end, settlement.result) for line in lines_of(said)]
+    settlement = settlement._replace(follows=(*settlement.follows, *(job for job in behind if job is not None)))
+    return with_next_link(claim, said, settlement, end) if "chain" in said else settlement
+
+
+def anew(settled: Sequence[Settlement], outdated: Iterable[Claim]) -> list[Settlement]:
+    """Make those settlements again that were made from other options than these claims have now."""
+    known = {(one.id, one.token): one._replace(follows=(), if_cancelled=None) for one in settled}
+    return [followed(claim, known[claim.id, claim.token]) for claim in outdated]
+
+
+def lines_of(said: Mapping[str, Any]) -> list[list[Any]]:
+    """The lines that were let follow a job of these options; none where no key here opens them."""
+    lines = json.loads(said.get("then", "[]"))
+    return lines if isinstance(lines, list) else []  # as the payload: a retry finds them again
+
+
+def follower_of(job_id: str, line: list[Any], end: Status, result: str | None) -> NewJob | None:
+    """The job that follows another after such an end: the first of a line that fits, with those behind it."""
+    passed, links = first_of(line, end)
+    if not links:
+        return None
+    return Following(job_id, 1 + len(line), job_id).next(links, 2 + passed, NOWHERE, result)
+
+
+def with_next_link(claim: Claim, said: dict[str, Any], settlement: Settlement, end: Status) -> Settlement:
+    """Add the next link of a job's chain."""
     place = ChainPlace(*said["chain"])
     if place.after(end) is None:
         return settlement

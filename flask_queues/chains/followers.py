@@ -1,71 +1,58 @@
 """Jobs that follow one that was pushed before anybody knew of them: `queues.push(A).then(B)`.
 
-What follows is kept on a sheet, with the ends of the job before that were heeded, and pushed by whoever sees first that
-it is due: who attaches it where that job has ended, or a keeper within about a second. Each end is noted before what
-follows it is pushed, and crossed out after; the ids are fixed. So nothing is lost or pushed twice, whoever is killed.
-Sixteen lists, which are not encrypted, say what there is, and are compared with each change, as those of batches are.
+They travel in the options of that job, as the rest of a chain does: each in a line of its own, with those that follow
+it. So the step that settles the job pushes the first of each line that fits, which takes the others of its line along.
+Where the job has ended already, whoever lets another follow it pushes that; a retry finds it in the options, too.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import time
-import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ..errors import JobNotFound, OptionError, StorageError
-from ..record import JobRecord, Status
+from ..handles import is_stopped
+from ..record import ChainPlace, Follower, JobRecord, Status
 from ..storage import Storage
-from ..storage.figures import FOLLOWERS, legible
 from ..storage.values import NewJob
 from ..telling import Teller
-from .chains import Following
-from .pages import LINKS, NOWHERE, first_of, id_of
+from .chains import Ended, follower_of
+from .pages import LINKS, NOWHERE, followers, id_of
 
-logger = logging.getLogger("flask_queues")
+#: Bytes of all that waits behind one job.
+MAX_BYTES = 1_048_576
+#: Seconds for which a job that was pushed a moment ago may be on its way to another queue, and between two looks.
+ON_ITS_WAY, LOOK = 1.0, 0.01
 
-SHARDS = 16
-#: So often a change is tried where somebody else was quicker.
-TRIES = 200
-#: How many are looked at in one go.
-LOOKED_AT = 100
-#: Seconds between two looks where something waits, where nothing does, and at what follows a job that has failed.
-SOON, SELDOM, RARELY = 0.5, 1.0, 10.0
+Said = dict[str, Any]
+#: What links one behind another become, given those; None where it is not about them.
+Update = Callable[[list[Any]], "list[Any] | None"]
 
 
-class Waiting(NamedTuple):
-    """What waits for the end of a job."""
+class Line(NamedTuple):
+    """Links that wait one behind another for the end of a job, as they travel."""
 
-    #: The id of that job.
-    after: str
-    #: One after another, as they travel in a chain.
     links: list[Any]
-    #: Ends of that job after which something may come, and those of them after which it was pushed.
-    due: list[str] = []  # noqa: RUF012 - nobody changes it
-    fired: list[str] = []  # noqa: RUF012
+    #: The job's place in its chain, where they are the rest of that.
+    place: ChainPlace | None
 
-    @property
-    def owed(self) -> list[Status]:
-        """The ends after which something may have to be pushed."""
-        return [Status(end) for end in self.due if end not in self.fired]
-
-    def ended_as(self, status: Status) -> Waiting:
-        """The same where the job stands so now: each end is heeded once."""
-        return self if not status.final or status.value in self.due else self._replace(due=[*self.due, status.value])
-
-    def pushed_after(self, end: Status, before: JobRecord | None) -> NewJob | None:
-        """What comes after such an end, with the others behind it, as in a chain."""
-        passed, links = first_of(self.links, end)
-        if not links:
-            return None
+    def after(self, job_id: str, end: Status, before: JobRecord | None) -> NewJob | None:
+        """What of it follows the job after such an end."""
         result = json.dumps(before.result) if before is not None and end is Status.COMPLETED else None
-        return Following(self.after, 1 + len(self.links), self.after).next(links, 2 + passed, NOWHERE, result)
+        if self.place is None:
+            return follower_of(job_id, self.links, end, result)
+        if before is not None and is_stopped(before):
+            end = Status.CANCELLED
+        return next(iter(Ended(job_id, self.place, self.links, NOWHERE, result).pushes(end)), None)
 
 
-#: What becomes of what waits, None where nothing does.
-Update = Callable[[Waiting | None], Waiting | None]
+class Changed(NamedTuple):
+    """What has become of a line, and how the job stood in that moment."""
+
+    status: Status
+    line: Line
 
 
 class Followers:
@@ -74,143 +61,151 @@ class Followers:
     def __init__(self, storage: Callable[[], Storage], teller: Teller) -> None:
         self._storage = storage
         self._teller = teller
-        self._turn = 0
-        self._rarely = 0.0
-        #: When it is time to look, by the monotonic clock.
-        self.next_look = 0.0
 
-    def attach(self, after: str, link: list[Any], entry: str | None) -> str:
-        """Let a link come after a job; returns the name by which it is kept.
+    def attach(self, after: str, link: list[Any], owner: str | None = None) -> str:
+        """Let a link come after a job; returns the id of the job in whose options it waits.
 
-        `entry` is that of the job, where it follows another itself. Raises `JobNotFound` where the job is not there.
+        `owner` is that of `after`, where that follows another itself. Raises `JobNotFound` where it is not there.
         """
-        if entry is not None and self._append(entry, after, link):
-            return entry
-        if self._storage().get(after) is None:
-            raise JobNotFound(
-                f"There is no job {after} that another could follow: it was deleted, it waits for a commit, it follows "
-                "a job that has ended otherwise, or another job follows it already."
-            )
-        name = id_of(link)
-        self._change(name, lambda known: known or Waiting(after, [link]))
-        self._look_at(name)
-        self.next_look = 0.0
-        return name
 
-    def _append(self, entry: str, after: str, link: list[Any]) -> bool:
-        """Let a link come after one that waits itself; False where that waits no more, or is not the last."""
-
-        def appended(known: Waiting | None) -> Waiting | None:
-            if known is None or known.due or id_of(known.links[-1]) != after:
-                return known
-            if len(known.links) >= LINKS:
+        def appended(links: list[Any]) -> list[Any] | None:
+            if link in links:
+                return links
+            if not links or id_of(links[-1]) != after:
+                return None
+            if len(links) >= LINKS:
                 raise OptionError(f"Up to {LINKS} jobs follow one another so: push a chain instead.")
-            return known._replace(links=[*known.links, link])
+            return [*links, link]
 
-        changed = self._change(entry, appended)
-        if changed is not None and changed.due:
-            self._look_at(entry)  # so that the job is there to which the link is attached
-        return changed is not None and link in changed.links
+        place = owner or after
+        while place != after:
+            changed = self._change(place, lambda said: with_line(said, appended))
+            first = None if changed is None else self._first(place, changed)
+            if changed is not None and (first is None or first.id == id_of(link)):
+                self._push(first)
+                return place
+            place = after if first is None else first.id
+        return self._begin(after, link, patient=owner is not None)
 
-    def detach(self, entry: str, job_id: str) -> bool:
+    def _begin(self, after: str, link: list[Any], *, patient: bool) -> str:
+        """Begin a line behind a job."""
+        until = time.monotonic() + ON_ITS_WAY if patient else 0.0
+        while (changed := self._change(after, lambda said: with_new_line(said, link))) is None:
+            if time.monotonic() >= until:
+                raise JobNotFound(
+                    f"There is no job {after} that another could follow: it was deleted, it waits for a commit, it "
+                    "follows a job that was deleted, or another job follows it already."
+                )
+            time.sleep(LOOK)
+        self._push(self._first(after, changed))
+        return after
+
+    def detach(self, owner: str, job_id: str) -> bool:
         """Let a link, and those behind it, not come; False where it waits no more."""
 
-        def without(known: Waiting | None) -> Waiting | None:
-            if known is None or known.due:
-                return known
-            ids = [id_of(link) for link in known.links]
-            links = known.links[: ids.index(job_id)] if job_id in ids else known.links
-            return known._replace(links=links) if links else None
+        def cut(links: list[Any]) -> list[Any] | None:
+            ids = [id_of(link) for link in links]
+            return links[: ids.index(job_id)] if job_id in ids else None
 
-        before = self._read([entry]).get(entry)
-        return before is not None and before != self._change(entry, without)
+        place: str | None = owner
+        while place is not None:
+            changed = self._change(place, lambda said: with_line(said, cut))
+            if changed is None or not changed.status.final:
+                return changed is not None
+            first = self._first(place, changed)  # it has taken along what was behind it
+            place = None if first is None else first.id
+        return False
 
-    def open(self) -> int:
-        """How many wait."""
-        return len(self._listed())
+    def _first(self, job_id: str, changed: Changed) -> NewJob | None:
+        """What of a line has followed a job that has ended, or is to follow it now."""
+        if not changed.status.final:
+            return None
+        return changed.line.after(job_id, changed.status, self._storage().get(job_id))
 
-    def tend(self) -> int:
-        """Push what is due, if it is time to look; returns how many jobs."""
-        if time.monotonic() < self.next_look:
-            return 0
-        listed = self._listed()
-        self.next_look = time.monotonic() + (SOON if listed else SELDOM)
-        rarely = time.monotonic() >= self._rarely
-        if rarely:
-            self._rarely = time.monotonic() + RARELY
-        return sum(self._look_at(name) for name in self._some([n for n, slow in listed.items() if rarely or not slow]))
+    def _push(self, job: NewJob | None) -> None:
+        if job is not None:
+            self._teller.pushed([job], self._storage().push([job]))
 
-    def _some(self, names: list[str]) -> list[str]:
-        """Those whose turn it is, of very many."""
-        if len(names) <= LOOKED_AT:
-            return names
-        start, self._turn = self._turn % len(names), self._turn + LOOKED_AT
-        return (names + names)[start : start + LOOKED_AT]
+    def _change(self, job_id: str, change: Callable[[Said], tuple[Said, Line] | None]) -> Changed | None:
+        """Change what waits behind a job; None where that is not there, or nothing of it is meant."""
+        lines: list[Line] = []
 
-    def _look_at(self, name: str) -> int:
-        """Note the end of the job before, then push what follows it."""
-        found = self._read([name]).get(name)
-        if found is None:
-            return 0
-        before = self._storage().get(found.after)
-        if before is None and not found.owed:
-            self._forget(name, found)
-            return 0
-        noted = found if before is None else found.ended_as(before.status)
-        if noted != found and self._change(name, lambda known: noted if known == found else known) != noted:
-            return 0
-        pushed = [job for end in noted.owed if (job := noted.pushed_after(end, before)) is not None]
-        if pushed:
-            self._teller.pushed(pushed, self._storage().push(pushed))
-        if noted.owed:
-            self._change(name, lambda known: crossed_out(known, noted))
-        return len(pushed)
-
-    def _forget(self, name: str, found: Waiting) -> None:
-        """Let nothing wait for a job that is gone."""
-        if not found.due:
-            logger.warning("Job %s was deleted before its end, so what follows it is not pushed.", found.after)
-        self._change(name, lambda known: None if known == found else known)
-
-    # Where it is kept
-
-    def _listed(self) -> dict[str, bool]:
-        texts = self._storage().sheets([f"{FOLLOWERS}{n}" for n in range(SHARDS)])
-        return {name: slow for text in texts.values() for name, slow in json.loads(text)[1].items()}
-
-    def _read(self, names: Iterable[str]) -> dict[str, Waiting]:
-        texts = self._storage().sheets([sheet_of(name) for name in names])
-        readable = {sheet: text for sheet, one in texts.items() if (text := legible(one)) is not None}
-        return {sheet.partition(":")[2]: Waiting(*json.loads(text)) for sheet, text in readable.items()}
-
-    def _change(self, name: str, update: Update) -> Waiting | None:
-        """Change what waits, and return it as it is now."""
-        listing, sheet = f"{FOLLOWERS}{zlib.crc32(name.encode()) % SHARDS}", sheet_of(name)
-        for _ in range(TRIES):
-            texts = self._storage().sheets([listing, sheet])
-            text = legible(texts.get(sheet))
-            stored = Waiting(*json.loads(text)) if text is not None else None
-            changed = update(stored)
-            if changed == stored:
-                return changed
-            number, listed = json.loads(texts.get(listing) or "[0, {}]")
+        def turn(text: str | None) -> str | None:
+            lines.clear()
+            said = json.loads(text) if text else {}
+            changed = change(said)
             if changed is None:
-                listed.pop(name, None)
-            else:
-                listed[name] = bool(changed.due) and not changed.owed
-            now = {listing: json.dumps([number + 1, listed]), sheet: None if changed is None else json.dumps(changed)}
-            if self._storage().write_sheets((listing, texts.get(listing)), now):
-                return changed
-        raise StorageError("Too many let jobs follow others at once. Try again.")
+                return text
+            lines.append(changed[1])
+            return text if changed[0] == said else written(changed[0])
+
+        status = self._storage().change_options(job_id, turn)
+        return Changed(status, lines[0]) if status is not None and lines else None
 
 
-def crossed_out(known: Waiting | None, noted: Waiting) -> Waiting | None:
-    """What is left once all that was noted is pushed: a job that failed may be retried, one that completed may not."""
-    if known is None or (Status.COMPLETED.value in known.due and known.due == noted.due):
+def with_new_line(said: Said, link: list[Any]) -> tuple[Said, Line]:
+    """The options of a job with a line more behind it."""
+    lines = read_lines(said)
+    new = [link]
+    return (said if new in lines else with_lines(said, [*lines, new])), Line(new, None)
+
+
+def with_line(said: Said, update: Update) -> tuple[Said, Line] | None:
+    """The options of a job where one of the lines behind it has become another, and that; None where none has."""
+    lines = read_lines(said)
+    for n, line in enumerate(lines):
+        if (changed := update(line)) is not None:
+            return with_lines(said, [*lines[:n], changed, *lines[n + 1 :]]), Line(changed, None)
+    if "chain" not in said or "beyond" in said:
         return None
-    return known._replace(fired=[end for end in known.due if end in noted.due])
+    rest = readable(said["rest"])
+    changed = update(rest)
+    if changed is None:
+        return None
+    place = ChainPlace(*said["chain"])
+    ends = followers(changed, NOWHERE)
+    place = ChainPlace(place.id, place.at, place.of + len(changed) - len(rest), place.before, *ends)
+    return {**said, "chain": list(place), "rest": as_text(changed)}, Line(changed, place)
 
 
-def sheet_of(name: str) -> str:
-    """The name of the sheet on which it is kept."""
-    return f"follower:{name}"
+def with_lines(said: Said, lines: list[list[Any]]) -> Said:
+    """The options of a job with these lines behind it."""
+    text = as_text([line for line in lines if line])
+    if len(text.encode()) > MAX_BYTES:
+        raise OptionError(
+            f"More than {MAX_BYTES:,} bytes would wait for the end of the job. Let one job follow it that pushes them."
+        )
+    others = {name: value for name, value in said.items() if name not in ("then", "followers")}
+    return others if text == "[]" else {**others, "then": text, "followers": [list(one) for one in told(lines)]}
+
+
+def told(lines: list[list[Any]]) -> Iterator[Follower]:
+    """What people may know of the lines, without their payloads."""
+    for line in lines:
+        before = None
+        for link in line:
+            yield Follower(id_of(link), link[2]["type"], link[0], before)
+            before = id_of(link)
+
+
+def read_lines(said: Said) -> list[list[Any]]:
+    """The lines behind a job, as they are stored."""
+    return readable(said.get("then", "[]"))
+
+
+def readable(text: str) -> list[Any]:
+    """Read links; raises `StorageError` where no key here opens them."""
+    links = json.loads(text)
+    if not isinstance(links, list):
+        raise StorageError("What follows the job is encrypted with a key that QUEUES_ENCRYPTION_KEYS does not hold.")
+    return links
+
+
+def written(said: Said) -> str | None:
+    """Write options as they are kept; None where there are none."""
+    return as_text(said) if said else None
+
+
+def as_text(value: Any) -> str:
+    """Write JSON as it is kept."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

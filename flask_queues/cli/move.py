@@ -119,7 +119,7 @@ def refuse_workers(source: Manager) -> None:
 
 
 def refuse_open_batches(source: Manager) -> None:
-    """Refuse to part batches from what counts them, and jobs from what follows them."""
+    """Refuse to part batches from what counts them."""
     if closed := source.batches.closed():
         raise ConfigError(
             f"{number_of(len(closed), 'batch', 'batches')} on {source.storage.describe()} not over yet, and no key of "
@@ -131,11 +131,6 @@ def refuse_open_batches(source: Manager) -> None:
         raise ConfigError(
             f"{number_of(number, 'batch', 'batches')} on {source.storage.describe()} not over yet, and batches do not "
             "move: wait for them, or cancel them first."
-        )
-    if number := source.followers.open():
-        raise ConfigError(
-            f"{number_of(number, 'job waits', 'jobs wait')} on {source.storage.describe()} for the end of another, as "
-            "handle.then() lets them, and do not move: wait for them, or retry or delete the jobs that they follow."
         )
 
 

@@ -51,7 +51,13 @@ class Serving(Reading):
         self.chain_pages = ChainPages(lambda: self.storage)
         #: Settles what dead and vanished processes held.
         self.rescuer = Rescuer(
-            lambda: self.storage, self.teller, self.breakers, self.terms, self.gathering_key, self.read_out
+            lambda: self.storage,
+            self.teller,
+            self.breakers,
+            self.terms,
+            self.gathering_key,
+            self.read_out,
+            lambda: self.lease,
         )
         #: What every run of a job happens in, the outermost first.
         self.wrappers: list[Wrapper] = []
@@ -65,6 +71,16 @@ class Serving(Reading):
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
         """Settle what a child did and claim its next jobs; the settlements were read out."""
         return self.storage.step(worker, settled, wanted)
+
+    def settle(self, worker: str, settled: Sequence[Settlement]) -> list[Settlement]:
+        """Settle what was done, whatever is let follow it meanwhile; returns what counts, as it was settled."""
+        done: list[Settlement] = []
+        while settled := self.read_out(settled):
+            step = self.step(worker, settled)
+            behind = {claim.id for claim in step.outdated}.union(step.lost)
+            done += [one for one in settled if one.id not in behind]
+            settled = chains.anew(settled, step.outdated)
+        return done
 
     def begin_step(self, worker: str, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:
         """Send a step whose answer is fetched later; None where the storage is too near for that to gain anything."""
@@ -179,12 +195,6 @@ class Serving(Reading):
     def retain_aside(self) -> int:
         """The same; what waits for the application to see it is deleted by a thread, and not counted."""
         return self.janitor.work_aside()
-
-    def tend_followers(self, *, at_once: bool = False) -> int:
-        """Push jobs that follow others which have ended, if it is time to look; returns how many."""
-        if at_once:
-            self.followers.next_look = 0.0
-        return self.followers.tend()
 
     def tend_chains(self) -> None:
         """Delete what long chains have left behind, if it is time to look."""

@@ -60,6 +60,15 @@ class ChainPlace(Answer):
     on_cancel: str | None
 
 
+class Follower(Answer):
+    """A job that was let follow another, and whether it comes after that or after another follower."""
+
+    id: str
+    type: str
+    on: str
+    after: str | None
+
+
 class Job(Answer):
     """A job, secrets hidden."""
 
@@ -87,6 +96,7 @@ class Job(Answer):
     reason: str | None
     held: str | None
     chain: ChainPlace | None
+    followers: list[Follower]
     batch: str | None
     unique_key: str | None
     request_id: str | None

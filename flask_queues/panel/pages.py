@@ -135,6 +135,7 @@ def job(job_id: str) -> ResponseReturnValue:
         next_sentence=what_next(current_queues, record, overview.fleet),
         batch=reads.batch_of(current_queues, record),
         neighbours=reads.neighbours(current_queues, record),
+        followers=reads.followers(current_queues, record),
         runs=[run_view(record, attempt, secrets) for attempt in reversed(record.history)],
         total_run=sum(((one.ended or now()) - one.started).total_seconds() for one in record.history),
         payload=json_view(masked(record.payload, hidden)),

@@ -13,11 +13,13 @@ from ..errors import BatchNotFound
 from ..manager import Manager
 from ..metrics import Forecast, Outlook, Pace
 from ..pausing import Pause
-from ..record import FINAL, Counts, JobRecord, LogLine, Status, WorkerRecord
+from ..record import FINAL, Counts, Follower, JobRecord, LogLine, Status, WorkerRecord
 from ..shapes import iso, job_fields, log_fields, secrets_of, state, worker_fields
 from ..storage.values import Finding
 from .diagnosis import worst_finding
 
+#: So many of what was let follow a job are shown.
+FOLLOWERS = 20
 #: Failures younger than this are news.
 NEWS = timedelta(hours=1)
 
@@ -192,6 +194,11 @@ def neighbours(manager: Manager, record: JobRecord) -> list[tuple[str, JobRecord
     places = [("before", record.chain.before), *(("then", record.chain.after(end)) for end in sorted(FINAL))]
     found = {job_id: (way, manager.storage.get(job_id)) for way, job_id in places if job_id is not None}
     return [(way, job) for way, job in found.values() if job is not None]
+
+
+def followers(manager: Manager, record: JobRecord) -> list[tuple[Follower, JobRecord | None]]:
+    """What was let follow a job, with the job that has come of it where that is there."""
+    return [(one, manager.storage.get(one.id)) for one in record.followers[:FOLLOWERS]]
 
 
 class UsualTimes(NamedTuple):

@@ -114,7 +114,8 @@ class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
     def step(self, worker: str, settled: Sequence[Settlement] = (), wanted: Wanted | None = None) -> Step:
         """Settle what a child has done and claim its next jobs, in one atomic step.
 
-        A settlement whose token is not the claim in force changes nothing and is told in `lost`.
+        A settlement whose token is not the claim in force changes nothing and is told in `lost`. Neither does one
+        that was made from other options than the job has by now: its claim, as it is now, is told in `outdated`.
         One that would let the job run again ends it as cancelled instead where that was asked.
         Claims come by queue, then by priority, then by the time they were due, then as they
         were pushed. Jobs that have become due are claimable. More than one job is claimed only while
@@ -196,7 +197,8 @@ class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
     def cancel(self, job_id: str, reason: str) -> Status | None:
         """End a job that waits, or ask for the end of one that runs.
 
-        Returns the status it had, None where there is no such job. A final status stays.
+        Returns the status it had, None where there is no such job. A final status stays. Raises `OptionsChanged`
+        for one that waits and whose options were changed, and leaves it: whoever claims it knows what its end causes.
         """
 
     @abstractmethod
@@ -216,6 +218,15 @@ class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
         does one that has this payload already, so it may be repeated. Raises `PayloadChanged` where the job
         has neither. Payloads are compared as the JSON that they are, not as texts. Nothing else of the job
         is changed: not its place, its options, its tags, nor what makes it unique or limits it.
+        """
+
+    @abstractmethod
+    def change_options(self, job_id: str, turn: Callable[[str | None], str | None]) -> Status | None:
+        """Put other options in the place of those that a job has, JSON text both, whatever its status.
+
+        `turn` is asked what stands for these, and again where somebody else was quicker; where it returns
+        them as they are, nothing is changed. Returns the status that the job had in that moment, None where there is
+        no such job. Each change is counted in the `changes` of its claims, also where the job has moved.
         """
 
     @abstractmethod

@@ -11,7 +11,6 @@ from ..record import JobRecord, Status
 
 #: Sheets whose names begin so list ids and nothing else of interest; they are never encrypted.
 LISTS = "batches:"
-FOLLOWERS = "followers:"
 
 
 class Ended(NamedTuple):

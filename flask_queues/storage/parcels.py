@@ -21,7 +21,7 @@ SHAPES: dict[str, Any] = {
     "id": str, "queue": str, "type": str, "payload": str, "options": str | None, "priority": int, "since": int,
     "created": int, "due": int, "expires": int | None, "attempts": int, "worker": str | None, "started": int | None,
     "result": str | None, "reason": str | None, "kept": str | None, "tags": tuple, "runs": tuple, "alone": bool,
-    "unique": tuple | None, "limits": tuple, "logs": tuple,
+    "unique": tuple | None, "limits": tuple, "logs": tuple, "changes": int,
 }  # fmt: skip
 
 
@@ -84,6 +84,8 @@ class Parcel(NamedTuple):
     unique: tuple[Any, ...] | None = None
     #: The limits that it is under, each a tuple.
     limits: tuple[tuple[Any, ...], ...] = ()
+    #: How often its options were changed.
+    changes: int = 0
 
     @property
     def last_error(self) -> str | None:

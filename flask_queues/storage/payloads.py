@@ -1,4 +1,4 @@
-"""Which of two payloads a stored job has, when somebody would change it; the same in every engine."""
+"""What is said of a stored job when somebody would change it, or end it; the same in every engine."""
 
 from __future__ import annotations
 
@@ -34,3 +34,8 @@ def canonical(text: str) -> str:
 def changed(job_id: str) -> str:
     """Say that somebody was quicker."""
     return f"The payload of job {job_id} has been changed meanwhile; read it again and decide anew."
+
+
+def followed(job_id: str) -> str:
+    """Say that only whoever claims a job can end it."""
+    return f"What the end of job {job_id} causes is in its options. Claim it, and settle it as cancelled."

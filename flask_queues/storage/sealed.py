@@ -26,7 +26,7 @@ from ..errors import ConfigError
 from ..payload import MARK
 from ..record import JobError, JobRecord, LogLine, Page, Progress, Status
 from .base import Storage
-from .figures import FOLLOWERS, LISTS
+from .figures import LISTS
 from .payloads import differs
 from .values import Claim, Heartbeat, NewJob, Occurrence, PendingStep, Query, Schedule, Settlement, Step, Wanted
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: An encrypted text within what is stored, behind the quotes and backslashes of any JSON around it.
 TOKEN = re.compile(rf"({re.escape(MARK)}[\\\":\s]+)([A-Za-z0-9_-]{{40,}}={{0,2}})")
+#: The options that say what comes after a job, as JSON text.
+AFTER = ("rest", "then")
 #: What a person reads in place of a text that no key opens.
 CLOSED = "(encrypted with a key that QUEUES_ENCRYPTION_KEYS does not hold)"
 
@@ -292,10 +294,7 @@ class Sealed:
         stored = self.inner.sheets([name]).get(name)
         if self._cipher.open(stored) != text:
             return False
-        shut = {
-            name: text if name.startswith((LISTS, FOLLOWERS)) else self._cipher.shut(text)
-            for name, text in sheets.items()
-        }
+        shut = {name: text if name.startswith(LISTS) else self._cipher.shut(text) for name, text in sheets.items()}
         return self.inner.write_sheets((name, stored), shut)
 
     def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
@@ -307,6 +306,16 @@ class Sealed:
         if not differs(job_id, self._cipher.open(stored) or "", payload, seen):
             return record.status
         return self.inner.change_payload(job_id, self._cipher.shut(payload) or "", stored)
+
+    def change_options(self, job_id: str, turn: Callable[[str | None], str | None]) -> Status | None:
+        """Turn what is decrypted; where that changes nothing, what is stored stays."""
+
+        def turned(stored: str | None) -> str | None:
+            before = self.open_options(stored)
+            after = turn(before)
+            return stored if after == before else self._shut_options(after)
+
+        return self.inner.change_options(job_id, turned)
 
     def schedules(self) -> list[Schedule]:
         """Decrypt what schedules say."""
@@ -344,23 +353,15 @@ class Sealed:
     # Parts
 
     def _shut_job(self, job: NewJob) -> NewJob:
-        return job._replace(
-            payload=self._cipher.shut(job.payload) or "", options=self._with_rest(job.options, self._cipher.shut)
-        )
+        return job._replace(payload=self._cipher.shut(job.payload) or "", options=self._shut_options(job.options))
+
+    def _shut_options(self, options: str | None) -> str | None:
+        """Encrypt what comes after a job, unless it is what no key here has opened."""
+        return turned_options(options, lambda text: text if is_shut(text) else self._cipher.shut(text))
 
     def open_options(self, options: str | None) -> str | None:
-        """Decrypt what comes after a job in its chain."""
-        return self._with_rest(options, self._cipher.open)
-
-    def _with_rest(self, options: str | None, turn: Callable[[str | None], str | None]) -> str | None:
-        """Encrypt or decrypt what comes after a job in its chain, which is among its options."""
-        if options is None or '"rest"' not in options:
-            return options
-        try:
-            said = json.loads(options)
-        except ValueError:  # whoever reads it says what is wrong
-            return options
-        return json.dumps({**said, "rest": turn(said["rest"])}, ensure_ascii=False, separators=(",", ":"))
+        """Decrypt what comes after a job."""
+        return turned_options(options, self._cipher.open)
 
     def _shut_progress(self, progress: Progress | None) -> Progress | None:
         return None if progress is None else progress._replace(message=self._cipher.shut_words(progress.message))
@@ -376,7 +377,8 @@ class Sealed:
         )
 
     def _open_step(self, step: Step) -> Step:
-        return step._replace(claims=[self._open_claim(claim) for claim in step.claims])
+        claims, outdated = ([self._open_claim(claim) for claim in some] for some in (step.claims, step.outdated))
+        return step._replace(claims=claims, outdated=tuple(outdated))
 
     def _open_claim(self, claim: Claim) -> Claim:
         payload = self._cipher.open(claim.payload) or ""
@@ -402,6 +404,23 @@ class Sealed:
             return None
         opened = self._cipher.open_words
         return error._replace(message=opened(error.message), traceback=opened(error.traceback))
+
+
+def is_shut(text: str | None) -> bool:
+    """Whether a text is encrypted."""
+    return text is not None and text.startswith(f'{{"{MARK}"')
+
+
+def turned_options(options: str | None, turn: Callable[[str | None], str | None]) -> str | None:
+    """Encrypt or decrypt what comes after a job, which is among its options: the rest of its chain, and what else."""
+    if options is None or not any(f'"{name}"' in options for name in AFTER):
+        return options
+    try:
+        said = json.loads(options)
+    except ValueError:  # whoever reads it says what is wrong
+        return options
+    turned = {name: turn(said[name]) for name in AFTER if name in said}
+    return json.dumps({**said, **turned}, ensure_ascii=False, separators=(",", ":"))
 
 
 class Opening:

@@ -88,6 +88,8 @@ class Claim(NamedTuple):
     worker: str
     #: Claimed together with others, or behind one: it may not have begun when its worker died.
     ahead: bool
+    #: How often its options were changed since it was pushed.
+    changes: int = 0
 
 
 class Wanted(NamedTuple):
@@ -140,6 +142,8 @@ class Settlement(NamedTuple):
     #: Pushed in place of `follows` where somebody had asked for the job's end while it ran, who then stands in its
     #: reason, whatever its status; None where `follows` is pushed then too.
     if_cancelled: Sequence[NewJob] | None = None
+    #: How often the options had been changed from which this was made.
+    changes: int = 0
 
     def pushes(self, *, asked: bool) -> Sequence[NewJob]:
         """What it causes where the job's end was asked for, or was not."""
@@ -154,6 +158,8 @@ class Step(NamedTuple):
     lost: list[str]
     #: Jobs that were set aside since no worker knows their type; with some, the next step may find more.
     held: int = 0
+    #: Claims that stay in force, with the options as they are now: their settlements were made from others.
+    outdated: tuple[Claim, ...] = ()
 
 
 class PendingStep(Protocol):

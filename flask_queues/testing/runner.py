@@ -149,22 +149,19 @@ class Runner:
             self._manager.release_held()
             fired = self._manager.scheduler.ticker().drain()
             rescued = len(self._manager.rescuer.rescue())
-            reported = self._manager.tend_batches(at_once=True) + self._manager.tend_followers(at_once=True)
+            reported = self._manager.tend_batches(at_once=True)
             if not fired + rescued + reported + self._run_pending(queues, most):
                 return
 
     def _run_pending(self, queues: Sequence[str], most: int) -> int:
         begun = len(self.runs)
-        settled: list[Settlement] = []
         while True:
-            step = self._manager.step(self._name, settled, self._wanted(queues))
-            self._tell(settled)
+            step = self._manager.step(self._name, (), self._wanted(queues))
             if not step.claims and not step.held:
                 return len(self.runs) - begun
-            settled = self._manager.read_out([one for claim in step.claims for one in self._run(claim)])
+            settled = [one for claim in step.claims for one in self._run(claim)]
+            self._tell(self._manager.settle(self._name, settled))
             if len(self.runs) >= most:
-                self._manager.step(self._name, settled)
-                self._tell(settled)
                 raise FakeError(
                     f"{len(self.runs) - begun:,} jobs ran in one drain() and there may be more: does "
                     f"{self.runs[-1].type} push itself? most= lets more run."

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..chains import is_read_out
+from ..chains import anew, is_read_out
 from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
 from ..storage.values import Claim, PendingStep, Settlement, Step, Wanted
@@ -60,6 +60,11 @@ class Exchange:
 
     def step(self, settled: Sequence[Settlement], wanted: Wanted | None) -> list[Claim]:
         """Settle and claim, again and again while the storage fails; with nothing once the worker is to stop."""
+        step = self._surely(settled, wanted)
+        return [] if step is None else self._take_in(*step)
+
+    def _surely(self, settled: Sequence[Settlement], wanted: Wanted | None) -> tuple[Sequence[Settlement], Step] | None:
+        """Take a step; returns it with its settlements as they were read out."""
         pause = 0.1
         while True:
             try:
@@ -70,12 +75,12 @@ class Exchange:
             except StorageError as error:
                 self._report.problem(str(error))
                 if self._stops.stopping and pause >= LONGEST_RETRY:
-                    return []
+                    return None
                 time.sleep(pause)
                 pause = min(pause * 2, LONGEST_RETRY)
             else:
                 self._report.solved()
-                return self._take_in(settled, step)
+                return settled, step
 
     def claim_more(self, claim: Claim, limit: int) -> list[Claim]:
         """Claim up to so many that are like one, with it."""
@@ -115,12 +120,19 @@ class Exchange:
         self._trusting = True
 
     def _take_in(self, settled: Sequence[Settlement], step: Step) -> list[Claim]:
-        self._tell(settled, step.lost)
+        self._heed(settled, step)
         self.look_again = step.held > 0 or (self._trusting and not step.claims)
         if self.look_again:
             self.forget_queues()
         self._trusting = False
         return step.claims
+
+    def _heed(self, settled: Sequence[Settlement], step: Step) -> None:
+        """Say what became of settlements; settle again what was let be followed by another meanwhile."""
+        behind = {claim.id for claim in step.outdated}
+        self._tell([one for one in settled if one.id not in behind], step.lost)
+        if behind and (again := self._surely(anew(settled, step.outdated), None)) is not None:
+            self._heed(*again)
 
     def _tell(self, settled: Sequence[Settlement], lost: list[str]) -> None:
         ended: list[tuple[Attempt, Claim, Settlement, float]] = []

@@ -61,9 +61,8 @@ def run_in_foreground(manager: Manager, job_id: str) -> Settlement:
             settlement = attempt.run()
         finally:
             steward.end()
-    (settlement,) = manager.read_out([settlement])
-    if not manager.step(name, [settlement]).lost:
-        manager.teller.settled(claim, settlement, time.monotonic() - began, attempt.exception)
+    for done in manager.settle(name, [settlement]):
+        manager.teller.settled(claim, done, time.monotonic() - began, attempt.exception)
     return settlement
 
 

@@ -143,8 +143,8 @@ class Keeper:
 
     def _next_duty(self) -> float:
         """When it is time for something, by the monotonic clock; a job in a thread may bring that forward."""
-        looks = self._manager.batches.tending.next_look, self._manager.followers.next_look
-        return min(self._next_beat, self._next_tick, *looks, self._due_at or self._next_beat)
+        due = self._due_at or self._next_beat
+        return min(self._next_beat, self._next_tick, self._manager.batches.tending.next_look, due)
 
     def _patience(self, now: float, until: float) -> float:
         """How long to wait for somebody to say something before looking at the clock again."""
@@ -230,8 +230,8 @@ class Keeper:
             self._changed_at = time.monotonic()
 
     def _tend_batches(self) -> None:
-        """Push the callbacks of batches that are done, and what follows jobs that have ended."""
-        if self._manager.tend_batches() + self._manager.tend_followers():
+        """Push the callbacks of batches that are done."""
+        if self._manager.tend_batches():
             self._stale = True
             self._changed_at = time.monotonic()
 

@@ -19,11 +19,15 @@ from flask_queues import (
     Queues,
     ResultNotReady,
     Status,
+    StorageError,
+    current_job,
 )
-from flask_queues.chains import followed
+from flask_queues.chains import followed, given_back
 from flask_queues.handles import JobHandle
-from flask_queues.record import Outcome
+from flask_queues.record import JobError, Outcome
+from flask_queues.signals import job_pushed
 from flask_queues.storage.values import Claim, Settlement, Wanted
+from flask_queues.testing.storage.moving import move_all
 from flask_queues.transitions import dump_error
 
 
@@ -55,12 +59,11 @@ def claimed(queues: Queues) -> Claim:
 
 
 def settle(queues: Queues, claim: Claim, status: Status = Status.COMPLETED, result: Any = 7) -> None:
-    """Settle a job as a worker does, and let a keeper look."""
+    """Settle a job as a worker does."""
     error = dump_error("ValueError", "no") if status is Status.FAILED else None
     text = json.dumps(result) if status is Status.COMPLETED else None
     settlement = Settlement(claim.id, claim.token, status, Outcome.COMPLETED, True, error=error, result=text)
-    assert queues.manager.step("child", [followed(claim, settlement)]).lost == []
-    queues.manager.tend_followers(at_once=True)
+    assert len(queues.manager.settle("child", [followed(claim, settlement)])) == 1
 
 
 def end(queues: Queues, status: Status = Status.COMPLETED) -> str:
@@ -68,11 +71,6 @@ def end(queues: Queues, status: Status = Status.COMPLETED) -> str:
     claim = claimed(queues)
     settle(queues, claim, status)
     return claim.id
-
-
-def kept(queues: Queues) -> list[str]:
-    """What is kept of jobs that follow others, beside the lists."""
-    return [name for name in queues.manager.storage.sheet_names() if name.startswith("follower:")]
 
 
 def stored(queues: Queues) -> int:
@@ -96,16 +94,21 @@ def test_a_job_follows_one_that_was_pushed_before(queues: Queues) -> None:
     assert (second.record.chain.at, second.record.chain.before) == (2, first.id)
     assert end(queues) == second.id
     assert second.result() == 7
-    assert kept(queues) == []
 
 
 def test_a_job_that_is_attached_while_the_other_runs_is_not_lost(queues: Queues) -> None:
-    """Whatever the worker has read of it before."""
+    """Whatever the worker has read of it before; so with one that goes back, and one that waits its turn."""
     first = queues.push("fetch")
     claim = claimed(queues)
-    second = first.then("any")
+    second = first.then("any", result_as="file")
+    queues.manager.settle("child", [given_back(claim, begun=True)])
+    claim = claimed(queues)
+    third, other = second.then("any"), first.then("any", on="failure")
     settle(queues, claim)
-    assert second.status is Status.PENDING
+    assert second.record.payload == {"file": 7}
+    assert (third.status, other.status) == (Status.SCHEDULED, Status.CANCELLED)
+    assert end(queues) == second.id
+    assert third.status is Status.PENDING
 
 
 def test_a_job_that_has_ended_is_followed_at_once(queues: Queues) -> None:
@@ -115,7 +118,7 @@ def test_a_job_that_has_ended_is_followed_at_once(queues: Queues) -> None:
     second = first.then("any", result_as="file")
     assert second.record.payload == {"file": 7}
     other = first.then("any", on="failure")
-    assert (other.status, kept(queues)) == (Status.CANCELLED, [])
+    assert other.status is Status.CANCELLED
     with pytest.raises(JobCancelled, match="has ended otherwise"):
         other.result()
 
@@ -158,49 +161,128 @@ def test_it_comes_when_the_job_before_was_retried(queues: Queues) -> None:
     queues.delete(mourner.id)
     queues.retry(first.id)
     assert second.status.value == "scheduled"
-    queues.manager.followers._rarely = 0.0
     end(queues)
     assert second.status.value == "pending"
-    assert (stored(queues), len(kept(queues))) == (2, 0)
+    assert stored(queues) == 2
 
 
-def test_who_dies_in_between_loses_and_doubles_nothing(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the end was noted, and after the job was pushed."""
-    second = queues.push("fetch").then("any")
-    manager, storage = queues.manager, queues.manager.storage
-    push = storage.push
+def test_who_takes_a_line_along_is_followed_by_more(queues: Queues) -> None:
+    """The job that waits is in the options of the one that was pushed by then."""
+    first = queues.push("fetch")
+    third = first.then("any", {"n": 2}).then("any", {"n": 3})
+    end(queues)
+    fourth = third.then("any", {"n": 4})
+    late = fourth.then("any", {"n": 5})
+    assert late.cancel()
+    assert [end(queues) for _ in range(3)][1:] == [third.id, fourth.id]
+    assert fourth.record.chain is not None
+    assert (fourth.record.chain.at, fourth.record.chain.of) == (4, 4)
+    assert stored(queues) == 4
+    last = fourth.then("any")
+    assert (last.status, late.status) == (Status.PENDING, Status.CANCELLED)
 
-    def died_before(*_: Any) -> Any:
-        raise KeyboardInterrupt
 
-    def died_after(*arguments: Any) -> Any:
-        push(*arguments)
-        raise KeyboardInterrupt
+def test_one_that_is_passed_over_may_be_followed_by_one_that_fits(queues: Queues) -> None:
+    """At once."""
+    first = queues.push("fetch")
+    second = first.then("any")
+    end(queues, Status.FAILED)
+    third = second.then("any", on="end")
+    assert (second.status, third.status) == (Status.CANCELLED, Status.PENDING)
 
+
+def test_what_follows_a_job_that_is_cancelled_before_it_ran_comes_with_that(queues: Queues) -> None:
+    """Whoever cancels it, and whatever he knew of it."""
+    alone, member = queues.push("fetch"), queues.batch([("fetch", {})])
+    of_batch = member.push()
+    (record,) = of_batch.jobs()
+    ends = [handle.then("any", on="end") for handle in (alone, queues.handle(record.id))]
+    never = alone.then("any")
+    assert alone.cancel("enough")
+    of_batch.cancel("too much")
+    assert {one.status for one in ends} == {Status.PENDING}
+    assert never.status is Status.CANCELLED
+    assert (alone.record.status, alone.record.reason) == (Status.CANCELLED, "enough")
+    assert queues.find(record.id).reason == "too much"
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
+def test_a_job_that_ends_by_itself_though_it_was_to_be_cancelled_is_followed_by_what_fits(
+    queues: Queues, status: Status
+) -> None:
+    """It has ended so; in a chain, it would be followed by what comes after any end."""
+    first = queues.push("fetch")
     claim = claimed(queues)
-    for death in (died_before, died_after):
-        with monkeypatch.context() as patch:
-            patch.setattr(storage, "push", death)
-            with pytest.raises(KeyboardInterrupt):
-                settle(queues, claim) if death is died_before else manager.tend_followers(at_once=True)
-    manager.tend_followers(at_once=True)
-    assert (second.status, stored(queues), kept(queues)) == (Status.PENDING, 2, [])
+    waiting = {on: first.then("any", on=on) for on in ("success", "failure")}
+    first.cancel()
+    settle(queues, claim, status)
+    fits = "success" if status is Status.COMPLETED else "failure"
+    assert [on for on, one in waiting.items() if one.status is Status.PENDING] == [fits]
 
 
-def test_it_is_not_pushed_where_the_job_before_was_deleted(queues: Queues, caplog: pytest.LogCaptureFixture) -> None:
-    """Which is said."""
+def test_nothing_follows_a_job_in_whose_place_another_came(queues: Queues) -> None:
+    """It is gone as if it had been deleted; what would have followed says so at once."""
+    first = queues.push("fetch", unique="k", replace=True, delay=60)
+    second = first.then("any", on="end")
+    queues.push("fetch", unique="k", replace=True)
+    assert (first.status, second.status) == (Status.CANCELLED, Status.CANCELLED)
+    with pytest.raises(JobCancelled):
+        second.result()
+
+
+def test_a_job_whose_worker_has_died_is_followed(queues: Queues) -> None:
+    """Whoever settles for it knows what was attached since."""
+    first = queues.push("fetch", tries=1)
+    claim = claimed(queues)
+    second = first.then("any", on="end")
+    first.cancel("enough")
+    error = JobError("flask_queues.errors.WorkerLost", "gone")
+    assert [one.id for one in queues.manager.rescuer.bury(claim.worker, Outcome.KILLED, error, claim.token)] == [
+        first.id
+    ]
+    assert (first.status, second.status) == (Status.CANCELLED, Status.PENDING)
+
+
+def test_what_was_attached_while_a_rescuer_looked_is_not_lost(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its look at the claims and its settlement."""
+    first = queues.push("fetch")
+    claim = claimed(queues)
+    storage, follows = queues.manager.storage, []
+    claims_of = storage.claims_of
+
+    def look(worker: str) -> list[Claim]:
+        found = claims_of(worker)
+        follows.append(first.then("any", on="end"))
+        return found
+
+    first.cancel("enough")
+    monkeypatch.setattr(storage, "claims_of", look)
+    error = JobError("flask_queues.errors.WorkerLost", "gone")
+    assert queues.manager.rescuer.bury(claim.worker, Outcome.KILLED, error, claim.token) != []
+    assert [one.status for one in follows] == [Status.PENDING]
+
+
+def test_a_job_deep_in_a_chain_is_followed_too(queues: Queues) -> None:
+    """Beside its next link."""
+    chain = queues.chain(["fetch", "any"]).push()
+    beside = queues.handle(chain.id).then("any", {"beside": 1})
+    end(queues)
+    assert (beside.status, stored(queues)) == (Status.PENDING, 3)
+    assert chain.current.id != beside.id
+    assert beside.record.chain is not None
+
+
+def test_it_is_not_pushed_where_the_job_before_was_deleted(queues: Queues) -> None:
+    """As with a link of a chain."""
     first = queues.push("fetch")
     second = first.then("any")
     queues.delete(first.id)
-    queues.manager.tend_followers(at_once=True)
-    assert "what follows it is not pushed" in caplog.text
-    assert kept(queues) == []
     with pytest.raises(JobNotFound):
         second.status  # noqa: B018
 
 
 def test_it_is_cancelled_before_and_after_it_was_pushed(queues: Queues) -> None:
-    """With those that follow it, as long as it waits."""
+    """With those that follow it, as long as it waits; after a retry of the job before it does not come either."""
     first = queues.push("fetch")
     second = first.then("any")
     third = second.then("any")
@@ -215,16 +297,6 @@ def test_it_is_cancelled_before_and_after_it_was_pushed(queues: Queues) -> None:
     assert fourth.record.reason == "enough"
 
 
-def test_each_keeper_looks_at_some_of_many(queues: Queues, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In turn, so that none waits for ever."""
-    monkeypatch.setattr("flask_queues.chains.followers.LOOKED_AT", 2)
-    waiting = [queues.push("fetch").then("any") for _ in range(5)]
-    claims = [claimed(queues) for _ in range(5)]
-    for claim in claims:
-        settle(queues, claim)
-    assert {one.status for one in waiting} == {Status.PENDING}
-
-
 Wrong = Callable[[JobHandle], Any]
 
 
@@ -236,6 +308,7 @@ Wrong = Callable[[JobHandle], Any]
         (lambda first: first.then("any", id=first.id), OptionError, "only a push of one job takes an id"),
         (lambda first: first.then("fetch", {"a": 1}), PayloadError, "no argument 'a'"),
         (lambda first: [one := first, *(one := one.then("any") for _ in range(11))], OptionError, "push a chain"),
+        (lambda first: [first.then("any", {"a": "x" * 90_000}) for _ in range(12)], OptionError, "1,048,576 bytes"),
     ],
 )
 def test_what_cannot_follow_is_refused(queues: Queues, wrong: Wrong, error: type[Exception], says: str) -> None:
@@ -244,28 +317,75 @@ def test_what_cannot_follow_is_refused(queues: Queues, wrong: Wrong, error: type
         wrong(queues.push("fetch"))
 
 
-def test_nothing_follows_what_is_not_there(tmp_path: Path) -> None:
-    """Or what nobody may see once it has ended."""
+def test_what_is_not_kept_is_followed(tmp_path: Path) -> None:
+    """By what exists from the step on that ended it."""
     queues = make(tmp_path, QUEUES_RETENTION_COMPLETED=0)
     first = queues.push("fetch")
-    with pytest.raises(OptionError, match="Push a chain instead"):
-        first.then("any")
-    assert first.then("any", on="failure").status is Status.SCHEDULED
+    second = first.then("any")
+    end(queues)
+    while queues.manager.retain():
+        pass
+    assert second.status is Status.PENDING
+    with pytest.raises(JobNotFound):
+        first.record  # noqa: B018
+
+
+def test_nothing_follows_what_is_not_there(queues: Queues) -> None:
+    """It was deleted."""
+    first = queues.push("fetch")
     queues.delete(first.id)
     with pytest.raises(JobNotFound, match="that another could follow"):
         first.then("any", on="failure")
 
 
-def test_what_waits_is_encrypted_but_for_the_lists(tmp_path: Path) -> None:
-    """Whoever has another key cannot read it, and lets it wait."""
-    queues = make(tmp_path, QUEUES_ENCRYPTION_KEYS=[Fernet.generate_key().decode()])
-    second = queues.push("fetch").then("any", {"word": "mountain"})
+def test_what_waits_is_encrypted(tmp_path: Path) -> None:
+    """Whoever has another key cannot read it, and puts nothing in its place; it gets a new key with all else."""
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    queues = make(tmp_path, QUEUES_ENCRYPTION_KEYS=[old])
+    first = queues.push("fetch")
+    second = first.then("any", {"word": "mountain"})
     on_disk = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
     assert b"mountain" not in on_disk
-    stranger = make(tmp_path, QUEUES_ENCRYPTION_KEYS=[Fernet.generate_key().decode()])
-    stranger.manager.tend_followers(at_once=True)
-    end(queues)
-    assert second.record.payload == {"word": "mountain"}
+    stranger = make(tmp_path, QUEUES_ENCRYPTION_KEYS=[new])
+    with pytest.raises(StorageError, match="does not hold"):
+        stranger.handle(first.id).then("any")
+    list(make(tmp_path, QUEUES_ENCRYPTION_KEYS=[new, old]).manager.reencrypt())
+    third = stranger.handle(first.id).then("any", {"word": "valley"})
+    end(stranger)
+    assert [stranger.find(one.id).payload["word"] for one in (second, third)] == ["mountain", "valley"]
+
+
+def test_what_follows_moves_with_the_job(queues: Queues, tmp_path: Path) -> None:
+    """To another storage, where it is pushed as it would have been here."""
+    elsewhere = make(tmp_path / "elsewhere")
+    first, other = queues.push("fetch"), queues.push("fetch")
+    second, mourner = first.then("any", result_as="file"), other.then("any", on="end")
+    move_all(queues.manager.storage, elsewhere.manager.storage)
+    assert end(elsewhere) == first.id
+    assert elsewhere.find(second.id).payload == {"file": 7}
+    elsewhere.cancel(other.id)
+    assert elsewhere.find(mourner.id).status is Status.PENDING
+
+
+def test_a_signal_tells_of_what_was_attached_while_the_job_ran(queues: Queues) -> None:
+    """Of each once."""
+    with queues.fake() as fake:
+
+        @queues.job("attaching")
+        def attaching() -> None:
+            this = queues.handle(current_job.job.id)
+            this.then("fetch")
+            this.then("any", on="failure")
+
+        pushed: list[str] = []
+
+        def note(_: Any, type: str, **__: Any) -> None:  # noqa: A002
+            pushed.append(type)
+
+        with job_pushed.connected_to(note):
+            queues.push("attaching")
+            assert [run.type for run in fake.drain()] == ["attaching", "fetch"]
+        assert pushed == ["attaching", "fetch"]
 
 
 def test_a_drain_runs_what_follows(queues: Queues) -> None:

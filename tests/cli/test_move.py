@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flask_queues import Status
+from flask_queues import JobNotFound, Status
 from flask_queues.storage.values import Occurrence, Schedule
 from tests.support.servers.kinds import Servers
 from tests.support.site import Site, eventually
@@ -254,11 +254,9 @@ def test_a_storage_is_not_filled_beyond_what_it_is_made_for(site: Site, tmp_path
     assert site.manager.counts().statuses["pending"] == 10_001
 
 
-def test_jobs_that_wait_for_the_end_of_others_are_not_left_behind(site: Site, new_place: Path) -> None:
-    """They do not move, so nothing does."""
-    first = site.queues.push("noop")
-    first.then("noop")
-    refused = site.run("move", *to(new_place))
-    assert refused.returncode == 1
-    assert "1 job waits on" in refused.stderr
-    assert first.status is Status.PENDING
+def test_jobs_that_wait_for_the_end_of_others_move_with_these(site: Site, new_place: Path) -> None:
+    """They are pushed there."""
+    second = site.queues.push("noop").then("noop")
+    assert site.run("move", *to(new_place)).returncode == 0
+    with pytest.raises(JobNotFound):
+        second.record  # noqa: B018

@@ -203,6 +203,22 @@ def test_a_link_of_a_chain_leads_to_its_neighbours(shop: Shop) -> None:
     assert f'href="/queues/jobs/{chain.id}"' in second
 
 
+def test_a_job_tells_what_was_let_follow_it(shop: Shop) -> None:
+    """What has come of it leads there; what may come is named."""
+    first = shop.manager.push("shop:mail", {"to": "anna"})
+    second = first.then("shop:mail", {"to": "bert"})
+    third = second.then("shop:mail", {"to": "carl"}, on="end")
+    told = shop.client().get(f"/queues/api/jobs/{first.id}").get_json()
+    assert told["followers"] == [
+        {"id": second.id, "type": "shop:mail", "on": "success", "after": None},
+        {"id": third.id, "type": "shop:mail", "on": "end", "after": second.id},
+    ]
+    assert "Followed by" in plain(shop.client().get(f"/queues/jobs/{first.id}").text)
+    assert first.cancel()
+    text = shop.client().get(f"/queues/jobs/{first.id}").text
+    assert (f'href="/queues/jobs/{second.id}"' in text, f'href="/queues/jobs/{third.id}"' in text) == (False, True)
+
+
 def test_a_log_is_read_by_run_and_by_level_and_as_text(shop: Shop) -> None:
     """Each run by itself, from a level on, everything as text; never a secret."""
     said = datetime(2030, 1, 2, tzinfo=timezone.utc)

@@ -14,6 +14,7 @@ from flask_queues.testing.storage.contract import (
     LimitContract,
     NoteContract,
     OperatorContract,
+    OptionsContract,
     OutdatedContract,
     PushContract,
     ReadContract,
@@ -50,6 +51,10 @@ class TestSettle(SettleContract):
 
 class TestFollow(FollowContract):
     """What a job's end causes."""
+
+
+class TestOptions(OptionsContract):
+    """Options that are changed under whoever runs the job."""
 
 
 class TestStop(StopContract):

@@ -400,6 +400,8 @@ def do_everything(storage: Storage, clock: Any) -> None:
         storage.keep(job.id, claim.token, "x")
         assert storage.rewrite(job.id, lambda text: text.replace("x", "y").replace("{}", '{"n":1}'))
         assert storage.kept(job.id) == "y"
+        storage.change_options(job.id, lambda _: '{"tries":4}')
+        assert storage.step("w", [Settlement(job.id, claim.token, Status.FAILED)]).outdated
         storage.cancel(job.id, "why")
         storage.logs(job.id)
         storage.get(job.id)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import threading
 
 import pytest
 
-from flask_queues import Status
+from flask_queues import JobHandle, Status
 from tests.support.site import eventually
 from tests.support.stock import take_stock, unfinished
 
@@ -79,14 +80,23 @@ def test_no_follower_is_lost_or_doubled_whatever_is_killed(make_site, seed, requ
     site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
     chance = random.Random(seed)
     first = [site.queues.push("mark", {"seconds": chance.choice((0, 0.02))}, queue=f"queue{n % 3}") for n in range(30)]
-    second = [handle.then("mark", {"seconds": 0}, queue="queue1") for handle in first]
-    third = [handle.then("mark", {"seconds": 0}) for handle in second[::2]]
+    second: list[JobHandle] = []
+    third: list[JobHandle] = []
+
+    def attach() -> None:
+        for n, handle in enumerate(first):
+            second.append(handle.then("mark", {"seconds": 0}, queue="queue1"))
+            third.extend([second[-1].then("mark", {"seconds": 0})] if n % 2 else ())
+
+    attaching = threading.Thread(target=attach)
+    attaching.start()
     kill_now_and_then(site, chance, 6)
+    attaching.join()
     every = [*first, *second, *third]
+    assert len(every) == 75
     eventually(lambda: not unfinished(site.manager) and all(one.status.final for one in every), 60)
     assert {one.status for one in every} == {Status.COMPLETED}
     ran = [run.job for run in site.runs()]
     assert len(take_stock(site.manager)) == len(every)
     assert set(ran) == {one.id for one in every}
     assert all(ran.index(before.id) < ran.index(after.id) for before, after in zip(first, second, strict=True))
-    assert not [name for name in site.manager.storage.sheet_names() if name.startswith("follower:")]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ...errors import PayloadChanged, StorageError, UniqueTaken
+from ...errors import OptionsChanged, PayloadChanged, StorageError, UniqueTaken
 from ...record import (
     Counts,
     JobRecord,
@@ -20,7 +20,7 @@ from ..base import Storage
 from ..figures import Ended
 from ..outdated import Outdated
 from ..parcels import Load
-from ..payloads import changed, differs
+from ..payloads import changed, differs, followed
 from ..stops import Stop
 from ..unique import taken
 from ..values import (
@@ -141,8 +141,10 @@ class CacheStorage(Storage):
             return ["step", worker, said] if wanted is None else ["step", worker, said, wanted_words(state, wanted)]
 
         with self._log.change(write, ("step", worker, said, wanted is None)) as (answer, state):
-            claims, lost, held = answer
-            return Step([claim for pair in claims if (claim := still_held(state, *pair))], lost, held)
+            claims, lost, held, *outdated = answer
+            found = [claim for pair in claims if (claim := still_held(state, *pair))]
+            anew = [claim for pairs in outdated for pair in pairs if (claim := still_held(state, *pair))]
+            return Step(found, lost, held, tuple(anew))
 
     def claim(self, worker: str, job_id: str, lease: int) -> Claim | None:
         """Claim one job whatever its place in the line."""
@@ -332,7 +334,12 @@ class CacheStorage(Storage):
 
     def cancel(self, job_id: str, reason: str) -> Status | None:
         """Cancel a waiting job; leave word with a running one."""
-        return self._change_one(job_id, (PENDING, SCHEDULED, RUNNING), ["cancel", job_id, reason])
+
+        def refuse(job: Job) -> None:
+            if job.changes and job.status != RUNNING:
+                raise OptionsChanged(followed(job_id))
+
+        return self._change_one(job_id, (PENDING, SCHEDULED, RUNNING), ["cancel", job_id, reason], refuse)
 
     def retry(self, job_id: str, delay: int = 0) -> Status | None:
         """Make the job pending, or scheduled; its history stays."""
@@ -353,15 +360,32 @@ class CacheStorage(Storage):
                 raise PayloadChanged(changed(job_id))
             return None if answer is None else STATUSES[answer]
 
+    def change_options(self, job_id: str, turn: Callable[[str | None], str | None]) -> Status | None:
+        """Turn what the job has, and write it with one entry; where somebody was quicker, turn that."""
+
+        def write(state: State, _now: int) -> list[Any] | Known:
+            job = state.shelves.jobs.get(job_id)
+            options = turn(job.options) if job is not None else None
+            if job is None or options == job.options:
+                return Known(None if job is None else job.status)
+            return ["options", job_id, options]
+
+        with self._log.change(write) as (answer, _):
+            return None if answer is None else STATUSES[answer]
+
     def delete(self, job_id: str) -> Status | None:
         """Delete the job with its log and tags."""
         return self._change_one(job_id, (PENDING, SCHEDULED, COMPLETED, FAILED, CANCELLED), ["delete", job_id])
 
-    def _change_one(self, job_id: str, numbers: Collection[int], entry: list[Any]) -> Status | None:
+    def _change_one(
+        self, job_id: str, numbers: Collection[int], entry: list[Any], check: Callable[[Job], None] | None = None
+    ) -> Status | None:
         def write(state: State, _now: int) -> list[Any] | Known:
             job = state.shelves.jobs.get(job_id)
             if job is None or job.status not in numbers:
                 return Known(None if job is None else job.status)
+            if check is not None:
+                check(job)
             return entry
 
         with self._log.change(write, entry) as (answer, _):

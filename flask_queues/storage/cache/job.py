@@ -74,6 +74,8 @@ class Job:
     batch: str | None = None
     #: The group with which it waits for its time, None once it does so no more.
     gather: str | None = None
+    #: How often its options were changed.
+    changes: int = 0
 
     def row(self) -> tuple[Any, ...]:
         """Everything, as `Job` takes it."""

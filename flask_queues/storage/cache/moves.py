@@ -121,6 +121,16 @@ def change_payload(state: State, id_: str, payload: str, before: str) -> int | b
     return job.status
 
 
+def change_options(state: State, id_: str, options: str | None) -> int | None:
+    """Write a job's options; answers the status that it has."""
+    job = state.shelves.jobs.get(id_)
+    if job is None:
+        return None
+    job.options = options
+    job.changes += 1
+    return job.status
+
+
 def delete(state: State, id_: str) -> int | None:
     """Delete a job unless it runs; answers the status it had."""
     job = state.shelves.jobs.get(id_)
@@ -219,6 +229,7 @@ MOVES: dict[str, Callable[..., Any]] = {
     "retry": retry,
     "rewrite": rewrite,
     "payload": change_payload,
+    "options": change_options,
     "delete": delete,
     "purge": purge,
     "drop": drop,

@@ -107,6 +107,7 @@ def parcel_of(job: Job) -> Parcel:
         started=job.started, progress=Progress(*job.progress) if job.progress else None, result=job.result,
         reason=job.reason, alone=job.alone, logs=tuple(log_line(*line) for line in job.logs), kept=job.kept,
         unique=tuple(job.unique) if job.unique else None, limits=tuple(tuple(one) for one in job.limits),
+        changes=job.changes,
     )  # fmt: skip
 
 
@@ -127,4 +128,5 @@ def job_of(seq: int, parcel: Parcel) -> Job:
         history=[[*run[:4], run.outcome.value, run.error] for run in parcel.runs],
         logs=[line_words(line) for line in parcel.logs], kept=parcel.kept,
         unique=list(parcel.unique) if parcel.unique else None, limits=[list(one) for one in parcel.limits],
+        changes=parcel.changes,
     )  # fmt: skip

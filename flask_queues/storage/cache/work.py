@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection
+from enum import Enum
 from typing import Any, NamedTuple
 
 from .. import values
@@ -31,6 +32,16 @@ class Wanted(NamedTuple):
     short: frozenset[str]
     behind: bool
     only: bool = False
+
+
+class Fate(Enum):
+    """What became of a settlement."""
+
+    DONE = 0
+    #: The claim was not in force.
+    LOST = 1
+    #: The job has other options by now.
+    OUTDATED = 2
 
 
 class Choice(NamedTuple):
@@ -88,8 +99,19 @@ def push_one(
 
 
 def step(state: State, worker: str, settled: list[list[Any]], wanted: list[Any] | None = None) -> list[Any]:
-    """Settle, then claim: `[[[id, token], …], [ids of what was lost], how many were set aside]`."""
-    lost = [one[0] for one in settled if not settle(state, *one)]
+    """Settle, then claim.
+
+    `[[[id, token], …], [ids of what was lost], how many were set aside, [[id, token], … of what was outdated]]`, the
+    last where there is some.
+    """
+    fates = [(settle(state, *one), one[:2]) for one in settled]
+    lost = [which[0] for fate, which in fates if fate is Fate.LOST]
+    outdated = [which for fate, which in fates if fate is Fate.OUTDATED]
+    return [*claim_next(state, worker, wanted, lost), *([outdated] if outdated else ())]
+
+
+def claim_next(state: State, worker: str, wanted: list[Any] | None, lost: list[str]) -> list[Any]:
+    """Claim what a worker wants: claims, what was lost, and how many were set aside."""
     if wanted is None:
         return [[], lost, 0]
     want = read_wanted(state, wanted)
@@ -135,11 +157,12 @@ def settle(
     follows: Any = (),
     stop: int = 0,
     if_cancelled: list[list[Any]] | None = None,
-) -> bool:
-    """End one claim; False if it is not in force."""
+    changes: int = 0,
+) -> Fate:
+    """End one claim, if it is in force and its job's options are those that were heeded."""
     job = in_hand(state, id_, token)
-    if job is None:
-        return False
+    if job is None or job.changes != changes:
+        return Fate.LOST if job is None else Fate.OUTDATED
     if job.cancel is not None and status in (PENDING, SCHEDULED):
         status, reason = CANCELLED, None
     reason = why(job, status, reason, if_cancelled)
@@ -171,7 +194,7 @@ def settle(
         stops.extend(state, job.queue, stop, raised(id_))
     if not again:
         push(state, pushes)
-    return True
+    return Fate.DONE
 
 
 def why(job: Job, status: int, reason: str | None, if_cancelled: Any) -> str | None:

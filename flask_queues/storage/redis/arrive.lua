@@ -2,8 +2,9 @@
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; partition; its queue's name; whether names of queues are within reach; what remembers the source; number of
 -- the load; number of jobs; of each id, type, priority, status, since when, created, due, expires, whether it is to be
--- claimed alone, whether another queue may hold it, the record behind its first line, what it keeps, number of tags, tags, number of
--- lines, lines; number of schedules; of each its name, text, number of occurrences, occurrences.
+-- claimed alone, whether another queue may hold it, the record behind its first line, what it keeps, how it is unique, its
+-- limits, how often its options were changed, number of tags, tags, number of lines, lines; number of schedules; of each
+-- its name, text, number of occurrences, occurrences.
 -- Returns how many jobs were new.
 
 local p, queue, near, mark, number = arg(), arg(), arg() == '1', arg(), tonumber(arg())
@@ -19,7 +20,7 @@ end
 local function read_parcel()
     return {
         id = arg(), type = arg(), priority = arg(), status = arg(), since = tonumber(arg()), created = arg(),
-        due = arg(), expires = arg(), alone = arg(), stray = arg(), text = arg(), kept = arg(), unique = arg(), limits = arg(), tags = read_list(),
+        due = arg(), expires = arg(), alone = arg(), stray = arg(), text = arg(), kept = arg(), unique = arg(), limits = arg(), changes = arg(), tags = read_list(),
         lines = read_list(),
     }
 end
@@ -67,6 +68,9 @@ local function put(job, seq)
     end
     if job.unique ~= '' then
         take_key(job)
+    end
+    if job.changes ~= '0' then
+        note_changes(p, id, job.changes)
     end
     if job.kept ~= '' then
         call('SET', p .. 'k:' .. id, job.kept)

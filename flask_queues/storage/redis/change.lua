@@ -2,7 +2,8 @@
 -- KEYS: what it may touch, where the server must know that beforehand.
 -- ARGV: root; partition; id; `cancel` or `retry`; reason; how long a retry waits; nonce, and those of tries before
 -- whose answers were lost.
--- Returns the status it had, the id of another job in a row where that holds its key, or nothing.
+-- Returns the status it had, the id of another job in a row where that holds its key, `options` where only its claim tells
+-- what its end causes, or nothing.
 
 local p, id, what, reason, delay, nonce, unsure = arg(), arg(), arg(), arg(), tonumber(arg()), arg(), arg()
 local key = p .. 'j:' .. id
@@ -59,6 +60,9 @@ if before then
 end
 local status, list = where(p, stem, id)
 if what == 'cancel' then
+    if (status == PENDING or status == SCHEDULED) and changes_of(p, id) ~= '0' then
+        return 'options'
+    end
     cancel(stem, status, list)
 else
     local other = retry(stem, status, list)

@@ -349,6 +349,11 @@ class RedisStorage(Storage):
         with self._call():
             return self._jobs.change_payload(job_id, payload, seen)
 
+    def change_options(self, job_id: str, turn: Callable[[str | None], str | None]) -> Status | None:
+        """Turn them here, and write them in one script over the very lines that were turned."""
+        with self._call():
+            return self._jobs.change_options(job_id, turn)
+
     def delete(self, job_id: str) -> Status | None:
         """Delete the job with its log and tags."""
         with self._call():

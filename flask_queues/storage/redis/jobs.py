@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from ...errors import PayloadChanged, UniqueTaken
+from ...errors import OptionsChanged, UniqueTaken
 from ...record import JobRecord, LogLine, Status
 from ..outdated import Outdated
-from ..payloads import changed, differs
+from ..payloads import differs, followed
 from ..unique import taken
 from .calls import Calls, Command
 from .keys import Keys, of_job, structures
@@ -25,9 +25,10 @@ from .records import (
     read_story,
     record_of,
     tags_in,
+    with_options,
     with_payload,
 )
-from .scripts import CHANGE, DELETE, OLD, OUTDATED, PAYLOAD, READ, REWRITE
+from .scripts import CHANGE, DELETE, OLD, OUTDATED, READ, REWRITE, SAID
 
 #: The lists of those statuses that have one, as `lib.lua` has them.
 LISTS = {
@@ -38,6 +39,8 @@ LISTS = {
 }
 #: Jobs of other types that one look for those of a type passes over.
 LOOK_AT = 2000
+#: What the script answers where somebody else was quicker.
+CHANGED = b"changed"
 #: Seconds after which a look that came to the end begins at the first job again: a move may have brought older ones.
 ANEW = 600.0
 
@@ -130,6 +133,8 @@ class Jobs:
             return self._command(home, CHANGE, arguments, [job_id])
 
         answer = self._calls.run(build)
+        if answer == b"options":
+            raise OptionsChanged(followed(job_id))
         if isinstance(answer, list):
             raise UniqueTaken(taken(job_id, answer[0].decode()))
         return STATUSES[answer.decode()] if answer else None
@@ -144,11 +149,32 @@ class Jobs:
         if STATUSES[status.decode()] is Status.RUNNING or not differs(job_id, read_story(text).payload, payload, seen):
             return STATUSES[status.decode()]
         lines = pushed_lines(text)
-        arguments = [job_id, lines, with_payload(lines, payload)]
-        answer = self._calls.run(lambda _: self._command(queue, PAYLOAD, arguments, [job_id]))
-        if answer == b"changed":
-            raise PayloadChanged(changed(job_id))
+        answer = self._say(queue, job_id, lines, with_payload(lines, payload))
+        if answer == CHANGED:  # maybe its options alone
+            return self.change_payload(job_id, payload, seen)
         return STATUSES[answer.decode()] if answer else None
+
+    def change_options(self, job_id: str, turn: Callable[[str | None], str | None]) -> Status | None:
+        """Turn a job's options and write them over those that were turned; returns the status it had."""
+        answer = CHANGED
+        while answer == CHANGED:
+            found = self.find(job_id)
+            if found is None:
+                return None
+            queue, (status, _, _, record) = found
+            text = record.decode()
+            story = read_story(text)
+            options = turn(story.options)
+            if options == story.options:
+                return STATUSES[status.decode()]
+            lines, changes = pushed_lines(text), story.changes + 1
+            answer = self._say(queue, job_id, lines, with_options(lines, options, changes), changes)
+        return STATUSES[answer.decode()] if answer else None
+
+    def _say(self, queue: str, job_id: str, seen: str, lines: str, changes: int | str = "") -> Any:
+        """Write the lines that a push writes of a job over those that were seen."""
+        arguments = [job_id, seen, lines, changes]
+        return self._calls.run(lambda _: self._command(queue, SAID, arguments, [job_id]))
 
     def delete(self, job_id: str) -> Status | None:
         """Delete a job unless it runs; returns the status it had."""

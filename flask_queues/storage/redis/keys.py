@@ -18,7 +18,7 @@ from ..values import NewJob
 STRUCTURES = (
     "meta", "counts", "ready", "held", "since", "due", "run", "completed", "failed", "cancelled", "alone",
     "out", "arrived", "schedules", "leaving", "stops", "keys", "unique",
-    "limits", "gates", "opens", "gated", "gatedby", "batches", "tallies", "gathered", "gatheredby",
+    "changes", "limits", "gates", "opens", "gated", "gatedby", "batches", "tallies", "gathered", "gatheredby",
 )  # fmt: skip
 
 

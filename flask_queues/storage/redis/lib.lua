@@ -18,6 +18,7 @@
 --   p..schedules  hash    name: revision, the one before, text;  p..h:<name> list: its history
 --   p..keys       hash    id: how a unique job holds its key (end, start or time), for how long, whether it replaces, key
 --   p..unique     hash    key: until when, or nothing; the id of the job that holds it
+--   p..changes    hash    id: how often the options of a job were changed
 --   p..limits     hash    id: a line for each limit of a job: its gate, kind, number, ms and burst
 --   p..gates      hash    gate: claims in force, next moment in us, and its limit;  p..opens zset ms: when to look at a gate
 --   p..gated      zset    gate, line end, rank, line end, member of a held job that waits there;  p..gatedby hash member: that
@@ -93,8 +94,9 @@ local function line_up(p, stem, id, due)
     end
 end
 
--- What a partition has ever held: jobs that are claimed `a`lone, `g`athered, under `l`imits or `u`nique, and `s`tops. A queue that
--- has none of them pays for all of them with this one look, which reads its last token too.
+-- What a partition has ever held: jobs that are claimed `a`lone, `g`athered, under `l`imits or `u`nique, in a `b`atch, with
+-- other `o`ptions than they were pushed with, and `s`tops. A queue that has none of them pays for all of them with this
+-- one look, which reads its last token too.
 local partitions = {}
 local function known(p)
     local found = partitions[p]
@@ -418,11 +420,24 @@ local function leave(p, id)
     end
 end
 
--- A job has come so far (`start`, `end`, `gone`) that it may have to let go of its key.
+-- A job has come so far (`start`, `end`, `gone`) that it may have to let go of its key, or of what is known of it.
 local function free(p, id, at)
     if has(p, 'u') then
         uniques().free(p, id, at)
     end
+    if at == 'gone' and has(p, 'o') then
+        call('HDEL', p .. 'changes', id)
+    end
+end
+
+-- How often the options of a job were changed, as text.
+local function changes_of(p, id)
+    return has(p, 'o') and call('HGET', p .. 'changes', id) or '0'
+end
+
+local function note_changes(p, id, changes)
+    note_trait(p, 'o')
+    call('HSET', p .. 'changes', id, changes)
 end
 
 -- Forget what else is known of a job whose record somebody has deleted or the server has evicted.

@@ -251,6 +251,7 @@ def read_parcel(text: str, known: Parcel) -> Parcel:
         progress=Progress(*json.loads(last.progress)) if last and last.progress else None,
         result=last.result if last and known.status is Status.COMPLETED else None,
         reason=story.reason,
+        changes=story.changes,
     )
 
 
@@ -289,6 +290,7 @@ def arriving(parcel: Parcel, *, stray: bool) -> list[Any]:
         parcel.kept or "",
         arriving_unique(parcel),
         limits_text(parcel.limits),
+        parcel.changes,
         len(parcel.tags),
         *parcel.tags,
         len(parcel.logs),

@@ -80,6 +80,8 @@ def pushed_text(job: NewJob | Parcel) -> str:
         said["tags"] = job.tags
     if job.options is not None:
         said["options"] = job.options
+    if isinstance(job, Parcel) and job.changes:
+        said["changes"] = job.changes
     payload = job.payload
     if "\n" in payload:
         said["payload"], payload = payload, ""
@@ -99,6 +101,16 @@ def with_payload(lines: str, payload: str) -> str:
     if "\n" in payload:
         said["payload"], payload = payload, ""
     return f"{dump(said) if said else ''}\n{payload}"
+
+
+def with_options(lines: str, options: str | None, changes: int) -> str:
+    """The same lines with other options, which have been changed so often then."""
+    head, _, payload = lines.partition("\n")
+    said = json.loads(head) if head else {}
+    said |= {"options": options, "changes": changes}
+    if options is None:
+        del said["options"]
+    return f"{dump(said)}\n{payload}"
 
 
 def push_arguments(job: NewJob, *, stray: bool) -> list[Any]:
@@ -209,6 +221,8 @@ class Story(NamedTuple):
     reason: str | None
     #: When it came to its end, if it is at one.
     finished: int
+    #: How often its options were changed.
+    changes: int = 0
 
 
 def tags_in(said: str) -> list[str]:
@@ -262,6 +276,7 @@ def read_story(text: str) -> Story:
         attempts,
         reason,
         finished,
+        said.get("changes", 0),
     )
 
 
@@ -318,6 +333,7 @@ def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:
         started=hand.started,
         worker=hand.worker,
         ahead=hand.ahead,
+        changes=story.changes,
     )
 
 

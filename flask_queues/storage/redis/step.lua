@@ -7,7 +7,8 @@
 -- Returns: numbers of lost settlements; claims (number of the queue, id, claim, record); number of a queue and types
 -- that were passed over, for each queue; numbers of the settlements whose push into another partition waits in `out`,
 -- negative where that is what follows since the job's end was asked for;
--- now; the number of the queue at which the look ended, 0 where none holds anything; how many jobs were set aside.
+-- now; the number of the queue at which the look ended, 0 where none holds anything; how many jobs were set aside;
+-- settlements that were made from other options (number of the settlement, how often they were changed, claim, record).
 
 local stale = refuse_if_stale(arg())
 if stale then
@@ -46,7 +47,7 @@ local function read_settlement()
     local one = {
         p = arg(), id = arg(), token = arg(), status = arg(), outcome = arg(), counted = arg(), delay = 0,
         error = '', result = '', reason = '', progress = '', alone = '', logs = NOTHING, follows = NOTHING,
-        stop = '0',
+        stop = '0', changes = '0',
     }
     if arg() == '' then
         return one
@@ -60,6 +61,7 @@ local function read_settlement()
     one.stop = arg()
     local instead = tonumber(arg())
     one.instead = instead >= 0 and read_pushes(instead) or nil
+    one.changes = arg()
     return one
 end
 
@@ -91,13 +93,19 @@ local function stop(p, til, reason)
     end
 end
 
--- End a claim. Returns whether it was in force, and whether a push waits in `out`.
+-- End a claim. Returns whether it was in force, whether a push waits in `out`, and what tells of a claim that stays since
+-- its job has other options by now.
 local function settle(one)
     local p, id, token = one.p, one.id, one.token
     local claim = call('HGET', p .. 'run', id)
     if not claim or string.sub(claim, 1, #token + 1) ~= token .. '\t' then
         local done = unsure ~= '' and call('GET', p .. 'j:' .. id)
         return done and string.find(done, '\nS\t' .. token .. '\t', 1, true) ~= nil, false
+    end
+    local changes = changes_of(p, id)
+    local record = changes ~= one.changes and call('GET', p .. 'j:' .. id)
+    if record then
+        return true, false, {changes, claim, record}
     end
     local _, started, _, _, due, stem, by, _, cancel, progress = read_claim(claim)
     local status, reason = one.status, one.reason
@@ -319,11 +327,13 @@ if unsure ~= '' then
         drop_claim(unpack(claim))
     end
 end
-local lost, waits = {}, {}
+local lost, waits, outdated = {}, {}, {}
 for n = 1, tonumber(arg()) do
     local one = read_settlement()
-    local done, outward = settle(one)
-    if not done then
+    local done, outward, anew = settle(one)
+    if anew then
+        outdated[#outdated + 1] = {n, unpack(anew)}
+    elseif not done then
         lost[#lost + 1] = n
     elseif outward then
         waits[#waits + 1] = one.stopped and -n or n
@@ -366,4 +376,4 @@ if #claims == 0 then
         end
     end
 end
-return finish({lost, claims, passed, waits, now, ended, aside})
+return finish({lost, claims, passed, waits, now, ended, aside, outdated})

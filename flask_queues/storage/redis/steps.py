@@ -228,7 +228,7 @@ class Steps:
         arguments += [one.stop, -1 if one.if_cancelled is None else len(one.if_cancelled)]
         for job in one.if_cancelled or ():
             arguments += self._follower(job, partition, keys)
-        return arguments
+        return [*arguments, one.changes]
 
     def _follower(self, job: NewJob, partition: str, keys: list[str]) -> list[Any]:
         near = self._calls.servers.near
@@ -242,14 +242,14 @@ class Steps:
 
     def read(self, queues: Sequence[str], answer: Any) -> Answer:
         """Read what the script answers."""
-        lost, flat, passed, waits, now, ended, aside = answer
+        lost, flat, passed, waits, now, ended, aside, outdated = answer
         self._calls.clock.learn(now)
         claims = [
             claim_of(queues[flat[n] - 1], flat[n + 1].decode(), flat[n + 2].decode(), decoded(flat[n + 3]))
             for n in range(0, len(flat), 4)
         ]
         self.remember(claims)
-        return Answer(claims, lost, passed, waits, ended > 0, aside)
+        return Answer(claims, lost, passed, waits, ended > 0, aside, outdated)
 
     def hold(self, queue: str, types: Collection[str]) -> int:
         """Set jobs aside of those types that no worker knows; returns how many."""
@@ -291,7 +291,14 @@ class Answer:
     """What one script answered."""
 
     def __init__(
-        self, claims: list[Claim], lost: list[int], passed: list[Any], waits: list[int], ended: bool, aside: int
+        self,
+        claims: list[Claim],
+        lost: list[int],
+        passed: list[Any],
+        waits: list[int],
+        ended: bool,
+        aside: int,
+        outdated: list[Any],
     ) -> None:
         self.claims = claims
         self.lost = lost
@@ -301,6 +308,8 @@ class Answer:
         self.ended = ended
         #: How many jobs were set aside since their type is stopped.
         self.aside = aside
+        #: Of each settlement that was made from other options: its number, how often they were changed, claim, record.
+        self.outdated = outdated
 
 
 class Round(PendingStep):
@@ -313,6 +322,7 @@ class Round(PendingStep):
         self._wanted = wanted
         self._nonce = steps.next_nonce()
         self._lost: set[int] = set()
+        self._outdated: dict[int, Claim] = {}
         self._held = 0
         self._breaks = steps.breaks
         self._adopted = steps.adopt(worker, free=not wanted.behind) if wanted is not NOTHING else []
@@ -373,7 +383,8 @@ class Round(PendingStep):
             self._steps.remember(self._adopted)
             self._steps.resolved(self._worker, self._breaks if not self._wanted.behind else None)
         lost = [one.id for n, one in enumerate(self._settled) if n in self._lost]
-        return Step(self._adopted or claims, lost, self._held)
+        outdated = tuple(claim for _, claim in sorted(self._outdated.items()))
+        return Step(self._adopted or claims, lost, self._held, outdated)
 
     def _look_further(self) -> list[Claim]:
         """On a cluster the queues behind the first are asked in their order, those alone that hold something."""
@@ -414,14 +425,22 @@ class Round(PendingStep):
         answer = self._steps.read(queues, told)
         self._lost |= {numbers[n - 1] for n in answer.lost}
         self._held += answer.aside
+        for number, *told in answer.outdated:
+            self._outdated[numbers[number - 1]] = self._anew(numbers[number - 1], *told)
         for n in numbers:
-            self._steps.forget(self._settled[n])
+            if n not in self._outdated:
+                self._steps.forget(self._settled[n])
         for n in answer.waits:
             one = numbers[abs(n) - 1]
             self._steps.relay(self._places[one] or "", self._settled[one].pushes(asked=n < 0))
         for number, *types in answer.passed:
             self._held += self._steps.hold(queues[number - 1], [name.decode() for name in types])
         return answer
+
+    def _anew(self, n: int, changes: bytes, claim: bytes, record: bytes) -> Claim:
+        """The claim of a settlement, as it is now; the number stands, whatever can be read of the record."""
+        found = claim_of(self._places[n] or "", self._settled[n].id, claim.decode(), record.decode())
+        return found._replace(changes=int(changes))
 
 
 def dump_worker(worker: str) -> str:

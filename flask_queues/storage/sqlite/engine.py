@@ -6,12 +6,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from ...errors import OptionsChanged
 from ...record import Counts, JobRecord, LogLine, Page, Progress, Status, WorkerRecord
 from ..base import Storage
 from ..figures import Ended
 from ..outdated import Outdated
 from ..parcels import Load
-from ..payloads import differs
+from ..payloads import differs, followed
 from ..stops import Stop
 from ..unique import END, START
 from ..values import Claim, Finding, Heartbeat, NewJob, Occurrence, Query, Schedule, Settlement, Step, Wanted, Watcher
@@ -35,6 +36,7 @@ from .rows import (
 from .steps import (
     CANCEL,
     CLAIM,
+    CLAIM_AT,
     IN_HAND,
     KEEP,
     KEPT,
@@ -53,7 +55,7 @@ from .steps import (
     read_claim,
     refuse_beyond,
     retry_one,
-    settle,
+    settle_all,
 )
 from .tallies import Deltas
 
@@ -66,9 +68,11 @@ LONGEST_LEASE = 3_600_000
 FOREVER = 2**62
 #: Held jobs of a type that are let go in one transaction.
 RELEASE_SLICE = 500
-CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 STALLED = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND (lease<? OR lease>?)"  # noqa: S608
 WHERE = "SELECT seq, queue, type, status, uniq, limits, batch FROM jobs WHERE id=?"
+CHANGES = "SELECT changes FROM jobs WHERE seq=?"
+OPTIONS = "SELECT status, options FROM jobs WHERE id=?"
+PUT_OPTIONS = "UPDATE jobs SET options=?, changes=changes+1 WHERE id=? AND options IS ? RETURNING status"
 PAYLOAD = "SELECT seq, status, payload FROM jobs WHERE id=?"
 NEXT_DUE = "SELECT stamp FROM jobs WHERE status=2 ORDER BY stamp LIMIT 1"
 HELD = "SELECT DISTINCT queue, held FROM jobs WHERE held IS NOT NULL"
@@ -148,13 +152,13 @@ class SQLiteStorage(Storage):
         claims: list[Claim] = []
         held = 0
         with self._database.write() as db:
-            lost = [one.id for one in settled if not settle(db, one, now, deltas)]
+            lost, outdated = settle_all(db, settled, now, deltas)
             if wanted is not None:
                 promote(db, wanted.queues, now, deltas)
                 gates.let_through(db, now)
                 claims, held = claim_next(db, worker, wanted, steady() + wanted.lease, now, deltas)
             deltas.write(db)
-        return Step(claims, lost, held)
+        return Step(claims, lost, held, outdated)
 
     def claim(self, worker: str, job_id: str, lease: int) -> Claim | None:
         """Claim one job whatever its place in the line."""
@@ -388,6 +392,8 @@ class SQLiteStorage(Storage):
             if status == RUNNING:
                 db.execute("UPDATE jobs SET cancel=? WHERE seq=?", (reason, seq))
             elif status in (PENDING, SCHEDULED):
+                if db.execute(CHANGES, (seq,)).fetchone()[0]:
+                    raise OptionsChanged(followed(job_id))
                 db.execute(CANCEL, (now, reason, seq))
                 uniques.free(db, queue, uniq, job_id, END)
                 deltas.moved(queue, type_, status, CANCELLED, batch)
@@ -421,6 +427,22 @@ class SQLiteStorage(Storage):
             if status != RUNNING and differs(job_id, stored, payload, seen):
                 db.execute("UPDATE jobs SET payload=? WHERE seq=?", (payload, seq))
         return status_of(status)
+
+    def change_options(self, job_id: str, turn: Callable[[str | None], str | None]) -> Status | None:
+        """Turn what was read outside of the transaction that writes it, on the disk when this returns."""
+        while True:
+            with self._database.read() as db:
+                row = db.execute(OPTIONS, (job_id,)).fetchone()
+            if row is None:
+                return None
+            status, before = row
+            after = turn(before)
+            if after == before:
+                return status_of(status)
+            with self._database.write(durable=True) as db:
+                written = db.execute(PUT_OPTIONS, (after, job_id, before)).fetchone()
+            if written is not None:
+                return status_of(written[0])
 
     def delete(self, job_id: str) -> Status | None:
         """Delete the job with its log and tags."""

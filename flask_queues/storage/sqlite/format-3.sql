@@ -35,6 +35,3 @@ CREATE TABLE tallies (
     n INTEGER NOT NULL,
     PRIMARY KEY (batch, status)
 ) WITHOUT ROWID;
--- From format 2 to 3: gathered jobs. In `jobs`, the group with which one waits for its time, NULL once it does so no more.
-ALTER TABLE jobs ADD COLUMN gather TEXT;
-CREATE INDEX jobs_gather ON jobs (queue, gather, stamp) WHERE status = 2 AND gather IS NOT NULL;

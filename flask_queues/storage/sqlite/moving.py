@@ -26,13 +26,13 @@ UNSET_META = "DELETE FROM meta WHERE name=?"
 #: Those pushed first first: so each keeps its place in every line.
 LEAVING = """
 SELECT seq, id, queue, type, payload, options, priority, tags, status, stamp, created, due, expires, attempts, runs,
-    history, worker, started, ended, outcome, error, progress, result, reason, alone, uniq, limits
+    history, worker, started, ended, outcome, error, progress, result, reason, alone, uniq, limits, changes
 FROM jobs WHERE seq>? AND status<>1 ORDER BY seq LIMIT ?
 """
 ARRIVE = """
 INSERT INTO jobs (id, queue, type, payload, options, priority, tags, status, stamp, created, due, expires, attempts,
-    runs, history, worker, started, error, progress, result, reason, alone, uniq, limits)
-VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
+    runs, history, worker, started, error, progress, result, reason, alone, uniq, limits, changes)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
 """
 KEPT_BY = "SELECT text FROM kept WHERE job=?"
 LINES = "SELECT time, level, message, context, run FROM logs WHERE job=? ORDER BY n"
@@ -141,7 +141,7 @@ def put_in(db: sqlite3.Connection, parcel: Parcel, deltas: Deltas, now: int) -> 
             parcel.expires, parcel.attempts, parcel.runs[-1].run if parcel.runs else 0, history_of(parcel),
             parcel.worker, parcel.started, parcel.last_error, dump(parcel.progress) if parcel.progress else None,
             parcel.result, parcel.reason, int(parcel.alone), dump(parcel.unique) if parcel.unique else None,
-            dump(parcel.limits) if parcel.limits else None,
+            dump(parcel.limits) if parcel.limits else None, parcel.changes,
         ),
     )  # fmt: skip
     seq = cursor.lastrowid
@@ -174,11 +174,11 @@ def take_key(db: sqlite3.Connection, parcel: Parcel, unique: Unique, now: int) -
 def parcel_of(row: tuple[Any, ...], logs: list[LogLine], kept: str | None) -> Parcel:
     """Make a parcel of a row of `LEAVING` behind its `seq`, as far as it can be read."""
     id_, queue, type_, payload, options, priority, tags, status, stamp, created, due, expires, attempts = row[:13]
-    alone, uniq, limits = row[23:]
+    alone, uniq, limits, changes = row[23:]
     unique = uniques.read(uniq) if uniq else None
     known = known_parcel(
         id_, str(queue), str(type_), status_of(status), stamp, payload, options, priority=priority, created=created,
-        due=due, expires=expires, attempts=attempts, alone=bool(alone), kept=kept, logs=tuple(logs),
+        due=due, expires=expires, attempts=attempts, alone=bool(alone), kept=kept, logs=tuple(logs), changes=changes,
         tags=tuple(map(str, tags_of(tags))) if tags else (), unique=tuple(unique) if unique else None,
         limits=tuple(map(tuple, gates.limits_of(limits))) if limits else (),
     )  # fmt: skip

@@ -6,6 +6,7 @@ import itertools
 import json
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 from ...errors import QueueFull, UniqueTaken
@@ -34,20 +35,25 @@ LOOK_ASIDE = 1000
 #: A worker that has been silent so long (ms) does not count among those that know a type.
 SILENCE = 60_000
 CLAIM = (
-    "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, ahead"
+    "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, "
+    "ahead, changes"
 )
+CLAIM_AT = f"SELECT {CLAIM} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 CLAIMS_OF = f"SELECT {CLAIM} FROM jobs WHERE status=1 AND worker=?"  # noqa: S608
+CLAIM_OF = f"SELECT {CLAIM} FROM jobs WHERE id=?"  # noqa: S608
 INSERT = """
 INSERT INTO jobs (
     id, queue, type, status, stamp, priority, due, created, expires, tags, options, payload, uniq, limits, batch, gather
 ) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (id) DO NOTHING
 """
 NEXT = """
-SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq, limits, batch
+SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq, limits, batch,
+    changes
 FROM jobs WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
 """
 NEXT_AT = """
-SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq, limits, batch
+SELECT seq, id, queue, type, payload, options, created, expires, attempts, runs, error, alone, uniq, limits, batch,
+    changes
 FROM jobs WHERE seq=?
 """
 HEAD = """
@@ -57,14 +63,14 @@ KNOWN = "SELECT 1 FROM workers, json_each(about, '$.types') WHERE heartbeat>? AN
 TAKE = """
 UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
 """
-IN_HAND = "SELECT seq, queue, type, uniq, limits, batch, cancel FROM jobs WHERE id=? AND token=? AND status=1"
+IN_HAND = "SELECT seq, queue, type, uniq, limits, batch, cancel, changes FROM jobs WHERE id=? AND token=? AND status=1"
 COMPLETE = """
 UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL,
     result=?4, reason=?5, cancel=NULL
 WHERE seq=?6
 """
 IN_FORCE = """
-SELECT seq, queue, type, worker, started, runs, history, cancel, error, uniq, limits, batch FROM jobs
+SELECT seq, queue, type, worker, started, runs, history, cancel, error, uniq, limits, batch, changes FROM jobs
 WHERE id=? AND token=? AND status=1
 """
 SETTLE = """
@@ -86,6 +92,18 @@ WAITING = "SELECT coalesce(sum(n), 0) FROM counts WHERE queue=? AND status IN (0
 #: The types that are stopped in most queues.
 NONE: frozenset[str] = frozenset()
 Row = tuple[Any, ...]
+
+
+class Fate(Enum):
+    """What became of a settlement."""
+
+    DONE = 0
+    #: The claim was not in force.
+    LOST = 1
+    #: The job has other options by now.
+    OUTDATED = 2
+
+
 #: Rows to claim, and whether they are claimed ahead.
 Taken = tuple[list[Row], bool]
 
@@ -152,14 +170,29 @@ def refuse_beyond(db: sqlite3.Connection, bounds: Mapping[str, int] | None, delt
             raise QueueFull(queue, bound, waiting, more)
 
 
-def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> bool:
-    """End one claim; False if it is not in force."""
+def settle_all(
+    db: sqlite3.Connection, settled: Sequence[Settlement], now: int, deltas: Deltas
+) -> tuple[list[str], tuple[Claim, ...]]:
+    """End claims; returns ids of those that were not in force, and the claims whose jobs have other options by now."""
+    lost: list[str] = []
+    outdated: list[Claim] = []
+    for one in settled:
+        fate = settle(db, one, now, deltas)
+        if fate is Fate.LOST:
+            lost.append(one.id)
+        elif fate is Fate.OUTDATED:
+            outdated.append(read_claim(db.execute(CLAIM_OF, (one.id,)).fetchone()))
+    return lost, tuple(outdated)
+
+
+def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> Fate:
+    """End one claim, if it is in force and its job's options are those that were heeded."""
     if one.status is Status.COMPLETED and not one.stop:
         return complete(db, one, now, deltas)
     row = db.execute(IN_FORCE, (one.id, one.token)).fetchone()
-    if row is None:
-        return False
-    seq, queue, type_, worker, started, runs, history, cancel, error, uniq, limits, batch = row
+    if row is None or row[-1] != one.changes:
+        return Fate.LOST if row is None else Fate.OUTDATED
+    seq, queue, type_, worker, started, runs, history, cancel, error, uniq, limits, batch, _ = row
     gates.leave(db, queue, limits, now)
     status, reason = NUMBERS[one.status], one.reason
     if cancel is not None and status in (PENDING, SCHEDULED):
@@ -199,15 +232,15 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
     deltas.moved(queue, type_, RUNNING, status, batch)
     if not again:
         insert_all(db, one.pushes(asked=cancel is not None), now, deltas)
-    return True
+    return Fate.DONE
 
 
-def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> bool:
+def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) -> Fate:
     """End one claim well: the common case, in the least that it takes."""
     row = db.execute(IN_HAND, (one.id, one.token)).fetchone()
-    if row is None:
-        return False
-    seq, queue, type_, uniq, limits, batch, cancel = row
+    if row is None or row[-1] != one.changes:
+        return Fate.LOST if row is None else Fate.OUTDATED
+    seq, queue, type_, uniq, limits, batch, cancel, _ = row
     if limits is not None:
         gates.leave(db, queue, limits, now)
     if uniq is not None:
@@ -219,7 +252,7 @@ def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) 
     deltas.moved(queue, type_, RUNNING, COMPLETED, batch)
     if one.follows or one.if_cancelled:
         insert_all(db, one.pushes(asked=cancel is not None), now, deltas)
-    return True
+    return Fate.DONE
 
 
 def add_words(db: sqlite3.Connection, seq: int, said: Settlement) -> None:
@@ -327,7 +360,10 @@ def take(db: sqlite3.Connection, worker: str, taken: Taken, until: int, now: int
     first = next_tokens(db, len(rows))
     claims = []
     for token, row in enumerate(rows, first):
-        seq, id_, queue, type_, payload, options, created, expires, attempts, runs, error, _, uniq, limits, batch = row
+        (
+            seq, id_, queue, type_, payload, options, created, expires, attempts, runs, error, _, uniq, limits, batch,
+            changes,
+        ) = row  # fmt: skip
         if limits is not None:
             gates.enter(db, queue, limits, now)
         if uniq is not None:
@@ -337,7 +373,7 @@ def take(db: sqlite3.Connection, worker: str, taken: Taken, until: int, now: int
         claims.append(
             Claim(
                 id_, queue, type_, payload, options, created, expires, attempts, runs, error,
-                None, token, now, worker, ahead,
+                None, token, now, worker, ahead, changes,
             )
         )  # fmt: skip
     return claims
@@ -351,7 +387,8 @@ def next_tokens(db: sqlite3.Connection, n: int) -> int:
 
 def read_claim(row: tuple[Any, ...]) -> Claim:
     """Read a row of `CLAIM`."""
-    return Claim(*row)._replace(ahead=bool(row[-1]))
+    claim = Claim(*row)
+    return claim._replace(ahead=bool(claim.ahead))
 
 
 def claims_of(db: sqlite3.Connection, worker: str) -> list[Claim]:

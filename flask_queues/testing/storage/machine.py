@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -24,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from ...errors import PayloadChanged, UniqueTaken
+from ...errors import OptionsChanged, PayloadChanged, UniqueTaken
 from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
 from ...storage.limits import CONCURRENCY, RATE, Limit
 from ...storage.outdated import Outdated
@@ -214,7 +215,10 @@ class StorageMachine(RuleBasedStateMachine):
         """Take one step."""
         now = self.clock.now()
         step = self.storage_of(worker).step(worker, settled, wanted)
-        assert step.lost == [one.id for one in settled if not self.model.settle(one, now)]
+        outdated = [one for one in settled if self.model.is_outdated(one)]
+        assert [known_by(claim) for claim in step.outdated] == [(one.id, one.token) for one in outdated]
+        assert step.lost == [one.id for one in settled if one not in outdated and not self.model.settle(one, now)]
+        self.take_anew(step.outdated)
         if wanted is None:
             assert step.claims == []
         else:
@@ -224,6 +228,13 @@ class StorageMachine(RuleBasedStateMachine):
             self.claims += step.claims
             self.note_who_is_held(wanted)
         self.note_what_became_due()
+
+    def take_anew(self, outdated: Sequence[Claim]) -> None:
+        """Take claims as they were told in the place of those that are known."""
+        for told in outdated:
+            job = self.model.jobs[told.id]
+            assert (told.options, told.changes, told.cancel) == (job.pushed.options, job.changes, job.cancel)
+            self.claims = [told if known_by(claim) == known_by(told) else claim for claim in self.claims]
 
     def note_who_is_held(self, wanted: Wanted) -> None:
         """Only a job of a type that was not wanted, or at a closed gate, may have been set aside."""
@@ -301,6 +312,10 @@ class StorageMachine(RuleBasedStateMachine):
         """Cancel a job."""
         job = self.model.jobs.get(job_id)
         reason = reason or "no reason"
+        if job is not None and job.changes and job.status in WAITING:
+            with pytest.raises(OptionsChanged):
+                self.storage.cancel(job_id, reason)
+            return
         assert self.storage.cancel(job_id, reason) == (job and job.status)
         if job is not None and job.status is Status.RUNNING:
             job.cancel = reason
@@ -335,6 +350,22 @@ class StorageMachine(RuleBasedStateMachine):
         assert self.storage.change_payload(job_id, payload, seen) == (job and job.status)
         if job is not None and job.status is not Status.RUNNING and not known:
             job.pushed = job.pushed._replace(payload=payload)
+
+    @rule(job_id=IDS, options=st.sampled_from([None, '{"tries":3}', '{"locale":"de"}']))
+    def change_options(self, job_id: str, options: str | None) -> None:
+        """Give a job other options, or those that it has."""
+        job = self.model.jobs.get(job_id)
+        asked: list[str | None] = []
+
+        def turn(text: str | None) -> str | None:
+            asked.append(text)
+            return options
+
+        assert self.storage.change_options(job_id, turn) == (job and job.status)
+        assert asked[-1:] == ([] if job is None else [job.pushed.options])
+        if job is not None:
+            job.changes += options != job.pushed.options
+            job.pushed = job.pushed._replace(options=options)
 
     @rule(job_id=IDS)
     def delete(self, job_id: str) -> None:
@@ -646,6 +677,11 @@ class StorageMachine(RuleBasedStateMachine):
                     assert told <= pace + 1000
 
 
+def known_by(claim: Claim) -> tuple[str, int]:
+    """What tells a claim from all others."""
+    return claim.id, claim.token
+
+
 def settlement(claim: Claim, end: dict[str, Any]) -> Settlement:
     """Make a settlement that a worker could send."""
     end = dict(end)
@@ -655,9 +691,8 @@ def settlement(claim: Claim, end: dict[str, Any]) -> Settlement:
     error = json.dumps(["E", end["error"], ""], ensure_ascii=False) if end["error"] and ran else None
     end["reason"] = end["reason"] if end["status"] is Status.CANCELLED else None
     result = json.dumps(end["result"], ensure_ascii=False) if end["status"] is Status.COMPLETED else None
-    return Settlement(
-        claim.id, claim.token, **{**end, "error": error, "result": result, "counted": end["counted"] and ran}
-    )
+    end |= {"error": error, "result": result, "counted": end["counted"] and ran, "changes": claim.changes}
+    return Settlement(claim.id, claim.token, **end)
 
 
 def run_model(engine: Engine) -> None:

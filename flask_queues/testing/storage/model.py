@@ -52,6 +52,8 @@ class ModelJob:
     gather: str | None = None
     #: The time for which it would have waited, where its group was complete before.
     would_wait: int | None = None
+    #: How often its options were changed.
+    changes: int = 0
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -227,6 +229,11 @@ class Model:
         job = self.jobs.get(job_id)
         return job if job and job.status is Status.RUNNING and job.token == token else None
 
+    def is_outdated(self, one: Settlement) -> bool:
+        """Whether a settlement was made from other options than the job has."""
+        job = self.in_force(one.id, one.token)
+        return job is not None and job.changes != one.changes
+
     def settle(self, one: Settlement, now: int) -> bool:
         """End a claim, if it is in force."""
         job = self.in_force(one.id, one.token)
@@ -278,7 +285,7 @@ class Model:
         pushed = job.pushed
         assert claim[:5] == (pushed.id, pushed.queue, pushed.type, pushed.payload, pushed.options)
         assert (claim.attempts, claim.runs) == (job.attempts, len(job.runs))
-        assert claim.cancel is None
+        assert (claim.cancel, claim.changes) == (None, job.changes)
         if job.runs and job.runs[-1][2]:
             assert claim.error is not None
             assert json.loads(claim.error) == json.loads(job.runs[-1][2])

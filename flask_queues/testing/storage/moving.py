@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ...errors import ConfigError, StorageError
+from ...errors import ConfigError, OptionsChanged, StorageError
 from ...moving import move
 from ...record import Outcome, Progress, Status
 from ...storage import Storage
@@ -173,6 +173,18 @@ class MoveContract(OpenedTwice):
         assert elsewhere.retry("a") is Status.FAILED
         claim = take_one(elsewhere, "of a")
         assert (claim.attempts, claim.runs) == (0, 3)
+
+    def test_changed_options_move_with_what_is_known_of_them(self, storage: Storage, elsewhere: Storage) -> None:
+        """Nobody ends such a job unless he knows what that causes."""
+        fill(storage, "a")
+        storage.change_options("a", lambda _: '{"tries":4}')
+        move_all(storage, elsewhere)
+        with pytest.raises(OptionsChanged):
+            elsewhere.cancel("a", "no")
+        claim = take_one(elsewhere)
+        assert (claim.options, claim.changes) == ('{"tries":4}', 1)
+        assert len(complete(elsewhere, claim, changes=0).outdated) == 1
+        assert complete(elsewhere, claim, changes=1).outdated == ()
 
     def test_a_delayed_job_keeps_its_time(self, storage: Storage, elsewhere: Storage, clock: Clock) -> None:
         """It is due when it was to be, no sooner."""

@@ -111,7 +111,7 @@ def test_setting_up_imports_nothing(tmp_path: Path) -> None:
         ("NotAStorage", "NotAStorage is not a subclass"),
         (
             "Unfinished",
-            r"Unfinished lacks cancel, change_payload, claim, .*; flask_queues.storage.base says what each has to do",
+            r"Unfinished lacks cancel, change_options, .*; flask_queues.storage.base says what each has to do",
         ),
         ("Raises", "Raises.from_app raised KeyError: 'SHOP_JOBS'"),
         ("Forgets", "Forgets.from_app returned NoneType, which is no Storage"),

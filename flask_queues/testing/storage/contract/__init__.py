@@ -14,6 +14,7 @@ from .keeper import KeeperContract
 from .limit import LimitContract
 from .note import NoteContract
 from .operator import OperatorContract
+from .options import OptionsContract
 from .others import claim_by_id, drain, fire_all, move_jobs, push_all, push_one_of_its_kind, push_slices, push_when_told
 from .outdated import OutdatedContract
 from .push import PushContract
@@ -67,6 +68,7 @@ __all__ = [
     "LimitContract",
     "NoteContract",
     "OperatorContract",
+    "OptionsContract",
     "OutdatedContract",
     "PushContract",
     "ReadContract",

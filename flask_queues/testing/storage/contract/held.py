@@ -6,7 +6,7 @@ import pytest
 
 from ....record import Status
 from ....storage import Storage
-from ....storage.values import Wanted
+from ....storage.values import Step, Wanted
 from ..engine import Clock
 from ..fixtures import OpenedTwice
 from .words import LONG, a_worker, counted, fill, ids, new, take, take_one, the
@@ -42,7 +42,7 @@ class HeldContract(OpenedTwice):
         wanted = Wanted(["q"], ["t"], LONG, 5, short=["t"], only=True)
         step = storage.step("w", (), wanted)
         assert (ids(step.claims), step.held) == (["b", "c"], 0)
-        assert storage.step("w", (), wanted) == ([], [], 0)
+        assert storage.step("w", (), wanted) == Step([], [])
         assert [the(storage, job_id).held for job_id in "ad"] == [None, None]
         assert ids(take(storage, types=["strange", "t", "u"])) == ["a"]
 

@@ -17,7 +17,14 @@ from typing import Any
 import msgspec
 from flask import Flask
 
-from flask_queues.errors import OptionError, PayloadChanged, StorageFormatError, StorageFull, StorageUnavailable
+from flask_queues.errors import (
+    OptionError,
+    OptionsChanged,
+    PayloadChanged,
+    StorageFormatError,
+    StorageFull,
+    StorageUnavailable,
+)
 from flask_queues.record import (
     Counts,
     JobRecord,
@@ -143,12 +150,12 @@ class OneFileStorage(Storage):
         """Settle, and claim what comes next."""
         with self.change() as state:
             now = self.clock()
-            lost = [one.id for one in settled if not state.settle(one, now)]
+            lost, outdated = state.settle_all(settled, now)
             if wanted is None:
-                return Step([], lost)
+                return Step([], lost, outdated=outdated)
             state.promote(now)
             claims, held = state.claim_next(worker, wanted, now)
-            return Step(claims, lost, held)
+            return Step(claims, lost, held, outdated)
 
     def claim(self, worker: str, job_id: str, lease: int) -> Claim | None:
         """Claim a job wherever it stands."""
@@ -346,6 +353,8 @@ class OneFileStorage(Storage):
             if before is Status.RUNNING:
                 job.cancel = reason
             elif before in WAITING:
+                if job.changes:
+                    raise OptionsChanged(f"Only who claims {job_id} knows what its end causes.")
                 job.enter(Status.CANCELLED, self.clock())
                 job.reason, job.held = reason, None
                 state.free(job, END)
@@ -374,6 +383,17 @@ class OneFileStorage(Storage):
                     raise PayloadChanged(f"The payload of {job_id} is another one by now.")
                 job.payload = job.payload if stored == new else payload
             return job.status if job is not None else None
+
+    def change_options(self, job_id: str, turn: Callable[[str | None], str | None]) -> Status | None:
+        """Turn them while nobody else can change the file."""
+        with self.change() as state:
+            job = state.jobs.get(job_id)
+            if job is None:
+                return None
+            options = turn(job.options)
+            job.changes += options != job.options
+            job.options = options
+            return job.status
 
     def delete(self, job_id: str) -> Status | None:
         """Delete it, unless it runs."""

@@ -64,6 +64,7 @@ class StoredJob:
     reason: str | None = None
     alone: bool = False
     logs: tuple[LogLine, ...] = ()
+    changes: int = 0
     kept: str | None = None
     #: The order of pushes.
     order: int = 0
@@ -115,7 +116,7 @@ class StoredJob:
         return Claim(
             self.id, self.queue, self.type, self.payload, self.options, self.created, self.expires, self.attempts,
             len(self.runs), self.parcel().last_error, self.cancel, self.token, self.started or 0, self.worker or "",
-            self.ahead,
+            self.ahead, self.changes,
         )  # fmt: skip
 
     def record(self) -> JobRecord:
@@ -319,6 +320,17 @@ class State:
         """The job, if this is the token of its claim."""
         job = self.jobs.get(job_id)
         return job if job is not None and job.status is Status.RUNNING and job.token == token else None
+
+    def settle_all(self, settled: Sequence[Settlement], now: int) -> tuple[list[str], tuple[Claim, ...]]:
+        """End claims; returns ids of those not in force, and the claims whose jobs have other options by now."""
+        lost, outdated = [], []
+        for one in settled:
+            job = self.in_force(one.id, one.token)
+            if job is not None and job.changes != one.changes:
+                outdated.append(job.claim())
+            elif not self.settle(one, now):
+                lost.append(one.id)
+        return lost, tuple(outdated)
 
     def settle(self, one: Settlement, now: int) -> bool:
         """End a claim, if it is in force."""

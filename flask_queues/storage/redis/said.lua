@@ -1,9 +1,10 @@
--- Write the payload of a job anew, unless it runs.
+-- Write anew what the push said of a job: its payload, unless it runs, or its options.
 -- KEYS: what it may touch, where the server must know that beforehand.
--- ARGV: root; partition; id; the lines of its record that a push writes, as they were read; the lines to write instead.
+-- ARGV: root; partition; id; the lines of its record that a push writes, as they were read; the lines to write instead;
+-- how often its options were changed with that, nothing where they stay.
 -- Returns the status it had, `changed` where the record has other lines by now, or nothing.
 
-local p, id, seen, lines = arg(), arg(), arg(), arg()
+local p, id, seen, lines, changes = arg(), arg(), arg(), arg(), arg()
 local stem = read_place(p, id)
 if not stem then
     return false
@@ -12,7 +13,7 @@ local status = where(p, stem, id)
 if not status then
     return not_here()
 end
-if status == RUNNING then
+if status == RUNNING and changes == '' then
     return status
 end
 local record = call('GET', p .. 'j:' .. id)
@@ -28,4 +29,7 @@ if not stands(seen) then
     return 'changed'
 end
 call('SET', p .. 'j:' .. id, string.sub(record, 1, place) .. lines .. string.sub(record, place + 1 + #seen))
+if changes ~= '' then
+    note_changes(p, id, changes)
+end
 return status
