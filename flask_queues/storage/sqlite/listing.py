@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ...errors import OptionError
 from ...record import Page
 from ..values import Query
-from .rows import COLUMNS, NUMBERS, RUNNING, STATUSES, record, status_of
+from .rows import COLUMNS, NUMBERS, RUNNING, STATUSES, record
 
 #: How many rows a filter without an index looks at before it offers to go on.
 LOOK_AT = 10_000
@@ -39,8 +39,16 @@ RUNNING_UP = """
 SELECT stamp, seq FROM jobs WHERE status=1 AND (?1 IS NULL OR queue=?1) AND (?2 IS NULL OR type=?2)
     AND (stamp,seq)>(?3,?4) AND typeof(stamp)='integer' ORDER BY stamp, seq LIMIT ?5
 """
-TAGGED_DOWN = "SELECT job FROM tags WHERE tag=? AND job<? ORDER BY job DESC LIMIT ?"
-TAGGED_UP = "SELECT job FROM tags WHERE tag=? AND job>? ORDER BY job LIMIT ?"
+#: How far a look along a tag goes, and what it finds there: one walk along the index, in SQL, since most may be others.
+FAR_DOWN = "SELECT job FROM tags WHERE tag=? AND job<? ORDER BY job DESC LIMIT 1 OFFSET ?"
+FAR_UP = "SELECT job FROM tags WHERE tag=? AND job>? ORDER BY job LIMIT 1 OFFSET ?"
+FITTING = """
+FROM tags CROSS JOIN jobs ON seq=job WHERE tag=?1 AND {range}
+    AND (?4 IS NULL OR queue=?4) AND (?5 IS NULL OR type=?5)
+    AND (1 << CASE WHEN status IN (0,1,2,3,4,5) THEN status ELSE 4 END) & ?6
+"""
+TAGGED_DOWN = f"SELECT job {FITTING.format(range='job<?2 AND job>=?3')} ORDER BY job DESC LIMIT ?7"
+TAGGED_UP = f"SELECT job {FITTING.format(range='job>?2 AND job<=?3')} ORDER BY job LIMIT ?7"
 
 Position = tuple[int, int]
 Row = tuple[Any, ...]
@@ -53,10 +61,12 @@ class Way(NamedTuple):
     walk: str
     running: str
     tagged: str
+    far: str
+    end: int
 
 
-DOWN = Way((2**62, 2**62), WALK_DOWN, RUNNING_DOWN, TAGGED_DOWN)
-UP = Way((-(2**62), -(2**62)), WALK_UP, RUNNING_UP, TAGGED_UP)
+DOWN = Way((2**62, 2**62), WALK_DOWN, RUNNING_DOWN, TAGGED_DOWN, FAR_DOWN, -(2**62))
+UP = Way((-(2**62), -(2**62)), WALK_UP, RUNNING_UP, TAGGED_UP, FAR_UP, 2**62)
 
 
 def page(connection: sqlite3.Connection, query: Query) -> Page:
@@ -125,25 +135,16 @@ def tagged(
     connection: sqlite3.Connection, query: Query, way: Way, begin: Position
 ) -> tuple[list[Row], Position | None]:
     """Walk the jobs of one tag in the order of their pushes, looking at a bounded number."""
-    seqs = connection.execute(way.tagged, (query.tag, begin[1], LOOK_AT)).fetchall()
-    rows: list[Row] = []
-    for (seq,) in seqs:
-        row = row_at(connection, seq)
-        if fits(row, query):
-            rows.append(row)
-            if len(rows) == query.limit:
-                return rows, (0, seq)
-    return rows, (0, seqs[-1][0]) if len(seqs) == LOOK_AT else None
-
-
-def fits(row: Row, query: Query) -> bool:
-    """Whether a row of `stamp, seq, COLUMNS` is wanted."""
-    _, type_, queue, status = row[2:6]
-    return (
-        (query.queue is None or queue == query.queue)
-        and (query.type is None or type_ == query.type)
-        and (not query.statuses or status_of(status) in query.statuses)
-    )
+    far = connection.execute(way.far, (query.tag, begin[1], LOOK_AT - 1)).fetchone()
+    end = far[0] if far else way.end
+    wanted = sum(1 << NUMBERS[status] for status in query.statuses or STATUSES)
+    found = connection.execute(
+        way.tagged, (query.tag, begin[1], end, query.queue, query.type, wanted, query.limit)
+    ).fetchall()
+    rows = [row_at(connection, seq) for (seq,) in found]
+    if len(found) == query.limit:
+        return rows, (0, found[-1][0])
+    return rows, (0, end) if far else None
 
 
 def row_at(connection: sqlite3.Connection, seq: int) -> Row:
