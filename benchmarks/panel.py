@@ -41,6 +41,7 @@ PAGES = {
     "scheduled": "/queues/scheduled",
     "failed": "/queues/failed/jobs",
     "failed, one type": "/queues/failed/jobs?type=shop:resize",
+    "failed, a tag that only others have": "/queues/failed/jobs?tag=news",
     "failed, by cause": "/queues/failed",
     "completed": "/queues/completed",
     "queues": "/queues/queues",

@@ -43,8 +43,8 @@ local function index_after(key, score, seq)
 end
 
 -- Walk a zset from an index on; `base` is what its scores exceed the moments by, and the walk ends where they are
--- not between nothing and `top`.
-local function walk(key, index, base, top, budget, keep)
+-- not between nothing and `top`. `look` is shown each chunk of rows before `keep` is asked for one after another.
+local function walk(key, index, base, top, budget, keep, look)
     local kept, chunk = 0, limit + 1
     local moment, seq
     while kept <= limit do
@@ -55,6 +55,9 @@ local function walk(key, index, base, top, budget, keep)
             return
         end
         local rows = call(RANGE, key, index, index + chunk - 1, 'WITHSCORES')
+        if look and #rows > 0 then
+            look(rows)
+        end
         for n = 1, #rows, 2 do
             local member = rows[n]
             moment, seq = tonumber(rows[n + 1]) - base, seq_of(member)
@@ -77,8 +80,8 @@ local function walk(key, index, base, top, budget, keep)
     end
 end
 
-local function walk_list(name, budget, keep)
-    walk(p .. name, index_after(p .. name, begin, begin_seq), 0, math.huge, budget, keep)
+local function walk_list(name, budget, keep, look)
+    walk(p .. name, index_after(p .. name, begin, begin_seq), 0, math.huge, budget, keep, look)
 end
 
 local function keeper(status, held)
@@ -131,14 +134,43 @@ local function look_at_running()
     end
 end
 
+-- Most jobs of a tag may have another status: each list is asked for many at once.
 local function walk_tag()
-    walk_list('t:' .. string.sub(tag, 2), look_at, function(member, moment, seq)
-        local status, list = where(p, stem_of(member), id_of(member))
-        if not status or not string.find(statuses, status, 1, true) then
-            return false
+    local running, there = {}, {}
+    if string.find(statuses, RUNNING, 1, true) then
+        for _, id in ipairs(call('HKEYS', p .. 'run')) do
+            running[id] = true
         end
-        return keeper(status, list == 'held' and '1' or '')(member, moment, seq)
-    end)
+    end
+    local function look(rows)
+        local members = {}
+        for n = 1, #rows, 2 do
+            members[#members + 1] = rows[n]
+        end
+        there = {}
+        local function look_in(status, name)
+            for n, score in ipairs(call('ZMSCORE', p .. name, unpack(members))) do
+                if score then
+                    there[members[n]] = {status, name == 'held' and '1' or ''}
+                end
+            end
+        end
+        for status in string.gmatch(statuses, '%d') do
+            if status == PENDING then
+                look_in(status, 'ready')
+                look_in(status, 'held')
+            elseif status ~= RUNNING then
+                look_in(status, LISTS[status])
+            end
+        end
+    end
+    walk_list('t:' .. string.sub(tag, 2), look_at, function(member, moment, seq)
+        if running[id_of(member)] then
+            return keeper(RUNNING, '')(member, moment, seq)
+        end
+        local place = there[member]
+        return place and keeper(place[1], place[2])(member, moment, seq)
+    end, look)
 end
 
 local function walk_statuses()
