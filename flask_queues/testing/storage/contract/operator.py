@@ -198,6 +198,22 @@ class OperatorContract(OpenedTwice):
         storage.retry("a")
         assert json.loads(take_one(storage, "way of a").payload) == json.loads(seen)
 
+    @pytest.mark.parametrize("indent", [None, 1], ids=["one line", "several lines"])
+    def test_a_payload_that_was_replaced_is_kept_nowhere(self, storage: Storage, indent: int | None) -> None:
+        """It may have held a secret."""
+        secret = json.dumps({"card": "4111"}, indent=indent)
+        in_status(storage, "a", Status.FAILED, payload=secret)
+        storage.change_payload("a", "{}", secret)
+        pieces = [secret]
+
+        def noted(piece: str) -> str:
+            pieces.append(piece)
+            return piece
+
+        storage.rewrite("a", noted)
+        assert len(pieces) > 1
+        assert "4111" not in "".join(pieces[1:])
+
     def test_a_running_job_keeps_its_payload(self, storage: Storage) -> None:
         """What it runs with is what is shown."""
         in_status(storage, "a", Status.RUNNING, payload='{"n":1}')
