@@ -174,7 +174,7 @@ class WorkerLost(QueuesError):
 
 
 class DamagedRecord(QueuesError):
-    """What is stored of a job cannot be read; kept as its error, and handed to nobody."""
+    """What is stored of a job, or of a schedule, cannot be read; kept as a job's error, and handed to nobody."""
 
 
 class Retry(Exception):

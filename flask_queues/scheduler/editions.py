@@ -21,7 +21,7 @@ from ..record import to_datetime
 from ..storage import Storage
 from ..storage.values import Schedule
 from .definition import RESERVED, Definition
-from .state import VERSION, State, read_state
+from .state import VERSION, State, is_damaged, read_state
 
 #: Milliseconds that a worker has for its first sign of life, after which its edition counts no more.
 ARRIVAL = 90_000
@@ -54,7 +54,7 @@ class Publisher:
             if not self.definitions and self._name not in rows:
                 return []
             row = rows.get(self._name, Schedule(self._name, PLACE, EMPTY))
-            editions = self._with_mine(json.loads(row.about)["editions"], worker)
+            editions = self._with_mine(read_editions(row), worker)
             if not self._announce(row, editions):
                 continue
             if max(editions, key=lambda one: editions[one]["seen"]) != self.edition:
@@ -106,12 +106,18 @@ class Publisher:
             for name, state in stored.items()
             if state.source == self.source and state.definition.type not in of_others
         }
-        missing = [definition for name, definition in self.definitions.items() if name not in rows]
-        done = [bool(self.storage.put_schedule(State.new(one, self.source, now).row())) for one in missing]
+        missing = [one for name, one in self.definitions.items() if name not in rows or is_damaged(rows[name])]
+        done = [self._put_new(definition, rows.get(definition.name), now) for definition in missing]
         for name, state in ours.items():
             definition = self.definitions.get(name)
             done.append(self._put(definition, state, now) if definition else self.storage.delete_schedule(rows[name]))
         return all(done)
+
+    def _put_new(self, definition: Definition, damaged: Schedule | None, now: int) -> bool:
+        """Store a schedule that is not there, or in place of one that cannot be read."""
+        if damaged is not None and not self.storage.delete_schedule(damaged):
+            return False
+        return bool(self.storage.put_schedule(State.new(definition, self.source, now).row()))
 
     def _put(self, definition: Definition, state: State, now: int) -> bool:
         if state.definition == definition:
@@ -121,6 +127,19 @@ class Publisher:
     def _clashes(self, rows: Mapping[str, Schedule]) -> list[str]:
         others = [read_state(rows[name]) for name in self.definitions if name in rows]
         return [state.definition.name for state in others if state is not None and state.source != self.source]
+
+
+def read_editions(row: Schedule) -> dict[str, Any]:
+    """The editions that are stored; none where they cannot be read, so that each living one is told again."""
+    try:
+        return {name: one for name, one in json.loads(row.about)["editions"].items() if is_edition(one)}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def is_edition(about: dict[str, Any]) -> bool:
+    """Whether it is told of an edition when it was seen, and by whom."""
+    return all(isinstance(moment, int) for moment in (about["seen"], *about["workers"].values()))
 
 
 def put_changed(storage: Storage, old: State, new: State) -> State | None:

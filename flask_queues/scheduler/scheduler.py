@@ -19,7 +19,7 @@ from .decide import BY_HAND, Decision, latest, occurrences
 from .definition import Definition, define
 from .editions import Publisher, put_changed
 from .record import OccurrenceRecord, ScheduleRecord, occurrence_of, record_of
-from .state import State, read_state
+from .state import State, is_damaged, read_state
 from .ticker import Ticker, put
 from .timing import Every, read_timing
 
@@ -140,8 +140,11 @@ class Scheduler:
         return self._update(name, resumed)
 
     def remove(self, name: str) -> None:
-        """Delete a schedule made at run time, with its history; raises `ScheduleNotFound`."""
+        """Delete a schedule made at run time, or one that is damaged, with its history; raises `ScheduleNotFound`."""
         while True:
+            damaged = [row for row in self._storage().schedules() if row.name == name and is_damaged(row)]
+            if damaged and self._storage().delete_schedule(damaged[0]):
+                return
             state = self._state(name)
             self._refuse_code(state, "remove it there, or pause it")
             if self._storage().delete_schedule(state.row()):

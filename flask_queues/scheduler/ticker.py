@@ -13,7 +13,7 @@ from ..storage import Storage
 from ..storage.values import Schedule
 from ..telling import Teller
 from .decide import Decision, decide, next_due
-from .state import State, read_state
+from .state import State, is_damaged, read_state
 
 logger = logging.getLogger("flask_queues")
 
@@ -41,6 +41,8 @@ class Ticker:
         self._heap: list[tuple[int, float, str, int]] = []
         self._changes: int | None = None
         self._look_at = 0.0
+        #: Those that cannot be read, with the revision of which that was said.
+        self._damaged: dict[str, int] = {}
         #: Jobs that were pushed so far.
         self.pushed = 0
 
@@ -91,9 +93,21 @@ class Ticker:
                 self._states[row.name] = state
             elif (read := read_state(row)) is not None:
                 self._keep(read)
+            else:
+                self._say_damaged(row)
         if len(self._heap) > 2 * len(self._states) + 100:
             self._heap = [entry for entry in self._heap if self._is_current(entry[2], entry[3])]
             heapq.heapify(self._heap)
+
+    def _say_damaged(self, row: Schedule) -> None:
+        """Once for each state of it: nothing of it is fired until it is stored anew."""
+        if is_damaged(row) and self._damaged.get(row.name) != row.revision:
+            self._damaged[row.name] = row.revision
+            logger.error(
+                "The schedule %s is damaged in the storage, and not fired. One of the code is stored anew by a worker "
+                "within a minute; remove any other (flask queues schedule remove) and add it again.",
+                row.name,
+            )
 
     def _is_current(self, name: str, revision: int) -> bool:
         state = self._states.get(name)
