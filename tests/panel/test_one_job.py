@@ -214,6 +214,8 @@ def test_a_job_tells_what_was_let_follow_it(shop: Shop) -> None:
         {"id": third.id, "type": "shop:mail", "on": "end", "after": second.id},
     ]
     assert "Followed by" in plain(shop.client().get(f"/queues/jobs/{first.id}").text)
+    ask = shop.client().get(f"/queues/actions/delete/confirm?status=pending&id={first.id}").text
+    assert "Other jobs follow it, and will not run." in plain(ask)
     assert first.cancel()
     text = shop.client().get(f"/queues/jobs/{first.id}").text
     assert (f'href="/queues/jobs/{second.id}"' in text, f'href="/queues/jobs/{third.id}"' in text) == (False, True)
