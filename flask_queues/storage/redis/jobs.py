@@ -161,8 +161,8 @@ class Jobs:
             found = self.find(job_id)
             if found is None:
                 return None
-            queue, (status, _, _, record) = found
-            text = record.decode()
+            queue, (status, _, _, record, _) = found
+            text = decoded(record)
             story = read_story(text)
             options = turn(story.options)
             if options == story.options:
