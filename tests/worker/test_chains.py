@@ -71,6 +71,19 @@ def test_no_link_is_lost_or_doubled_whatever_is_killed(make_site, seed, request,
     assert set(ran) == {job.id for chain in chains for job in chain.jobs}
 
 
+@pytest.mark.parametrize("how", [(), ("--threads", "2")])
+def test_a_job_that_runs_is_followed(make_site, place, how):
+    """Its child learns of that when it settles it, in a process and in a thread."""
+    site = make_site(**place)
+    site.work(*how)
+    first = site.queues.push("mark", {"seconds": 1})
+    eventually(lambda: first.status is Status.RUNNING)
+    second = first.then("add", {"a": 1})
+    assert second.status is Status.SCHEDULED
+    assert second.result(timeout=30) == 2
+    assert first.record.attempts == 1
+
+
 @pytest.mark.parametrize(
     "kind",
     ["sqlite", "files", *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("redis", "cluster"))],
