@@ -441,7 +441,7 @@ local function note_changes(p, id, changes)
 end
 
 -- Forget what else is known of a job whose record somebody has deleted or the server has evicted.
-local function forget(p, id)
+local function forget_rest(p, id)
     call('SREM', p .. 'alone', id)
     call('DEL', p .. 'j:' .. id, p .. 'l:' .. id, p .. 'k:' .. id)
     call('HDEL', p .. 'limits', id)
@@ -452,7 +452,7 @@ end
 local function drop_claim(p, id, stem)
     call('HDEL', p .. 'run', id)
     leave(p, id)
-    forget(p, id)
+    forget_rest(p, id)
     count(p, stem, id, RUNNING, nil)
 end
 

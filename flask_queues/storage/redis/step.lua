@@ -264,7 +264,7 @@ local function take(p, queue, jobs, ahead, claims)
             free(p, id, 'start')
             enter(p, id)
         else
-            forget(p, id)
+            forget_rest(p, id)
         end
     end
     if #held > 0 then
