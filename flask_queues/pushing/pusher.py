@@ -106,10 +106,20 @@ class Pusher:
                 continue
             for start in range(0, len(jobs), PUSH_SLICE):
                 part = jobs[start : start + PUSH_SLICE]
-                created = self._storage().push(part, *bounds)
+                created = self._push_in_order(part, bounds)
                 placed += zip([one.id for one in part], created, strict=True)
                 self._teller.pushed(part, created)
         return placed
+
+    def _push_in_order(self, jobs: Sequence[NewJob], bounds: tuple[Mapping[str, int], ...]) -> list[bool]:
+        """Store a slice with those of a group side by side, so that each group that is complete comes as one list."""
+        if not any(one.gather for one in jobs):
+            return self._storage().push(jobs, *bounds)
+        first: dict[str, int] = {}
+        places = [first.setdefault(one.gather.group, n) if one.gather else n for n, one in enumerate(jobs)]
+        order = sorted(range(len(jobs)), key=places.__getitem__)
+        created = dict(zip(order, self._storage().push([jobs[n] for n in order], *bounds), strict=True))
+        return [created[n] for n in range(len(jobs))]
 
     def count(self, number: int) -> None:
         """Count pushes of this request against `QUEUES_PUSH_LIMIT`; raises `PushLimited` beyond it."""
