@@ -26,7 +26,9 @@ class Herald:
         self._app = app
         self._receivers = receivers
         self._waiting: queue.Queue[Alert] = queue.Queue()
+        #: Tells until nothing waits, then ends.
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     def tell(self, alerts: Iterable[Alert]) -> None:
         """Tell of alerts; returns at once."""
@@ -34,10 +36,11 @@ class Herald:
             logger.log(logging.WARNING if alert.active else logging.INFO, "%s", alert)
             if not self._receivers() and not alert_changed.receivers:
                 continue
-            self._waiting.put(alert)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="flask-queues-alerts", daemon=True)
-                self._thread.start()
+            with self._lock:
+                self._waiting.put(alert)
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._work, name="flask-queues-alerts", daemon=True)
+                    self._thread.start()
 
     def finish(self, seconds: float) -> None:
         """Wait so long for receivers that are not done."""
@@ -48,12 +51,18 @@ class Herald:
         done.join(seconds)
 
     def _work(self) -> None:
-        while True:
-            alert = self._waiting.get()
+        while (alert := self._next()) is not None:
             try:
                 self._tell_all(alert)
             finally:
                 self._waiting.task_done()
+
+    def _next(self) -> Alert | None:
+        with self._lock:
+            if self._waiting.empty():
+                self._thread = None
+                return None
+            return self._waiting.get_nowait()
 
     def _tell_all(self, alert: Alert) -> None:
         """Tell each; one that raises keeps no other from hearing."""

@@ -29,6 +29,11 @@ class Node(RedisServer):
         super().__init__(folder, **options)
         self.bus = free_port()
 
+    def take_other_ports(self) -> None:
+        """That on which it speaks to the other nodes may be the one that is taken."""
+        super().take_other_ports()
+        self.bus = free_port()
+
     def arguments(self) -> list[str]:
         """As of any Redis, and how it speaks to the other nodes."""
         cluster = {

@@ -97,8 +97,12 @@ class Server(ABC):
             self._launch()
             if self._serves():
                 return
-            self.port = free_port()
+            self.take_other_ports()
         raise ServerError(f"{self} does not start: {self.log.read_text('utf-8', 'replace')[-2000:]}")
+
+    def take_other_ports(self) -> None:
+        """Listen elsewhere from the next start on."""
+        self.port = free_port()
 
     def _launch(self) -> None:
         path = program(self.program)
