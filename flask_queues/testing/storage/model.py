@@ -302,6 +302,9 @@ class Model:
 
     def check_line(self, claims: Sequence[Claim], wanted: Wanted, now: int) -> None:
         """The claims are the head of the first line with a job of a known type; ties in any order."""
+        if wanted.behind and not claims:
+            assert self.nobody_goes_along(wanted, now)
+            return
         for queue in wanted.queues:
             line = self.line(queue, wanted.types, now)
             if claims and claims[0].queue == queue:
@@ -310,10 +313,6 @@ class Model:
                 break
         else:
             assert not claims
-            return
-        if wanted.behind and not claims:
-            first = [job for job in line if job.rank == line[0].rank]
-            assert not all(self.goes_along(job, wanted) for job in first)
             return
         assert claims, "nothing was claimed although there are jobs"
         assert len(claims) <= wanted.limit
@@ -325,8 +324,21 @@ class Model:
             assert (len(claims) == 1 and not wanted.behind) or self.goes_along(job, wanted)
             line.remove(job)
         if len(claims) < wanted.limit and self.goes_along(self.jobs[claims[-1].id], wanted):
+            rank = self.jobs[claims[0].id].rank
+            first = [job for job in [*line, *self.let_through(queue, wanted.types, now)] if job.rank == rank]
+            assert not first or not all(self.goes_along(job, wanted) for job in first)
+
+    def nobody_goes_along(self, wanted: Wanted, now: int) -> bool:
+        """Whether nothing may be claimed behind another: no job is there, or one of the first must be claimed alone."""
+        for queue in wanted.queues:
+            line = self.line(queue, wanted.types, now)
+            through = self.let_through(queue, wanted.types, now)
             first = [job for job in line if job.rank == line[0].rank]
-            assert all(self.goes_along(job, wanted) for job in first) is False or not first
+            if any(not line or job.rank <= line[0].rank for job in through):
+                return True  # which are under a limit
+            if first:
+                return not all(self.goes_along(job, wanted) for job in first)
+        return True
 
     def line(self, queue: str, types: Collection[str], now: int) -> list[ModelJob]:
         """The jobs of a queue that may be claimed, the first one first."""
@@ -352,6 +364,16 @@ class Model:
             return line
         job.held = None
         return self.line(queue, types, now)
+
+    def let_through(self, queue: str, types: Collection[str], now: int) -> list[ModelJob]:
+        """The jobs that waited at a gate and may be back in the line, since it is open in the step that looks."""
+        waited = [job for job in self.jobs.values() if job.held == GATE]
+        for job in waited:
+            job.held = None
+        through = [job for job in self.line(queue, types, now) if job in waited]
+        for job in waited:
+            job.held = GATE
+        return through
 
     def closed(self, job: ModelJob, now: int) -> bool:
         """Whether a limit keeps a job from being claimed."""

@@ -12,8 +12,9 @@ import pytest
 
 from flask_queues import Status
 from flask_queues.storage import Storage
-from flask_queues.storage.values import Query
+from flask_queues.storage.values import Query, Wanted
 from flask_queues.testing.storage import Clock, Engine, FrozenClock, StorageContract
+from flask_queues.testing.storage.machine import HOUR, HOURLY, LEASE, StorageMachine
 from tests.support.site import Site
 
 from . import one_file
@@ -50,6 +51,17 @@ class TestOneFile(StorageContract):
     def engine(self, tmp_path: Path) -> Engine:
         """An engine on an empty folder."""
         return OneFileEngine(tmp_path)
+
+
+def test_the_model_knows_that_a_gate_may_open_in_the_very_step_that_looks(tmp_path: Path) -> None:
+    """A rate lets its job go ahead of those that could be claimed behind another: then none of these is claimed."""
+    machine = StorageMachine(OneFileEngine(tmp_path / "place"))
+    end = {"status": Status.SCHEDULED, "outcome": None, "reason": None, "error": None, "result": None, "counted": False}
+    machine.work_under_a_limit("w0", "q", HOURLY, end)
+    machine.push_to_gather("q", "g", [2, 2], HOUR)
+    machine.advance(1)
+    machine.work_on("w0", end, Wanted(["q", "r"], ("t",), LEASE, limit=1, short=("t",), behind=True))
+    machine.teardown()
 
 
 def test_an_application_and_its_worker_use_it_by_name(make_site: Callable[..., Site]) -> None:
