@@ -18,8 +18,8 @@ from .errors import StorageError
 from .record import Outcome, Status, storable, to_datetime
 from .registry import JobType, Registry
 from .storage import Storage
-from .storage.figures import legible
-from .storage.stops import Stop
+from .storage.sheets import Found, expect, look
+from .storage.stops import Stop, is_moment
 from .storage.values import Claim, Settlement
 from .transitions import given_back, put_aside, read_error
 
@@ -223,7 +223,7 @@ class Breakers:
         return [
             state_of(name, key, circuit, now)
             for name in sorted(names)
-            for key, circuit in sorted(load(legible(texts.get(sheet(name)))).items())
+            for key, circuit in sorted(circuits_in(name, texts.get(sheet(name))).items())
         ]
 
     def close(self, job_type: str) -> bool:
@@ -233,9 +233,9 @@ class Breakers:
         storage = self._storage()
         self._seen.pop(job_type, None)
         text = storage.sheets([sheet(job_type)]).get(sheet(job_type))
-        circuits = load(legible(text))
-        storage.write_sheets((sheet(job_type), text), {sheet(job_type): None})
-        return any(circuit.since is not None for circuit in circuits.values())
+        found = found_in(job_type, text)
+        storage.write_sheets((sheet(job_type), text), {sheet(job_type): None, **found.aside})
+        return any(circuit.since is not None for circuit in (found.value or {}).values())
 
     # The sheets
 
@@ -249,7 +249,7 @@ class Breakers:
     def _read(self, job_type: str) -> tuple[str | None, dict[str, Circuit]]:
         now = time.monotonic()
         text = self._storage().sheets([sheet(job_type)]).get(sheet(job_type))
-        circuits = load(legible(text))
+        circuits = circuits_in(job_type, text)
         self._seen[job_type] = now, circuits
         return text, circuits
 
@@ -265,7 +265,8 @@ class Breakers:
             changed = {name: one for name, one in circuits.items() if name != key}
             if after != Circuit():
                 changed[key] = after
-            if self._storage().write_sheets((sheet(job_type), text), {sheet(job_type): dump(changed)}):
+            texts = {sheet(job_type): dump(changed), **found_in(job_type, text).aside}
+            if self._storage().write_sheets((sheet(job_type), text), texts):
                 self._seen[job_type] = time.monotonic(), changed
                 return after
         logger.warning(
@@ -277,6 +278,27 @@ class Breakers:
 def is_ours(stop: Stop) -> bool:
     """Whether a breaker has made a pause."""
     return stop.type is not None and not stop.by and stop.reason.startswith(REASON)
+
+
+def circuits_in(job_type: str, text: str | None) -> dict[str, Circuit]:
+    """The circuits of a job type; none where its sheet cannot be read, as if they had never seen a failure."""
+    return found_in(job_type, text).value or {}
+
+
+def found_in(job_type: str, text: str | None) -> Found[dict[str, Circuit]]:
+    """Read the sheet of a job type."""
+    return look(sheet(job_type), text, load_whole)
+
+
+def load_whole(text: str) -> dict[str, Circuit]:
+    """Read a sheet; raises whatever is wrong with it."""
+    expect(json.loads(text), {str: ([is_moment], is_moment_if_any, is_moment, str | None, str)})
+    return load(text)
+
+
+def is_moment_if_any(value: object) -> bool:
+    """Whether it is a moment, or none."""
+    return value is None or is_moment(value)
 
 
 def sheet(job_type: str) -> str:

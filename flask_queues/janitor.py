@@ -17,8 +17,8 @@ from .record import JobRecord, Status
 from .registry import Registry
 from .signals import name_of
 from .storage import Storage
-from .storage.figures import legible
 from .storage.outdated import Outdated
+from .storage.sheets import expect, look
 
 logger = logging.getLogger("flask_queues")
 
@@ -176,10 +176,18 @@ class Janitor:
         """Make sure that no other worker hands over the same jobs; False while another one does."""
         storage = self._storage()
         seen, now = storage.sheets([SHEET]).get(SHEET), storage.now()
-        owner, until = json.loads(legible(seen) or '["", 0]')
+        found = look(SHEET, seen, load)
+        owner, until = found.value or ("", 0)
         if owner != self._name and until > now:
             return False
-        return storage.write_sheets((SHEET, seen), {SHEET: json.dumps([self._name, now + TURN])})
+        return storage.write_sheets((SHEET, seen), {SHEET: json.dumps([self._name, now + TURN]), **found.aside})
+
+
+def load(text: str) -> tuple[str, int]:
+    """Read whose turn it is, and until when; raises whatever is wrong with the sheet."""
+    said = json.loads(text)
+    expect(said, (str, int))
+    return said[0], said[1]
 
 
 def outdated(queue: str, job_type: str, status: Status, n: int, kept: Retention) -> Iterator[Outdated]:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from .errors import StorageError
 from .record import to_datetime
 from .storage import Storage
-from .storage.figures import legible
+from .storage.sheets import Found, expect, look
+from .storage.stops import is_moment
 
 SHEET = "orders"
 #: So often a change is tried again where somebody else was quicker.
@@ -55,11 +56,10 @@ class Orders(NamedTuple):
         return json.dumps([sorted(self.quiet), self.restart, self.pictures], separators=(",", ":"))
 
     @classmethod
-    def load(cls, text: str | None) -> Orders:
-        """Read what `dump` has written."""
-        if (known := legible(text)) is None:
-            return cls()
-        quiet, restart, pictures = json.loads(known)
+    def load(cls, text: str) -> Orders:
+        """Read what `dump` has written; raises whatever is wrong with it."""
+        expect(said := json.loads(text), ([str], {str: int}, {str: (is_moment, int | None, str)}))
+        quiet, restart, pictures = said
         return cls(frozenset(quiet), restart, {job: Picture(*one) for job, one in pictures.items()})
 
     def without(self, worker: str) -> Orders:
@@ -75,16 +75,22 @@ class Orders(NamedTuple):
 
 def read(storage: Storage) -> Orders:
     """What is asked now."""
-    return Orders.load(storage.sheets([SHEET]).get(SHEET))
+    return found_in(storage.sheets([SHEET]).get(SHEET)).value or Orders()
+
+
+def found_in(text: str | None) -> Found[Orders]:
+    """Read the sheet; of workers nothing is asked where that cannot be read."""
+    return look(SHEET, text, Orders.load)
 
 
 def change(storage: Storage, how: Callable[[Orders], Orders]) -> None:
     """Change what is asked, where it is not so already; raises `StorageError` if others keep changing it."""
     for _ in range(TRIES):
         text = storage.sheets([SHEET]).get(SHEET)
-        before = Orders.load(text)
+        found = found_in(text)
+        before = found.value or Orders()
         after = how(before)
-        if after == before or storage.write_sheets((SHEET, text), {SHEET: after.dump()}):
+        if after == before or storage.write_sheets((SHEET, text), {SHEET: after.dump(), **found.aside}):
             return
     raise StorageError("What workers are asked to do is changed by too many at once. Try again.")
 

@@ -11,7 +11,7 @@ from ..errors import StorageError
 from ..storage import Storage
 from .herald import Herald
 from .readings import Instruments
-from .standing import SHEET, Sheet, judge
+from .standing import SHEET, Sheet, found_in, judge
 
 logger = logging.getLogger("flask_queues")
 
@@ -58,11 +58,12 @@ def look(storage: Storage, instruments: Instruments, herald: Herald) -> bool:
     What is said was written before, so that no two say it.
     """
     text, now = storage.sheets([SHEET]).get(SHEET), storage.now()
-    sheet = Sheet.load(text)
+    found = found_in(text)
+    sheet = found.value or Sheet()
     if 0 <= now - sheet.looked < EVERY * 900:
         return False
     after, changes = judge(sheet, instruments.read(now), now)
-    if not storage.write_sheets((SHEET, text), {SHEET: after.dump()}):
+    if not storage.write_sheets((SHEET, text), {SHEET: after.dump(), **found.aside}):
         return False
     herald.tell(changes)
     return True

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from ..record import to_datetime
 from ..storage import Storage
-from ..storage.figures import legible
+from ..storage.sheets import Found, expect, look
+from ..storage.stops import is_moment
 from .alert import Alert
 
 #: The name of the sheet.
@@ -66,19 +67,25 @@ class Sheet:
         return json.dumps({"looked": self.looked, "standing": rows}, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
-    def load(cls, text: str | None) -> Sheet:
-        """Read what `dump` has written; an empty one where there is nothing that can be read."""
-        if (text := legible(text)) is None:
-            return cls()
+    def load(cls, text: str) -> Sheet:
+        """Read what `dump` has written; raises whatever is wrong with it."""
         said = json.loads(text)
+        number = int | float
+        expect(said["looked"], int)
+        expect(said["standing"], [(str, str, str, is_moment, is_moment, number, number, bool)])
         return cls(said["looked"], {Key(*row[:3]): Standing(*row[3:]) for row in said["standing"]})
 
 
 def standing_alerts(storage: Storage) -> list[Alert]:
     """The alerts that stand and were said, the last first."""
-    sheet = Sheet.load(storage.sheets([SHEET]).get(SHEET))
+    sheet = found_in(storage.sheets([SHEET]).get(SHEET)).value or Sheet()
     found = [alert_of(key, one) for key, one in sheet.standing.items() if one.said]
     return sorted(found, key=lambda alert: alert.since, reverse=True)
+
+
+def found_in(text: str | None) -> Found[Sheet]:
+    """Read the sheet; no alert stands where that cannot be read, and what still is so is said anew."""
+    return look(SHEET, text, Sheet.load)
 
 
 def judge(sheet: Sheet, readings: Iterable[Reading], now: int) -> tuple[Sheet, list[Alert]]:

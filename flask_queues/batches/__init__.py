@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .batches import Batches
+from .batches import Batches, BatchPage
 from .builder import Batch, BatchHandle
 from .record import BatchRecord
 from .sheet import tag_of
 
-__all__ = ["Batch", "BatchHandle", "BatchRecord", "Batches", "tag_of"]
+__all__ = ["Batch", "BatchHandle", "BatchPage", "BatchRecord", "Batches", "tag_of"]

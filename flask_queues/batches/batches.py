@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import OptionError, TransitionError, UniqueTaken
 from ..ids import is_id
@@ -27,6 +27,18 @@ SEARCHED = 1000
 #: Seconds in which whoever cancels a batch cancels its jobs; keepers go on with those that are left.
 AT_ONCE = 3.0
 MAX_NAME = 128
+
+
+class BatchPage(NamedTuple):
+    """A page of batches, the newest first."""
+
+    records: list[BatchRecord]
+    #: Where the next one begins.
+    after: str | None
+    #: How many there are in all.
+    total: int
+    #: The ids of those that would stand on it and cannot be read: they are damaged, or no key here opens them.
+    unread: list[str]
 
 
 class Batches:
@@ -81,6 +93,18 @@ class Batches:
 
         Those in one status only, or with a text in their names, are looked for among the newest 1,000.
         """
+        page = self.page(limit, after, status=status, text=text)
+        return page.records, page.after, page.total
+
+    def page(
+        self,
+        limit: int = 50,
+        after: str | None = None,
+        *,
+        status: Status | str | None = None,
+        text: str = "",
+    ) -> BatchPage:
+        """The same, and which of them cannot be read."""
         listed = self._book.all()
         made = listed.open | listed.ended
         ids = sorted(made, key=lambda batch_id: (made[batch_id], batch_id), reverse=True)
@@ -94,7 +118,7 @@ class Batches:
         read = self._book.read(shown)
         more = start + limit < len(ids)
         records = self._records([read[batch_id] for batch_id in shown if batch_id in read])
-        return records, shown[-1] if more else None, len(ids)
+        return BatchPage(records, shown[-1] if more else None, len(ids), unread(shown, read))
 
     def _matching(self, ids: Sequence[str], status: Status | str | None, text: str) -> list[str]:
         read = self._book.read(ids)

@@ -9,6 +9,9 @@ from typing import Any
 
 from ..errors import StorageFormatError, TransitionError
 from ..record import Status
+from ..storage.sheets import expect
+from ..storage.stops import is_moment
+from ..storage.values import NewJob
 
 #: Of a sheet. Those without one are from before there was one, and the same otherwise.
 FORMAT = 1
@@ -16,6 +19,18 @@ FORMAT = 1
 BROKEN_OFF = 600_000
 BROKEN_WORDS = "Its push broke off."
 THEN, CATCH, FINALLY = "then", "catch", "finally"
+
+
+def is_moment_if_any(value: Any) -> bool:
+    """Whether it is a moment, or none."""
+    return value is None or is_moment(value)
+
+
+#: What is in a sheet that nobody has damaged; what came with a later version may be missing in an old one.
+SHAPES: dict[str, Any] = {
+    "id": str, "name": str, "created": is_moment, "queues": [str], "pushers": int, "pushed": is_moment,
+    "cancelled": str | None, "callbacks": {str: dict}, "due": [str], "fired": [str], "ended": is_moment_if_any,
+}  # fmt: skip
 
 
 def tag_of(batch_id: str) -> str:
@@ -72,9 +87,16 @@ class Sheet:
 
     @classmethod
     def load(cls, text: str) -> Sheet:
-        """Read what `dump` has written; raises `StorageFormatError` where a newer version has written it."""
+        """Read what `dump` has written; raises `StorageFormatError` where a newer version has written it.
+
+        Raises whatever is wrong with it, where it is damaged.
+        """
         said = json.loads(text)
         refuse_newer(f"The batch {said['id']}", said.pop("format", FORMAT), FORMAT)
+        for name, shape in SHAPES.items():
+            expect(said[name], shape, name)
+        for name in {*said["callbacks"], *said["due"]}:
+            NewJob.read(said["callbacks"][name])
         return cls(**{**said, **{name: tuple(said[name]) for name in ("queues", "due", "fired")}})
 
     def broken_off(self, now: int) -> bool:

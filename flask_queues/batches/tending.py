@@ -63,6 +63,7 @@ class Tending:
             return 0
         is_time_to_tidy = time.monotonic() >= self._next_tidy
         if is_time_to_tidy:
+            self._book.mend()
             self._memory.forget_lists()  # a process that notes no numbers may have changed one
         listed = self._memory.look()
         self.next_look = time.monotonic() + (SOON if listed.open else SELDOM)

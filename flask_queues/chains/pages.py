@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from ..record import Status
 from ..storage import Storage
-from ..storage.figures import legible
-from ..storage.values import Query
+from ..storage.sheets import expect, fits, look
+from ..storage.values import NewJob, Query
 
 #: Links of a page, and about how many bytes, unless a single one has more.
 LINKS, BYTES = 10, 65_536
@@ -52,8 +52,19 @@ class Page(NamedTuple):
 
     @classmethod
     def load(cls, text: str) -> Page:
-        """Read a sheet."""
-        return cls(*json.loads(text))
+        """Read a sheet; raises whatever is wrong with it."""
+        expect(said := json.loads(text), (int, [list], list))
+        page = cls(*said)
+        for on, result_as, job in page.links:
+            expect([on, result_as], (lambda one: one in ENDS, str | None))
+            NewJob.read(job)
+        expect(page.beyond, (is_next, is_next, is_next))
+        return page
+
+
+def is_next(value: Any) -> bool:
+    """Whether it is where a chain may go on: nowhere, or at the link of an id on a page of a number."""
+    return value is None or fits(value, (int, str))
 
 
 def first_of(links: list[Any], status: Status) -> tuple[int, list[Any]]:
@@ -118,8 +129,9 @@ class Cover(NamedTuple):
 
     @classmethod
     def load(cls, text: str) -> Cover:
-        """Read a sheet."""
-        return cls(*json.loads(text))
+        """Read a sheet; raises whatever is wrong with it."""
+        expect(said := json.loads(text), (int, int | None))
+        return cls(*said)
 
 
 class ChainPages:
@@ -135,10 +147,9 @@ class ChainPages:
         write(self._storage(), chain_id, Cover(len(texts), self._storage().now()), texts)
 
     def read(self, chain_id: str, n: int) -> Page | None:
-        """Read a page; None where it is gone, or encrypted with a key that nobody here has."""
+        """Read a page; None where it is gone or damaged, or encrypted with a key that nobody here has."""
         name = page_name(chain_id, n)
-        text = legible(self._storage().sheets([name]).get(name))
-        return None if text is None else Page.load(text)
+        return look(name, self._storage().sheets([name]).get(name), Page.load).value
 
     def tend_if_due(self) -> None:
         """Delete the pages of chains that are over, if it is time to look."""
@@ -153,10 +164,9 @@ class ChainPages:
     def _look_at(self, name: str) -> bool:
         storage = self._storage()
         chain_id, seen = name.removeprefix(PREFIX), storage.sheets([name]).get(name)
-        text = legible(seen)
-        if text is None:
+        cover, now = look(name, seen, Cover.load).value, storage.now()
+        if cover is None:
             return False
-        cover, now = Cover.load(text), storage.now()
         idle = None if self._is_needed(chain_id) else cover.idle or now
         if idle is not None and now - idle >= SPARED:
             return storage.write_sheets((name, seen), dict.fromkeys(names_of(chain_id, cover.pages)))
@@ -186,10 +196,10 @@ def chain_beyond(options: str | None) -> str | None:
 def copy_pages(source: Storage, target: Storage, chain_id: str) -> None:
     """Keep the pages of a chain in another storage, too; those that are there already stay: they are the same."""
     name = cover_name(chain_id)
-    text = legible(source.sheets([name]).get(name))
-    if text is None:
+    cover = look(name, source.sheets([name]).get(name), Cover.load).value
+    if cover is None:
         return
-    cover = Cover.load(text)._replace(idle=target.now())
+    cover = cover._replace(idle=target.now())
     names = names_of(chain_id, cover.pages)[1:]
     found: dict[str, str] = {}
     for start in range(0, len(names), AT_ONCE):

@@ -13,6 +13,7 @@ from flask.cli import AppGroup
 from ..errors import QueuesError
 from .batches import batches
 from .causes import causes
+from .damaged import damaged
 from .doctor import doctor
 from .export import export, reproduce
 from .health import health
@@ -61,6 +62,7 @@ for command in (
     reproduce,
     move,
     reencrypt,
+    damaged,
     doctor,
     health,
 ):

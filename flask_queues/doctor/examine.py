@@ -62,6 +62,7 @@ def of_storage(manager: Manager) -> list[Finding]:
         clearable(manager),
         interrupted_move(storage),
         closed_batches(manager),
+        damaged(manager),
         of_clock(storage, manager.config.lease),
     ]
     return [finding for finding in found if finding is not None]
@@ -91,6 +92,30 @@ def interrupted_move(storage: Storage) -> Finding | None:
         f"{jobs:,} job{'' if jobs == 1 else 's'} left for another storage and may run in none: flask queues move was "
         "interrupted.",
         "Run it again, with the same settings, to its end.",
+    )
+
+
+def damaged(manager: Manager) -> Finding | None:
+    """Lists and figures that cannot be read, or could not."""
+    found = manager.damaged_sheets()
+    if not found:
+        return None
+    now = [one.name for one in found if one.why]
+    names = now or [one.name for one in found]
+    said = f"{', '.join(names[:3])}{'…' if len(names) > 3 else ''}"
+    if not now:
+        return Finding(
+            Severity.NOTE,
+            "storage-damaged",
+            f"What could not be read was kept aside, and others have its place: {said}.",
+            "Look what it was: flask queues damaged NAME; then forget it: flask queues damaged NAME --forget.",
+        )
+    return Finding(
+        Severity.DELAYS,
+        "storage-damaged",
+        f"What is stored cannot be read, and is left out: {said}. Something else has written into the storage, or a "
+        "disk has lost a part of it.",
+        "Look at it with flask queues damaged, and at the disk. Workers write anew what they can, and keep it aside.",
     )
 
 

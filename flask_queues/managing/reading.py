@@ -17,6 +17,7 @@ from ..config import Config
 from ..errors import JobNotFound, OptionError
 from ..ids import is_id
 from ..metrics import RANGES, Causes, FailureCause, Forecast, Ledger, Report, report
+from ..metrics.causes import CAUSES, causes_in
 from ..options import NOTHING, Options, Seconds
 from ..orders import Orders
 from ..pausing import Pause, pauses
@@ -25,6 +26,7 @@ from ..registry import Registry
 from ..searching import check_statuses, check_where, look_through
 from ..storage.values import Query
 from .ground import Ground
+from .sheets import DamagedSheet, damaged_sheets, forget_aside
 
 
 class Reading(Ground):
@@ -127,6 +129,10 @@ class Reading(Ground):
         newest_first = reversed(Causes.read(self.storage).known.values())
         return sorted(newest_first, key=lambda one: -one.last)
 
+    def unread_causes(self) -> list[str]:
+        """The sheet of causes, where it cannot be read; a keeper makes it anew of the failed jobs within a minute."""
+        return [CAUSES] if causes_in(self.storage.sheets([CAUSES]).get(CAUSES)).damage else []
+
     def sensitive(self, type_string: str) -> frozenset[str]:
         """Names of the payload fields that a job type hides from people."""
         job_type = self.jobs.get(type_string)
@@ -215,13 +221,24 @@ class Reading(Ground):
             {*self.config.names, *self.counts().queues, self.config.default, *stopped, *([own] if own else [])}
         )
 
-    def acts(self) -> Iterator[Act]:
-        """What people did, the last first; the last 2,000 lines or so are kept."""
-        return activity.acts(self.storage)
+    def acts(self, unread: list[str] | None = None) -> Iterator[Act]:
+        """What people did, the last first; the last 2,000 lines or so are kept.
+
+        The names of sheets that cannot be read are added to `unread`.
+        """
+        return activity.acts(self.storage, unread)
 
     def acts_on(self, kind: str, name: str) -> list[Act]:
         """What people did with one job, queue, schedule or other thing, the last first."""
         return activity.acts_on(self.storage, kind, name)
+
+    def damaged_sheets(self, *, every: bool = False) -> list[DamagedSheet]:
+        """Sheets that cannot be read, and what was kept aside; only `every` looks at single batches and chains too."""
+        return list(damaged_sheets(self.storage, every=every))
+
+    def forget_aside(self, name: str) -> bool:
+        """Delete what was kept aside of a damaged sheet; False where there is nothing of that name."""
+        return forget_aside(self.storage, name)
 
     def orders(self) -> Orders:
         """What workers that run are asked to do."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from ..record import JobRecord, Status
-from ..storage.figures import legible
+from ..storage.sheets import Found, expect, look
 from .histogram import Histogram
 
 #: Queue and job type.
@@ -153,15 +153,20 @@ class Bucket:
         return json.dumps({"cells": cells, "depth": self.depth, "looks": looks}, separators=(",", ":"))
 
     @classmethod
-    def load(cls, text: str | None) -> Bucket:
-        """Read what `dump` has written; an empty one where there is nothing that can be read."""
-        bucket = cls()
-        if (text := legible(text)) is not None:
-            said = json.loads(text)
-            bucket.cells.update(load_cells(said["cells"]))
-            bucket.depth = said["depth"]
-            bucket.looks, bucket.alive, bucket.busy = said["looks"]
+    def load(cls, text: str) -> Bucket:
+        """Read what `dump` has written; raises whatever is wrong with it."""
+        bucket, said = cls(), json.loads(text)
+        expect(said["depth"], {str: int})
+        expect(said["looks"], (int, int, int))
+        bucket.cells.update(load_cells(said["cells"]))
+        bucket.depth = said["depth"]
+        bucket.looks, bucket.alive, bucket.busy = said["looks"]
         return bucket
+
+
+def found_in(name: str, text: str | None) -> Found[Bucket]:
+    """Read the sheet of a bucket."""
+    return look(name, text, Bucket.load)
 
 
 def dump_cells(cells: Mapping[Line, Cell]) -> dict[str, list[int | str]]:

@@ -11,7 +11,9 @@ from datetime import datetime
 from ..causes import Cause
 from ..record import JobRecord, Status, to_datetime, to_milliseconds
 from ..storage import Storage
-from ..storage.figures import Ended, every, legible
+from ..storage.figures import Ended, every
+from ..storage.sheets import Found, expect, look
+from ..storage.stops import is_moment
 from ..storage.values import Query
 
 #: The name of their sheet.
@@ -131,18 +133,25 @@ class Causes:
 
     @classmethod
     def read(cls, storage: Storage) -> Causes:
-        """Read the causes that a storage keeps."""
-        return cls.load(storage.sheets([CAUSES]).get(CAUSES))
+        """Read the causes that a storage keeps; none where they cannot be read."""
+        return causes_in(storage.sheets([CAUSES]).get(CAUSES)).value or cls()
 
     @classmethod
-    def load(cls, text: str | None) -> Causes:
-        """Read what `dump` has written; none where there is nothing that can be read."""
+    def load(cls, text: str) -> Causes:
+        """Read what `dump` has written; raises whatever is wrong with it."""
         causes = cls()
-        for row in json.loads(legible(text) or "[]"):
+        for row in json.loads(text):
             cause, (first, last, hours, *rest) = Cause(*row[: len(Cause._fields)]), row[len(Cause._fields) :]
+            expect([list(cause), [first, last], hours, rest[0]], ([str], [is_moment], {str: int}, {str: int}))
+            expect(rest[1:], [str])
             by_hour = {int(hour): n for hour, n in hours.items()}
             causes.known[cause.key] = FailureCause(cause, first, last, by_hour, *rest)
         return causes
+
+
+def causes_in(text: str | None) -> Found[Causes]:
+    """Read the sheet; where that cannot be read the failed jobs are counted anew."""
+    return look(CAUSES, text, Causes.load)
 
 
 def release_of(job: JobRecord) -> str:

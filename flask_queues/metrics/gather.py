@@ -15,9 +15,9 @@ from ..errors import StorageError
 from ..record import Counts, Status, WorkerRecord, to_milliseconds
 from ..storage import Storage
 from ..storage.figures import Ended
-from .bucket import Bucket, read_line
-from .causes import CAUSES, CauseOf, Causes, add_failures, failed_lines, recount
-from .ledger import INDEX, MINUTE, Index, close, needed, sheet
+from .bucket import Bucket, found_in, read_line
+from .causes import CAUSES, CauseOf, Causes, add_failures, causes_in, failed_lines, recount
+from .ledger import INDEX, MINUTE, Index, close, index_in, needed, sheet
 
 logger = logging.getLogger("flask_queues")
 
@@ -75,10 +75,13 @@ def gather(storage: Storage, told: CauseOf, fresh: float = 0, lag: int = 0) -> b
     """
     text = storage.sheets([INDEX]).get(INDEX)
     now = storage.now() - lag
-    index = Index.load(text)
+    found = index_in(text)
+    index = found.value
     if text is None or index is None:
         first = Index(now - LOOK_BACK, still_open(storage.counts()))
-        return storage.write_sheets((INDEX, text), {INDEX: first.dump()})
+        if found.damage:  # the moment up to which was counted is lost, but no more than two looks ago
+            first = Index.rebuilt(storage.sheet_names(), now, still_open(storage.counts()))
+        return storage.write_sheets((INDEX, text), {INDEX: first.dump(), **found.aside})
     since = max(index.until, now - LOOK_BACK)
     if now - since > WINDOW and not storage.ended(since, now, 1).counts:
         since = max(since, now - now % MINUTE)  # nobody was there to count, and nothing to be counted
@@ -106,13 +109,14 @@ class Window:
         current = sheet(1, self._minute)
         texts = self._storage.sheets([*(needed(index) if begins else ()), current])
         changes = close(index, self._minute, texts) if begins else {}
-        bucket = Bucket.load(texts.get(current))
+        found = found_in(current, texts.get(current))
+        bucket = found.value or Bucket()
         add(bucket, self._ended)
         changes |= self._causes(index, last=last)
         if last:
             self._look(bucket, index)
         index.until = self._until
-        changes |= {current: bucket.dump(), INDEX: index.dump()}
+        changes |= {current: bucket.dump(), INDEX: index.dump(), **found.aside}
         return self._storage.write_sheets((INDEX, seen), changes)
 
     def _causes(self, index: Index, *, last: bool) -> dict[str, str | None]:
@@ -120,7 +124,8 @@ class Window:
         due = last and index.recounted < self._minute
         if not due and not any(status is Status.FAILED for _, _, status in self._ended.counts):
             return {}
-        causes = Causes.read(self._storage)
+        found = causes_in(self._storage.sheets([CAUSES]).get(CAUSES))
+        causes = found.value or Causes()
         before = causes.dump()
         add_failures(self._storage, causes, self._ended, self._since, self._until, self._told)
         if due:
@@ -129,7 +134,7 @@ class Window:
             recount(self._storage, causes, failed, self._told, self._until)
             causes.forget(self._until)
         text = causes.dump()
-        return {CAUSES: text} if text != before else {}
+        return {CAUSES: text, **found.aside} if text != before or found.damage else {}
 
     def _look(self, bucket: Bucket, index: Index) -> None:
         counts, now = self._storage.counts(), self._until

@@ -12,6 +12,8 @@ GROWTH = (1 + ERROR) / (1 - ERROR)
 SCALE = 1 / math.log(GROWTH)
 #: What begins exactly at a slot's edge belongs below it, whatever the logarithm's last digit says.
 ROUNDING = 1e-9
+#: No duration that a job can take has a higher slot.
+LAST_SLOT = 1000
 
 
 def slot_of(duration: int) -> int:
@@ -67,6 +69,9 @@ class Histogram:
 
     @classmethod
     def load(cls, text: str) -> Histogram:
-        """Read what `dump` has written."""
+        """Read what `dump` has written; raises `ValueError` for what is none."""
         pairs = (pair.split(":") for pair in text.split())
-        return cls({int(slot): int(count) for slot, count in pairs})
+        slots = {int(slot): int(count) for slot, count in pairs}
+        if not all(0 <= slot <= LAST_SLOT for slot in slots):
+            raise ValueError(f"A duration in slot {max(slots)} or {min(slots)}.")
+        return cls(slots)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ..record import to_datetime, to_milliseconds
 from .bucket import Bucket, all_of
-from .ledger import MINUTE, Ledger
+from .ledger import MINUTE, Ledger, sheet
 
 #: By name: minutes of a slot, and how many of them.
 RANGES: Mapping[str, tuple[int, int]] = {"1h": (1, 60), "24h": (30, 48), "7d": (120, 84)}
@@ -35,6 +35,8 @@ class Report:
     slots: Sequence[Slot]
     #: The equal range before, slot by slot.
     before: Sequence[Slot]
+    #: Sheets of these that cannot be read: their slots have no bucket, or lack a part of it.
+    unread: Sequence[str] = ()
 
     @property
     def whole(self) -> Bucket:
@@ -64,4 +66,5 @@ def report(ledger: Ledger, now: datetime, range_: str = "1h") -> Report:
         Slot(to_datetime(start * MINUTE), to_datetime((start + span) * MINUTE), found.get(start), start != last)
         for start in starts
     ]
-    return Report(span, slots[n:], slots[:n])
+    wanted = {sheet(1, minute), *(sheet(span, start) for start in starts)}
+    return Report(span, slots[n:], slots[:n], sorted(wanted & ledger.damaged))

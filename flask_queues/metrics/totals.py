@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from ..storage.figures import legible
+from ..storage.sheets import Found, expect, look
 from .bucket import Bucket, dump_cells, load_cells
 
 #: The name of the sheet.
@@ -22,9 +22,8 @@ class Totals(NamedTuple):
     bucket: Bucket
 
     @classmethod
-    def after(cls, text: str | None, done: Bucket, minute: int) -> Totals:
+    def after(cls, before: Totals | None, done: Bucket, minute: int) -> Totals:
         """What is written when one minute is over and another begins."""
-        before = cls.load(text)
         bucket = before.bucket if before is not None else Bucket()
         for line, cell in done.cells.items():
             bucket.cells[line].merge(cell)
@@ -38,11 +37,15 @@ class Totals(NamedTuple):
         return json.dumps({"minute": self.minute, "cells": dump_cells(self.bucket.cells)}, separators=(",", ":"))
 
     @classmethod
-    def load(cls, text: str | None) -> Totals | None:
-        """Read what `dump` has written; None where there is nothing that can be read."""
-        if (text := legible(text)) is None:
-            return None
+    def load(cls, text: str) -> Totals:
+        """Read what `dump` has written; raises whatever is wrong with it."""
         said = json.loads(text)
+        expect(said["minute"], int)
         bucket = Bucket()
         bucket.cells.update(load_cells(said["cells"]))
         return cls(said["minute"], bucket)
+
+
+def totals_in(text: str | None) -> Found[Totals]:
+    """Read the sheet; where that cannot be read the numbers begin anew, as programs that watch them know it."""
+    return look(TOTALS, text, Totals.load)

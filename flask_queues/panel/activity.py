@@ -36,12 +36,14 @@ def asked(manager: Manager) -> tuple[list[Act], int, bool]:
 def activity() -> ResponseReturnValue:
     """Who changed what, the last first."""
     acts, before, more = asked(current_queues)
-    everybody = list(current_queues.acts())
+    unread: list[str] = []
+    everybody = list(current_queues.acts(unread))
     return page(
         "activity.html",
         acts=acts,
         before=before,
         more=more,
+        unread=unread,
         people=sorted({act.who for act in everybody}),
         actions=sorted({act.action for act in everybody}),
         chosen={name: request.args.get(name, "") for name in ("who", "action") if request.args.get(name)},
@@ -51,7 +53,9 @@ def activity() -> ResponseReturnValue:
 def api_activity() -> ResponseReturnValue:
     """The same for programs."""
     acts, before, more = asked(current_queues)
-    return jsonify(acts=[fields(act) for act in acts], before=before, more=more)
+    unread: list[str] = []
+    list(current_queues.acts(unread))
+    return jsonify(acts=[fields(act) for act in acts], before=before, more=more, unread=unread)
 
 
 def fields(act: Act) -> dict[str, Any]:

@@ -270,6 +270,8 @@ class Causes(Answer):
     """All causes of which jobs are failed."""
 
     causes: list[Cause]
+    #: The sheet of them, where it cannot be read.
+    unread: list[str]
 
 
 class CauseWithJobs(Cause):
@@ -330,6 +332,8 @@ class Metrics(Answer, kw_only=True):
     before: Work | None
     slots: list[Slot]
     types: dict[str, Work]
+    #: Sheets of this time that cannot be read.
+    unread: list[str]
 
 
 class Act(Answer):
@@ -338,7 +342,7 @@ class Act(Answer):
     moment: Moment
     who: str
     action: str
-    kind: Literal["job", "jobs", "cause", "queue", "type", "schedule", "batch", "worker"]
+    kind: Literal["job", "jobs", "cause", "queue", "type", "schedule", "batch", "worker", "sheet"]
     name: str
     number: int
     reason: str
@@ -350,6 +354,8 @@ class Activity(Answer):
     acts: list[Act]
     before: int
     more: bool
+    #: Sheets of lines that cannot be read.
+    unread: list[str]
 
 
 class Schedule(Answer):
@@ -424,6 +430,8 @@ class Batches(Answer):
     batches: list[Batch]
     after: str | None
     total: int
+    #: Those that would stand here and cannot be read.
+    unread: list[str]
 
 
 class Mistake(Answer):

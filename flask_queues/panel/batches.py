@@ -9,7 +9,7 @@ from flask import Blueprint, jsonify, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from ..batches import BatchRecord, tag_of
+from ..batches import BatchPage, tag_of
 from ..manager import Manager, current_queues
 from ..record import JobRecord, Status
 from ..shapes import batch_fields
@@ -36,9 +36,9 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/api/batches/<batch_id>", "api_batch", api_batch)
 
 
-def asked(manager: Manager) -> tuple[list[BatchRecord], str | None, int]:
+def asked(manager: Manager) -> BatchPage:
     """The page of batches that this address names."""
-    return manager.batches.all(PAGE, request.args.get("after") or None, **given())
+    return manager.batches.page(PAGE, request.args.get("after") or None, **given())
 
 
 def given() -> dict[str, str]:
@@ -50,8 +50,16 @@ def given() -> dict[str, str]:
 
 def batches() -> ResponseReturnValue:
     """All of them, the newest first."""
-    records, after, total = asked(current_queues)
-    return page("batches.html", rows=records, after=after, total=total, given=given(), statuses=STATUSES)
+    found = asked(current_queues)
+    return page(
+        "batches.html",
+        rows=found.records,
+        after=found.after,
+        total=found.total,
+        unread=found.unread,
+        given=given(),
+        statuses=STATUSES,
+    )
 
 
 def one_batch(batch_id: str) -> ResponseReturnValue:
@@ -88,9 +96,9 @@ def act(what: str) -> ResponseReturnValue:
 
 def api_batches() -> ResponseReturnValue:
     """A page of batches, for programs."""
-    records, after, total = asked(current_queues)
-    found: list[dict[str, Any]] = [batch_fields(record) for record in records]
-    return jsonify(batches=found, after=after, total=total)
+    found = asked(current_queues)
+    batches: list[dict[str, Any]] = [batch_fields(record) for record in found.records]
+    return jsonify(batches=batches, after=found.after, total=found.total, unread=found.unread)
 
 
 def api_batch(batch_id: str) -> ResponseReturnValue:

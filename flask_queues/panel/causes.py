@@ -126,6 +126,7 @@ def causes() -> ResponseReturnValue:
         status=Status.FAILED,
         actions=for_status(Status.FAILED),
         charts=charts,
+        unread=current_queues.unread_causes(),
     )
 
 
@@ -190,7 +191,8 @@ def api_causes() -> ResponseReturnValue:
     """All causes, for programs: of a queue or type, with as many jobs as failed there."""
     asked = Narrowed.of_request()
     found = chosen(current(current_queues), asked).rows
-    return jsonify(causes=[{**cause_fields(one), "jobs": asked.count(one)} for one in found])
+    causes = [{**cause_fields(one), "jobs": asked.count(one)} for one in found]
+    return jsonify(causes=causes, unread=current_queues.unread_causes())
 
 
 def api_cause(key: str) -> ResponseReturnValue:

@@ -263,6 +263,7 @@ def report_fields(manager: Manager, asked: Asked) -> dict[str, Any]:
         "before": cell_fields(figures.before) if figures.before is not None else None,
         "slots": slots,
         "types": {name: cell_fields(cell) for name, cell in figures.types().rows},
+        "unread": list(figures.report.unread),
     }
 
 

@@ -16,7 +16,7 @@ from flask import has_request_context, request
 from ..config import Rate
 from ..errors import PushLimited
 from ..storage import Storage
-from ..storage.figures import legible
+from ..storage.sheets import expect, look
 from .permission import current_person
 
 SHEETS = 64
@@ -37,15 +37,24 @@ def count_pushes(storage: Storage, limit: Rate, number: int) -> None:
     for _ in range(TRIES):
         text = storage.sheets([name]).get(name)
         now = storage.now() * 1000
-        people: dict[str, int] = json.loads(legible(text) or "{}")
+        found = look(name, text, load)
+        people = found.value or {}
         people = {one: moment for one, moment in people.items() if moment > now}
         moment = max(people.get(who, 0), now) + number * limit.step
         wait = (moment - now - limit.n * limit.step) / 1_000_000
         if wait > 0:
             break
-        if storage.write_sheets((name, text), {name: json.dumps(people | {who: moment}, separators=(",", ":"))}):
+        people[who] = moment
+        if storage.write_sheets((name, text), {name: json.dumps(people, separators=(",", ":")), **found.aside}):
             return
     raise PushLimited(limit.text, number, math.ceil(wait) if number <= limit.n else None)
+
+
+def load(text: str) -> dict[str, int]:
+    """Read a sheet of people; raises whatever is wrong with it."""
+    people: dict[str, int] = json.loads(text)
+    expect(people, {str: int})
+    return people
 
 
 def person() -> str:

@@ -38,7 +38,11 @@ class Measuring(ABC):
 
     @abstractmethod
     def sheets(self, names: Collection[str]) -> dict[str, str]:
-        """The texts that are kept under these names, where there are any."""
+        """The texts that are kept under these names, where there are any.
+
+        Where something else has written bytes that are no text, they stand in it as halves of surrogate pairs, as
+        `surrogateescape` has it; `write_sheets` knows them again.
+        """
 
     @abstractmethod
     def sheet_names(self) -> list[str]:

@@ -29,7 +29,7 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
 def keep(storage: Storage, buckets: dict[int, Bucket], span: int = 1) -> Ledger:
     """Store buckets by how many minutes ago they began; returns who reads them."""
     text = storage.sheets([INDEX]).get(INDEX)
-    index = Index.load(text) or Index(NOW, {})
+    index = Index(NOW, {}) if text is None else Index.load(text)
     sheets: dict[str, str | None] = {}
     for ago, bucket in sorted(buckets.items(), reverse=True):
         start = NOW // MINUTE - ago

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -214,15 +215,26 @@ def test_a_time_without_workers_is_a_gap(storage: Storage, clock: Clock) -> None
     assert to_datetime(max(found) * MINUTE) <= to_datetime(clock.now())
 
 
-def test_sheets_that_cannot_be_read_keep_nobody_from_his_jobs(
-    storage: Storage, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_count_that_fails_keeps_nobody_from_his_jobs(storage: Storage, caplog: pytest.LogCaptureFixture) -> None:
     """The keeper goes on; the log says why nothing is counted."""
+    with mock.patch.object(storage, "ended", side_effect=ZeroDivisionError):
+        Gatherer(lambda: storage, cause_of_job).work_if_due()
+    assert "What has ended could not be counted; it is tried again in 60 s" in caplog.text
+
+
+def test_an_index_that_cannot_be_read_is_kept_aside_and_the_count_goes_on(
+    storage: Storage, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says so once."""
     text = storage.sheets([INDEX])[INDEX]
     assert storage.write_sheets((INDEX, text), {INDEX: '{"of": "another version"}'})
+    clock.advance(MINUTE)
     gatherer = Gatherer(lambda: storage, cause_of_job)
     gatherer.work_if_due()
-    assert "What has ended could not be counted; it is tried again in 60 s" in caplog.text
+    gatherer.work_if_due()
+    assert Ledger(storage).index() is not None
+    assert caplog.text.count("The sheet index in the storage cannot be read") == 1
+    assert '{"of": "another version"}' in storage.sheets(storage.sheet_names()).values()
 
 
 def test_what_was_counted_is_read_by_all(make_site: Any) -> None:

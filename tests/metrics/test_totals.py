@@ -87,11 +87,10 @@ def test_a_minute_that_is_closed_while_somebody_reads_is_counted_once(
 def test_of_too_many_queues_and_types_the_busiest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sheet does not grow for ever."""
     monkeypatch.setattr(module, "MOST", 2)
-    text = None
+    totals = None
     for queue, runs in (("a", 5), ("b", 1), ("c", 3)):
         done = Bucket()
         done.cells[queue, "t"].runs = runs
-        text = Totals.after(text, done, 7).dump()
-    totals = Totals.load(text)
+        totals = Totals.load(Totals.after(totals, done, 7).dump())
     assert totals is not None
     assert sorted(totals.bucket.cells) == [("a", "t"), ("c", "t")]

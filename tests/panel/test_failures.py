@@ -139,7 +139,7 @@ def test_causes_are_narrowed_by_time_queue_and_type(shop: Shop) -> None:
     assert "Nothing matches the filter." in client.get("/queues/failed?type=shop:resize").text
     told = client.get("/queues/api/failed?queue=images&type=shop:mail&range=1h").get_json()["causes"]
     assert [one["jobs"] for one in told] == [1]
-    assert client.get("/queues/api/failed?type=shop:resize").get_json() == {"causes": []}
+    assert client.get("/queues/api/failed?type=shop:resize").get_json() == {"causes": [], "unread": []}
     key = cause_of(shop)
     asked = client.get(f"/queues/actions/retry/confirm?all=1&status=failed&cause={key}&queue=images").text
     assert "Retry 1 job?" in asked

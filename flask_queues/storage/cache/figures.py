@@ -29,7 +29,7 @@ def ended(shelves: Shelves, since: int, until: int, sample: int) -> Ended:
 
 def digest(text: str | None) -> str:
     """What an entry says for the text that was seen, so that it need not hold all of it."""
-    return "" if text is None else blake2b(text.encode(), digest_size=12).hexdigest()
+    return "" if text is None else blake2b(text.encode(errors="surrogateescape"), digest_size=12).hexdigest()
 
 
 def write(state: State, name: str, seen: str, texts: dict[str, str | None]) -> bool:

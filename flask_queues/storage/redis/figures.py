@@ -56,12 +56,14 @@ class Figures:
         if not listed:
             return {}
         texts = self._calls.ask(Command(self._key, None, ["HMGET", self._key, *listed]))
-        return {name: decoded(text) for name, text in zip(listed, texts, strict=True) if text is not None}
+        found = zip(listed, texts, strict=True)
+        return {name: text.decode(errors="surrogateescape") for name, text in found if text is not None}
 
     def write(self, seen: tuple[str, str | None], texts: Mapping[str, str | None]) -> bool:
         """Write sheets, unless one was changed."""
         name, text = seen
-        arguments: list[Any] = [self._keys.root, name, "" if text is None else "1", text or "", len(texts)]
+        there, seen_text = ("", b"") if text is None else ("1", text.encode(errors="surrogateescape"))
+        arguments: list[Any] = [self._keys.root, name, there, seen_text, len(texts)]
         for changed, now in texts.items():
             arguments += [changed, "" if now is None else "1", now or ""]
         return bool(self._calls.ask(Command(self._key, SHEETS, arguments, [self._key])))

@@ -17,7 +17,8 @@ READ = f"SELECT {COLUMNS} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a u
 HIGHEST = "SELECT max(priority) FROM jobs WHERE queue=? AND status=0 AND held IS NULL AND priority<?"
 FIRST = "SELECT due FROM jobs WHERE queue=? AND status=0 AND held IS NULL AND priority=? ORDER BY due LIMIT 1"
 NAMES = "SELECT name FROM sheets ORDER BY name"
-SHEET = "SELECT text FROM sheets WHERE name=?"
+#: As bytes: what something else has written may be no text.
+SHEET = "SELECT CAST(text AS BLOB) FROM sheets WHERE name=?"
 PUT = "INSERT INTO sheets VALUES (?,?) ON CONFLICT (name) DO UPDATE SET text=excluded.text"
 DELETE = "DELETE FROM sheets WHERE name=?"
 
@@ -56,7 +57,7 @@ def names(db: sqlite3.Connection) -> list[str]:
 def sheets(db: sqlite3.Connection, names: Collection[str]) -> dict[str, str]:
     """Read sheets by name."""
     found = ((name, db.execute(SHEET, (name,)).fetchone()) for name in names)
-    return {name: row[0] for name, row in found if row is not None}
+    return {name: (row[0] or b"").decode(errors="surrogateescape") for name, row in found if row is not None}
 
 
 def write(db: sqlite3.Connection, seen: tuple[str, str | None], texts: Mapping[str, str | None]) -> bool:
