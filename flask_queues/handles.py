@@ -12,7 +12,7 @@ from .errors import JobCancelled, JobFailed, JobNotFound, ResultNotReady
 from .links import WEEK
 from .options import Seconds
 from .record import JobRecord, Progress, Status
-from .storage.unique import REPLACED
+from .storage.unique import was_replaced
 
 #: What comes after a link is there so long after its end, whatever was killed; if not, it was deleted.
 ON_ITS_WAY = timedelta(hours=1)
@@ -166,8 +166,7 @@ class FollowerHandle(JobHandle):
     def _is_replaced(self) -> bool:
         """Whether another job took the place of the one before, which nothing follows then."""
         with suppress(JobNotFound):
-            reason = self._before.record.reason
-            return reason is not None and reason.startswith(REPLACED)
+            return was_replaced(self._before.record.reason)
         return False
 
     @property
@@ -191,8 +190,17 @@ class FollowerHandle(JobHandle):
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, 0.25)
         if self._stored_meanwhile is None:
-            raise JobCancelled(f"Job {self.id} was not pushed: the job that it follows has ended otherwise.")
+            raise JobCancelled(f"Job {self.id} was not pushed: {self._why_not}")
         return super().result()
+
+    @property
+    def _why_not(self) -> str:
+        """What has become of the job before, for an error."""
+        with suppress(JobNotFound):
+            before = self._before.record
+            why = f" ({before.reason.rstrip('.')})" if before.reason else ""
+            return f"the job that it follows, {before.id}, has ended otherwise: it is {before.status}{why}."
+        return "the job that it follows has ended otherwise."
 
     def cancel(self, reason: str = "cancelled by the application") -> bool:
         """End the job, or let it not come to be, nor those that follow it; False where it has ended already."""

@@ -34,6 +34,8 @@ class Where(NamedTuple):
     ran: float | None = None
     #: The host, or the child process, of its last attempt.
     worker: str | None = None
+    #: The id of the chain of which it is a link; `*` for any.
+    chain: str | None = None
 
     @property
     def given(self) -> bool:
@@ -47,6 +49,7 @@ class Where(NamedTuple):
             and (self.attempts is None or job.attempts >= self.attempts)
             and (self.ran is None or ran(job) >= self.ran)
             and (self.worker is None or ran_on(job, self.worker))
+            and (self.chain is None or (job.chain is not None and self.chain in ("*", job.chain.id)))
             and (self.text is None or self.text.casefold() in words_of(job, hidden))
             and (self.cause is None or ((cause := cause_of_job(job)) is not None and cause.key == self.cause))
         )

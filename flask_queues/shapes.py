@@ -9,6 +9,7 @@ from typing import Any
 from .alerts import Alert
 from .batches import BatchRecord
 from .breakers import BreakerState
+from .chains import ChainRecord
 from .errors import JobNotFound
 from .manager import Manager
 from .masking import MASK, Secrets, masked, masked_text, masked_texts, secrets_in
@@ -16,6 +17,7 @@ from .metrics import FailureCause
 from .pausing import Pause
 from .record import Attempt, ChainPlace, JobError, JobRecord, LogLine, WorkerRecord
 from .scheduler import OccurrenceRecord, ScheduleRecord
+from .storage.unique import was_replaced
 
 #: The end of a key that was made of a payload.
 DIGEST = re.compile(":[0-9a-f]{32}$")
@@ -62,7 +64,7 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "reason": masked_text(record.reason, secrets) if record.reason else record.reason,
         "held": record.held,
         "chain": chain_fields(record.chain),
-        "followers": [one._asdict() for one in record.followers],
+        "followers": [{**one._asdict(), "dropped": was_replaced(record.reason)} for one in record.followers],
         "batch": record.batch,
         "unique_key": unique_key_shown(record, secrets),
         "request_id": record.request_id,
@@ -99,6 +101,19 @@ def unique_key_shown(record: JobRecord, secrets: set[str]) -> str | None:
 def chain_fields(place: ChainPlace | None) -> dict[str, Any] | None:
     """Where a job stands in its chain, for programs."""
     return None if place is None else place._asdict()
+
+
+def chain_record_fields(manager: Manager, chain: ChainRecord) -> dict[str, Any]:
+    """A chain for programs."""
+    return {
+        "id": chain.id,
+        "status": chain.status.value,
+        "at": chain.at,
+        "of": chain.of,
+        "current": chain.current.id,
+        "jobs": [job_fields(manager, job) for job in chain.jobs],
+        "after": chain.after,
+    }
 
 
 def batch_fields(record: BatchRecord) -> dict[str, Any]:

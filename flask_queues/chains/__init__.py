@@ -18,11 +18,13 @@ from .chains import (
 )
 from .followers import Followers
 from .pages import ENDS, ChainPages, chain_beyond, copy_pages
+from .record import ChainRecord, find_chain
 
 __all__ = [
     "ENDS",
     "Chain",
     "ChainPages",
+    "ChainRecord",
     "Followers",
     "Link",
     "Made",
@@ -32,6 +34,7 @@ __all__ = [
     "check_links",
     "check_not_unique",
     "copy_pages",
+    "find_chain",
     "followed",
     "given_back",
     "is_read_out",

@@ -13,6 +13,7 @@ from flask.cli import AppGroup
 from ..errors import QueuesError
 from .batches import batches
 from .causes import causes
+from .chain import chain
 from .damaged import damaged
 from .doctor import doctor
 from .export import export, reproduce
@@ -45,6 +46,7 @@ for command in (
     status,
     causes,
     batches,
+    chain,
     push,
     show,
     run,

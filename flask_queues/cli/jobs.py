@@ -16,6 +16,7 @@ from ..errors import OptionError, PayloadError, QueuesError
 from ..manager import Manager, current_queues
 from ..record import Attempt, ChainPlace, JobRecord, LogLine, Status
 from ..shapes import job_fields, log_fields, masked_error, secrets_of
+from ..storage.unique import was_replaced
 from ..transitions import read_error
 from ..worker import run_in_foreground
 from ..worker.profiling import table
@@ -230,6 +231,7 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
         "Queue": f"{record.queue}, priority {record.priority}",
         "Why": fields["reason"] or record.held,
         "Chain": chain_words(record.chain, record.status) if record.chain else "",
+        "Then": follower_words(record),
         "Batch": record.batch,
         "Unique": fields["unique_key"],
         "Tags": ", ".join(record.tags),
@@ -264,6 +266,12 @@ def chain_words(place: ChainPlace, status: Status) -> str:
     follows = place.after(status) if status.final else place.on_success
     before = f", after {place.before}" if place.before else ""
     return f"link {place.at} of {place.of} of {place.id}{before}{f', then {follows}' if follows else ''}"
+
+
+def follower_words(record: JobRecord) -> str:
+    """Say what was let follow a job, and that it does not come where another job took the place of this one."""
+    said = ", ".join(f"{one.type} {one.id} (on {one.on})" for one in record.followers)
+    return f"{said}: not any more, since another job took the place" if said and was_replaced(record.reason) else said
 
 
 def print_runs(history: tuple[Attempt, ...], secrets: set[str]) -> None:

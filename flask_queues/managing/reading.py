@@ -13,6 +13,7 @@ from .. import activity, links, orders
 from ..activity import Act
 from ..alerts import Alert, standing_alerts
 from ..causes import Cause, cause_of_job
+from ..chains import ChainRecord, find_chain
 from ..config import Config
 from ..errors import JobNotFound, OptionError
 from ..ids import is_id
@@ -62,6 +63,14 @@ class Reading(Ground):
         link = links.Link(checked_id(getattr(job, "id", job)), result, cancel)
         return links.address(self.app, link, max_age, external=external)
 
+    def chain_with(self, job_id: str, limit: int = 50, after: str | None = None) -> ChainRecord:
+        """Return the chain of a job, with a page of its jobs that are there, the last first.
+
+        The chain's own id, that of its first job, leads to it too: of one with pages also when that job is deleted.
+        Raises `JobNotFound`.
+        """
+        return find_chain(self.storage, checked_id(job_id), max(1, min(limit, 500)), after)
+
     def jobs_of(
         self,
         *,
@@ -78,7 +87,7 @@ class Reading(Ground):
 
         Hand in `page.after` for the next, in the same order. A page may be short, even empty, before the last: a filter
         that no index serves looks at 10,000 jobs and then lets you go on. Others (`cause`, `error`, `text`,
-        `attempts`, `ran` in seconds, `worker`) read each job, 2,000 for a page, which may be a little longer.
+        `attempts`, `ran` in seconds, `worker`, `chain`) read each job, 2,000 for a page, which may be a little longer.
         Raises `OptionError` for what is no filter.
         """
         query = Query(queue, type, tag, check_statuses(statuses), max(1, min(limit, 500)), after, oldest)

@@ -67,6 +67,8 @@ class Follower(Answer):
     type: str
     on: str
     after: str | None
+    #: True where it never comes, since another job took the place of the one that it follows.
+    dropped: bool
 
 
 class Job(Answer):
@@ -422,6 +424,20 @@ class Batch(Answer):
     #: By `then`, `catch` and `finally`: the id of the job that reports.
     callbacks: dict[str, str]
     fired: list[str]
+
+
+class Chain(Answer):
+    """A chain: how far it is, and those of its jobs that are there, the last first."""
+
+    id: str
+    status: Status
+    at: int
+    of: int
+    #: The id of the job that it has come to.
+    current: str
+    jobs: list[Job]
+    #: Hand it in for more of them.
+    after: str | None
 
 
 class Batches(Answer):

@@ -18,6 +18,7 @@ from .answers import (
     Batches,
     Causes,
     CauseWithJobs,
+    Chain,
     FoundJobs,
     JobPage,
     JobWithLog,
@@ -71,6 +72,7 @@ PATHS: dict[str, tuple[type[Answer], dict[str, str], str]] = {
     "/activity": (Activity, {"who": "string", "action": "string", "before": "integer"}, "Who changed what"),
     "/batches": (Batches, {"status": "string", "text": "string", "after": "string"}, "Batches"),
     "/batches/{batch_id}": (Batch, {}, "One batch"),
+    "/chains/{link}": (Chain, {"after": "string"}, "The chain of a job"),
     "/schedules": (Schedules, SCHEDULES, "All schedules"),
     "/schedules/{schedule}": (ScheduleWithHistory, {}, "One schedule with its history"),
 }

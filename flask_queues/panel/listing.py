@@ -21,7 +21,7 @@ SLOWEST, AMONG = "slowest", 1000
 #: Pages that one can go back, one by one, before the first is next.
 TRAIL = 20
 #: Filters that can be typed in front of a text: `tag:news error:KeyError anna`.
-TYPED = ("tag", "error", "cause", "worker", "attempts", "ran")
+TYPED = ("tag", "error", "cause", "worker", "chain", "attempts", "ran")
 #: Those of them that have a field of their own on the list of a status.
 OWN = {Status.COMPLETED: "ran", Status.FAILED: "attempts"}
 
@@ -37,6 +37,7 @@ class Filters(NamedTuple):
     error: str | None = None
     cause: str | None = None
     worker: str | None = None
+    chain: str | None = None
     attempts: int | None = None
     #: Seconds.
     ran: float | None = None

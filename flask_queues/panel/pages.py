@@ -14,6 +14,7 @@ from ..masking import masked
 from ..record import Attempt, JobRecord, LogLine, Status
 from ..reproducing import as_test
 from ..shapes import log_fields, masked_error, secrets_of, unique_key_shown
+from ..storage.unique import was_replaced
 from . import charts, reads, stacks, words
 from .address import asked_listing
 from .changes import can_change
@@ -136,6 +137,7 @@ def job(job_id: str) -> ResponseReturnValue:
         batch=reads.batch_of(current_queues, record),
         neighbours=reads.neighbours(current_queues, record),
         followers=reads.followers(current_queues, record),
+        replaced=was_replaced(record.reason),
         runs=[run_view(record, attempt, secrets) for attempt in reversed(record.history)],
         total_run=sum(((one.ended or now()) - one.started).total_seconds() for one in record.history),
         payload=json_view(masked(record.payload, hidden)),

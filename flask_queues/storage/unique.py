@@ -29,7 +29,7 @@ class Unique(NamedTuple):
 
 def holds(unique: Unique, *, final: bool, started: bool, created: int, now: int, reason: str | None) -> bool:
     """Whether a job that comes from another storage still holds its key; `reason` is why it was cancelled."""
-    if reason is not None and reason.startswith(REPLACED):
+    if was_replaced(reason):
         return False
     if unique.until == TIME:
         return created + unique.lasts > now
@@ -39,6 +39,11 @@ def holds(unique: Unique, *, final: bool, started: bool, created: int, now: int,
 def replaced(job_id: str) -> str:
     """Why a job was cancelled in whose place another came."""
     return f"{REPLACED}{job_id}."
+
+
+def was_replaced(reason: str | None) -> bool:
+    """Whether a job ended since another came in its place: nothing follows it then, not even what follows any end."""
+    return reason is not None and reason.startswith(REPLACED)
 
 
 def taken(job_id: str, holder: str) -> str:

@@ -226,8 +226,30 @@ def test_nothing_follows_a_job_in_whose_place_another_came(queues: Queues) -> No
     second = first.then("any", on="end")
     queues.push("fetch", unique="k", replace=True)
     assert (first.status, second.status) == (Status.CANCELLED, Status.CANCELLED)
-    with pytest.raises(JobCancelled):
+    with pytest.raises(JobCancelled, match=f"{first.id}, has ended otherwise: it is cancelled \\(Replaced by job "):
         second.result()
+
+
+def test_of_pushes_that_take_each_others_place_only_what_follows_the_last_runs(queues: Queues) -> None:
+    """Each brings its own along: however often somebody pushes, one job runs and one follows it."""
+    with queues.fake() as fake:
+        handles = [queues.push("fetch", unique="k", debounce=30).then("any", {"n": n}) for n in range(3)]
+        fake.drain(within=31)
+        assert [handle.status for handle in handles] == [Status.CANCELLED, Status.CANCELLED, Status.COMPLETED]
+
+
+def test_it_is_told_where_one_looks_that_nothing_follows_any_more(queues: Queues) -> None:
+    """At the terminal and in JSON."""
+    app = queues.manager.app
+    with app.app_context():
+        first = queues.push("fetch", unique="k", replace=True, delay=60)
+        second = first.then("any")
+        shown = ["queues", "show", first.id]
+        assert f"any {second.id} (on success)\n" in app.test_cli_runner().invoke(args=shown).output
+        queues.push("fetch", unique="k", replace=True)
+        assert "not any more, since another job took the place" in app.test_cli_runner().invoke(args=shown).output
+        (follower,) = json.loads(app.test_cli_runner().invoke(args=[*shown, "--json"]).output)["followers"]
+        assert (follower["id"], follower["dropped"]) == (second.id, True)
 
 
 def test_a_job_whose_worker_has_died_is_followed(queues: Queues) -> None:

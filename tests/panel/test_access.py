@@ -25,7 +25,13 @@ FOR_READERS = {"queues.set_preferences"}
 def requests_of(flask: Flask, job_id: str) -> Iterator[tuple[Rule, str, str]]:
     """Every route of the panel with every method, and an address that leads there."""
     values = {"job_id": job_id, "name": "retry", "_anything": "no/such/page", "filename": "panel.css", "what": "run"}
-    values |= {"schedule": "nightly", "key": "0123456789abcdef", "batch_id": job_id, "token": "made-up.token"}
+    values |= {
+        "schedule": "nightly",
+        "key": "0123456789abcdef",
+        "batch_id": job_id,
+        "token": "made-up.token",
+        "link": job_id,
+    }
     for rule in flask.url_map.iter_rules():
         if not rule.endpoint.startswith("queues."):
             continue

@@ -210,8 +210,8 @@ def test_a_job_tells_what_was_let_follow_it(shop: Shop) -> None:
     third = second.then("shop:mail", {"to": "carl"}, on="end")
     told = shop.client().get(f"/queues/api/jobs/{first.id}").get_json()
     assert told["followers"] == [
-        {"id": second.id, "type": "shop:mail", "on": "success", "after": None},
-        {"id": third.id, "type": "shop:mail", "on": "end", "after": second.id},
+        {"id": second.id, "type": "shop:mail", "on": "success", "after": None, "dropped": False},
+        {"id": third.id, "type": "shop:mail", "on": "end", "after": second.id, "dropped": False},
     ]
     assert "Followed by" in plain(shop.client().get(f"/queues/jobs/{first.id}").text)
     ask = shop.client().get(f"/queues/actions/delete/confirm?status=pending&id={first.id}").text
@@ -281,3 +281,35 @@ def test_a_job_stands_beside_others_of_its_type(shop: Shop) -> None:
     assert "Same type" not in client.get(f"/queues/jobs/{job_id}").text
     shop.count()
     assert "of 1 run in 24 hours" in client.get(f"/queues/jobs/{job_id}").text
+
+
+def test_a_chain_has_a_page_to_which_its_jobs_lead(shop: Shop) -> None:
+    """How far it is, where it stopped, its jobs page by page."""
+    chain = shop.queues.chain([("shop:mail", {"to": f"{n}@example.org"}) for n in range(60)]).push(tries=1)
+    for _ in range(55):
+        claim = shop.claim()
+        settled = followed(claim, transitions.completed(claim, None))
+        shop.settle(shop.manager.read_out([settled])[0])
+    client = shop.client()
+    assert f"/queues/chains/{chain.id}" in client.get(f"/queues/jobs/{chain.id}").text
+    page = client.get(f"/queues/chains/{chain.current.id}").text
+    assert "link 56 of 60" in page
+    assert page.count('<tr id="row-') == 50
+    following = re.search(r'href="(/queues/chains/[^"]*after=[^"]*)"', page)
+    assert following is not None
+    assert client.get(following[1].replace("&amp;", "&")).text.count('<tr id="row-') == 6
+    assert client.get("/queues/chains/nobody").status_code == 404
+    told = client.get(f"/queues/api/chains/{chain.id}").get_json()
+    assert (told["at"], told["of"], told["status"], told["current"]) == (56, 60, "pending", chain.current.id)
+    assert "56 of 60" not in client.get("/queues/jobs?text=chain:nobody").text
+    assert chain.current.id[-8:] in client.get("/queues/jobs?text=chain:*").text
+
+
+def test_a_job_whose_place_was_taken_says_that_nothing_follows(shop: Shop) -> None:
+    """Beside what would have."""
+    first = shop.queues.push("shop:mail", {"to": "ada@example.org"}, unique="k", replace=True, delay=60)
+    first.then("shop:resize")
+    said = "does not come: another job took the place"
+    assert said not in shop.client().get(f"/queues/jobs/{first.id}").text
+    shop.queues.push("shop:mail", {"to": "ada@example.org"}, unique="k", replace=True)
+    assert said in shop.client().get(f"/queues/jobs/{first.id}").text

@@ -31,8 +31,16 @@ def full(shop: Shop) -> dict[str, str]:
     shop.manager.note_act("anna", "retry", "job", "x", 1)
     shop.count()
     (cause,) = [one for one in shop.manager.causes() if one.number]
+    link = shop.queues.chain([("shop:resize", {}), ("shop:resize", {})]).push().id
     ids = {f"job_{status.value}": job_id for status, job_id in jobs.items()}
-    return {**ids, "key": cause.cause.key, "name": "mail", "schedule": "bericht", "batch_id": shop.batch()}
+    return {
+        **ids,
+        "key": cause.cause.key,
+        "name": "mail",
+        "schedule": "bericht",
+        "batch_id": shop.batch(),
+        "link": link,
+    }
 
 
 def read(shop: Shop, path: str, kind: type[Answer]) -> Any:
