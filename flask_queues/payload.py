@@ -181,11 +181,21 @@ def refuse_foreign(type_string: str, name: str, kind: Any) -> None:
     """Refuse an annotation that JSON cannot be turned into, such as a class of a database model."""
     try:
         msgspec.json.schema(kind, schema_hook=schema_of_object)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
+        if rules_of(kind):
+            raise PayloadError(
+                f"{type_string}: the argument {name!r} is annotated with a rule that does not fit its type, or with a "
+                f"type that JSON cannot hold. {error}. Write a rule at what it is about: Annotated[str, …] | None."
+            ) from error
         raise PayloadError(
             f"{type_string}: the argument {name!r} is annotated with a type that JSON cannot hold ({kind}). "
             "Take an id, a dataclass or plain values."
         ) from error
+
+
+def rules_of(kind: Any) -> bool:
+    """Whether there is a rule, such as a length or a pattern, somewhere in an annotation."""
+    return any(isinstance(one, msgspec.Meta) for part in parts_of(kind) for one in getattr(part, "__metadata__", ()))
 
 
 def schema_of_object(kind: type) -> dict[str, Any]:

@@ -232,3 +232,21 @@ def pay(account: Account, others: dict[str, list[Account]], pin: Annotated[int, 
 def test_fields_are_secret_by_annotation() -> None:
     """In the signature, and in the classes that it names however deep; a class may name itself."""
     assert Shape("t:pay", pay, method=False).secrets == {"iban", "pin"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Annotated[str | None, msgspec.Meta(max_length=5)],
+        Annotated[int, msgspec.Meta(pattern="x")],
+        list[Annotated[int, msgspec.Meta(max_length=3)]],
+    ],
+)
+def test_a_rule_that_does_not_fit_its_type_is_told_as_that(kind: Any) -> None:
+    """Not as a type that JSON cannot hold: the way to write it is said, too."""
+
+    def handle(note: kind) -> None: ...  # type: ignore[valid-type]
+
+    handle.__annotations__["note"] = kind
+    with pytest.raises(PayloadError, match=r"a rule that does not fit its type.*Write a rule at what it is about"):
+        shape(handle)
