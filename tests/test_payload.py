@@ -245,7 +245,7 @@ def test_fields_are_secret_by_annotation() -> None:
 def test_a_rule_that_does_not_fit_its_type_is_told_as_that(kind: Any) -> None:
     """Not as a type that JSON cannot hold: the way to write it is said, too."""
 
-    def handle(note: kind) -> None: ...  # type: ignore[valid-type]
+    def handle(note: kind) -> None: ...
 
     handle.__annotations__["note"] = kind
     with pytest.raises(PayloadError, match=r"a rule that does not fit its type.*Write a rule at what it is about"):
