@@ -84,6 +84,36 @@ local function through(p, limit, most)
     return #entries
 end
 
+-- The jobs under just these limits (member, rank) among the first thousand of the line, and of each of their gates.
+local function alike(p, text)
+    local rows = call('ZRANGE', p .. 'ready', '0', '999', 'WITHSCORES')
+    for _, limit in ipairs(read_limits(text)) do
+        local from = '[' .. limit.name .. '\n'
+        for _, entry in ipairs(call('ZRANGEBYLEX', p .. 'gated', from, from .. '\255', 'LIMIT', 0, 1000)) do
+            local rank, member = string.match(entry, '^[^\n]*\n(%d+)\n(.*)$')
+            rows[#rows + 1] = member
+            rows[#rows + 1] = rank
+        end
+    end
+    local found = {}
+    for n = 1, #rows, 2000 do
+        local ids = {}
+        for m = n, math.min(n + 1998, #rows), 2 do
+            ids[#ids + 1] = id_of(rows[m])
+        end
+        for m, limits in ipairs(call('HMGET', p .. 'limits', unpack(ids))) do
+            if limits == text then
+                local at = n + 2 * (m - 1)
+                found[#found + 1] = {rows[at], tonumber(rows[at + 1])}
+            end
+        end
+    end
+    table.sort(found, function(one, other)
+        return one[2] < other[2] or (one[2] == other[2] and one[1] < other[1])
+    end)
+    return found
+end
+
 -- A job is claimed.
 local function enter(p, id)
     for _, limit in ipairs(limits_of(p, id)) do
@@ -174,5 +204,5 @@ local function mend(p)
 end
 
 return {
-    hold_at = hold_at, enter = enter, leave = leave, closed = closed, let_through = let_through, mend = mend,
+    hold_at = hold_at, alike = alike, enter = enter, leave = leave, closed = closed, let_through = let_through, mend = mend,
 }
