@@ -414,15 +414,10 @@ local function enter(p, id)
     end
 end
 
--- Whether a claim came along with one under limits.
-local function is_along(claim)
-    return string.find(claim, '^%d+\t%d+\t%d+\t2') ~= nil
-end
-
--- A job's claim is over: who waits for its place comes back into the line. What came along with another has none.
+-- A job's claim is over: who waits for its place comes back into the line.
 local function leave(p, id, claim)
-    if has(p, 'l') and not is_along(claim) then
-        gates().leave(p, id)
+    if has(p, 'l') then
+        gates().leave(p, id, claim)
     end
 end
 

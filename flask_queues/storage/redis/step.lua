@@ -236,31 +236,6 @@ local function together(p, found)
     return {found[1]}, '0'
 end
 
--- The limits under which the claim holds a place with which others may run together; nil where it holds none, and false
--- where it is not in force.
-local function limits_of_first(p)
-    local claim = call('HGET', p .. 'run', first)
-    if not claim or string.sub(claim, 1, #first_token + 1) ~= first_token .. '\t' then
-        return false
-    end
-    local limits = has(p, 'l') and not is_along(claim) and call('HGET', p .. 'limits', first)
-    return limits or nil
-end
-
--- The first jobs that may come along with that claim (member, rank).
-local function comes_along(p, limits)
-    local stopped, asleep = read_stops(p)
-    local found = {}
-    for _, job in ipairs(stopped and NOTHING or gates().alike(p, limits)) do
-        local id, kind = id_of(job[1]), type_of(job[1])
-        if #found < limit and is_of(types, kind) and not (asleep and asleep[kind])
-            and not (has(p, 'a') and call('SISMEMBER', p .. 'alone', id) == 1) then
-            found[#found + 1] = job
-        end
-    end
-    return found
-end
-
 -- Claim jobs (member, rank) that were in the line, or are out of whatever they waited in.
 local function take(p, queue, jobs, how, claims)
     if #jobs == 0 then
@@ -306,8 +281,8 @@ if reach == 'queue' then
     local function all_here(p)
         local members = call('ZRANGEBYSCORE', p .. 'due', '-inf', moment, 'LIMIT', '0', PROMOTE)
         local _, asleep = read_stops(p)
-        local limits = first ~= '' and limits_of_first(p)
-        for _, job in ipairs(limits and comes_along(p, limits) or (head(p, asleep))) do
+        local along = first ~= '' and gates().come_along(p, first, first_token, types, limit)
+        for _, job in ipairs(along or (head(p, asleep))) do
             members[#members + 1] = job[1]
         end
         for _, member in ipairs(members) do
@@ -374,9 +349,8 @@ local passed, ended, aside = {}, 0, 0
 if #claims == 0 then
     for queue, p in ipairs(wanted) do
         promote(p)
-        local limits = first ~= '' and limits_of_first(p)
-        if first ~= '' and limits ~= nil then
-            local along = limits and comes_along(p, limits) or NOTHING
+        local along = first ~= '' and gates().come_along(p, first, first_token, types, limit)
+        if along then
             for _, job in ipairs(along) do
                 take_out(p, 'held', job[1])
             end
