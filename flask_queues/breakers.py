@@ -74,6 +74,11 @@ class Breakers:
         #: By type and key: when the last run began that this process saw go well.
         self._succeeded: dict[tuple[str, str], int] = {}
 
+    def key(self, claim: Claim) -> str:
+        """The key of the breaker that a claimed job is under; empty where there is none, or it holds the whole type."""
+        job_type = self._jobs.get(claim.type)
+        return "" if job_type is None or job_type.breaker is None else key_of(job_type, claim)
+
     # Around a run
 
     def admit(self, claim: Claim, timeout: float) -> Settlement | None:

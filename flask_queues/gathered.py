@@ -52,8 +52,6 @@ def read_gathering(type_string: str, job_class: type[GatheredJob]) -> tuple[Gath
     shape = Shape(type_string, job_class.handle, method=True)
     if len(shape.names) != 1 or shape.open:
         raise ConfigError(f"{type_string}: handle of a gathered job takes one argument, the list of payloads.")
-    if job_class.concurrency is not None or job_class.rate is not None:
-        raise ConfigError(f"{type_string}: what is under a limit is claimed alone, so it cannot be gathered.")
     window = check_seconds("window", job_class.window, 0.001)
     size = check_whole(1, 1000)("size", job_class.size)
     item = item_of(annotations_of(job_class.handle).get(shape.names[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -12,7 +13,7 @@ import pytest
 from cryptography.fernet import Fernet
 from flask import Flask
 
-from flask_queues import ConfigError, GatheredJob, OptionError, PayloadError, Queues, Status
+from flask_queues import Breaker, ConfigError, GatheredJob, PayloadError, Queues, Status
 from flask_queues.gathered import read_gathering
 from flask_queues.options import Options
 from flask_queues.pushing.intake import new_job
@@ -138,8 +139,6 @@ def test_a_dataclass_arrives_as_one(queues: Queues) -> None:
         ({"handle": lambda self, a, b: None}, "takes one argument"),
         ({"window": 0}, "window: 0 s is out of range"),
         ({"size": 0}, "size: 0 is not a whole number from 1 to 1000"),
-        ({"concurrency": 1}, "claimed alone"),
-        ({"rate": "1/s"}, "claimed alone"),
     ],
 )
 def test_a_gathered_job_that_cannot_be_is_refused(members: dict[str, Any], says: str) -> None:
@@ -149,10 +148,99 @@ def test_a_gathered_job_that_cannot_be_is_refused(members: dict[str, Any], says:
         Queues().register(job)
 
 
-def test_a_push_cannot_put_it_under_a_limit(queues: Queues) -> None:
-    """Since it would be claimed alone then."""
-    with pytest.raises(OptionError, match="claimed alone"):
-        queues.push(Plain, {}, concurrency=1)
+class Held(GatheredJob):
+    """Keeps what came together, and when."""
+
+    type = "held"
+    window = 1
+    tries = 4
+    backoff = 1
+    jitter = 0
+    runs: ClassVar[list[tuple[float, list[int]]]] = []
+    fails: ClassVar[bool] = False
+
+    def key(self, payload: dict[str, Any]) -> Any:
+        return payload.get("customer")
+
+    def handle(self, payloads: list[dict[str, Any]]) -> None:
+        now = self.job.started
+        assert now is not None
+        self.runs.append((now.timestamp(), [payload["n"] for payload in payloads]))
+        if self.fails:
+            raise ValueError("not now")
+
+
+def held_by(**limits: Any) -> Any:
+    """The job type under limits, with nothing kept yet."""
+    return type("Held", (Held,), {"runs": [], **limits})
+
+
+def fresh(tmp_path: Path, job: Any) -> Queues:
+    """An application with this job type."""
+    queues = Queues(Flask("shop", instance_path=str(tmp_path)))
+    queues.register(job)
+    return queues
+
+
+def test_a_rate_counts_runs(tmp_path: Path) -> None:
+    """Whatever number of payloads comes in each."""
+    job = held_by(rate="6/m", size=10)
+    queues = fresh(tmp_path, job)
+    with queues.fake() as fake:
+        for n in range(25):
+            queues.push(job, {"n": n})
+        fake.drain(within=60)
+    assert [numbers for _, numbers in job.runs] == [list(range(10)), list(range(10, 20)), list(range(20, 25))]
+    moments = [moment for moment, _ in job.runs]
+    assert all(9.9 < later - sooner < 11.2 for sooner, later in itertools.pairwise(moments))
+
+
+def test_payloads_under_other_limits_come_in_other_runs(tmp_path: Path) -> None:
+    """As where a push says another key for some."""
+    job = held_by(concurrency=1)
+    queues = fresh(tmp_path, job)
+    with queues.fake() as fake:
+        for n in range(6):
+            queues.push(job, {"n": n}, limit_key="odd" if n % 2 else "even")
+        fake.drain(within=60)
+    assert sorted(numbers for _, numbers in job.runs) == [[0, 2, 4], [1, 3, 5]]
+
+
+def test_a_push_may_say_the_limit(tmp_path: Path) -> None:
+    """Those that it is said for come together."""
+    job = held_by()
+    queues = fresh(tmp_path, job)
+    with queues.fake() as fake:
+        for n in range(6):
+            queues.push(job, {"n": n}, concurrency=1 if n < 4 else None)
+        fake.drain(within=60)
+    assert sorted(numbers for _, numbers in job.runs) == [[0, 1, 2, 3], [4, 5]]
+
+
+def test_a_breaker_counts_runs(tmp_path: Path) -> None:
+    """Two runs that fail hold the type, however many payloads they had; then one run is tried, with all that wait."""
+    job = held_by(breaker=Breaker(failures=2, within=600, pause=300), fails=True)
+    queues = fresh(tmp_path, job)
+    with queues.fake(raises=False) as fake:
+        handles = [queues.push(job, {"n": n}) for n in range(5)]
+        fake.drain(within=60)
+        assert [numbers for _, numbers in job.runs] == [[0, 1, 2, 3, 4]] * 2
+        job.fails = False
+        fake.drain(within=600)
+        assert {handle.status for handle in handles} == {Status.COMPLETED}
+    assert [numbers for _, numbers in job.runs] == [[0, 1, 2, 3, 4]] * 3
+    assert job.runs[2][0] - job.runs[1][0] >= 300
+
+
+def test_payloads_of_other_keys_of_a_breaker_come_in_other_runs(tmp_path: Path) -> None:
+    """So that one that is held does not hold the others."""
+    job = held_by(breaker=Breaker(failures=1, within=600, pause=300, key=lambda payload: f"{payload['n'] % 2}"))
+    queues = fresh(tmp_path, job)
+    with queues.fake() as fake:
+        for n in range(6):
+            queues.push(job, {"n": n})
+        fake.drain(within=60)
+    assert sorted(numbers for _, numbers in job.runs) == [[0, 2, 4], [1, 3, 5]]
 
 
 def test_what_is_never_tried_again_ends_all_that_came_together(tmp_path: Path) -> None:

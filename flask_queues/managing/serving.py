@@ -134,10 +134,12 @@ class Serving(Reading):
         if job_type is None or job_type.gathering is None:
             return None
         try:
-            return f"{claim.queue} {claim.type} {job_type.gathering.key_of(json.loads(claim.payload))}"
+            key = f"{claim.queue} {claim.type} {job_type.gathering.key_of(json.loads(claim.payload))}"
         except Exception:
             logger.exception("key() of %s failed; job %s comes alone", claim.type, claim.id)
             return f"{claim.id} alone"
+        held_by = self.breakers.key(claim)
+        return key if not held_by else f"{key}\n{held_by}"
 
     def dump_result(self, claim: Claim, result: Any) -> str | None:
         """Write a result as JSON text; one that cannot be kept is said in the log and left out."""

@@ -116,8 +116,6 @@ def gathered(
     gathering = job_type.gathering
     if gathering is None:
         return options, None
-    if options.concurrency is not None or options.rate is not None:
-        raise OptionError(f"{job_type.type}: what is under a limit is claimed alone, so it cannot be gathered.")
     if options.at is not None or options.delay is not None or options.debounce is not None:
         return options, None
     closes = to_datetime(gathering.closes(payload, now()))

@@ -119,7 +119,8 @@ class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
         One that would let the job run again ends it as cancelled instead where that was asked.
         Claims come by queue, then by priority, then by the time they were due, then as they
         were pushed. Jobs that have become due are claimable. More than one job is claimed only while
-        each is of a `short` type and was never settled to be `alone`.
+        each is of a `short` type and was never settled to be `alone`, or all come along with a claim
+        under limits (`along_with`), whose end frees their common place.
         """
 
     def begin_step(

@@ -90,6 +90,8 @@ class Claim(NamedTuple):
     ahead: bool
     #: How often its options were changed since it was pushed.
     changes: int = 0
+    #: It came along with a claim that is under limits: it has no place of its own at their gates.
+    along: bool = False
 
 
 class Wanted(NamedTuple):
@@ -108,6 +110,10 @@ class Wanted(NamedTuple):
     behind: bool = False
     #: Any other job stays in the line, also one whose type no worker knows, or that is stopped.
     only: bool = False
+    #: Id and token of a claim in force, of a queue that is the only one here: what is claimed runs together with it.
+    #: Where that claim is under limits, only jobs under just the same ones are claimed, which may also wait at their
+    #: gates. They come `along`: they pass no gate, and their end opens none.
+    along_with: tuple[str, int] | None = None
 
 
 class Settlement(NamedTuple):

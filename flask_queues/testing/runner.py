@@ -21,7 +21,7 @@ from ..manager import Manager
 from ..record import Outcome, to_milliseconds
 from ..storage.values import Claim, Settlement, Wanted
 from ..worker.attempt import Attempt
-from ..worker.gathering import GatheredAttempt, gather
+from ..worker.gathering import GatheredAttempt, gather, like
 from ..worker.notes import JobLogHandler
 from ..worker.process import process_name
 from .clock import Clock
@@ -205,8 +205,7 @@ class Runner:
         return WatchedTogether(self._manager, claim, along, limits), others
 
     def _claim_more(self, claim: Claim, limit: int) -> list[Claim]:
-        wanted = Wanted([claim.queue], [claim.type], self._manager.lease, limit, short=[claim.type], only=True)
-        return self._manager.step(self._name, (), wanted).claims
+        return self._manager.step(self._name, (), like(claim, limit, self._manager.lease)).claims
 
     def _let_through(self, claim: Claim, error: BaseException | None) -> None:
         """Raise at once what is meant for the test itself: Ctrl-C, and `pytest.fail` or a timeout of the test."""

@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from ..chains import anew, is_read_out
+from ..chains import anew, given_back, is_read_out
 from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
 from ..storage.values import Claim, PendingStep, Settlement, Step, Wanted
 from .attempt import Attempt
+from .gathering import like
 from .plan import Share
 from .report import Report
 
@@ -61,7 +62,7 @@ class Exchange:
     def step(self, settled: Sequence[Settlement], wanted: Wanted | None) -> list[Claim]:
         """Settle and claim, again and again while the storage fails; with nothing once the worker is to stop."""
         step = self._surely(settled, wanted)
-        return [] if step is None else self._take_in(*step)
+        return [] if step is None else self._without_strays(self._take_in(*step))
 
     def _surely(self, settled: Sequence[Settlement], wanted: Wanted | None) -> tuple[Sequence[Settlement], Step] | None:
         """Take a step; returns it with its settlements as they were read out."""
@@ -83,9 +84,20 @@ class Exchange:
                 return settled, step
 
     def claim_more(self, claim: Claim, limit: int) -> list[Claim]:
-        """Claim up to so many that are like one, with it."""
-        wanted = Wanted([claim.queue], [claim.type], self._manager.lease, limit, short=[claim.type], only=True)
-        return self.step((), wanted)
+        """Claim up to so many that are like one, to run with it."""
+        step = self._surely((), like(claim, limit, self._manager.lease))
+        return [] if step is None else self._take_in(*step)
+
+    def _without_strays(self, claims: list[Claim]) -> list[Claim]:
+        """Give back what came along with a run that is over or never was: a step whose answer was lost had claimed it.
+
+        It has no place under its limits, so it may not run by itself.
+        """
+        strays = [claim for claim in claims if claim.along]
+        if strays:
+            self.step([given_back(claim, begun=False) for claim in strays], None)
+            self.look_again = True
+        return [claim for claim in claims if not claim.along]
 
     def begin(self, settled: Sequence[Settlement], wanted: Wanted) -> PendingStep | None:
         """Send a step whose answer is fetched later; None where that gains nothing, or fails."""
@@ -104,7 +116,7 @@ class Exchange:
             step = pending.answer()
         except StorageError:  # as above
             return None
-        return self._take_in(settled, step)
+        return self._without_strays(self._take_in(settled, step))
 
     def ran(self, attempt: Attempt, seconds: float) -> None:
         """Remember a run, to say what became of it once that is settled."""

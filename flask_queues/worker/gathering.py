@@ -11,7 +11,7 @@ from ..chains import followed, given_back
 from ..errors import PayloadError
 from ..manager import Manager
 from ..record import Outcome, Status
-from ..storage.values import Claim, Settlement
+from ..storage.values import Claim, Settlement, Wanted
 from .attempt import Attempt, Limits
 from .interrupts import CancelNow, Interrupt
 
@@ -34,7 +34,10 @@ def gather(
     claim_more: Callable[[Claim, int], list[Claim]],
     at_hand: Sequence[Claim] = (),
 ) -> tuple[list[Claim], list[Claim]]:
-    """Claim what comes along with a claim; returns that, and what was claimed with it and does not belong to it."""
+    """Claim what comes along with a claim; returns that, and what was claimed with it and does not belong to it.
+
+    Of the latter, what came along under limits goes back, unless it stands alone: only then nothing of it is run.
+    """
     gathering = manager.jobs[claim.type].gathering
     if gathering is None or stands_alone(manager, claim):
         return [], list(at_hand)
@@ -49,6 +52,12 @@ def gather(
         if len(mine) < wanted:
             break
     return along, others
+
+
+def like(claim: Claim, limit: int, lease: int) -> Wanted:
+    """Up to so many jobs that are like a claim, to run with it: under limits in its place, which it entered alone."""
+    queues, types = [claim.queue], [claim.type]
+    return Wanted(queues, types, lease, limit, short=types, only=True, along_with=(claim.id, claim.token))
 
 
 def parted(manager: Manager, claim: Claim, others: Sequence[Claim]) -> tuple[list[Claim], list[Claim]]:

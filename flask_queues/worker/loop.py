@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import time
 
+from ..chains import given_back
 from ..manager import Manager
 from ..record import Outcome
 from ..storage.values import Claim, PendingStep, Settlement
@@ -12,7 +13,7 @@ from .attempt import Attempt
 from .bell import Bell
 from .board import Slot
 from .exchange import Exchange
-from .gathering import gather, new_attempt
+from .gathering import gather, new_attempt, stands_alone
 from .hand import Hand
 from .interrupts import Interrupts
 from .pace import Pace
@@ -165,6 +166,9 @@ class Loop:
             return Attempt(self._manager, claim, self._interrupts, self._steward.stir)
         self._hand.collect()  # a storage that lost a connection would hand out again what is on its way
         along, others = gather(self._manager, claim, self._exchange.claim_more, self._hand.take_like(claim))
+        if back := [one for one in others if one.along and not stands_alone(self._manager, one)]:
+            self._settle([given_back(one, begun=False) for one in back])
+            others = [one for one in others if one not in back]
         self._hand.fill(others)
         if others:
             self._steward.stir()

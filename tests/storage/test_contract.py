@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_queues.testing.storage import ModelContract, StorageContract
 from flask_queues.testing.storage.contract import (
+    AlongContract,
     BoundContract,
     ClaimContract,
     FiguresContract,
@@ -75,6 +76,10 @@ class TestUnique(UniqueContract):
 
 class TestLimit(LimitContract):
     """Limits on how many jobs of a key run at once, and how many begin in a time."""
+
+
+class TestAlong(AlongContract):
+    """Jobs under limits that run together, in one place at their gates."""
 
 
 class TestGather(GatherContract):

@@ -6,6 +6,7 @@ process leaves what it wrote: the job's id, its attempt, the pid, a word.
 
 import asyncio
 import contextvars
+import fcntl
 import json
 import logging
 import multiprocessing
@@ -595,6 +596,25 @@ class FullDigest(Digest):
     size = 20
 
 
+class CalmDigest(Digest):
+    """Runs once at a time for each customer, and tells where it does not."""
+
+    type = "calm-digest"
+    concurrency = 1
+
+    @staticmethod
+    def limit_key(payload: dict[str, Any]) -> str:
+        return f"customer {payload['customer']}"
+
+    def handle(self, payloads: list[dict[str, Any]]) -> int:
+        with (HERE / f"customer-{payloads[0]['customer']}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                note("overlap")
+            return super().handle(payloads)
+
+
 class BadDigest(GatheredJob):
     """Fails, is stopped or dies, with all that came together."""
 
@@ -611,7 +631,7 @@ class BadDigest(GatheredJob):
         note(f"failed:{len(self.payloads)}", self)
 
 
-queues.register(Digest, FullDigest, BadDigest)
+queues.register(Digest, FullDigest, CalmDigest, BadDigest)
 
 
 @queues.job("grow-batch", tries=1000, backoff=0)

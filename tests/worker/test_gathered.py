@@ -162,3 +162,43 @@ def test_no_payload_is_lost_whatever_is_killed(make_site, seed, request, tmp_pat
     assert set(times) == set(range(1000))
     for n, handle in enumerate(handles):
         assert times[n] <= len(stock[handle.id].history)
+
+
+@pytest.mark.parametrize("options", [("--processes", "4"), ("--processes", "1", "--threads", "4")])
+def test_one_run_of_a_key_at_a_time(make_site, options):
+    """However many payloads wait, and workers look for more: they come together, and as many as without a limit."""
+    site = make_site()
+    jobs = [("calm-digest", {"customer": n % 3, "n": n, "seconds": 0.05}) for n in range(360)]
+    handles = site.manager.push_many(jobs)
+    site.work(*options)
+    eventually(lambda: unfinished(site.manager) == 0, 30)
+    found = lists(site)
+    assert sorted(n for _, numbers in found for n in numbers) == list(range(360))
+    assert max(len(numbers) for _, numbers in found) == 40
+    assert len(found) <= 18
+    assert {run.word for run in site.runs() if run.word == "overlap"} == set()
+    assert {(handle.status, handle.record.attempts) for handle in handles} == {(Status.COMPLETED, 1)}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["sqlite", "files", *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("redis", "cluster"))],
+)
+def test_no_place_under_a_limit_stays_taken_whatever_is_killed(make_site, seed, request, tmp_path, kind):
+    """Children and workers killed before, in and after runs: never two of a customer at once; in the end all ran."""
+    site = make_site(QUEUES_LEASE=LEASE, **settings_for(kind, request, tmp_path))
+    chance = random.Random(seed)
+    seconds = [chance.choice((0, 1, 5)) / 100 for _ in range(1000)]
+    jobs = [("calm-digest", {"customer": n % 5, "n": n, "seconds": seconds[n]}) for n in range(1000)]
+    handles = site.manager.push_many(jobs, spread=3)
+    kill_now_and_then(site, chance, 10)
+    eventually(lambda: unfinished(site.manager) == 0, 60)
+    handles += site.manager.push_many([("calm-digest", {"customer": n, "n": 1000 + n}) for n in range(5)])
+    eventually(lambda: unfinished(site.manager) == 0, 30)
+    stock = take_stock(site.manager)
+    assert {stock[handle.id].status for handle in handles} == {Status.COMPLETED}
+    assert "overlap" not in {run.word for run in site.runs()}
+    times = Counter(n for _, numbers in lists(site) for n in numbers)
+    assert set(times) == set(range(1005))
+    for n, handle in enumerate(handles):
+        assert times[n] <= len(stock[handle.id].history)

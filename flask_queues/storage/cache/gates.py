@@ -55,8 +55,8 @@ def enter(state: State, job: Job) -> None:
 
 
 def leave(state: State, job: Job) -> None:
-    """A job's claim is over: who waits for its place comes back into the line."""
-    for one in job.limits:
+    """A job's claim is over: who waits for its place comes back into the line. What came along has none."""
+    for one in () if job.along else job.limits:
         limit = Limit(*one)
         if limit.kind != RATE:
             gate = left(gate_of(state, job.queue, limit, state.time))
@@ -67,6 +67,20 @@ def leave(state: State, job: Job) -> None:
 def waiting(state: State, queue: str, name: str) -> list[Job]:
     """Who waits at a gate, the first one first."""
     return [place[-1] for place in state.shelves.held.get(name, []) if place[-1].queue == queue]
+
+
+def limits_of(job: Job) -> list[Limit]:
+    """The limits that a job is under."""
+    return [Limit(*one) for one in job.limits]
+
+
+def alike(state: State, first: Job) -> list[Job]:
+    """The jobs that wait in the line or at a gate and are under just the same limits, the first one first."""
+    at_gates = [job for one in limits_of(first) for job in waiting(state, first.queue, one.gate)]
+    in_line = [place[-1] for place in state.shelves.lines.get(first.queue, [])]
+    limits = limits_of(first)
+    found = [job for job in [*in_line, *at_gates] if limits_of(job) == limits]
+    return sorted(found, key=lambda job: (-job.priority, job.due, job.seq))
 
 
 def through(state: State, queue: str, limit: Limit, gate: Gate) -> int:

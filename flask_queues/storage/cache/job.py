@@ -76,6 +76,8 @@ class Job:
     gather: str | None = None
     #: How often its options were changed.
     changes: int = 0
+    #: Whether the claim in force came along with one that is under limits.
+    along: bool = False
 
     def row(self) -> tuple[Any, ...]:
         """Everything, as `Job` takes it."""

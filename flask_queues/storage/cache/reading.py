@@ -28,7 +28,7 @@ def claim_of(job: Job) -> Claim:
     assert job.worker is not None
     return Claim(
         job.id, job.queue, job.type, job.payload, job.options, job.created, job.expires, job.attempts, job.runs,
-        job.error, job.cancel, job.token, job.started, job.worker, job.ahead, job.changes,
+        job.error, job.cancel, job.token, job.started, job.worker, job.ahead, job.changes, job.along,
     )  # fmt: skip
 
 

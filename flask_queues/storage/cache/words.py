@@ -47,7 +47,8 @@ def wanted_words(state: State, wanted: Wanted) -> list[Any]:
         wanted.limit,
         state.name_kinds(wanted.short),
         wanted.behind,
-        *([True] if wanted.only else ()),
+        *([wanted.only] if wanted.only or wanted.along_with else ()),
+        *([list(wanted.along_with)] if wanted.along_with else ()),
     ]
 
 

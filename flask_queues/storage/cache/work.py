@@ -32,6 +32,7 @@ class Wanted(NamedTuple):
     short: frozenset[str]
     behind: bool
     only: bool = False
+    along_with: list[Any] | None = None
 
 
 class Fate(Enum):
@@ -119,6 +120,9 @@ def claim_next(state: State, worker: str, wanted: list[Any] | None, lost: list[s
         promote(state, queue)
     if state.gates:
         gates.let_through(state)
+    along = come_along(state, want, state.time)
+    if along is not None:
+        return [[take(state, job, worker, want.lease, ahead=True, along=True) for job in along], lost, 0]
     choice = choose(state, want, state.time)
     aside = len(choice.foreign)
     for job in choice.foreign:
@@ -133,6 +137,19 @@ def claim_next(state: State, worker: str, wanted: list[Any] | None, lost: list[s
         return [[], lost, aside]
     claims = [take(state, job, worker, want.lease, ahead=choice.ahead) for job in choice.jobs]
     return [claims, lost, aside]
+
+
+def come_along(state: State, wanted: Wanted, now: int) -> list[Job] | None:
+    """The jobs that may come along with the claim that a worker names; None where it names none that has a place."""
+    if wanted.along_with is None:
+        return None
+    first = in_hand(state, *wanted.along_with)
+    if first is not None and (first.along or not first.limits):
+        return None
+    if first is None or stops.is_stopped(state, first.queue, "", now):
+        return []
+    types = wanted.types - stops.asleep(state, first.queue, now)
+    return [job for job in gates.alike(state, first) if job.type in types and not job.alone][: wanted.limit]
 
 
 def at_gate(state: State, choice: Choice, behind: bool) -> tuple[Limit, int] | None:
@@ -267,18 +284,20 @@ def set_aside(state: State, job: Job) -> None:
     state.shelves.put(job)
 
 
-def take(state: State, job: Job, worker: str, lease: int, *, ahead: bool = False) -> list[Any]:
+def take(state: State, job: Job, worker: str, lease: int, *, ahead: bool = False, along: bool = False) -> list[Any]:
     """Claim a job and return its id with the token."""
     state.shelves.take(job)
     state.token += 1
     job.status = RUNNING
     job.stamp = job.started = state.time
     job.token, job.worker, job.lease, job.ahead = state.token, worker, state.time + lease, ahead
+    job.along = along
     job.held = job.progress = None
     state.shelves.put(job)
     if job.unique:
         uniques.free(state, job, START)
-    gates.enter(state, job)
+    if not along:
+        gates.enter(state, job)
     return [job.id, job.token]
 
 
@@ -339,8 +358,11 @@ def claimable(state: State, wanted: values.Wanted, now: int) -> bool:
     due = (state.shelves.waiting.get(queue) for queue in wanted.queues)
     if any(line and line[0][0] <= now for line in due):
         return True
-    sets = frozenset(wanted.types), frozenset(wanted.short)
-    want = Wanted(list(wanted.queues), sets[0], wanted.lease, wanted.limit, sets[1], wanted.behind, wanted.only)
+    sets = {"types": frozenset(wanted.types), "short": frozenset(wanted.short)}
+    along_with = list(wanted.along_with) if wanted.along_with else None
+    want = Wanted(**{**wanted._asdict(), **sets, "queues": list(wanted.queues), "along_with": along_with})
+    if (along := come_along(state, want, now)) is not None:
+        return bool(along)
     choice = choose(state, want, now)
     return bool(choice.jobs or choice.foreign)
 

@@ -17,7 +17,7 @@ if claim then
         if record then
             return {claim, record}
         end
-        drop_claim(p, id, stem)
+        drop_claim(p, id, stem, claim)
         return finish(false)
     end
     return false

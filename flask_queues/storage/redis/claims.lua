@@ -6,11 +6,11 @@
 
 local p, reach, worker = arg(), arg(), arg()
 
-local answer, gone, stems, unread = {}, {}, {}, {}
+local answer, gone, unread = {}, {}, {}
 local run = call('HGETALL', p .. 'run')
 for n = 1, #run, 2 do
     local id, claim = run[n], run[n + 1]
-    local _, _, lease, _, _, stem, by = read_claim(claim)
+    local _, _, lease, _, _, _, by = read_claim(claim)
     if not by then
         unread[#unread + 1] = id
     elseif by == worker or (worker == '' and tonumber(lease) < now) then
@@ -19,15 +19,16 @@ for n = 1, #run, 2 do
             answer[#answer + 1] = {id, claim, record}
         else
             gone[#gone + 1] = id
-            stems[#gone] = stem
         end
     end
 end
 if #gone > 0 and reach == 'queue' then
     return not_here()
 end
-for n, id in ipairs(gone) do
-    drop_claim(p, id, stems[n])
+for _, id in ipairs(gone) do
+    local claim = call('HGET', p .. 'run', id)
+    local _, _, _, _, _, stem = read_claim(claim)
+    drop_claim(p, id, stem, claim)
 end
 if worker == '' then
     for _, id in ipairs(unread) do -- it is nobody's: written anew, so that the next look finds that its lease has run out

@@ -84,6 +84,63 @@ local function through(p, limit, most)
     return #entries
 end
 
+-- The jobs under just these limits (member, rank) among the first thousand of the line, and of each of their gates.
+local function alike(p, text)
+    local rows = call('ZRANGE', p .. 'ready', '0', '999', 'WITHSCORES')
+    for _, limit in ipairs(read_limits(text)) do
+        local from = '[' .. limit.name .. '\n'
+        for _, entry in ipairs(call('ZRANGEBYLEX', p .. 'gated', from, from .. '\255', 'LIMIT', 0, 1000)) do
+            local rank, member = string.match(entry, '^[^\n]*\n(%d+)\n(.*)$')
+            rows[#rows + 1] = member
+            rows[#rows + 1] = rank
+        end
+    end
+    local found = {}
+    for n = 1, #rows, 2000 do
+        local ids = {}
+        for m = n, math.min(n + 1998, #rows), 2 do
+            ids[#ids + 1] = id_of(rows[m])
+        end
+        for m, limits in ipairs(call('HMGET', p .. 'limits', unpack(ids))) do
+            if limits == text then
+                local at = n + 2 * (m - 1)
+                found[#found + 1] = {rows[at], tonumber(rows[at + 1])}
+            end
+        end
+    end
+    table.sort(found, function(one, other)
+        return one[2] < other[2] or (one[2] == other[2] and one[1] < other[1])
+    end)
+    return found
+end
+
+-- Whether a claim came along with one under limits.
+local function is_along(claim)
+    return string.find(claim, '^%d+\t%d+\t%d+\t2') ~= nil
+end
+
+-- The first jobs (member, rank), so many and of these types, that may come along with a claim: none where it is not in
+-- force, nil where it holds no place at a gate.
+local function come_along(p, first, token, types, most)
+    local claim = call('HGET', p .. 'run', first)
+    local limits = has(p, 'l') and call('HGET', p .. 'limits', first)
+    if not claim or string.sub(claim, 1, #token + 1) ~= token .. '\t' then
+        return {}
+    elseif not limits or is_along(claim) then
+        return nil
+    end
+    local stopped, asleep = read_stops(p)
+    local found = {}
+    for _, job in ipairs(stopped and found or alike(p, limits)) do
+        local id, kind = id_of(job[1]), type_of(job[1])
+        if #found < most and string.find(types, '\n' .. kind .. '\n', 1, true) and not (asleep and asleep[kind])
+            and not (has(p, 'a') and call('SISMEMBER', p .. 'alone', id) == 1) then
+            found[#found + 1] = job
+        end
+    end
+    return found
+end
+
 -- A job is claimed.
 local function enter(p, id)
     for _, limit in ipairs(limits_of(p, id)) do
@@ -100,8 +157,11 @@ local function enter(p, id)
     end
 end
 
--- A job's claim is over: who waits for its place comes back into the line.
-local function leave(p, id)
+-- A job's claim is over: who waits for its place comes back into the line. What came along with another has none.
+local function leave(p, id, claim)
+    if is_along(claim) then
+        return
+    end
     for _, limit in ipairs(limits_of(p, id)) do
         if limit.kind == 'concurrency' then
             local used, after = read_gate(p, limit)
@@ -174,5 +234,5 @@ local function mend(p)
 end
 
 return {
-    hold_at = hold_at, enter = enter, leave = leave, closed = closed, let_through = let_through, mend = mend,
+    hold_at = hold_at, come_along = come_along, enter = enter, leave = leave, closed = closed, let_through = let_through, mend = mend,
 }

@@ -28,7 +28,8 @@
 --   p..j:<id>     string  the record;  p..l:<id> list: its log;  p..k:<id> string: what it keeps;  p..t:<tag> zset: ms of the push
 -- A member is a stem, a tab and an id. A stem is 11 hex digits of the push's number, 2 of 100 - priority, and the type.
 -- A record is a line of stem, created, due, expires; a line of what else the push said; the payload; a line an event.
--- A claim is token, started, lease, ahead, due, stem, worker, nonce, cancel and progress. Fields are parted by tabs.
+-- A claim is token, started, lease, how, due, stem, worker, nonce, cancel and progress. Fields are parted by tabs.
+-- How it was made: 0 by itself, 1 ahead together with others, 2 along with a claim under limits.
 -- No user's text is read or written anew here: what is JSON stays the text that it was.
 
 local call = redis.call
@@ -223,7 +224,7 @@ local function add_logs(p, id, lines)
     end
 end
 
--- Read a claim: token, started, lease, ahead, due, stem, worker, nonce, cancel, progress.
+-- Read a claim: token, started, lease, how, due, stem, worker, nonce, cancel, progress.
 local function read_claim(claim)
     return string.match(
         claim,
@@ -414,9 +415,9 @@ local function enter(p, id)
 end
 
 -- A job's claim is over: who waits for its place comes back into the line.
-local function leave(p, id)
+local function leave(p, id, claim)
     if has(p, 'l') then
-        gates().leave(p, id)
+        gates().leave(p, id, claim)
     end
 end
 
@@ -449,9 +450,9 @@ local function forget_rest(p, id)
 end
 
 -- Forget the claim of such a job, too: there is nothing left to run or to show.
-local function drop_claim(p, id, stem)
+local function drop_claim(p, id, stem, claim)
     call('HDEL', p .. 'run', id)
-    leave(p, id)
+    leave(p, id, claim)
     forget_rest(p, id)
     count(p, stem, id, RUNNING, nil)
 end

@@ -195,7 +195,8 @@ class InHand(NamedTuple):
 
     token: int
     started: int
-    ahead: bool
+    #: `0` by itself, `1` ahead together with others, `2` along with a claim under limits.
+    how: str
     due: int
     worker: str
     cancel: str | None
@@ -302,12 +303,10 @@ def read_run(fields: list[str]) -> Run:
 def read_in_hand(claim: str) -> InHand:
     """Read a claim; one that cannot be read is nobody's, until the keeper has written it anew."""
     try:
-        token, started, _, ahead, due, _, worker, _, cancel, progress = claim.split("\t")
-        return InHand(
-            int(token), int(started), ahead == "1", int(due), unquoted(worker) or "", unquoted(cancel), progress
-        )
+        token, started, _, how, due, _, worker, _, cancel, progress = claim.split("\t")
+        return InHand(int(token), int(started), how, int(due), unquoted(worker) or "", unquoted(cancel), progress)
     except ValueError:
-        return InHand(0, 0, False, 0, "", None, "")
+        return InHand(0, 0, "0", 0, "", None, "")
 
 
 def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:
@@ -332,8 +331,9 @@ def claim_of(queue: str, job_id: str, claim: str, text: str) -> Claim:
         token=hand.token,
         started=hand.started,
         worker=hand.worker,
-        ahead=hand.ahead,
+        ahead=hand.how != "0",
         changes=story.changes,
+        along=hand.how == "2",
     )
 
 

@@ -3,7 +3,7 @@
 -- ARGV: root; the moment after which nobody waits for the answer; nonces of this child's steps whose answers were
 -- lost, or nothing; `all` where every queue is in reach, else `queue`, or `whole` where its slot does not move;
 -- queues wanted: number, prefix of each; lease, limit, behind, only, types and short types (each within line ends);
--- worker, nonce; number of settlements; of each its partition's prefix and what `read_settlement` reads.
+-- worker, nonce; id and token of the claim with which these run together, or nothing; number of settlements; of each its partition's prefix and what `read_settlement` reads.
 -- Returns: numbers of lost settlements; claims (number of the queue, id, claim, record); number of a queue and types
 -- that were passed over, for each queue; numbers of the settlements whose push into another partition waits in `out`,
 -- negative where that is what follows since the job's end was asked for;
@@ -25,6 +25,7 @@ local lease, limit, behind, only = tonumber(arg()), math.min(tonumber(arg()), 10
 local last_wanted = tostring(limit - 1)
 local types, short = arg(), arg()
 local worker, nonce = arg(), arg()
+local first, first_token = arg(), arg()
 local LOOK_PAST, PROMOTE, NOTHING = 1000, '100', {}
 
 local function is_of(list, kind)
@@ -130,10 +131,10 @@ local function settle(one)
     }, '\t')
     call('HDEL', p .. 'run', id)
     if call('APPEND', p .. 'j:' .. id, line) == #line then -- the record is gone: there was nothing to append to
-        drop_claim(p, id, stem)
+        drop_claim(p, id, stem, claim)
         return false, false
     end
-    leave(p, id)
+    leave(p, id, claim)
     if status == PENDING then
         line_up(p, stem, id, tonumber(due))
         wake()
@@ -212,7 +213,7 @@ local function set_aside(p, rows)
     return #rows / 2
 end
 
--- What of a line's head may be claimed in one go, and whether it is claimed ahead.
+-- What of a line's head may be claimed in one go, and how.
 local function together(p, found)
     local along = {}
     if limit > 1 or behind then
@@ -227,15 +228,16 @@ local function together(p, found)
         end
     end
     if behind then
-        return along, true
+        return along, '1'
     end
     if #along > 0 then
-        return along, #along > 1
+        return along, #along > 1 and '1' or '0'
     end
-    return {found[1]}, false
+    return {found[1]}, '0'
 end
 
-local function take(p, queue, jobs, ahead, claims)
+-- Claim jobs (member, rank) that were in the line, or are out of whatever they waited in.
+local function take(p, queue, jobs, how, claims)
     if #jobs == 0 then
         return
     end
@@ -246,13 +248,13 @@ local function take(p, queue, jobs, ahead, claims)
     call('ZREM', p .. 'ready', unpack(members))
     call('ZREM', p .. 'since', unpack(members))
     local token = tokens(p, #jobs)
-    local valid, along = digits(now + lease), ahead and '1' or '0'
+    local valid = digits(now + lease)
     for n, member in ipairs(members) do
         local stem, id = stem_of(member), id_of(member)
         local record = call('GET', p .. 'j:' .. id)
         if record then
             local due = digits(jobs[n][2] % SPAN)
-            local claim = write_claim(digits(token + n - 1), moment, valid, along, due, stem, worker, nonce, '', '')
+            local claim = write_claim(digits(token + n - 1), moment, valid, how, due, stem, worker, nonce, '', '')
             held[#held + 1] = id
             held[#held + 1] = claim
             for _, part in ipairs({queue, id, claim, record}) do
@@ -262,7 +264,9 @@ local function take(p, queue, jobs, ahead, claims)
         count(p, stem, id, PENDING, record and RUNNING or nil)
         if record then
             free(p, id, 'start')
-            enter(p, id)
+            if how ~= '2' then
+                enter(p, id)
+            end
         else
             forget_rest(p, id)
         end
@@ -277,7 +281,8 @@ if reach == 'queue' then
     local function all_here(p)
         local members = call('ZRANGEBYSCORE', p .. 'due', '-inf', moment, 'LIMIT', '0', PROMOTE)
         local _, asleep = read_stops(p)
-        for _, job in ipairs((head(p, asleep))) do
+        local along = first ~= '' and gates().come_along(p, first, first_token, types, limit)
+        for _, job in ipairs(along or (head(p, asleep))) do
             members[#members + 1] = job[1]
         end
         for _, member in ipairs(members) do
@@ -310,7 +315,7 @@ if unsure ~= '' then
                             claims[#claims + 1] = part
                         end
                     else
-                        gone[#gone + 1] = {p, run[n], stem}
+                        gone[#gone + 1] = {p, run[n], stem, run[n + 1]}
                     end
                 end
             end
@@ -344,6 +349,14 @@ local passed, ended, aside = {}, 0, 0
 if #claims == 0 then
     for queue, p in ipairs(wanted) do
         promote(p)
+        local along = first ~= '' and gates().come_along(p, first, first_token, types, limit)
+        if along then
+            for _, job in ipairs(along) do
+                take_out(p, 'held', job[1])
+            end
+            take(p, queue, along, '2', claims)
+            break
+        end
         local stopped, asleep = read_stops(p)
         local found, unknown, sleeping = {}, {}, {}
         if not stopped then
@@ -369,8 +382,8 @@ if #claims == 0 then
             passed[#passed + 1] = {queue, unpack(unknown)}
         end
         if #found > 0 then
-            local members, ahead = together(p, found)
-            take(p, queue, members, ahead, claims)
+            local members, how = together(p, found)
+            take(p, queue, members, how, claims)
             ended = queue
             break
         end

@@ -164,7 +164,7 @@ class Steps:
         reach = "all" if near else "whole" if whole else "queue"
         arguments: list[Any] = [self._keys.root, self._calls.clock.deadline(), " ".join(nonces), reach]
         partitions = [self._keys.partition(queue) for queue in queues]
-        last: list[Any] = [dump_worker(worker), nonce, len(settled)]
+        last: list[Any] = [dump_worker(worker), nonce, *(wanted.along_with or ("", "")), len(settled)]
         keys: list[str] = []
         for one, queue in settled:
             partition = self._keys.partition(queue)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Collection
 
 from ..limits import AGAIN, NEVER, RATE, Gate, Limit, bounded, left, opens, passed, room
 
@@ -22,6 +23,14 @@ UPDATE jobs SET held=NULL WHERE seq IN (
 """
 WAITS = "SELECT 1 FROM jobs WHERE queue=? AND held=? LIMIT 1"
 SET_ASIDE = "UPDATE jobs SET held=? WHERE seq=?"
+IN_LINE = """
+SELECT -priority, due, seq, type, alone, limits FROM jobs
+WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
+"""
+AT_GATE = """
+SELECT -priority, due, seq, type, alone, limits FROM jobs
+WHERE queue=? AND held=? ORDER BY priority DESC, due, seq LIMIT ?
+"""
 FIRST_OPEN = "SELECT opens FROM gates WHERE opens IS NOT NULL ORDER BY opens LIMIT 1"
 #: Those that open last: a clock that was set back leaves some that open too late.
 LAST_OPEN = "SELECT queue, name, about, used, next, opens FROM gates WHERE opens>? ORDER BY opens DESC LIMIT 1000"
@@ -78,6 +87,14 @@ def leave(db: sqlite3.Connection, queue: str, text: str | None, now: int) -> Non
             gate = left(read(db, queue, limit.gate))
             write(db, queue, limit, gate)
             db.execute(LET_THROUGH, (queue, limit.gate, room(limit, gate, now)))
+
+
+def alike(db: sqlite3.Connection, queue: str, text: str, types: Collection[str], most: int) -> list[int]:
+    """Find the jobs of these types under just these limits among the first of the line and of those at their gates."""
+    found = db.execute(IN_LINE, (queue, most)).fetchall()
+    for limit in limits_of(text):
+        found += db.execute(AT_GATE, (queue, limit.gate, most)).fetchall()
+    return [seq for _, _, seq, type_, alone, limits in sorted(found) if limits == text and type_ in types and not alone]
 
 
 def let_through(db: sqlite3.Connection, now: int) -> int:

@@ -34,6 +34,8 @@ LOOK_PAST = 1000
 LOOK_ASIDE = 1000
 #: A worker that has been silent so long (ms) does not count among those that know a type.
 SILENCE = 60_000
+#: How a job was claimed: by itself, ahead together with others, or along with one under limits.
+SINGLE, AHEAD, ALONG = range(3)
 CLAIM = (
     "id, queue, type, payload, options, created, expires, attempts, runs, error, cancel, token, started, worker, "
     "ahead, changes"
@@ -63,16 +65,20 @@ KNOWN = "SELECT 1 FROM workers, json_each(about, '$.types') WHERE heartbeat>? AN
 TAKE = """
 UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
 """
-IN_HAND = "SELECT seq, queue, type, uniq, limits, batch, cancel, changes FROM jobs WHERE id=? AND token=? AND status=1"
+#: The limits of which a claim holds a place: none where it came along with another.
+HELD_PLACE = f"CASE ahead WHEN {ALONG} THEN NULL ELSE limits END"
+IN_HAND = f"""
+SELECT seq, queue, type, uniq, {HELD_PLACE}, batch, cancel, changes FROM jobs WHERE id=? AND token=? AND status=1
+"""  # noqa: S608
 COMPLETE = """
 UPDATE jobs SET status=3, stamp=?1, ended=?1, outcome=?2, attempts=attempts+?3, runs=runs+1, error=NULL,
     result=?4, reason=?5, cancel=NULL
 WHERE seq=?6
 """
-IN_FORCE = """
-SELECT seq, queue, type, worker, started, runs, history, cancel, error, uniq, limits, batch, changes FROM jobs
+IN_FORCE = f"""
+SELECT seq, queue, type, worker, started, runs, history, cancel, error, uniq, {HELD_PLACE}, batch, changes FROM jobs
 WHERE id=? AND token=? AND status=1
-"""
+"""  # noqa: S608
 SETTLE = """
 UPDATE jobs SET status=:status, stamp=:stamp, due=coalesce(:due, due), ended=:now, outcome=:outcome,
     attempts=attempts+:counted, runs=runs+:ran, error=:error, result=:result, reason=:reason,
@@ -104,8 +110,8 @@ class Fate(Enum):
     OUTDATED = 2
 
 
-#: Rows to claim, and whether they are claimed ahead.
-Taken = tuple[list[Row], bool]
+#: Rows to claim, and how.
+Taken = tuple[list[Row], int]
 
 
 def insert(db: sqlite3.Connection, job: NewJob, now: int, deltas: Deltas) -> bool:
@@ -290,6 +296,10 @@ def claim_next(
     """Take the first jobs of the first line that has one, and tell how many were set aside before."""
     held = 0
     stopped = stops.stopped(db, now)
+    if wanted.along_with is not None:
+        first = db.execute(IN_HAND, wanted.along_with).fetchone()
+        if first is None or first[4] is not None:
+            return claim_along(db, worker, wanted, first, stopped, until, now, deltas), 0
     for queue in wanted.queues:
         if queue in stopped.queues:
             continue
@@ -307,6 +317,27 @@ def claim_next(
             db.execute(gates.SET_ASIDE, (limit.gate, rows[0][0]))
             held += 1
     return [], held
+
+
+def claim_along(
+    db: sqlite3.Connection,
+    worker: str,
+    wanted: Wanted,
+    first: Row | None,
+    stopped: stops.Stopped,
+    until: int,
+    now: int,
+    deltas: Deltas,
+) -> list[Claim]:
+    """Take those that are under the same limits as a claim in force, wherever they wait for these."""
+    if first is None or first[1] in stopped.queues:
+        return []
+    _, queue, _, _, limits, *_ = first
+    types = set(wanted.types) - set(stopped.types.get(queue, NONE))
+    seqs = gates.alike(db, queue, limits, types, LOOK_PAST)[: wanted.limit]
+    rows: list[Row] = [db.execute(NEXT_AT, (seq,)).fetchone() for seq in seqs]
+    db.executemany(gates.SET_ASIDE, [(None, seq) for seq in seqs])
+    return take(db, worker, (rows, ALONG), until, now, deltas)
 
 
 def look_past(
@@ -345,16 +376,16 @@ def has_one(db: sqlite3.Connection, queue: str, types: Collection[str]) -> bool:
 
 
 def together(rows: list[Row], wanted: Wanted) -> Taken:
-    """Cut the head of a line to what may be claimed in one go, and tell whether it is claimed ahead."""
+    """Cut the head of a line to what may be claimed in one go, and tell how it is claimed."""
     along = list(itertools.takewhile(lambda row: row[3] in wanted.short and not row[11] and row[13] is None, rows))
     if wanted.behind:
-        return along, True
-    return along or rows[:1], len(along) > 1
+        return along, AHEAD
+    return along or rows[:1], AHEAD if len(along) > 1 else SINGLE
 
 
 def take(db: sqlite3.Connection, worker: str, taken: Taken, until: int, now: int, deltas: Deltas) -> list[Claim]:
     """Claim these rows."""
-    rows, ahead = taken
+    rows, how = taken
     if not rows:
         return []
     first = next_tokens(db, len(rows))
@@ -364,16 +395,16 @@ def take(db: sqlite3.Connection, worker: str, taken: Taken, until: int, now: int
             seq, id_, queue, type_, payload, options, created, expires, attempts, runs, error, _, uniq, limits, batch,
             changes,
         ) = row  # fmt: skip
-        if limits is not None:
+        if limits is not None and how != ALONG:
             gates.enter(db, queue, limits, now)
         if uniq is not None:
             uniques.free(db, queue, uniq, id_, START)
-        db.execute(TAKE, (now, token, worker, until, ahead, now, seq))
+        db.execute(TAKE, (now, token, worker, until, how, now, seq))
         deltas.moved(queue, type_, PENDING, RUNNING, batch)
         claims.append(
             Claim(
                 id_, queue, type_, payload, options, created, expires, attempts, runs, error,
-                None, token, now, worker, ahead, changes,
+                None, token, now, worker, how != SINGLE, changes, how == ALONG,
             )
         )  # fmt: skip
     return claims
@@ -388,7 +419,7 @@ def next_tokens(db: sqlite3.Connection, n: int) -> int:
 def read_claim(row: tuple[Any, ...]) -> Claim:
     """Read a row of `CLAIM`."""
     claim = Claim(*row)
-    return claim._replace(ahead=bool(claim.ahead))
+    return claim._replace(ahead=claim.ahead != SINGLE, along=claim.ahead == ALONG)
 
 
 def claims_of(db: sqlite3.Connection, worker: str) -> list[Claim]:

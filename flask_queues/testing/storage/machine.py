@@ -104,6 +104,7 @@ WANTED = st.builds(
     short=st.sampled_from([("short", "t", "u"), ("short",), ()]),
     behind=st.booleans(),
     only=st.booleans(),
+    along_with=st.none(),
 )
 
 
@@ -194,7 +195,27 @@ class StorageMachine(RuleBasedStateMachine):
         for _ in range(3):
             self.settle_and_claim(worker, [], wanted)
         held = [claim for claim in self.claims if self.model.in_force(claim.id, claim.token)]
+        if held:
+            together = Wanted([held[-1].queue], ("t", "u", "short"), LEASE, 2, along_with=known_by(held[-1]))
+            self.settle_and_claim(worker, [], together)
         self.settle_and_claim(worker, [settlement(claim, end) for claim in held[-1:]], wanted)
+
+    @precondition(lambda self: self.claims)
+    @rule(
+        worker=WORKERS,
+        n=st.integers(0, 7),
+        types=st.sampled_from([("t", "u", "short"), ("t",)]),
+        limit=st.integers(1, 4),
+        end=st.none() | ENDS,
+    )
+    def claim_along(self, worker: str, n: int, types: tuple[str, ...], limit: int, end: dict[str, Any] | None) -> None:
+        """Claim what may run together with a claim, in force or not, and settle some of that or not."""
+        claim = self.claims[-1 - n % len(self.claims)]
+        wanted = Wanted([claim.queue], types, LEASE, limit, only=True, along_with=known_by(claim))
+        self.settle_and_claim(worker, [], wanted)
+        if end is not None:
+            held = [one for one in self.claims if self.model.in_force(one.id, one.token)]
+            self.settle_and_claim(worker, [settlement(one, end) for one in held[-2:]], None)
 
     @rule(
         queue=QUEUES,

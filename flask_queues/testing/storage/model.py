@@ -37,6 +37,8 @@ class ModelJob:
     token: int | None = None
     worker: str | None = None
     lease: int = 0
+    #: Whether its claim came along with another, whose place at a gate is theirs.
+    along: bool = False
     cancel: str | None = None
     alone: bool = False
     #: Why it is set aside: for its `type`, or at a `gate`.
@@ -289,10 +291,10 @@ class Model:
         if job.runs and job.runs[-1][2]:
             assert claim.error is not None
             assert json.loads(claim.error) == json.loads(job.runs[-1][2])
-        job.token, job.worker, job.lease = claim.token, claim.worker, now + lease
+        job.token, job.worker, job.lease, job.along = claim.token, claim.worker, now + lease, claim.along
         job.held, job.progress = None, None
         job.enter(Status.RUNNING, now)
-        for limit in pushed.limits:
+        for limit in () if claim.along else pushed.limits:
             if limit.kind == RATE:
                 place = pushed.queue, limit.key
                 ahead = (limit.burst - 1) * limit.per * 1000 // limit.n
@@ -302,6 +304,10 @@ class Model:
 
     def check_line(self, claims: Sequence[Claim], wanted: Wanted, now: int) -> None:
         """The claims are the head of the first line with a job of a known type; ties in any order."""
+        if wanted.along_with is not None and not self.has_no_place(*wanted.along_with):
+            self.check_along(claims, wanted, now)
+            return
+        assert not any(claim.along for claim in claims)
         if wanted.behind and not claims:
             assert self.nobody_goes_along(wanted, now)
             return
@@ -327,6 +333,29 @@ class Model:
             rank = self.jobs[claims[0].id].rank
             first = [job for job in [*line, *self.let_through(queue, wanted.types, now)] if job.rank == rank]
             assert not first or not all(self.goes_along(job, wanted) for job in first)
+
+    def has_no_place(self, job_id: str, token: int) -> bool:
+        """Whether a claim is in force and holds no place at a gate."""
+        job = self.in_force(job_id, token)
+        return job is not None and (job.along or not job.pushed.limits)
+
+    def check_along(self, claims: Sequence[Claim], wanted: Wanted, now: int) -> None:
+        """The claims are the first of those that are under the same limits as a claim in force; ties in any order."""
+        assert wanted.along_with is not None
+        first = self.in_force(*wanted.along_with)
+        alike = [job for job in self.jobs.values() if first and self.is_alike(job, first, wanted.types, now)]
+        ranks = sorted(job.rank for job in alike)
+        assert [self.jobs[claim.id].rank for claim in claims] == ranks[: wanted.limit]
+        assert {claim.id for claim in claims} <= {job.pushed.id for job in alike}
+        assert all(claim.along and claim.ahead for claim in claims)
+
+    def is_alike(self, job: ModelJob, first: ModelJob, types: Collection[str], now: int) -> bool:
+        """Whether a job may come along with another that runs."""
+        pushed, queue = job.pushed, first.pushed.queue
+        waits = job.status is Status.PENDING or (job.status is Status.SCHEDULED and job.due <= now)
+        alike = (pushed.queue, pushed.limits) == (queue, first.pushed.limits) and pushed.type in types
+        free = not self.stopped(queue, None, now) and not self.stopped(queue, pushed.type, now)
+        return waits and alike and free and not job.alone and job.held != TYPE
 
     def nobody_goes_along(self, wanted: Wanted, now: int) -> bool:
         """Whether nothing may be claimed behind another: no job is there, or one of the first must be claimed alone."""
@@ -384,7 +413,7 @@ class Model:
         if limit.kind == RATE:
             ahead = (limit.burst - 1) * limit.per * 1000 // limit.n
             return self.paces.get((queue, limit.key), 0) - ahead <= now * 1000
-        runs = [job for job in self.under(queue, limit) if job.status is Status.RUNNING]
+        runs = [job for job in self.under(queue, limit) if job.status is Status.RUNNING and not job.along]
         return len(runs) < limit.n
 
     def under(self, queue: str, limit: Limit) -> list[ModelJob]:

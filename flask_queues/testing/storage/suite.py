@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .contract import (
+    AlongContract,
     BoundContract,
     ClaimContract,
     FiguresContract,
@@ -49,6 +50,7 @@ class StorageContract(
     FiguresContract,
     ScheduleContract,
     GatherContract,
+    AlongContract,
     LimitContract,
     UniqueContract,
     StopContract,

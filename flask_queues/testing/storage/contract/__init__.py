@@ -4,6 +4,7 @@ They use what the abstract class declares and nothing else. Durations are parts 
 that an engine whose clock cannot be set may really wait. Each class asks for the fixture `engine`.
 """
 
+from .along import AlongContract
 from .bound import BoundContract
 from .claim import ClaimContract
 from .figures import FiguresContract
@@ -58,6 +59,7 @@ __all__ = [
     "TEXTS",
     "UNINDEXED",
     "UNTAGGED",
+    "AlongContract",
     "BoundContract",
     "ClaimContract",
     "FiguresContract",

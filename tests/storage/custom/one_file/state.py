@@ -71,6 +71,8 @@ class StoredJob:
     token: int = 0
     lease: int = 0
     ahead: bool = False
+    #: Whether the claim in force came along with one that is under limits.
+    along: bool = False
     cancel: str | None = None
     #: Why it is set aside: its type, or a gate.
     held: str | None = None
@@ -116,7 +118,7 @@ class StoredJob:
         return Claim(
             self.id, self.queue, self.type, self.payload, self.options, self.created, self.expires, self.attempts,
             len(self.runs), self.parcel().last_error, self.cancel, self.token, self.started or 0, self.worker or "",
-            self.ahead, self.changes,
+            self.ahead, self.changes, self.along,
         )  # fmt: skip
 
     def record(self) -> JobRecord:
@@ -353,7 +355,7 @@ class State:
         job.logs += tuple(one.logs)
         job.cancel = None
         job.enter(status, job.due if status is Status.SCHEDULED else now)
-        for limit in job.limits:
+        for limit in () if job.along else job.limits:
             place = f"{job.queue}\t{limit.gate}"
             self.gates[place] = left(self.gates[place])
         if status.final:
@@ -394,12 +396,14 @@ class State:
         ]
         return sorted(jobs, key=lambda job: (-job.priority, job.due, job.order))
 
-    def take(self, job: StoredJob, worker: str, lease: int, now: int, *, ahead: bool = False) -> Claim:
-        """Claim a job."""
+    def take(
+        self, job: StoredJob, worker: str, lease: int, now: int, *, ahead: bool = False, along: bool = False
+    ) -> Claim:
+        """Claim a job; `along` with another one it passes no gate."""
         self.tokens += 1
         job.token, job.worker, job.started, job.lease = self.tokens, worker, now, now + lease
-        job.ahead, job.held, job.progress = ahead, None, None
-        for limit in job.limits:
+        job.ahead, job.along, job.held, job.progress = ahead, along, None, None
+        for limit in () if along else job.limits:
             place = f"{job.queue}\t{limit.gate}"
             self.gates[place] = passed(limit, self.gates.get(place, Gate()), now)
         job.enter(Status.RUNNING, now)
@@ -408,6 +412,9 @@ class State:
 
     def claim_next(self, worker: str, wanted: Wanted, now: int) -> tuple[list[Claim], int]:
         """Claim the first jobs of the first line that has one; tells too how many were set aside before."""
+        along = self.come_along(wanted, now)
+        if along is not None:
+            return [self.take(job, worker, wanted.lease, now, ahead=True, along=True) for job in along], 0
         aside = 0
         for queue in wanted.queues:
             if self.stopped(queue, None, now):
@@ -428,6 +435,26 @@ class State:
                 ahead = wanted.behind or len(taken) > 1
                 return [self.take(job, worker, wanted.lease, now, ahead=ahead) for job in taken], aside
         return [], aside
+
+    def come_along(self, wanted: Wanted, now: int) -> list[StoredJob] | None:
+        """The jobs that may come along with a claim that has a place; None where no such claim is named."""
+        if wanted.along_with is None:
+            return None
+        first = self.in_force(*wanted.along_with)
+        if first is not None and (first.along or not first.limits):
+            return None
+        if first is None or self.stopped(first.queue, None, now):
+            return []
+        alike = [
+            job
+            for job in self.jobs.values()
+            if (job.queue, job.limits, job.status) == (first.queue, first.limits, Status.PENDING)
+            and job.type in wanted.types
+            and (job.held is None or " " in job.held)
+            and not job.alone
+            and not self.stopped(job.queue, job.type, now)
+        ]
+        return sorted(alike, key=lambda job: (-job.priority, job.due, job.order))[: wanted.limit]
 
     def closed(self, job: StoredJob, now: int) -> tuple[str, int]:
         """The gate that a job cannot pass now, and when it opens; 0 where all are open."""
