@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
-from benchmarks.soak.ledger import DONE, PROMISED, Balance, gaps
+from benchmarks.soak.ledger import DONE, FOLDER, PROMISED, Balance, gaps
+from benchmarks.soak.used import answer_of, objects, others, tell
 from benchmarks.soak.watch import Series
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=timezone.utc)
@@ -59,3 +61,40 @@ def test_what_grows_slopes_and_what_only_wavers_does_not() -> None:
     assert abs(leak.slope - 6) < leak.noise
     assert abs(steady.slope) < steady.noise * 1.5
     assert leak.growth > 0.5 > steady.growth
+
+
+def wandering(grown: float, seed: int) -> Series:
+    """What a process has in use for 18 minutes, which grows by so much; a moment is much like the one before."""
+    chance = random.Random(seed)
+    series, burst = Series("MB"), 0.0
+    for at in range(0, 18 * 60, 3):
+        burst = 0.8 * burst + chance.gauss(0, 0.01)
+        series.add(at, 40 + grown * at / (18 * 60) + burst)
+    return series
+
+
+def test_a_leak_of_a_tenth_of_a_megabyte_is_a_fault_and_what_wanders_is_none() -> None:
+    """Whatever the noise happens to be; its moments know of each other."""
+    assert sum(wandering(0.1, seed).grows for seed in range(100)) > 95
+    assert not any(wandering(0.0, seed).grows for seed in range(100))
+    assert not any(wandering(0.02, seed).grows for seed in range(100)), "less than matters"
+
+
+@pytest.mark.parametrize("size", [100, 100_000], ids=["small objects", "large ones"])
+def test_what_is_in_use_is_told_and_goes_down_again(size: int) -> None:
+    """Unlike what a process holds; small objects are Python's own to count, larger ones the library's."""
+    before = objects() + others()
+    kept = [bytes(size) for _ in range(3_000_000 // size)]
+    grown = objects() + others() - before
+    assert 2_900_000 < grown < 6_000_000
+    kept.clear()
+    assert objects() + others() - before < grown - 2_500_000
+
+
+def test_the_latest_answer_is_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is said where the folder is gone, as when all is over."""
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    tell()
+    assert int(answer_of(tmp_path, os.getpid()).read_text("ascii")) > 1_000_000
+    monkeypatch.setenv(FOLDER, str(tmp_path / "gone"))
+    tell()

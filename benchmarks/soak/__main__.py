@@ -22,7 +22,7 @@ from ..machine import describe
 from .fleet import Fleet, Redis
 from .ledger import FOLDER, Balance, gaps
 from .watch import Watch, size_of
-from .work import RATE, RETENTION, SCHEDULES, URL, create_app, queues
+from .work import RATE, RETENTION, SCHEDULES, URL, WARM_UP, Pusher, create_app, queues
 
 #: Seconds between two measurements, between two blows, between two restarts of the server, of one of those.
 LOOK = 3.0
@@ -32,6 +32,9 @@ PAUSE = (0.5, 3.0)
 #: Seconds after which what waits is not going to run any more.
 PATIENCE = 180.0
 SHOWN = 20
+#: Outages, one right after another, before anything is measured; numbers of jobs that nothing has later.
+OUTAGES = 12
+BEFORE = 100_000_000
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,7 +69,7 @@ class Soak:
         self._options = options
         self._folder = folder
         self._chance = random.Random(options.seed)
-        self._watch = Watch()
+        self._watch = Watch(folder)
         self._began = time.monotonic()
         self._machine = describe(folder)
         #: What must not be.
@@ -92,6 +95,9 @@ class Soak:
     def run(self) -> None:
         """Break things for as long as was asked for, then let everything finish."""
         try:
+            self._warm_up()
+            self._fleet.complete()
+            self._began = time.monotonic()
             self._break_things(self._options.minutes * 60)
             self._finish()
         finally:
@@ -101,6 +107,27 @@ class Soak:
                 self._server.stop()
         self._length = time.monotonic() - self._began
         self._judge()
+
+    def _warm_up(self) -> None:
+        """Let the spared worker run more at once than it ever will again, so that it has what it needs of memory.
+
+        Else the measured time begins while each larger burst than all before still makes its processes hold more.
+        """
+        with self._app.app_context():
+            Pusher(0, BEFORE).warm_up()
+            for _ in range(OUTAGES if self._server is not None else 0):
+                self._restart()
+                time.sleep(self._chance.uniform(*PAUSE))
+            self._drain()
+        self._warm = self._at
+        say(self._warm, "warm")
+
+    def _drain(self) -> int:
+        """Wait until nothing waits; returns how much does in the end."""
+        until = time.monotonic() + PATIENCE
+        while (left := waiting()) and time.monotonic() < until:
+            time.sleep(0.2)
+        return left
 
     def _break_things(self, length: float) -> None:
         """Take turns at looking, at striking a worker and at restarting the server."""
@@ -150,10 +177,7 @@ class Soak:
         with self._app.app_context():
             for schedule in SCHEDULES:
                 queues.scheduler.pause(schedule)
-            until = time.monotonic() + PATIENCE
-            while (left := waiting()) and time.monotonic() < until:
-                time.sleep(0.2)
-            if left:
+            if left := self._drain():
                 self.faults.append(f"{left} jobs or batches still wait after {PATIENCE:.0f} s")
             self._failed = queues.counts().statuses["failed"]
         say(self._at, "all is done")
@@ -170,6 +194,7 @@ class Soak:
                 self.faults.append(f"the schedule {schedule} has left out {lost} occurrences")
         if self._failed:
             self.faults.append(f"{self._failed} jobs have failed for good")
+        self.faults += self._watch.leaks(self._measured)
 
     def report(self) -> list[str]:
         """Everything, for a person."""
@@ -181,6 +206,8 @@ class Soak:
             f"Soak of {self._measured / 60:.1f} minutes on {options.storage}: {options.workers} workers, "
             f"{options.rate} jobs a second and more, kept for {options.retention:.0f} s, seed {options.seed}",
             ", ".join(f"{name} {value}" for name, value in self._machine.items()),
+            f"before that {self._warm:.0f} s in which one worker ran "
+            + ", ".join(f"{n:,} {kind}" for kind, n in WARM_UP.items()),
             "",
             f"acknowledged: {promised}; {self._fleet.refused()} pushes refused",
             f"runs that were due: {balance.expected:,}; missing: {len(balance.missing)}; "

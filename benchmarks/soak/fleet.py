@@ -67,7 +67,7 @@ class Redis:
 
 
 class Fleet:
-    """Four workers and what pushes. The first worker is spared, so that somebody grows old."""
+    """The workers and what pushes. The first is spared, so that somebody grows old, and is alone at first."""
 
     def __init__(self, folder: Path, surroundings: Mapping[str, str], workers: int, chance: random.Random) -> None:
         self._folder = folder
@@ -75,7 +75,13 @@ class Fleet:
         self._chance = chance
         self._roles: dict[int, str] = {}
         self.blows: Counter[str] = Counter()
-        self.workers = [self._start_worker(n) for n in range(workers)]
+        self.workers = [self._start_worker(0)]
+        self.pusher: subprocess.Popen[bytes] | None = None
+        self._size = workers
+
+    def complete(self) -> None:
+        """Start the others, and what pushes."""
+        self.workers += [self._start_worker(n) for n in range(1, self._size)]
         self.pusher = self._start("pusher", "-m", "benchmarks.soak.work")
 
     def _start_worker(self, n: int) -> subprocess.Popen[bytes]:
@@ -97,7 +103,7 @@ class Fleet:
     def processes(self) -> dict[int, str]:
         """Every process by its pid: what it is, `old` before it where it belongs to the one that is spared."""
         self._roles.update((int(pid), role) for pid, role in (line.split() for line in lines(self._folder, BORN)))
-        found = {self.pusher.pid: "pusher"}
+        found = {self.pusher.pid: "pusher"} if self.pusher is not None else {}
         for n, worker in enumerate(self.workers):
             age = "" if n else "old "
             found[worker.pid] = f"{age}supervisor"
@@ -140,11 +146,14 @@ class Fleet:
 
     def fallen(self) -> list[str]:
         """The processes that ended by themselves, with their codes, which none may."""
-        named = {"pusher": self.pusher, **{f"worker-{n}": worker for n, worker in enumerate(self.workers)}}
+        named = {f"worker-{n}": worker for n, worker in enumerate(self.workers)}
+        if self.pusher is not None:
+            named["pusher"] = self.pusher
         return [f"{name} ended with code {process.poll()}" for name, process in named.items() if process.poll()]
 
     def stop_pushing(self) -> None:
         """Let what pushes finish its second."""
+        assert self.pusher is not None
         self.pusher.terminate()
         self._end(self.pusher)
 
@@ -152,7 +161,7 @@ class Fleet:
         """End all in order, and by force what does not."""
         for worker in self.workers:
             worker.terminate()
-        for process in (*self.workers, self.pusher):
+        for process in (*self.workers, *([self.pusher] if self.pusher is not None else [])):
             try:
                 self._end(process)
             except subprocess.TimeoutExpired:

@@ -10,9 +10,19 @@ from pathlib import Path
 from flask_queues.worker.process import memory_of
 
 from ..memory import held
+from .used import ask
 
 #: Of the time that is left out: caches fill, pools open, the retention has nothing to delete yet.
 WARM_UP = 0.4
+#: Into so many parts the time is cut to know the noise; of their medians the line has two numbers less to be free.
+PARTS = 12
+#: Student's t of that many, less two, beyond which one in forty is on either side.
+STUDENT = 2.228
+#: Megabytes in use that a process may have more in the end than in the beginning.
+GROWTH = 0.05
+USED = ", in use"
+#: Of so many looks one asks what is in use, since whoever is asked collects its garbage.
+SELDOM = 3
 
 
 @dataclass
@@ -44,12 +54,29 @@ class Series:
 
     @property
     def noise(self) -> float:
-        """How far the slope may be off, of values that know nothing of each other: twice its standard error."""
-        times = [at / 3600 for at, _ in self.points]
-        line = statistics.linear_regression(times, self.values)
-        rest = [value - line.slope * at - line.intercept for at, value in zip(times, self.values, strict=True)]
+        """How far off the slope may be, with 95 % confidence: so much an hour more or less.
+
+        What is read in one moment is much like what was a moment before, so it says little that is new. The time is
+        cut into parts, and the spread of their medians around the line tells.
+        """
+        size = len(self.points) / PARTS
+        parts = [self.points[round(n * size) : round((n + 1) * size)] for n in range(PARTS)]
+        times = [statistics.fmean(at for at, _ in part) / 3600 for part in parts]
+        values = [statistics.median(value for _, value in part) for part in parts]
+        line = statistics.linear_regression(times, values)
+        rest = sum((value - line.slope * at - line.intercept) ** 2 for at, value in zip(times, values, strict=True))
         spread = sum((at - statistics.fmean(times)) ** 2 for at in times)
-        return 2.0 * float((sum(one * one for one in rest) / max(len(rest) - 2, 1) / spread) ** 0.5)
+        return STUDENT * float((rest / (PARTS - 2) / spread) ** 0.5)
+
+    @property
+    def length(self) -> float:
+        """Hours from the first value to the last."""
+        return (self.points[-1][0] - self.points[0][0]) / 3600
+
+    @property
+    def grows(self) -> bool:
+        """Whether it has grown by more than `GROWTH`, beyond any doubt."""
+        return (self.slope - self.noise) * self.length > GROWTH
 
     @property
     def growth(self) -> float:
@@ -61,7 +88,9 @@ class Series:
 class Watch:
     """Reads what every process holds. Only series of one process, and sums over the fleet, can slope."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._looks = 0
         self.series: dict[str, Series] = {}
         #: By role, the most that any process of it had.
         self.most_memory: dict[str, float] = defaultdict(float)
@@ -70,6 +99,7 @@ class Watch:
     def look(self, at: float, processes: dict[int, str]) -> None:
         """Read memory and descriptors of all of them."""
         sums = {"memory": 0.0, "files": 0.0}
+        self._looks += 1
         for pid, role in processes.items():
             memory, files = memory_of(pid), files_of(pid)
             if memory is None or files is None:  # it has ended
@@ -81,6 +111,8 @@ class Watch:
             if role.startswith(("old ", "pusher")):
                 self.add(f"{role}, PSS", "MB", at, memory)
                 self.add(f"{role}, held", "MB", at, held(pid))
+                if self._looks % SELDOM == 0:
+                    self.add(f"{role}{USED}", "MB", at, ask(self._folder, pid))
                 self.add(f"{role}, descriptors", "", at, files)
         self.add("all processes, PSS", "MB", at, sums["memory"])
         self.add("all processes, descriptors", "", at, sums["files"])
@@ -89,17 +121,27 @@ class Watch:
         """Keep a value of anything else."""
         self.series.setdefault(name, Series(unit)).add(at, value)
 
+    def leaks(self, length: float) -> list[str]:
+        """The processes that have more in use in the end than before, each with how much that is."""
+        used = {name: whole.after(length * WARM_UP) for name, whole in self.series.items() if name.endswith(USED)}
+        return [
+            f"{name} grows by {series.slope:.2f} MB an hour (± {series.noise:.2f})"
+            for name, series in used.items()
+            if len(series.points) >= 2 * PARTS and series.grows
+        ]
+
     def table(self, length: float) -> list[str]:
         """A line for each series, without the time in which everything grows."""
         rows = [f"{'':<34}{'first':>10}{'last':>10}{'most':>10}{'growth':>10}{'an hour':>10}   ±"]
         for name, whole in self.series.items():
             series = whole.after(length * WARM_UP)
-            if len(series.points) < 6:
+            if len(series.points) < 2 * PARTS:
                 continue
             values = series.values
             numbers = (values[0], values[-1], max(values), series.growth, series.slope)
             cells = "".join(f"{number:>10,.2f}" for number in numbers)
-            rows.append(f"{name:<34}{cells}   {series.noise:,.2f} {series.unit}".rstrip())
+            verdict = "" if series.unit != "MB" else "  grows" if series.grows else "  flat"
+            rows.append(f"{name:<34}{cells}   {series.noise:,.2f} {series.unit}{verdict}".rstrip())
         return rows
 
 

@@ -17,6 +17,7 @@ from flask_queues import GatheredJob, Queues, QueuesError, current_job
 from flask_queues.signals import child_started
 
 from .ledger import BORN, DONE, FOLDER, PROMISED, note
+from .used import answer_asked, tell
 
 #: Where Redis is; without it the jobs are on SQLite, in the folder of the ledger.
 URL = "SOAK_REDIS"
@@ -26,6 +27,9 @@ RETENTION = "SOAK_RETENTION"
 RATE = "SOAK_RATE"
 
 LINKS, MEMBERS, GATHERED = 5, 200, 10
+#: What is pushed before anything is measured, of each kind.
+WARM_UP = {"job": 40_000, "chain": 4_000, "batch": 150, "gathered": 10_000}
+SLICE = 50
 #: By name, how far apart the occurrences of each schedule are.
 SCHEDULES = {"second": timedelta(seconds=1), "seven": timedelta(seconds=7), "minute": timedelta(minutes=1)}
 #: Nothing fails for good here: what is killed again and again is still run.
@@ -35,12 +39,13 @@ queues = Queues()
 
 
 @queues.job("soak:job", **OFTEN)
-def job(number: int, text: str) -> int:
+def job(number: int, text: str, brisk: bool = False) -> int:
     """Take a moment, now and then a longer one, or fail the first time."""
     current_job.log("info", "Begun", number=number)
     if number % 40 == 0 and current_job.attempt == 1:
         raise RuntimeError("not the first time")
-    time.sleep(0.3 if number % 100 == 1 else 0.002)
+    if not brisk:
+        time.sleep(0.3 if number % 100 == 1 else 0.002)
     note(DONE, "job", number)
     return len(text)
 
@@ -101,6 +106,7 @@ for name, apart in SCHEDULES.items():
 def note_birth(_app: Flask, *, keeper: bool, **_more: object) -> None:
     """Say what this process is."""
     note(BORN, os.getpid(), "keeper" if keeper else "child")
+    tell()
 
 
 def create_app() -> Flask:
@@ -113,15 +119,16 @@ def create_app() -> Flask:
     else:
         app.config["QUEUES_CACHE_DIR"] = os.environ[FOLDER]
     queues.init_app(app)
+    answer_asked()  # what is forked from here answers, too
     return app
 
 
 class Pusher:
     """Pushes for as long as it is let, and notes what was acknowledged."""
 
-    def __init__(self, rate: int) -> None:
+    def __init__(self, rate: int, first: int = 1) -> None:
         self._rate = rate
-        self._numbers = count(1)
+        self._numbers = count(first)
         self.stopping = False
         self.refused = 0
 
@@ -139,14 +146,45 @@ class Pusher:
             while (left := until - time.monotonic()) > 0 and not self.stopping:
                 time.sleep(left)
 
+    def warm_up(self) -> None:
+        """Push at once more of everything than ever waits later, so that whoever runs it needs no more then."""
+        for kind, times in WARM_UP.items():
+            for _ in range(0, times, SLICE):
+                if kind in ("job", "gathered"):
+                    self._many(kind)
+                else:
+                    for _ in range(SLICE):
+                        self._one(kind)
+
+    def _many(self, kind: str) -> None:
+        """Push a slice of jobs, or of payloads that are gathered, and note them."""
+        numbers = [next(self._numbers) for _ in range(SLICE)]
+        if kind == "job":
+            queues.push_many([(job, {"number": n, "text": "x" * 100, "brisk": True}) for n in numbers])
+        else:
+            queues.push_many([(Gathered, {"number": n}) for n in numbers])
+        for n in numbers:
+            note(PROMISED, kind, n)
+
+    def _one(self, kind: str) -> None:
+        """Push one of a kind and note it."""
+        if kind == "chain":
+            self._promise(kind, self._chain, LINKS)
+        elif kind == "batch":
+            self._promise(kind, self._batch, MEMBERS)
+        elif kind == "gathered":
+            self._promise(kind, lambda n: queues.push(Gathered, {"number": n}))
+        else:
+            self._promise(kind, lambda n: queues.push(job, {"number": n, "text": "x" * 100}))
+
     def _beat(self, beat: int) -> None:
         for _ in range(self._rate):
-            self._promise("job", lambda n: queues.push(job, {"number": n, "text": "x" * 100}))
-        self._promise("chain", self._chain, LINKS)
+            self._one("job")
+        self._one("chain")
         for _ in range(GATHERED):
-            self._promise("gathered", lambda n: queues.push(Gathered, {"number": n}))
+            self._one("gathered")
         if beat % 10 == 5:
-            self._promise("batch", self._batch, MEMBERS)
+            self._one("batch")
 
     def _promise(self, kind: str, push: Callable[[int], object], *size: int) -> None:
         number = next(self._numbers)

@@ -183,6 +183,8 @@ def read_timing(when: Any, zone: str, anchor: datetime | None = None) -> Timing:
 
 def naive(moment: datetime) -> datetime:
     """A moment in UTC without saying so; raises `ScheduleError` for one without a zone, which is none."""
+    if moment.tzinfo is timezone.utc:  # as nearly always: each offset asked for is looked up as in `masking.hidden`
+        return moment.replace(tzinfo=None)
     if moment.utcoffset() is None:
         raise ScheduleError(f"{moment.isoformat()} has no time zone; use an aware datetime.")
     return moment.astimezone(timezone.utc).replace(tzinfo=None)

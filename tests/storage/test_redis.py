@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ from flask_queues.storage import Storage, storage_for
 from flask_queues.storage.limits import CONCURRENCY, RATE, Limit
 from flask_queues.storage.outdated import Outdated
 from flask_queues.storage.redis import jobs as redis_jobs
+from flask_queues.storage.redis import keys as redis_keys
+from flask_queues.storage.redis import names as redis_names
 from flask_queues.storage.redis.connection import Node
 from flask_queues.storage.unique import TIME, Unique
 from flask_queues.storage.values import NewJob, Occurrence, Query, Schedule, Settlement, Wanted
@@ -50,6 +54,16 @@ def opened(*, owner: str = "tests", wait: int = 0, **settings: Any) -> Storage:
     """The storage of an application with these settings for flask-caching."""
     given = {"CACHE_TYPE": "RedisCache", **settings}
     return storage_for(build_backend(Flask(__name__), given), owner=owner, wait=wait)
+
+
+@contextmanager
+def traced() -> Iterator[None]:
+    """Let every allocation be traced."""
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        tracemalloc.stop()
 
 
 def at(port: int, **settings: Any) -> Storage:
@@ -85,6 +99,40 @@ def storage(network: Proxy) -> Iterator[Storage]:
     made.counts()
     yield made
     made.close()
+
+
+class TestMemory:
+    """A process that lives for weeks holds no more for all that it has asked."""
+
+    def test_no_step_leaves_behind_what_it_wanted(self, storage: Storage) -> None:
+        """Of hundreds of combinations of queues, types and numbers few are kept as they go over the wire."""
+
+        def ask(first: int, last: int) -> None:
+            for n in range(first, last):
+                short = [f"t{bit}" for bit in range(11) if n >> bit & 1]
+                storage.step("w", [], Wanted([f"q{n}"], ["t"], LONG + n, 1 + n % 32, short))
+
+        def kept() -> int:
+            own = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/storage/redis/*")])
+            return sum(one.size for one in own.statistics("filename"))
+
+        with traced():
+            ask(1, 200)
+            before = kept()
+            ask(200, 1500)
+            grown = kept() - before
+        assert grown < 150_000, f"{grown} bytes more after 1,300 steps"
+
+    def test_names_of_queues_are_forgotten(self, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An application with a queue for each customer pushes to another one each time."""
+        monkeypatch.setattr(redis_names, "STORED_FOR", 0.0)
+        monkeypatch.setattr(redis_names, "MANY", 20)
+        monkeypatch.setattr(redis_keys, "KNOWN", 20)
+        for n in range(100):
+            storage.push([job(f"customer-{n}")])
+        engine: Any = storage
+        assert len(engine._names._stored) <= 21
+        assert len(engine._keys._partitions) <= 20
 
 
 class TestLostAnswer:

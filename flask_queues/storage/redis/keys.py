@@ -20,6 +20,8 @@ STRUCTURES = (
     "out", "arrived", "schedules", "leaving", "stops", "keys", "unique",
     "changes", "limits", "gates", "opens", "gated", "gatedby", "batches", "tallies", "gathered", "gatheredby",
 )  # fmt: skip
+#: Queues whose partition's name is kept at hand.
+KNOWN = 1000
 
 
 class Keys:
@@ -40,6 +42,8 @@ class Keys:
         """What stands before each key of a queue."""
         found = self._partitions.get(queue)
         if found is None:
+            if len(self._partitions) >= KNOWN:
+                self._partitions.clear()
             found = self._partitions[queue] = f"{{{self.prefix}:{queue}:0}}:"
         return found
 

@@ -16,6 +16,8 @@ from .scripts import WHICH
 STORED_FOR = 10.0
 #: So few names are taken as they are: to ask which of them hold something would cost more than it saves.
 FEW = 8
+#: Where more were stored, as with a queue for each customer, those that would be stored anew are forgotten.
+MANY = 1000
 
 
 class QueueNames:
@@ -87,6 +89,8 @@ class QueueNames:
         missing = [name for name in queues if again or self._stored.get(name, 0) < now]
         if missing:
             self._calls.ask(Command(self._key, None, ["SADD", self._key, *missing]))
+            if len(self._stored) > MANY:
+                self._stored = {name: until for name, until in self._stored.items() if until >= now}
             self._stored |= dict.fromkeys(missing, now + STORED_FOR)
 
     @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -26,6 +26,8 @@ from .scripts import HOLD, LOOK, STEP
 
 #: Claims whose queue is remembered.
 REMEMBERED = 10_000
+#: So many lists of queues and of job types are kept as they go over the wire.
+LISTS = 64
 #: Steps of one worker, given up one after another, whose claims are looked for.
 MOST_GIVEN_UP = 100
 #: What a settlement holds behind its `counted` that tells but how the run ended.
@@ -34,6 +36,8 @@ SAYS_NO_MORE = Settlement("", 0, Status.COMPLETED)[5:]
 NOTHING = Wanted((), (), 0)
 
 Place = tuple[str, int]
+#: Names in their order, or without one.
+Names = TypeVar("Names", tuple[str, ...], frozenset[str])
 
 
 class Steps:
@@ -62,7 +66,7 @@ class Steps:
         self._unsure: dict[str, list[str]] = {}
         #: How often connections had broken when a worker last looked for claims that it does not know of.
         self._looked: dict[str, int] = {}
-        self._wants: dict[Any, Packed] = {}
+        self._lists: dict[tuple[str, ...] | frozenset[str], Packed] = {}
         self._nonces = itertools.count()
         self._nonce_of = (0, "")
 
@@ -174,30 +178,34 @@ class Steps:
             for partition in dict.fromkeys(partitions):
                 keys += structures(partition)
         key = partitions[0] if partitions else self._keys.root
-        return Command(key, STEP, [*arguments, self._want(wanted, queues), *last], keys)
+        return Command(key, STEP, [*arguments, *self._want(wanted, queues), *last], keys)
 
-    def _want(self, wanted: Wanted, queues: Sequence[str]) -> Packed:
-        key = (
-            *queues, None, wanted.lease, wanted.limit, wanted.behind, wanted.only,
-            frozenset(wanted.types), frozenset(wanted.short),
-        )  # fmt: skip
-        packed = self._wants.get(key)
+    def _want(self, wanted: Wanted, queues: Sequence[str]) -> list[Any]:
+        return [
+            self._packed(tuple(queues), self._names_of_partitions),
+            wanted.lease,
+            wanted.limit,
+            "1" if wanted.behind else "",
+            "1" if wanted.only else "",
+            self._packed(frozenset(wanted.types), one_in_lines),
+            self._packed(frozenset(wanted.short), one_in_lines),
+        ]
+
+    def _packed(self, names: Names, write: Callable[[Names], Iterable[Any]]) -> Packed:
+        """Write names as most steps before this one had them, packed once.
+
+        Each list is kept by itself, and few of them: of all that is wanted together there are thousands in the
+        life of a child, and what is kept for long among what is not keeps the memory around it, too.
+        """
+        packed = self._lists.get(names)
         if packed is None:
-            if len(self._wants) > 1000:
-                self._wants.clear()
-            packed = self._wants[key] = Packed.of(
-                [
-                    len(queues),
-                    *map(self._keys.partition, queues),
-                    wanted.lease,
-                    wanted.limit,
-                    "1" if wanted.behind else "",
-                    "1" if wanted.only else "",
-                    in_lines(wanted.types),
-                    in_lines(wanted.short),
-                ]
-            )
+            if len(self._lists) >= LISTS:
+                self._lists.clear()
+            packed = self._lists[names] = Packed.of(write(names))
         return packed
+
+    def _names_of_partitions(self, queues: Names) -> list[Any]:
+        return [len(queues), *map(self._keys.partition, queues)]
 
     def _settlement(self, one: Settlement, partition: str, keys: list[str]) -> list[Any]:
         keys += of_job(partition, one.id)
@@ -451,3 +459,8 @@ def dump_worker(worker: str) -> str:
 def in_lines(types: Collection[str]) -> str:
     """Types as the scripts look for them."""
     return "\n" + "\n".join(types) + "\n" if types else "\n"
+
+
+def one_in_lines(types: Collection[str]) -> list[str]:
+    """The same as the only argument."""
+    return [in_lines(types)]
