@@ -29,6 +29,13 @@ def child_life(
     manager: Manager, name: str, share: Share, *, slot: Slot, bell: Bell, report: Report, picture: int
 ) -> int:
     """Run jobs; returns the exit code. Asked by SIGQUIT, it writes its stacks into `picture`."""
+    end = run_jobs(manager, name, share, slot=slot, bell=bell, report=report, picture=picture)
+    slot.leave(end)
+    return int(end)
+
+
+def run_jobs(manager: Manager, name: str, share: Share, *, slot: Slot, bell: Bell, report: Report, picture: int) -> End:
+    """Take over this process, and run jobs until there is a reason to end."""
     faulthandler.register(signal.SIGQUIT, picture)
     threaded = share.threads > 1
     interrupts = (Signals if threaded else Interrupts)(lambda: manager.storage.busy)
@@ -46,12 +53,12 @@ def child_life(
         slot.base = own_memory()
         if isinstance(interrupts, Signals):
             crew = Crew(manager, name, share, signals=interrupts, slot=slot, report=report, bell=bell)
-            return int(crew.work())
+            return crew.work()
         loop = Loop(manager, name, share, interrupts=interrupts, slot=slot, report=report, bell=bell)
-        return int(loop.work())
+        return loop.work()
     except QueuesError as error:
         report.problem(str(error))
-        return int(End.UNABLE)
+        return End.UNABLE
     finally:
         send_what_is_left()
 

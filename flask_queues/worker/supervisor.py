@@ -299,22 +299,23 @@ class Supervisor:
         if child is None:
             return
         kill_group(pid)
-        if code in (End.STOPPED, End.WORN, End.EMPTY):
+        end = End(code) if self._board.slots[child.index].left(code) else None  # None: a job may end it with any code
+        if end in (End.STOPPED, End.WORN, End.EMPTY):
             self._waits.pop(child.index, None)
         else:
-            self._mourn(child, code)
-        if code == End.EMPTY or self._plan.share.once:
+            self._mourn(child, code, end)
+        if end is End.EMPTY or self._plan.share.once:
             self._finished.add(child.index)
-        self._unable = self._unable or code == End.UNABLE
+        self._unable = self._unable or end is End.UNABLE
 
-    def _mourn(self, child: Child, code: int) -> None:
+    def _mourn(self, child: Child, code: int, end: End | None) -> None:
         if child.doomed == "stop":
             self._tell_death({"stopped": child.name})
             return
         outcome, kind, reason = cause_of_death(child, code)
         mark = self._board.slots[child.index].mark if self._plan.share.threads == 1 else None
         self._tell_death({"died": child.name, "outcome": outcome.value, "error": [kind, reason, ""], "mark": mark})
-        if code != End.UNABLE and (mark or 0) <= 0:
+        if end is not End.UNABLE and (mark or 0) <= 0:
             self._report.says("child died", f"Child {child.pid} died: {reason}", pid=child.pid)
         self._delay(child.index, child.started)
 
