@@ -99,6 +99,13 @@ def test_a_job_that_needs_arguments_to_be_made_is_refused(queues: Any) -> None:
         queues.register(Mail)
 
 
+@pytest.mark.parametrize("push", ["push_many", "batch", "chain"])
+def test_what_is_no_pair_of_job_and_payload_is_told_so(queues: Any, push: str) -> None:
+    """Wherever many are pushed."""
+    with pytest.raises(OptionError, match=r"\('shop:mail',\): .* a job, or a pair \(job, payload\)"):
+        getattr(queues, push)([("shop:mail",)]).push()
+
+
 def test_a_misspelt_option_is_told_which_was_meant(queues: Any) -> None:
     """Of a push, and of a job type."""
     with pytest.raises(OptionError, match=r"There is no option 'dely' \(did you mean 'delay'\?\); a push takes"):

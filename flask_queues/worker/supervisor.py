@@ -22,7 +22,7 @@ from .lives import child_life, keeper_life
 from .loop import KILL_AFTER, End
 from .notices import OVER, Mouth, Notice
 from .picture import new_file
-from .plan import Plan, this_worker
+from .plan import Plan, worker_of
 from .process import fork, kill_group, memory_of, pages_of, process_name, share_memory, signal_name
 from .report import Report
 from .systemd import Systemd
@@ -65,9 +65,7 @@ class Supervisor:
         self._manager = manager
         self._plan = plan
         self._report = report
-        self._worker = this_worker(
-            plan.share.queues, manager.jobs.served, version, manager.release, manager.config.encryption_keys
-        )
+        self._worker = worker_of(manager, plan.share.queues, version)
         self._board = Board(plan.processes)
         self._board.pictures = [new_file() for _ in range(plan.processes)]
         self._bells = [Bell() for _ in range(plan.processes)]
