@@ -14,6 +14,7 @@ from ..signals import child_started
 from .bell import Bell
 from .board import Board, Slot
 from .crew import Crew, Signals
+from .inheritance import leave_connections
 from .interrupts import Interrupts
 from .keeper import Keeper
 from .loop import KILL_AFTER, End, Loop
@@ -49,6 +50,7 @@ def run_jobs(manager: Manager, name: str, share: Share, *, slot: Slot, bell: Bel
     try:
         manager.storage.maintained = True
         JobLogHandler.install(manager.app)
+        leave_connections(manager.app)
         begin(manager, name)
         slot.base = own_memory()
         if isinstance(interrupts, Signals):
@@ -77,6 +79,7 @@ def keeper_life(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         manager.storage.maintained = True
+        leave_connections(manager.app)
         begin(manager, process_name(os.getpid(), int(time.time())), keeper=True)
         Keeper(manager, worker, board=board, notices=notices, bells=bells, report=report).work()
     except QueuesError as error:

@@ -783,6 +783,36 @@ def test_an_alarm_that_a_job_sets_is_not_its_timeout(site):
     assert outcomes(site.ended(job)) == [Outcome.COMPLETED]
 
 
+#: An application that reads from its database while it is made.
+WITH_DATABASE = """
+import sqlalchemy
+from flask_sqlalchemy import SQLAlchemy
+
+app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{HERE / 'shop.db'}"
+db = SQLAlchemy(app)
+
+
+@queues.job("whose-connection")
+def whose_connection():
+    with db.engine.connect() as opened:
+        return opened.info["pid"] == os.getpid()
+
+
+with app.app_context():
+    sqlalchemy.event.listen(db.engine, "connect", lambda _, record: record.info.update(pid=os.getpid()))
+    db.session.execute(sqlalchemy.text("SELECT 1"))
+"""
+
+
+def test_no_connection_of_the_database_crosses_the_fork(site):
+    """Two processes on one connection would read each other's rows."""
+    with (site.folder / "sample.py").open("a") as sample:
+        sample.write(WITH_DATABASE)
+    job = site.run("push", "whose-connection").stdout.strip()
+    site.work()
+    assert site.ended(job).result is True
+
+
 def test_every_job_runs_in_a_fresh_context(site):
     """Neither `flask.g` nor a context variable brings anything from one job to the next."""
     jobs = [site.push("context") for _ in range(3)]
