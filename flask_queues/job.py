@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, NoReturn, ParamSpec, Protocol, TypeVa
 from werkzeug.local import LocalProxy
 
 from .circuits import Breaker
+from .config import nearest
 from .errors import ConfigError, PayloadError
 from .loops import Kept
 from .options import Options, Seconds
@@ -345,7 +346,8 @@ def job_type_of(function: Callable[..., Any], type_string: str, options: dict[st
     unknown = options.keys() - FUNCTION_OPTIONS
     if unknown:
         names = ", ".join(sorted(FUNCTION_OPTIONS))
-        raise ConfigError(f"{type_string}: there is no option {min(unknown)!r}; a job type takes {names}.")
+        meant = nearest(min(unknown), FUNCTION_OPTIONS)
+        raise ConfigError(f"{type_string}: there is no option {min(unknown)!r}{meant}; a job type takes {names}.")
     members: dict[str, Any] = {
         **options,
         "handle": staticmethod(function),

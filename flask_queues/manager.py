@@ -21,7 +21,7 @@ from .options import Options, Seconds, check_seconds
 from .orders import Picture
 from .pausing import one_of, pause, resume
 from .pushing import Pusher, ids_given, permission
-from .pushing.intake import checked_payload, id_for, spread_out, spread_over
+from .pushing.intake import checked_payload, id_for, pair_of, spread_out, spread_over
 from .record import TERMS, JobRecord, Status
 from .registry import Registry
 from .rekeying import Slice, reencrypt
@@ -110,7 +110,7 @@ class Manager(Serving):
         their start evenly over that time. With `after_commit` for one of them all wait for the commit.
         """
         spread = check_seconds("spread", options.pop("spread", 0) or 0)
-        pairs = [pair if isinstance(pair, tuple) else (pair, None) for pair in jobs]
+        pairs = [pair_of(job) for job in jobs]
         common = Options.of(**options)
         if common.id is not None:
             raise OptionError("id: many jobs cannot share an id; give each its own: Resize().using(id=…).")

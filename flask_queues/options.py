@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from .config import QUEUE_NAME, QUEUE_NAME_RULE, RATE_RULE, Rate, shortened
+from .config import QUEUE_NAME, QUEUE_NAME_RULE, RATE_RULE, Rate, nearest, shortened
 from .errors import OptionError
 from .ids import is_id
 from .record import AT_ONCE, TERMS, FirstDue
@@ -81,9 +81,10 @@ class Options:
         unknown = given.keys() - CHECKS.keys()
         if unknown:
             names = ", ".join(sorted(CHECKS))
+            meant = nearest(min(unknown), CHECKS)
             raise OptionError(
-                f"There is no option {min(unknown)!r}; a push takes {names}. What the job itself takes goes into its "
-                "payload, a dict."
+                f"There is no option {min(unknown)!r}{meant}; a push takes {names}. What the job itself takes goes "
+                "into its payload, a dict."
             )
         checked = {name: CHECKS[name](name, value) for name, value in given.items() if value is not None}
         options = cls(**checked)

@@ -32,6 +32,7 @@ class JobType:
             raise ConfigError(f"{job_class.__qualname__} has no method handle, so there is nothing to run.")
         if inspect.isgeneratorfunction(handle) or inspect.isasyncgenfunction(handle):
             raise ConfigError(f"{self.type}: handle is a generator; nothing would go through it. Write a loop.")
+        check_constructor(self.type, job_class)
         bound = isinstance(inspect.getattr_static(job_class, "handle"), (staticmethod, classmethod))
         #: How its payloads are gathered, None where each has a run of its own.
         self.gathering: Gathering | None = None
@@ -143,6 +144,11 @@ class Registry(Mapping[str, JobType]):
 
     def _why_unknown(self, job: Any, name: Any) -> str:
         if isinstance(job, builtins.type) and issubclass(job, Job):
+            if (other := self._types.get(name)) is not None:
+                return (
+                    f"{path_of(job)} is not registered; its type {name} is that of {path_of(other.job_class)}. "
+                    "Give it a type of its own, and register it."
+                )
             name = name or job.__name__
         elif not isinstance(job, str):
             return (
@@ -174,6 +180,19 @@ def check_type_string(job_class: builtins.type[Job]) -> str:
             '(1 to 128 letters, digits, _ . : or -, such as "shop:resize").'
         )
     return name
+
+
+def check_constructor(type_string: str, job_class: builtins.type[Job]) -> None:
+    """Refuse a class that cannot be made without arguments, as a worker does for each run."""
+    try:
+        inspect.signature(job_class).bind()
+    except TypeError as error:
+        raise ConfigError(
+            f"{type_string}: {path_of(job_class)} cannot be made without arguments ({error}). "
+            "What a job is about goes into its payload, as arguments of handle."
+        ) from None
+    except ValueError:  # a constructor whose signature Python cannot tell
+        return
 
 
 def check_names(type_string: str, option: str, names: Any) -> tuple[str, ...]:

@@ -183,11 +183,15 @@ def describe_exception(exception: BaseException) -> str:
     """Write an exception as the JSON text that is kept with the run."""
     kind = type(exception)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return dump_error(name, message_of(exception), format_trace(exception))
+
+
+def message_of(exception: BaseException) -> str:
+    """The message of an exception, whose own code may do anything, also end the process."""
     try:
-        message = str(exception)
-    except Exception:
-        message = "(its message could not be made)"
-    return dump_error(name, message, format_trace(exception))
+        return str(exception)
+    except BaseException:
+        return "(its message could not be made)"
 
 
 def format_trace(exception: BaseException) -> str:

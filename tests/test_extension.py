@@ -224,7 +224,9 @@ def test_a_function_job_is_still_the_function(tmp_path: Path) -> None:
 
 def test_a_function_job_takes_no_option_that_does_not_exist() -> None:
     """A typing mistake would otherwise be a job with the default."""
-    with pytest.raises(ConfigError, match=r"there is no option 'trys'; a job type takes .*, tries, "):
+    with pytest.raises(
+        ConfigError, match=r"there is no option 'trys' \(did you mean 'tries'\?\); a job type takes .*, tries, "
+    ):
         Queues().job("shop:mail", trys=3)(lambda: None)
 
 

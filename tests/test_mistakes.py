@@ -70,6 +70,50 @@ def test_what_is_no_job_type_is_named_with_what_would_be(queues: Queues, job: An
         queues.push(job, {"to": "ada@example.org"})
 
 
+def test_a_subclass_that_has_its_parents_type_is_told_so(queues: Any) -> None:
+    """It is not registered, and its type is."""
+
+    class Parent(Job):
+        type = "shop:parent"
+
+        def handle(self) -> None: ...
+
+    class Child(Parent): ...
+
+    queues.register(Parent)
+    with pytest.raises(UnknownJobType, match=r"Child is not registered; its type .* is that of .*Parent\. Give"):
+        queues.push(Child)
+
+
+def test_a_job_that_needs_arguments_to_be_made_is_refused(queues: Any) -> None:
+    """A worker has none: what a job is about is its payload."""
+
+    class Mail(Job):
+        type = "shop:letter"
+
+        def __init__(self, to: str) -> None: ...
+
+        def handle(self) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"Mail cannot be made without arguments .*'to'.* arguments of handle\."):
+        queues.register(Mail)
+
+
+@pytest.mark.parametrize("push", ["push_many", "batch", "chain"])
+def test_what_is_no_pair_of_job_and_payload_is_told_so(queues: Any, push: str) -> None:
+    """Wherever many are pushed."""
+    with pytest.raises(OptionError, match=r"\('shop:mail',\): .* a job, or a pair \(job, payload\)"):
+        getattr(queues, push)([("shop:mail",)]).push()
+
+
+def test_a_misspelt_option_is_told_which_was_meant(queues: Any) -> None:
+    """Of a push, and of a job type."""
+    with pytest.raises(OptionError, match=r"There is no option 'dely' \(did you mean 'delay'\?\); a push takes"):
+        queues.push("shop:mail", {"to": "ada@example.org"}, dely=3)
+    with pytest.raises(ConfigError, match=r"there is no option 'tires' \(did you mean 'tries'\?\); a job type takes"):
+        queues.job("shop:other", tires=3)(unregistered)
+
+
 def test_a_decorator_without_its_type_is_refused(queues: Any) -> None:
     """`@queues.job` alone would leave something that is never registered, without a word."""
     with pytest.raises(ConfigError, match=r'it takes a type string: @queues\.job\("shop:mail"\)'):

@@ -14,6 +14,7 @@ from ..ids import new_id
 from ..job import Job
 from ..options import Options
 from ..pushing import Pusher
+from ..pushing.intake import pair_of
 from ..storage import Storage
 from ..storage.values import NewJob
 from .book import Book, not_found
@@ -166,7 +167,7 @@ class Growing:
     ) -> Iterator[NewJob]:
         """Make the jobs, one after another; raises `OptionError` for one that would wait for a commit by itself."""
         for one in jobs:
-            job, payload = one if isinstance(one, tuple) else (one, None)
+            job, payload = pair_of(one)
             alone = after_commit is None and isinstance(job, Job) and job.pushed_with.after_commit
             if alone and not self._pusher.would_wait(None) and self._pusher.would_wait(True):
                 raise OptionError(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import damaged, transitions
+from ..config import shortened
 from ..errors import OptionError
 from ..record import ChainPlace, Status
 from ..storage.values import Claim, NewJob, Settlement
@@ -94,7 +95,11 @@ def as_link(given: Any) -> Link:
     """Read one item of a list of links: a job, or a pair of job and payload."""
     if isinstance(given, Link):
         return given
-    return Link(*given) if isinstance(given, tuple) else Link(given, None)
+    if not isinstance(given, tuple):
+        return Link(given, None)
+    if len(given) != 2:
+        raise OptionError(f"{shortened(given)}: a link of a chain is a job, or a pair (job, payload).")
+    return Link(*given)
 
 
 def check_links(links: Sequence[Link]) -> None:

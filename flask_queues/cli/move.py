@@ -46,7 +46,9 @@ def move(to: tuple[str, ...], from_: tuple[str, ...], while_working: bool) -> No
     that were on their way (100 at most) are in neither storage's lines.
     """
     if bool(to) == bool(from_):
-        raise click.UsageError("Say where to with --to, or where from with --from.")
+        raise click.UsageError(
+            "Say where to with --to, or where from with --from. The other is where the application is now."
+        )
     here = this_manager()
     there = elsewhere(here, settings_of(to or from_))
     source, target = (here, there) if to else (there, here)

@@ -113,7 +113,7 @@ def worker_row(manager: Manager, worker: WorkerRecord, now: datetime) -> list[st
         worker.name if worker.damage else f"{worker.host} {worker.pid}",
         state(manager, worker, now),
         f"{busy} of {len(worker.children)}",
-        f"{memory:.0f} MB",
+        f"{memory:.0f} MB" if memory else "",
         f"{worker.silence(now):.0f} s ago",
         ", ".join(worker.queues) or "all",
     ]

@@ -18,6 +18,7 @@ from .config import (
     release_of,
     shortened,
 )
+from .names import nearest
 from .retentionkeys import ANY, Retention, read_retention
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "check_queue_name",
     "check_queue_names",
     "keys_of",
+    "nearest",
     "read_retention",
     "release_of",
     "shortened",

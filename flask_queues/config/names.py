@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import ConfigError
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Name in brackets what was probably meant, to stand behind what is not known; nothing where none is near."""
+    near = difflib.get_close_matches(name, list(known), 1, 0.6)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def check_name(key: str, name: Any, known: Sequence[str]) -> str:

@@ -142,22 +142,15 @@ class Serving(Reading):
         return key if not held_by else f"{key}\n{held_by}"
 
     def dump_result(self, claim: Claim, result: Any) -> str | None:
-        """Write a result as JSON text; one that cannot be kept is said in the log and left out."""
+        """Write a result as JSON text; raises `PayloadError` for one that cannot be kept."""
         if result is None:
             return None
-        try:
-            text = dump_json(claim.type, result)
-        except PayloadError as error:
-            logger.warning("The result of job %s is not kept: %s", claim.id, error)
-            return None
-        if len(text.encode()) > MAX_RESULT:
-            logger.warning(
-                "The result of job %s (%s) is not kept: it has more than %d bytes.",
-                claim.id,
-                claim.type,
-                MAX_RESULT,
+        text = dump_json(claim.type, result)
+        if (size := len(text.encode())) > MAX_RESULT:
+            raise PayloadError(
+                f"{claim.type}: the result has {size:,} bytes; {MAX_RESULT:,} are allowed. Store the data "
+                "elsewhere and return its id."
             )
-            return None
         return text
 
     def pending(self, queues: Sequence[str] = ()) -> bool:

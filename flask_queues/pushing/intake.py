@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..config import Config
+from ..config import Config, shortened
 from ..errors import OptionError, PayloadError
 from ..ids import bits_of, new_id, partition_bits
 from ..job import Job
@@ -21,6 +21,15 @@ from .uniqueness import unique_of
 
 #: The golden ratio's part after the point: adding it again and again fills a circle most evenly.
 GOLDEN = 0.6180339887498949
+
+
+def pair_of(given: Any) -> tuple[Any, Any]:
+    """Read one of many that are pushed: a job, or a pair of job and payload."""
+    if not isinstance(given, tuple):
+        return given, None
+    if len(given) != 2:
+        raise OptionError(f"{shortened(given)}: of many jobs each is a job, or a pair (job, payload).")
+    return given
 
 
 def host_time() -> int:

@@ -11,14 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from flask import Flask
-
 from ..errors import FakeError, QueuesError
 from ..manager import Manager
 from ..record import Counts, Status
 from ..storage import SQLiteCache, SQLiteStorage, Storage
 from ..storage.sealed import sealed
 from ..worker import Plan, Report, Share, make_worker
+from ..worker.inheritance import leave_connections
 from ..worker.inside import InsideWorker
 from ..worker.process import BROKEN, die_with_parent
 from .clock import wait_until
@@ -208,19 +207,6 @@ class ProcessWorker(Worker):
         with suppress(QueuesError):
             return any(len(one.children) == self._plan.processes for one in self._manager.workers())
         return False
-
-
-def leave_connections(app: Flask) -> None:
-    """Leave the test's connections of Flask-SQLAlchemy to the test: this process makes its own.
-
-    A database in memory is another one in each process anyway.
-    """
-    extension = app.extensions.get("sqlalchemy")
-    if extension is not None:
-        with app.app_context():
-            for engine in extension.engines.values():
-                if engine.url.database not in (None, "", ":memory:"):
-                    engine.dispose(close=False)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 from .. import transitions
 from ..batches import BatchHandle
 from ..chains import followed
-from ..errors import Discard, JobTimeout, RateLimited, Retry, WorkerLost
+from ..errors import Discard, JobTimeout, PayloadError, RateLimited, Retry, WorkerLost
 from ..job import Job, running_job
 from ..loops import Kept
 from ..manager import Manager
@@ -111,7 +111,16 @@ class Attempt:
             return self._end_by(error) if thrown is None else self._interrupted(thrown, error)
         if self._interrupts.thrown is not None:
             return self._interrupted(self._interrupts.thrown, None)
-        return transitions.completed(self.claim, self._manager.dump_result(self.claim, result))
+        return transitions.completed(self.claim, self._dump_result(result))
+
+    def _dump_result(self, result: Any) -> str | None:
+        """Write the result as text; where that is not possible the job's own log says why, as the worker's does."""
+        try:
+            return self._manager.dump_result(self.claim, result)
+        except PayloadError as error:
+            logger.warning("The result of job %s is not kept: %s", self.claim.id, error)
+            self.log("warning", f"The result is not kept: {error}", {})
+            return None
 
     def _end_by(self, error: BaseException) -> Settlement:
         """The job raised: a word of ours, or whatever went wrong; `sys.exit()` is no exception."""
@@ -122,7 +131,7 @@ class Attempt:
         if isinstance(error, Discard):
             return transitions.discarded(self.claim, error.reason)
         if isinstance(error, self._type.discard_on):
-            return transitions.discarded(self.claim, f"{type(error).__name__}: {error}")
+            return transitions.discarded(self.claim, f"{type(error).__name__}: {transitions.message_of(error)}")
         if isinstance(error, self._type.fail_on):
             self._never_again = True
             self.terms = transitions.on_last_try(self.claim, self.terms)
@@ -204,9 +213,9 @@ class Attempt:
         return settlement.status is Status.FAILED
 
     def _say_last_words(self, error: BaseException) -> None:
-        tell_of_failure(self.claim, error)
-        job = self._new_job()
         try:
+            tell_of_failure(self.claim, error)
+            job = self._new_job()
             with self._interrupts.armed(self.terms.timeout), self._manager.app.app_context(), self._restored:
                 job.failed(error)
         except BaseException:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import mmap
 import time
 
-FIELDS = 6
-IDLE, TOKEN, DEADLINE, CANCEL, DONE, BASE = range(FIELDS)
+FIELDS = 7
+IDLE, TOKEN, DEADLINE, CANCEL, DONE, BASE, LEFT = range(FIELDS)
 #: What stands in front of the slots.
 HEAD = 4
 PASSES, BEAT, QUIET, RESTART = range(HEAD)
@@ -85,6 +85,14 @@ class Slot:
         self._numbers[self._at + DEADLINE] = 0
         self._numbers[self._at + TOKEN] = -self.token
         self._numbers[self._at + DONE] += 1
+
+    def leave(self, code: int) -> None:
+        """Show that the child ends by itself, with this exit code: one that a job has ended shows nothing."""
+        self._numbers[self._at + LEFT] = code + 1
+
+    def left(self, code: int) -> bool:
+        """Whether the child ended by itself with this exit code."""
+        return int(self._numbers[self._at + LEFT]) == code + 1
 
     def late(self) -> float:
         """Seconds since the job in hand should have been over; negative before, and without a job."""

@@ -9,11 +9,9 @@ import atexit
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from ..errors import QueuesError
 from ..manager import Manager
-from ..record import ChildRecord
 from .bell import Bell
 from .board import Board
 from .crew import Crew, Signals
@@ -21,7 +19,7 @@ from .keeper import Keeper
 from .loop import End
 from .notes import JobLogHandler
 from .notices import OVER, Notice
-from .plan import Share, this_worker, version_here
+from .plan import Share, version_here, without_children, worker_of
 from .report import Report
 
 logger = logging.getLogger("flask_queues")
@@ -47,11 +45,7 @@ class InsideWorker:
     ) -> None:
         self._manager = manager
         self._share = Share(queues=tuple(queues), max_jobs=manager.config.max_jobs, threads=threads)
-        this = this_worker(
-            self._share.queues, manager.jobs.served, version_here(), manager.release, manager.config.encryption_keys
-        )
-        name = f"{this.name}{this.release and f':{this.release}'}"
-        self._worker = replace(this, name=name, children=(ChildRecord(name=name, pid=this.pid),))
+        self._worker = without_children(worker_of(manager, self._share.queues, version_here()))
         self._board = Board(1)
         self._bell = Bell()
         self._signals = Signals(lambda: False)

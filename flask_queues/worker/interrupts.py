@@ -9,7 +9,11 @@ import contextlib
 import faulthandler
 import os
 import signal
-from collections.abc import Callable, Iterator
+import time
+
+# `signal.getsignal` makes an Enum of each answer, which costs every job 20 µs.
+from _signal import getsignal  # type: ignore[import-not-found]
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -56,6 +60,10 @@ class Interrupts:
         #: Whether the worker was asked to stop.
         self.stopping = False
         self._bell: Bell | None = None
+        #: What is called at each signal, unless a job takes it over.
+        self._handlers: dict[signal.Signals, Any] = {}
+        #: When the run that is armed must be over.
+        self._until = 0.0
         self._wants_cancel: Callable[[], bool] = lambda: False
         self._tell_limit: Callable[[float], None] = lambda _: None
 
@@ -66,23 +74,24 @@ class Interrupts:
         """
         self._tell_limit = tell_limit
         self._bell = bell
-        bell.ring_on_signals()
         self._wants_cancel = wants_cancel
-        signal.signal(signal.SIGTERM, self._on_stop)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(HURRY, self._on_hurry)
-        signal.signal(signal.SIGUSR1, self._on_cancel)
-        signal.signal(signal.SIGALRM, self._on_alarm)
+        self._handlers = {
+            signal.SIGTERM: self._on_stop,
+            signal.SIGINT: signal.SIG_IGN,
+            HURRY: self._on_hurry,
+            signal.SIGUSR1: self._on_cancel,
+            signal.SIGALRM: self._on_alarm,
+        }
+        self._take(self._handlers)
         os.register_at_fork(after_in_child=release_signals)
 
     def install_alone(self, bell: Bell) -> None:
         """Take over the signals of a worker without children, as far as this system has them."""
         self._bell = bell
-        bell.ring_on_signals()
-        signal.signal(signal.SIGTERM, self._on_stop_or_hurry)
-        signal.signal(signal.SIGINT, self._on_stop_or_hurry)
+        self._handlers = {signal.SIGTERM: self._on_stop_or_hurry, signal.SIGINT: self._on_stop_or_hurry}
         if HAS_TIMER:
-            signal.signal(signal.SIGALRM, self._on_alarm)
+            self._handlers[signal.SIGALRM] = self._on_alarm
+        self._take(self._handlers)
 
     def install_foreground(self) -> None:
         """Be ready for `cancel`; every other signal keeps its meaning."""
@@ -103,6 +112,7 @@ class Interrupts:
         self.thrown = self._waiting = None
         self._tell_limit(seconds)
         try:
+            self._until = time.monotonic() + seconds
             self._armed = True
             if HAS_TIMER:
                 signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -111,6 +121,21 @@ class Interrupts:
             self._armed = False
             if HAS_TIMER:
                 signal.setitimer(signal.ITIMER_REAL, 0)
+            self._take_back()
+
+    def _take_back(self) -> None:
+        """Have the signals again that a job, or a library in it, took over, gave back to the system or blocked."""
+        taken = [number for number, handler in self._handlers.items() if getsignal(number) != handler]
+        if taken:
+            self._take(taken)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._handlers)
+
+    def _take(self, numbers: Iterable[signal.Signals]) -> None:
+        if self._bell is not None:
+            self._bell.ring_on_signals()
+        for number in numbers:
+            signal.signal(number, self._handlers[number])
 
     def forget(self) -> None:
         """Forget what was thrown into the run before."""
@@ -139,6 +164,10 @@ class Interrupts:
             self._throw(CancelNow)
 
     def _on_alarm(self, _signal: int, _frame: FrameType | None) -> None:
+        left = self._until - time.monotonic()
+        if self._waiting is None and left > PATIENCE:  # an alarm that the job has set, in place of ours
+            signal.setitimer(signal.ITIMER_REAL, left)
+            return
         self._throw(self._waiting or TimeUp)
 
     def _throw(self, interrupt: type[Interrupt]) -> None:

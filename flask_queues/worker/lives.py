@@ -14,6 +14,7 @@ from ..signals import child_started
 from .bell import Bell
 from .board import Board, Slot
 from .crew import Crew, Signals
+from .inheritance import leave_connections
 from .interrupts import Interrupts
 from .keeper import Keeper
 from .loop import KILL_AFTER, End, Loop
@@ -29,6 +30,13 @@ def child_life(
     manager: Manager, name: str, share: Share, *, slot: Slot, bell: Bell, report: Report, picture: int
 ) -> int:
     """Run jobs; returns the exit code. Asked by SIGQUIT, it writes its stacks into `picture`."""
+    end = run_jobs(manager, name, share, slot=slot, bell=bell, report=report, picture=picture)
+    slot.leave(end)
+    return int(end)
+
+
+def run_jobs(manager: Manager, name: str, share: Share, *, slot: Slot, bell: Bell, report: Report, picture: int) -> End:
+    """Take over this process, and run jobs until there is a reason to end."""
     faulthandler.register(signal.SIGQUIT, picture)
     threaded = share.threads > 1
     interrupts = (Signals if threaded else Interrupts)(lambda: manager.storage.busy)
@@ -42,16 +50,17 @@ def child_life(
     try:
         manager.storage.maintained = True
         JobLogHandler.install(manager.app)
+        leave_connections(manager.app)
         begin(manager, name)
         slot.base = own_memory()
         if isinstance(interrupts, Signals):
             crew = Crew(manager, name, share, signals=interrupts, slot=slot, report=report, bell=bell)
-            return int(crew.work())
+            return crew.work()
         loop = Loop(manager, name, share, interrupts=interrupts, slot=slot, report=report, bell=bell)
-        return int(loop.work())
+        return loop.work()
     except QueuesError as error:
         report.problem(str(error))
-        return int(End.UNABLE)
+        return End.UNABLE
     finally:
         send_what_is_left()
 
@@ -70,6 +79,7 @@ def keeper_life(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         manager.storage.maintained = True
+        leave_connections(manager.app)
         begin(manager, process_name(os.getpid(), int(time.time())), keeper=True)
         Keeper(manager, worker, board=board, notices=notices, bells=bells, report=report).work()
     except QueuesError as error:

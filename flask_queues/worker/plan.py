@@ -6,11 +6,12 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from importlib import metadata
 
-from ..record import WorkerRecord
+from ..manager import Manager
+from ..record import ChildRecord, WorkerRecord
 from ..storage.sealed import names_of
 from .process import process_name
 
@@ -45,6 +46,17 @@ class Plan:
 def version_here() -> str:
     """The version of Flask-Queues that is installed here."""
     return metadata.version(DISTRIBUTION)
+
+
+def worker_of(manager: Manager, queues: tuple[str, ...], version: str) -> WorkerRecord:
+    """Describe the worker of an application whose supervisor runs here."""
+    return this_worker(queues, manager.jobs.served, version, manager.release, manager.config.encryption_keys)
+
+
+def without_children(worker: WorkerRecord) -> WorkerRecord:
+    """The same for one that runs jobs in this very process, its only child."""
+    name = f"{worker.name}{worker.release and f':{worker.release}'}"
+    return replace(worker, name=name, children=(ChildRecord(name=name, pid=worker.pid),))
 
 
 def this_worker(

@@ -99,8 +99,10 @@ class Report:
             self.says("problem", text)
 
     def solved(self) -> None:
-        """Say the same problems again when they come again."""
-        self._problems.clear()
+        """Say that they are over, and the same ones again when they come again."""
+        if self._problems:
+            self._problems.clear()
+            self.says("solved", "The storage answers again; work goes on.")
 
     def flush(self) -> None:
         """Write the lines that were noted."""

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 
 from ..errors import QueuesError
 from ..manager import Manager
-from ..record import ChildRecord
 from .bell import Bell
 from .board import Board
 from .interrupts import Interrupts
@@ -22,7 +20,7 @@ from .lives import begin
 from .loop import End, Loop
 from .notes import JobLogHandler
 from .notices import OVER, Notice
-from .plan import Plan, this_worker
+from .plan import Plan, without_children, worker_of
 from .report import Report
 
 #: Seconds between two looks at whether somebody pushed.
@@ -36,11 +34,7 @@ class SingleWorker:
         self._manager = manager
         self._plan = plan
         self._report = report
-        this = this_worker(
-            plan.share.queues, manager.jobs.served, version, manager.release, manager.config.encryption_keys
-        )
-        name = f"{this.name}{this.release and f':{this.release}'}"
-        self._worker = replace(this, name=name, children=(ChildRecord(name=name, pid=this.pid),))
+        self._worker = without_children(worker_of(manager, plan.share.queues, version))
         self._board = Board(1)
         self._bell = Bell()
         self._over = threading.Event()

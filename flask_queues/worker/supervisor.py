@@ -22,7 +22,7 @@ from .lives import child_life, keeper_life
 from .loop import KILL_AFTER, End
 from .notices import OVER, Mouth, Notice
 from .picture import new_file
-from .plan import Plan, this_worker
+from .plan import Plan, worker_of
 from .process import fork, kill_group, memory_of, pages_of, process_name, share_memory, signal_name
 from .report import Report
 from .systemd import Systemd
@@ -65,9 +65,7 @@ class Supervisor:
         self._manager = manager
         self._plan = plan
         self._report = report
-        self._worker = this_worker(
-            plan.share.queues, manager.jobs.served, version, manager.release, manager.config.encryption_keys
-        )
+        self._worker = worker_of(manager, plan.share.queues, version)
         self._board = Board(plan.processes)
         self._board.pictures = [new_file() for _ in range(plan.processes)]
         self._bells = [Bell() for _ in range(plan.processes)]
@@ -299,22 +297,23 @@ class Supervisor:
         if child is None:
             return
         kill_group(pid)
-        if code in (End.STOPPED, End.WORN, End.EMPTY):
+        end = End(code) if self._board.slots[child.index].left(code) else None  # None: a job may end it with any code
+        if end in (End.STOPPED, End.WORN, End.EMPTY):
             self._waits.pop(child.index, None)
         else:
-            self._mourn(child, code)
-        if code == End.EMPTY or self._plan.share.once:
+            self._mourn(child, code, end)
+        if end is End.EMPTY or self._plan.share.once:
             self._finished.add(child.index)
-        self._unable = self._unable or code == End.UNABLE
+        self._unable = self._unable or end is End.UNABLE
 
-    def _mourn(self, child: Child, code: int) -> None:
+    def _mourn(self, child: Child, code: int, end: End | None) -> None:
         if child.doomed == "stop":
             self._tell_death({"stopped": child.name})
             return
         outcome, kind, reason = cause_of_death(child, code)
         mark = self._board.slots[child.index].mark if self._plan.share.threads == 1 else None
         self._tell_death({"died": child.name, "outcome": outcome.value, "error": [kind, reason, ""], "mark": mark})
-        if code != End.UNABLE and (mark or 0) <= 0:
+        if end is not End.UNABLE and (mark or 0) <= 0:
             self._report.says("child died", f"Child {child.pid} died: {reason}", pid=child.pid)
         self._delay(child.index, child.started)
 

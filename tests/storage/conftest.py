@@ -10,6 +10,7 @@ import pytest
 
 from flask_queues.storage import Storage
 from flask_queues.testing.storage import Clock, Engine
+from tests.support.servers.redis_server import RedisServer
 
 from .engines import ENGINES, ServedEngine
 
@@ -49,3 +50,17 @@ def clock(engine: Engine) -> Iterator[Clock]:
     """The storage's clock."""
     with engine.clock() as clock:
         yield clock
+
+
+@pytest.fixture(scope="module")
+def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """One Redis for all tests of a file."""
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: RedisServer) -> RedisServer:
+    """That Redis, empty."""
+    running_server.empty()
+    return running_server

@@ -71,20 +71,6 @@ def at(port: int, **settings: Any) -> Storage:
     return opened(CACHE_REDIS_HOST="127.0.0.1", CACHE_REDIS_PORT=port, **settings)
 
 
-@pytest.fixture(scope="module")
-def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A server for all tests here that do it no harm."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running_server: RedisServer) -> RedisServer:
-    """The server, empty."""
-    running_server.empty()
-    return running_server
-
-
 @pytest.fixture
 def network(server: RedisServer) -> Iterator[Proxy]:
     """A network to the server that can be harmed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -21,20 +20,6 @@ from tests.support.redis_jobs import job, opened
 from tests.support.servers.redis_server import RedisServer
 
 pytestmark = pytest.mark.servers
-
-
-@pytest.fixture(scope="module")
-def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One server for all of this file."""
-    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running_server: RedisServer) -> RedisServer:
-    """The server, empty."""
-    running_server.empty()
-    return running_server
 
 
 @pytest.mark.parametrize("text", [b"no record", b"", b"\xff\xfe", b"a\tb\tc\nd"])

@@ -7,6 +7,7 @@ process leaves what it wrote: the job's id, its attempt, the pid, a word.
 import asyncio
 import contextvars
 import fcntl
+import functools
 import json
 import logging
 import multiprocessing
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -256,7 +257,28 @@ def leave_a_killer() -> None:
     threading.Thread(target=os._exit, args=(9,)).start()
 
 
-WAYS = {
+def take_signals() -> None:
+    """As libraries do that have an own way to stop, and more thoroughly."""
+    for number in (signal.SIGTERM, signal.SIGUSR2, signal.SIGALRM):
+        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(-1)
+
+
+def block_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+def set_an_alarm() -> None:
+    """For something that would take too long; the job's own time is not over when it comes."""
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    time.sleep(0.1)
+
+
+WAYS: dict[str, Callable[[], Any]] = {
+    **{f"exit-{code}": functools.partial(os._exit, code) for code in (0, 10, 11, 12)},
+    "take-signals": take_signals,
+    "block-signals": block_signals,
+    "alarm": set_an_alarm,
     "wrap": wrap_the_interrupt,
     "leave-a-killer": leave_a_killer,
     "close-everything": lambda: os.closerange(3, 256),

@@ -153,6 +153,50 @@ def test_a_loop_tells_how_many_of_its_items_are_done(
     assert attempt.run().progress == told
 
 
+class Unspeakable(Exception):
+    """Its message would end the process."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize(("discards", "status"), [(Unspeakable, Status.CANCELLED), ((), Status.FAILED)])
+def test_an_error_whose_message_would_end_the_process_ends_the_job_alone(
+    tmp_path: Path, does: Any, discards: Any, status: Status
+) -> None:
+    """Whether it discards the job or is its failure."""
+    queues = Queues(Flask("shop", instance_path=str(tmp_path)))
+
+    @queues.job("unspeakable", tries=1, discard_on=discards)
+    def work() -> None:
+        raise Unspeakable
+
+    work.push()
+    end = run_next(queues.manager)
+    assert (end.status, "(its message could not be made)" in f"{end.error}{end.reason}") == (status, True)
+    queues.manager.storage.close()
+
+
+def test_a_job_that_cannot_be_made_has_failed(tmp_path: Path) -> None:
+    """Its `failed` neither: there is nothing to call it on."""
+    queues = Queues(Flask("shop", instance_path=str(tmp_path)))
+
+    @queues.register
+    class Broken(Job):
+        type = "broken"
+        tries = 1
+
+        def __init__(self) -> None:
+            raise OSError("no licence")
+
+        def handle(self) -> None: ...
+
+    queues.push(Broken)
+    end = run_next(queues.manager)
+    assert (end.status, "no licence" in str(end.error)) == (Status.FAILED, True)
+    queues.manager.storage.close()
+
+
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
 def test_a_job_that_would_end_the_process_has_failed(manager: Manager, does: Any, error: BaseException) -> None:
     """Its worker goes on."""

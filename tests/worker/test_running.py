@@ -221,6 +221,7 @@ def test_a_full_disk_is_said_and_survived(make_site):
         assert record.attempts == 1
     problems = [line for line in worker.lines if line["event"] == "problem"]
     assert len(problems) < 12
+    eventually(lambda: "solved" in [line["event"] for line in worker.lines], what="The word that it is over")
     assert worker.process.poll() is None
     assert worker.stop() == 0
 

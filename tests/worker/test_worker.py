@@ -405,6 +405,21 @@ def test_a_process_that_dies_without_a_job_is_said_and_replaced(site):
     assert site.ended(site.push("noop")).status is Status.COMPLETED
 
 
+@pytest.mark.parametrize("arguments", [(), ("--threads", "3")])
+@pytest.mark.parametrize("code", [0, 10, 11, 12])
+def test_a_job_may_end_its_process_with_any_code(make_site, code, arguments):
+    """Also with those by which a child says that it has stopped or cannot work: it is no end of the worker."""
+    site = make_site(QUEUES_LEASE=600)
+    job = site.push("doomed", {"how": f"exit-{code}"}, tries=1)
+    site.work(*arguments)
+    record = site.ended(job)
+    assert (record.status, str(record.error)) == (
+        Status.FAILED,
+        f"WorkerLost: The process died: exit code {code}.",
+    )
+    assert site.ended(site.push("noop")).status is Status.COMPLETED
+
+
 def test_a_poison_job_fails_and_harms_no_innocent(site):
     """A job that kills its process fails after its tries; jobs claimed together with it lose none."""
     warm: list[tuple[str, dict[str, bool]]] = [("mixed", {}) for _ in range(50)]
@@ -636,6 +651,8 @@ def test_a_result_that_cannot_be_kept_does_not_fail_the_job(site, kind):
     assert record.status is Status.COMPLETED
     assert record.result is None
     eventually(lambda: f"The result of job {job}" in worker.text)
+    (line,) = site.manager.logs(job)
+    assert (line.level, line.message.startswith("The result is not kept: result: ")) == ("warning", True)
 
 
 def test_a_result_is_kept_with_the_record(site):
@@ -743,6 +760,57 @@ def test_sys_exit_fails_the_job_and_not_the_worker(site):
     site.ended(after)
     assert site.runs(after)[0].pid == site.runs(job)[0].pid
     assert "died" not in worker.text
+
+
+@pytest.mark.parametrize("how", ["take-signals", "block-signals"])
+def test_signals_that_a_job_took_are_taken_back(make_site, how):
+    """The next job of its process is ended in time by an interrupt, and the worker is stopped at once."""
+    site = make_site(QUEUES_GRACE=600)
+    job = site.push("doomed", {"how": how})
+    late = site.push("doomed", {"how": "sleep"}, timeout=0.5, tries=1)
+    again = [site.push("doomed", {"how": how}) for _ in range(2)]
+    worker = site.work()
+    assert site.ended(job).status is Status.COMPLETED
+    assert str(site.ended(late).error) == "JobTimeout: The job ran longer than its timeout of 0.5 s."
+    assert {site.ended(one).status for one in again} == {Status.COMPLETED}
+    assert worker.stop() == 0
+
+
+def test_an_alarm_that_a_job_sets_is_not_its_timeout(site):
+    """Both want the same timer: the job's own passes, and its timeout holds all the same."""
+    job = site.push("doomed", {"how": "alarm"}, timeout=60)
+    site.work()
+    assert outcomes(site.ended(job)) == [Outcome.COMPLETED]
+
+
+#: An application that reads from its database while it is made.
+WITH_DATABASE = """
+import sqlalchemy
+from flask_sqlalchemy import SQLAlchemy
+
+app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{HERE / 'shop.db'}"
+db = SQLAlchemy(app)
+
+
+@queues.job("whose-connection")
+def whose_connection():
+    with db.engine.connect() as opened:
+        return opened.info["pid"] == os.getpid()
+
+
+with app.app_context():
+    sqlalchemy.event.listen(db.engine, "connect", lambda _, record: record.info.update(pid=os.getpid()))
+    db.session.execute(sqlalchemy.text("SELECT 1"))
+"""
+
+
+def test_no_connection_of_the_database_crosses_the_fork(site):
+    """Two processes on one connection would read each other's rows."""
+    with (site.folder / "sample.py").open("a") as sample:
+        sample.write(WITH_DATABASE)
+    job = site.run("push", "whose-connection").stdout.strip()
+    site.work()
+    assert site.ended(job).result is True
 
 
 def test_every_job_runs_in_a_fresh_context(site):
