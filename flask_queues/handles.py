@@ -27,7 +27,7 @@ class Jobs(Protocol):
     def cancel(self, job_id: str, reason: str) -> bool:
         """End a job, or ask for its end."""
 
-    def retry(self, job_id: str) -> None:
+    def retry(self, job_id: str, delay: Seconds = 0) -> None:
         """Give a job all its tries again."""
 
     def now(self) -> datetime:
@@ -97,6 +97,13 @@ class JobHandle:
     def cancel(self, reason: str = "cancelled by the application") -> bool:
         """End the job, or ask for its end if it runs; False where it has ended already."""
         return self._manager.cancel(self.id, reason)
+
+    def retry(self, delay: Seconds = 0) -> None:
+        """Give the job all its tries again where it has failed or was cancelled, or start a scheduled one now.
+
+        Or `delay` seconds later. Raises `TransitionError` in any other status, `JobNotFound`, or `NotAllowed`.
+        """
+        self._manager.retry(self.id, delay)
 
     def then(
         self,

@@ -113,6 +113,17 @@ def test_all_failed_jobs_that_match_are_retried(queues: Queues) -> None:
     assert waiting.status is Status.SCHEDULED
 
 
+def test_a_handle_retries_its_job(queues: Queues) -> None:
+    """At once or later, and only where it has ended without success."""
+    handle = queues.handle(fail_one(queues))
+    handle.retry(delay=60)
+    assert str(handle.status) == "scheduled"
+    handle.retry()
+    assert str(handle.status) == "pending"
+    with pytest.raises(TransitionError, match="only failed, cancelled or scheduled jobs are retried"):
+        handle.retry()
+
+
 def test_a_running_job_is_asked_to_end_and_not_deleted(queues: Queues) -> None:
     """Its worker ends it; until then it runs."""
     handle = queues.push("shop:work")

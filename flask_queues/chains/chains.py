@@ -97,7 +97,7 @@ def as_link(given: Any) -> Link:
         return given
     if not isinstance(given, tuple):
         return Link(given, None)
-    if len(given) != 2:
+    if not 2 <= len(given) <= len(Link._fields):
         raise OptionError(f"{shortened(given)}: a link of a chain is a job, or a pair (job, payload).")
     return Link(*given)
 

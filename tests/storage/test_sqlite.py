@@ -657,6 +657,20 @@ class TestRefusals:
         refused(path, StorageUnavailable, "cannot be locked", os.strerror(number), "QUEUES_CACHE_DIR")
         assert not path.exists()
 
+    def test_a_file_of_another_user(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whose it is, and that one user is to run all: a worker was once started as root."""
+
+        def no_rights(*_: Any) -> None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        storage = opened(path)
+        storage.push([new("a")])
+        storage.close()
+        monkeypatch.setattr("fcntl.flock", no_rights)
+        stranger = path.stat().st_uid + 1
+        monkeypatch.setattr("os.geteuid", lambda: stranger)
+        refused(path, StorageUnavailable, f"It belongs to {path.owner()}: run", "as one user. Set QUEUES_CACHE_DIR")
+
     def test_a_program_that_never_lets_go(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A foreign transaction that lasts is told as such, and the next call works again."""
         monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.2)

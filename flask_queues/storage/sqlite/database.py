@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from ...errors import StorageError, StorageFormatError, StorageFull, StorageUnavailable
-from .gate import Gate
+from .gate import Gate, of_another
 
 #: `PRAGMA user_version` of the file. `schema.sql` makes format 1, `format-<n>.sql` makes n of the one before.
 FORMAT = 4
@@ -326,9 +326,11 @@ def translate(error: sqlite3.Error, path: Path) -> StorageError:
     if "malformed" in text:
         return StorageFormatError(f"{path} is damaged ({text}). Restore a copy of it.")
     if "readonly" in text:
-        return StorageUnavailable(f"{path} cannot be written by this user; nothing was changed. {ELSEWHERE}")
+        return StorageUnavailable(
+            f"{path} cannot be written by this user; nothing was changed. {of_another(path)}{ELSEWHERE}"
+        )
     if "unable to open" in text:
-        return StorageUnavailable(f"{path} cannot be opened by this user. {ELSEWHERE}")
+        return StorageUnavailable(f"{path} cannot be opened by this user. {of_another(path)}{ELSEWHERE}")
     if "locked" in text:
         return StorageUnavailable(
             f"{path} has been locked by another program for {BUSY_SECONDS} s; nothing was changed. "

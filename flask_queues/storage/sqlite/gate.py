@@ -51,7 +51,7 @@ class Gate:
         except OSError as error:
             self.close()
             raise StorageUnavailable(
-                f"{self.path} cannot be locked ({error.strerror}). "
+                f"{self.path} cannot be locked ({error.strerror}). {of_another(self.path)}"
                 "Set QUEUES_CACHE_DIR to a folder that this user may write, on a file system with locks."
             ) from error
 
@@ -76,6 +76,16 @@ class Gate:
             self._held_by = None
         elif self._file is not None:
             fcntl.flock(self._file, fcntl.LOCK_UN)
+
+
+def of_another(path: Path) -> str:
+    """The sentence that a file is another user's, where it is: a worker was once started as root."""
+    try:
+        if path.stat().st_uid == os.geteuid():
+            return ""
+        return f"It belongs to {path.owner()}: run the application and its workers as one user. "
+    except (OSError, KeyError, AttributeError, NotImplementedError):  # gone, of nobody, or no such system
+        return ""
 
 
 class Line:
