@@ -137,7 +137,7 @@ def tagged(
     """Walk the jobs of one tag in the order of their pushes, looking at a bounded number."""
     far = connection.execute(way.far, (query.tag, begin[1], LOOK_AT - 1)).fetchone()
     end = far[0] if far else way.end
-    wanted = sum(1 << NUMBERS[status] for status in query.statuses or STATUSES)
+    wanted = sum(1 << number for number in {NUMBERS[status] for status in query.statuses or STATUSES})
     found = connection.execute(
         way.tagged, (query.tag, begin[1], end, query.queue, query.type, wanted, query.limit)
     ).fetchall()
