@@ -11,6 +11,7 @@ from ..manager import Manager
 from ..metrics import Outlook
 from ..pausing import Pause
 from ..record import Attempt, JobRecord, Outcome, Status
+from ..storage.unique import REPLACED, was_replaced
 from .formats import duration, exact, now, number, when
 from .language import _l, ngettext
 from .language import gettext as _
@@ -228,6 +229,8 @@ def reason_text(reason: str) -> str:
     """Why a job was cancelled, translated where we have written it ourselves."""
     if match := BY_PERSON.fullmatch(reason):
         return _("cancelled by %(name)s", name=match[1])
+    if was_replaced(reason):
+        return _("Replaced by job %(id)s.", id=reason.removeprefix(REPLACED).rstrip("."))
     return _(reason) if reason in WRITTEN else reason
 
 

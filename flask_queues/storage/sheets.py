@@ -6,6 +6,7 @@ its text aside in the same step, under a name by which it is found again.
 
 from __future__ import annotations
 
+import json
 import logging
 import zlib
 from collections.abc import Callable, Mapping
@@ -43,7 +44,7 @@ def look(name: str, text: str | None, load: Callable[[str], T]) -> Found[T]:
 
     Raises `StorageFormatError`, as `load` does, where a newer version has written it.
     """
-    if text is None or legible(text) is None:
+    if text is None or is_closed(text):
         return Found(None)
     try:
         check_text(text)
@@ -53,6 +54,17 @@ def look(name: str, text: str | None, load: Callable[[str], T]) -> Found[T]:
     except Exception as error:
         tell(name, text, why(error))
         return Found(None, why(error), {aside_of(name, text): printable(text)})
+
+
+def is_closed(text: str) -> bool:
+    """Whether a text is encrypted, and whole: only its key is missing here, and somebody else may have that."""
+    if legible(text) is not None:
+        return False
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_text(text: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from flask_queues import Breaker, Status, doctor, transitions
 from flask_queues.alerts.lookout import look
@@ -53,6 +54,8 @@ class Place:
         if kind == "redis":
             self.server: Any = servers().empty("redis")
             self.settings = self.server.settings
+        elif kind == "encrypted":
+            self.settings = {"QUEUES_ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
         elif kind == "files":
             self.settings = {"QUEUES_CACHE_TYPE": "FileSystemCache", "QUEUES_CACHE_DIR": str(folder / "cache")}
 
@@ -167,6 +170,19 @@ def test_nothing_else_fails_and_no_damaged_text_is_lost(shop: Shop, place: Place
 def damage(shop: Shop, place: Place, name: str) -> None:
     """Cut a sheet off."""
     place.write(shop, name, DAMAGES["cut off"](shop.manager.storage.sheets([name])[name]))
+
+
+@pytest.mark.parametrize("place", ["encrypted"], indirect=True)
+def test_an_encrypted_sheet_that_is_cut_off_is_damaged_and_kept_aside(shop: Shop, place: Place) -> None:
+    """It is not one whose key another process may have."""
+    before = shop.manager.report().whole.some().completed
+    with closing(sqlite3.connect(next(place.folder.glob("**/*.sqlite3")))) as file, file:
+        file.execute("UPDATE sheets SET text=substr(text, 1, length(text) - 3) WHERE name=?", (INDEX,))
+        (cut,) = file.execute("SELECT text FROM sheets WHERE name=?", (INDEX,)).fetchone()
+    assert shop.manager.report().whole.some().completed == before > 0
+    keep(shop)
+    assert [(one.why, one.text) for one in shop.manager.damaged_sheets()] == [("", cut)]
+    assert shop.manager.report().whole.some().completed == before
 
 
 @on_a_file

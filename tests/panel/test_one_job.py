@@ -313,3 +313,5 @@ def test_a_job_whose_place_was_taken_says_that_nothing_follows(shop: Shop) -> No
     assert said not in shop.client().get(f"/queues/jobs/{first.id}").text
     shop.queues.push("shop:mail", {"to": "ada@example.org"}, unique="k", replace=True)
     assert said in shop.client().get(f"/queues/jobs/{first.id}").text
+    page = shop.client().get(f"/queues/jobs/{first.id}", headers={"Accept-Language": "de"}).text
+    assert "Ersetzt durch Job " in page

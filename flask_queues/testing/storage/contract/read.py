@@ -189,6 +189,16 @@ class ReadContract(OpenedTwice):
             assert ids(everything(storage, 2, **filters)) == list("edcba")
             assert ids(everything(storage, 2, **filters, oldest=True)) == list("abcde")
 
+    @pytest.mark.parametrize("tag", [None, "x"])
+    def test_a_status_that_is_named_twice_counts_once(self, storage: Storage, tag: str | None) -> None:
+        """With a tag and without."""
+        fill(storage, "a", "b", tags=("x",))
+        take_one(storage)
+        named = [Status.RUNNING, Status.PENDING, Status.PENDING]
+        for statuses in (named, [Status.PENDING, *named], [*named, *named]):
+            assert sorted(ids(everything(storage, 1, tag=tag, statuses=statuses))) == ["a", "b"]
+        assert ids(everything(storage, 5, tag=tag, statuses=[Status.PENDING] * 2)) == ["b"]
+
     def test_a_list_ends_with_its_last_job(self, storage: Storage) -> None:
         """A page that holds the last job says that there is no other, however full it is."""
         fill(storage, *"abcd")
