@@ -10,13 +10,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from .. import transitions
 from ..batches import BatchHandle
 from ..chains import followed
-from ..errors import Discard, JobTimeout, RateLimited, Retry, WorkerLost
+from ..errors import Discard, JobTimeout, PayloadError, RateLimited, Retry, WorkerLost
 from ..job import Job, running_job
 from ..loops import Kept
 from ..manager import Manager
@@ -94,6 +94,8 @@ class Attempt:
         if terms.damage is not None:
             return transitions.unreadable(claim, terms.damage)
         if transitions.is_last_words(claim, terms):
+            with suppress(PayloadError):
+                self.payload = self._arguments()
             self._say_last_words(exception_of(transitions.read_error(claim.error)))
             return transitions.last_words_said(claim)
         if transitions.is_expired(claim):
