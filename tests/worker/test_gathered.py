@@ -202,3 +202,15 @@ def test_no_place_under_a_limit_stays_taken_whatever_is_killed(make_site, seed, 
     assert set(times) == set(range(1005))
     for n, handle in enumerate(handles):
         assert times[n] <= len(stock[handle.id].history)
+
+
+@pytest.mark.parametrize("options", [(), ("--threads", "3")])
+def test_what_is_of_another_key_by_now_comes_after_the_run(make_site, options):
+    """Under the same limit, whose place the run has: never beside it."""
+    site = make_site()
+    handles = site.manager.push_many([("calm-digest", {"customer": 1, "n": n, "seconds": 0.2}) for n in range(6)])
+    site.manager.change_payload(handles[2].id, {"customer": 2, "n": 2})
+    site.work(*options)
+    eventually(lambda: unfinished(site.manager) == 0, 30)
+    assert sorted(lists(site)) == [("1", [0, 1, 3, 4, 5]), ("2", [2])]
+    assert {(handle.status, handle.record.attempts) for handle in handles} == {(Status.COMPLETED, 1)}
