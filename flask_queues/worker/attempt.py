@@ -10,7 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from .. import transitions
@@ -94,6 +94,8 @@ class Attempt:
         if terms.damage is not None:
             return transitions.unreadable(claim, terms.damage)
         if transitions.is_last_words(claim, terms):
+            with suppress(PayloadError):
+                self.payload = self._arguments()
             self._say_last_words(exception_of(transitions.read_error(claim.error)))
             return transitions.last_words_said(claim)
         if transitions.is_expired(claim):

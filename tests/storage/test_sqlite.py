@@ -34,9 +34,10 @@ from flask_queues.errors import ConfigError, StorageFormatError, StorageFull, St
 from flask_queues.record import ChildRecord, Outcome, Status
 from flask_queues.storage import SQLiteStorage, Storage
 from flask_queues.storage import sqlite as sqlite_package
+from flask_queues.storage.limits import CONCURRENCY, RATE, Limit
 from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
-from flask_queues.storage.sqlite import gathering, listing, moving, rewriting, steps
+from flask_queues.storage.sqlite import gates, gathering, listing, moving, rewriting, steps
 from flask_queues.storage.sqlite.database import APPLICATION_ID, FORMAT, Database
 from flask_queues.storage.values import Gather, Occurrence, Query, Schedule, Settlement, Wanted
 from flask_queues.testing.storage.contract import (
@@ -380,6 +381,13 @@ def do_everything(storage: Storage, clock: Any) -> None:
     storage.push([new("bound")], {"q": 1000})
     storage.push([new(f"gathered {n}", delay=LONG, gather=Gather("g", 2)) for n in range(2)])
     storage.change_payload("strange", '{"n":1}', "{}")
+    limits = [Limit(RATE, "r", 1, LONG), Limit(CONCURRENCY, "c", 1)]
+    fill(storage, "limited 1", "limited 2", queue="limited", limits=limits)
+    first = take_one(storage, "limited", worker="v")
+    assert take(storage, "limited") == []
+    wanted = Wanted(["limited"], ["t"], LONG, 2, only=True, along_with=(first.id, first.token))
+    assert len(storage.step("v", [], wanted).claims) == 1
+    complete(storage, first)
     clock.advance(10)
     storage.heartbeat(a_worker("boss", "w"), LONG)
     for status in (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.SCHEDULED, Status.PENDING):
@@ -453,6 +461,7 @@ class TestStatements:
             if isinstance(value, str) and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", value)
         }
         assert len(constants) > 10
+        constants |= {gates.IN_LINE, gates.AT_GATE}
         assert constants <= set(recorder.statements), "a statement of the engine was not run"
         statements = {
             sql: parameters

@@ -138,6 +138,31 @@ def test_last_words_are_said_for_a_job_whose_last_try_died_with_its_process(
     assert Work.last_words == [f"{heard} in shop"]
 
 
+def test_last_words_know_the_payload(manager: Manager) -> None:
+    """Also where no process is left that has read it; one that fits no more is left out."""
+    heard: list[dict[str, Any]] = []
+
+    class Told(Job):
+        type = "told"
+        tries = 1
+
+        def handle(self, who: str, size: int = 3) -> None: ...
+
+        def failed(self, exception: BaseException) -> None:
+            heard.append(self.payload)
+
+    manager.jobs.add(Told)
+    for payload in ({"who": "ada"}, {"who": "bob", "size": 4}):
+        manager.push(Told, payload)
+        (claim,) = manager.step("dead", (), Wanted(["default"], ["told"], 60_000)).claims
+        manager.rescuer.bury("dead", Outcome.KILLED, JobError("flask_queues.errors.WorkerLost", "gone"), claim.token)
+        if "size" in payload:
+            manager.storage.change_payload(claim.id, '{"whom": "bob"}', claim.payload)
+        (claim,) = manager.step("next", (), Wanted(["default"], ["told"], 60_000)).claims
+        assert Attempt(manager, claim, NoLimits(), lambda: None).run().status is Status.FAILED
+    assert heard == [{"who": "ada", "size": 3}, {}]
+
+
 @pytest.mark.parametrize(
     ("count", "total", "told"),
     [(3, 4, (75.0, "3 of 4")), (9, 4, (100.0, "9 of 4")), (1234, None, (0.0, "1,234")), (0, 0, (0.0, "0"))],
