@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..errors import DamagedRecord
 from ..record import Status
 from ..storage import Storage
 from ..storage.sheets import expect, fits, look
@@ -56,10 +57,17 @@ class Page(NamedTuple):
         expect(said := json.loads(text), (int, [list], list))
         page = cls(*said)
         for on, result_as, job in page.links:
-            expect([on, result_as], (lambda one: one in ENDS, str | None))
-            NewJob.read(job)
+            if on not in ENDS or not isinstance(result_as, str | None) or not is_job(job):
+                raise DamagedRecord(f"One of its links is none: {str([on, result_as, job])[:80]}.")
         expect(page.beyond, (is_next, is_next, is_next))
         return page
+
+
+def is_job(said: Any) -> bool:
+    """Whether it is a job as `NewJob.said` writes one; each link is read so once more, so this is quick."""
+    job = NewJob(**said)
+    texts = (job.id, job.queue, job.type, job.payload)
+    return all(isinstance(text, str) for text in texts) and (not (job.limits or job.gather) or bool(NewJob.read(said)))
 
 
 def is_next(value: Any) -> bool:
