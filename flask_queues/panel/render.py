@@ -161,6 +161,7 @@ class Helpers:
     error_name = staticmethod(words.error_name)
     process_of = staticmethod(words.process_of)
     ran_for = staticmethod(words.ran_for)
+    waited = staticmethod(words.waited)
     ended = staticmethod(words.ended)
     label = staticmethod(words.label)
     for_holder = staticmethod(sentences.for_holder)

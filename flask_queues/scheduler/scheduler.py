@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import islice
@@ -92,7 +92,16 @@ class Scheduler:
 
     def history(self, name: str, limit: int = 100) -> list[OccurrenceRecord]:
         """What became of its occurrences, the last decided first, up to 100."""
-        return [occurrence_of(line) for line in self._storage().occurrences(self._state(name).row(), limit)]
+        return self._history(self._state(name), limit)
+
+    def histories(self, names: Iterable[str], limit: int = 100) -> dict[str, list[OccurrenceRecord]]:
+        """What `history` says of several, with one look for all schedules; without those that nobody has stored."""
+        states = self._states()
+        known = [states[name] for name in names if name in states]
+        return {one.definition.name: self._history(one, limit) for one in known if one.revision}
+
+    def _history(self, state: State, limit: int) -> list[OccurrenceRecord]:
+        return [occurrence_of(line) for line in self._storage().occurrences(state.row(), limit)]
 
     # At run time
 
