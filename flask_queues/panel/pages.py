@@ -20,6 +20,7 @@ from .changes import can_change
 from .deeds import IN_ROWS, SPREADS, for_status
 from .formats import now
 from .listing import PAGES, Filters, Listing, listing
+from .metrics import RANGE, Asked, Figures, axis_places
 from .mistakes import QueueNotFound
 from .pausing import LASTS
 from .prospects import Prospects
@@ -228,10 +229,12 @@ def queues() -> ResponseReturnValue:
     """All queues."""
     overview = reads.Overview.read(current_queues, now())
     order = in_order(rows_of_queues(overview), ORDERS)
+    day = current_queues.report("24h").whole
     return page(
         "queues.html",
         overview=overview,
         rows=order.rows,
+        failed={row.name: day.some(row.name, None).failed for row in order.rows},
         order=order,
         breakers=current_queues.breakers.states(),
         charts=charts,
@@ -252,4 +255,15 @@ def queue(name: str) -> ResponseReturnValue:
         raise QueueNotFound
     filters = Filters(queue=name)
     listed = listing(current_queues, overview.counts, Status.PENDING, filters, None, 0, 20)
-    return page("queue.html", overview=overview, row=rows[name], listing=listed, status=Status.PENDING, lasts=LASTS)
+    figures = Figures(current_queues.report(RANGE), Asked(RANGE, name, None))
+    return page(
+        "queue.html",
+        overview=overview,
+        row=rows[name],
+        listing=listed,
+        status=Status.PENDING,
+        lasts=LASTS,
+        figures=figures,
+        places=axis_places(figures.report),
+        charts=charts,
+    )

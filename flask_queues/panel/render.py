@@ -304,6 +304,22 @@ class Helpers:
             return f'<a class="{class_}{danger}" href="{address}', f'" data-confirm {inside}</a>'
         return f'<button class="{class_}" form="q-act" formaction="{address}', f'" {inside}</button>'
 
+    def schedule_button(self, what: str, name: str, word: str, class_: str) -> Markup:
+        """What does something with a schedule; of Python as well, since `url_for` is slow."""
+        address = escape(
+            f"{base_url('queues.act_on_schedule', 'what')}{what}?{urlencode({'schedule': name, 'back': here()})}"
+        )
+        label = escape(words.doing(word, name))
+        return Markup(  # noqa: S704 - escaped
+            f'<button class="{class_}" form="q-act" formaction="{address}" aria-label="{label}">'
+            f"{self.icon(what)}<span>{escape(word)}</span></button>"
+        )
+
+    @staticmethod
+    def schedule_url(name: str) -> str:
+        """The address of a schedule."""
+        return f"{base_url('queues.schedule', 'schedule')}{quote(name)}"
+
     @staticmethod
     def job_url(job_id: str) -> str:
         """The address of a job; a list has many of them, and `url_for` is slow."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from ..manager import Manager
 from ..record import Counts, Status
-from ..scheduler import OccurrenceRecord, ScheduleRecord
+from ..scheduler import ScheduleRecord
 from .language import ngettext
 
 #: Occurrences on a strip, and failed jobs that are looked through for theirs, of each queue and job type.
 LAST, FAILED = 30, 100
-#: Of a mark, in pixels: from its left side to that of the next, its width, its height, and that of a failed one.
-STEP, WIDTH, LOW, HIGH = 5, 4, 10, 16
+#: The middle of a mark, of which all stand on one line: those that failed are 16 pixels high, the others 10.
+MIDDLES = {"fired": 11, "failed": 8, "left_out": 11}
+#: Pixels from the left side of a mark to that of the next.
+STEP = 5
 
 
 class Strip(NamedTuple):
-    """What a strip shows, newest at the right; the paths of each kind of mark are one."""
+    """What a strip shows, newest at the right: a path for each kind of mark, whose dashes are the marks."""
 
     fired: str
     failed: str
@@ -29,8 +32,8 @@ class Strip(NamedTuple):
 def strips_of(manager: Manager, counts: Counts, records: Sequence[ScheduleRecord]) -> dict[str, Strip]:
     """The strip of each schedule by name: a read for the occurrences of each, and one for each kind of failed jobs."""
     failed = failed_jobs(manager, counts, {(record.queue, record.type) for record in records})
-    past = manager.scheduler.histories([record.name for record in records], LAST)
-    return {name: strip_of(lines, failed) for name, lines in past.items() if lines}
+    past = manager.scheduler.outcomes([record.name for record in records], LAST)
+    return {name: strip_of([job for _, job in lines], failed) for name, lines in past.items() if lines}
 
 
 def failed_jobs(manager: Manager, counts: Counts, kinds: Collection[tuple[str, str]]) -> set[str]:
@@ -43,26 +46,23 @@ def failed_jobs(manager: Manager, counts: Counts, kinds: Collection[tuple[str, s
     return {record.id for page in pages for record in page.jobs}
 
 
-def strip_of(lines: Sequence[OccurrenceRecord], failed: Collection[str]) -> Strip:
-    """Draw a strip of occurrences, the last decided first."""
+def strip_of(jobs: Sequence[str | None], failed: Collection[str]) -> Strip:
+    """Draw a strip of the jobs of occurrences, the last decided first; of what was left out there is none."""
+    kinds = ["left_out" if job is None else "failed" if job in failed else "fired" for job in reversed(jobs)]
     paths: dict[str, list[str]] = {"fired": [], "failed": [], "left_out": []}
-    for n, line in enumerate(lines[:LAST]):
-        kind = "left_out" if line.job is None else "failed" if line.job in failed else "fired"
-        paths[kind].append(mark((LAST - 1 - n) * STEP, HIGH if kind == "failed" else LOW))
-    drawn = {kind: "".join(reversed(found)) for kind, found in paths.items()}
-    return Strip(**drawn, text=in_words({kind: len(found) for kind, found in paths.items()}))
+    x = (LAST - len(kinds)) * STEP
+    for kind, run in groupby(kinds):
+        length = len(list(run)) * STEP
+        paths[kind].append(f"M{x} {MIDDLES[kind]}h{length - 1}")
+        x += length
+    drawn = {kind: "".join(found) for kind, found in paths.items()}
+    return Strip(**drawn, text=in_words(len(kinds), kinds.count("failed"), kinds.count("left_out")))
 
 
-def mark(x: int, height: int) -> str:
-    """A mark as part of a path; all of them stand on one line."""
-    return f"M{x} {HIGH - height}h{WIDTH}v{height}h-{WIDTH}z"
-
-
-def in_words(numbers: dict[str, int]) -> str:
+def in_words(number: int, failed: int, left_out: int) -> str:
     """How many of each kind there are."""
-    failed, left_out = numbers["failed"], numbers["left_out"]
     parts = [
-        ngettext("%(n)s occurrence", "%(n)s occurrences", sum(numbers.values())),
+        ngettext("%(n)s occurrence", "%(n)s occurrences", number),
         *([ngettext("%(n)s failed", "%(n)s failed", failed)] if failed else []),
         *([ngettext("%(n)s left out", "%(n)s left out", left_out)] if left_out else []),
     ]

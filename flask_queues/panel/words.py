@@ -328,11 +328,10 @@ def ran_for(record: JobRecord) -> timedelta | None:
 
 
 def waited(record: JobRecord) -> timedelta | None:
-    """How long a job waited for its first run, from when it was due; None where it had none."""
-    if not record.history:
+    """How long a job waited for its first run; None where it had none, or was given another time since."""
+    if not record.history or record.due > record.history[0].started:
         return None
-    first = record.history[0].started
-    return first - max(record.created, min(record.due, first))
+    return record.history[0].started - max(record.created, record.due)
 
 
 def deleted_at(manager: Manager, record: JobRecord) -> datetime | None:

@@ -92,16 +92,17 @@ class Scheduler:
 
     def history(self, name: str, limit: int = 100) -> list[OccurrenceRecord]:
         """What became of its occurrences, the last decided first, up to 100."""
-        return self._history(self._state(name), limit)
+        return [occurrence_of(line) for line in self._storage().occurrences(self._state(name).row(), limit)]
 
-    def histories(self, names: Iterable[str], limit: int = 100) -> dict[str, list[OccurrenceRecord]]:
-        """What `history` says of several, with one look for all schedules; without those that nobody has stored."""
+    def outcomes(self, names: Iterable[str], limit: int = 100) -> dict[str, list[tuple[str, str | None]]]:
+        """Of several, what became of each occurrence and the id of its job, the last first.
+
+        One look for all schedules, and one for each of these; without those that nobody has stored.
+        """
         states = self._states()
-        known = [states[name] for name in names if name in states]
-        return {one.definition.name: self._history(one, limit) for one in known if one.revision}
-
-    def _history(self, state: State, limit: int) -> list[OccurrenceRecord]:
-        return [occurrence_of(line) for line in self._storage().occurrences(state.row(), limit)]
+        known = [states[name].row() for name in names if name in states and states[name].revision]
+        storage = self._storage()
+        return {row.name: [(line.outcome, line.job) for line in storage.occurrences(row, limit)] for row in known}
 
     # At run time
 

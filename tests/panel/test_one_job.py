@@ -281,3 +281,29 @@ def test_a_job_stands_beside_others_of_its_type(shop: Shop) -> None:
     assert "Same type" not in client.get(f"/queues/jobs/{job_id}").text
     shop.count()
     assert "of 1 run in 24 hours" in client.get(f"/queues/jobs/{job_id}").text
+
+
+def test_a_failed_job_says_how_many_others_failed_the_same_way(shop: Shop) -> None:
+    """With a link to the cause; nothing where it is the only one, or they are not counted yet."""
+    shop.count()
+    job_id = shop.failed()
+    client = shop.client()
+    assert "the same way" not in client.get(f"/queues/jobs/{job_id}").text
+    shop.failed()
+    shop.count()
+    (key,) = (one.cause.key for one in shop.manager.causes())
+    assert (
+        f'<a href="/queues/failed/{key}">1 other failed the same way.</a>' in client.get(f"/queues/jobs/{job_id}").text
+    )
+    shop.failed()
+    shop.count()
+    assert "2 others failed the same way." in client.get(f"/queues/jobs/{job_id}").text
+
+
+def test_the_first_line_says_who_pushed_a_job(shop: Shop) -> None:
+    """A person in the panel, or else the request; nothing where neither is known."""
+    client = shop.client()
+    job_id = shop.pending()
+    assert "Pushed by" not in plain(client.get(f"/queues/jobs/{job_id}").text)
+    shop.manager.note_act("otto", "new", "job", job_id, 1)
+    assert "Pushed by otto" in plain(client.get(f"/queues/jobs/{job_id}").text)
