@@ -307,3 +307,21 @@ def test_the_first_line_says_who_pushed_a_job(shop: Shop) -> None:
     assert "Pushed by" not in plain(client.get(f"/queues/jobs/{job_id}").text)
     shop.manager.note_act("otto", "new", "job", job_id, 1)
     assert "Pushed by otto" in plain(client.get(f"/queues/jobs/{job_id}").text)
+
+
+def test_the_trace_of_an_error_can_be_copied(shop: Shop) -> None:
+    """All of it, as text; what the button names is there once."""
+    page = shop.client().get(f"/queues/jobs/{shop.failed()}").text
+    assert page.count('data-copy="q-error-text"') == 1
+    assert page.count('id="q-error-text"') == 1
+    text = page[page.index('id="q-error-text"') :]
+    assert "Traceback (most recent call last)" in text[: text.index("</pre>")]
+
+
+def test_a_changed_payload_says_who_changed_it(shop: Shop) -> None:
+    """Beside its title, with a link to what was changed."""
+    job_id = shop.failed()
+    client = shop.client()
+    assert "changed by" not in client.get(f"/queues/jobs/{job_id}").text
+    shop.manager.note_act("otto", "change", "job", job_id, reason='to: "a" → "b"')
+    assert 'href="#q-acts">changed by otto, ' in client.get(f"/queues/jobs/{job_id}").text
