@@ -265,6 +265,10 @@ class WorkerRecord:
     release: str = ""
     #: Whether it takes no more jobs.
     quiet: bool = False
+    #: Whether it was told to end, and only lets what is in hand do so.
+    stopping: bool = False
+    #: How many jobs its children have completed since it started, as of a few seconds ago.
+    completed: int = 0
     #: Names of the keys that it decrypts with; nothing can be told of a key from its name.
     keys: tuple[str, ...] = ()
     #: Why what is stored of it cannot be read; empty where it can.
@@ -276,7 +280,7 @@ class WorkerRecord:
 
     def serves(self, queue: str) -> bool:
         """Whether it takes jobs of this queue."""
-        return not self.damage and not self.quiet and (not self.queues or queue in self.queues)
+        return not (self.damage or self.quiet or self.stopping) and (not self.queues or queue in self.queues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

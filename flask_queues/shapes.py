@@ -188,6 +188,7 @@ def worker_fields(manager: Manager, worker: WorkerRecord, now: datetime) -> dict
         "started": iso(worker.started),
         "heartbeat": iso(worker.heartbeat),
         "jobs": [job for child in worker.children for job in child.jobs],
+        "completed": worker.completed,
         "processes": [
             {"name": child.name, "pid": child.pid, "memory_mb": child.memory, "jobs": list(child.jobs)}
             for child in worker.children
@@ -207,6 +208,8 @@ def state(manager: Manager, worker: WorkerRecord, now: datetime) -> str:
         return "lost"
     if silence > max(5.0, manager.config.lease / 3):
         return "silent"
+    if worker.stopping:
+        return "stopping"
     if worker.quiet:
         return "quiet"
     return "working" if any(child.jobs for child in worker.children) else "idle"

@@ -154,7 +154,7 @@ class Worker(Answer):
     name: str
     host: str
     pid: int
-    status: Literal["working", "idle", "quiet", "silent", "lost", "damaged"]
+    status: Literal["working", "idle", "quiet", "stopping", "silent", "lost", "damaged"]
     #: Why what is stored of it cannot be read.
     damage: str | None
     version: str
@@ -163,6 +163,8 @@ class Worker(Answer):
     started: Moment
     heartbeat: Moment
     jobs: list[str]
+    #: How many jobs it has completed since it started.
+    completed: int
     processes: list[Process]
 
 

@@ -15,6 +15,7 @@ from .address import asked_listing
 from .listing import listing_fields
 from .mistakes import QueueNotFound
 from .routes import ADDRESSES
+from .workers import Wanted
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -67,7 +68,7 @@ def rows() -> list[reads.QueueRow]:
 
 def workers() -> ResponseReturnValue:
     """All workers."""
-    return jsonify(reads.workers_fields(current_queues, reads.Fleet.of(current_queues)))
+    return jsonify(reads.workers_fields(current_queues, Wanted.of_request().of(reads.Fleet.of(current_queues))))
 
 
 def alerts() -> ResponseReturnValue:

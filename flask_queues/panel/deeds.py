@@ -16,6 +16,16 @@ SPREADS = (60, 600, 3600)
 #: Jobs that one request changes; what is left is a worker's, or the next request's.
 AT_ONCE = 1000
 
+#: What is offered in each row; the rest is on the job's own page and for checked rows.
+IN_ROWS = {
+    Status.PENDING: ("cancel",),
+    Status.RUNNING: ("cancel",),
+    Status.SCHEDULED: ("run", "cancel"),
+    Status.FAILED: ("retry", "delete"),
+    Status.COMPLETED: ("push",),
+    Status.CANCELLED: ("push",),
+}
+
 
 class Action(NamedTuple):
     """Something that can be done with a job."""

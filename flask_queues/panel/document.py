@@ -32,6 +32,7 @@ from .answers import (
     Workers,
 )
 from .listing import PAGES, SLOWEST, SORTS, Filters
+from .words import STATES
 
 FILTERS = {
     name: "integer" if name == "attempts" else "number" if name == "ran" else "string" for name in Filters._fields
@@ -46,6 +47,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "sort of causes": {"type": "string", "enum": list(causes.ORDERS)},
     "state of schedules": {"type": "string", "enum": list(schedules.STATES)},
     "sort of schedules": {"type": "string", "enum": list(schedules.ORDERS)},
+    "state of workers": {"type": "string", "enum": list(STATES)},
 }
 CAUSES = {"range": "range of causes", "queue": "string", "type": "string", "sort": "sort of causes"}
 SCHEDULES = {
@@ -65,7 +67,7 @@ PATHS: dict[str, tuple[type[Answer], dict[str, str], str]] = {
     "/search": (FoundJobs, {"q": "string", "after": "string"}, "Jobs of every status that match"),
     "/queues": (Queues, {}, "All queues"),
     "/queues/{name}": (Queue, {}, "One queue"),
-    "/workers": (Workers, {}, "All workers"),
+    "/workers": (Workers, {"status": "state of workers", "queue": "string"}, "All workers"),
     "/alerts": (Alerts, {}, "Thresholds that are crossed now"),
     "/status": (StatusOfAll, {}, "How many jobs are where, and who works"),
     "/metrics": (Metrics, {"range": "string", "queue": "string", "type": "string"}, "What was done"),

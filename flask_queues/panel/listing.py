@@ -23,7 +23,7 @@ TRAIL = 20
 #: Filters that can be typed in front of a text: `tag:news error:KeyError anna`.
 TYPED = ("tag", "error", "cause", "worker", "chain", "attempts", "ran")
 #: Those of them that have a field of their own on the list of a status.
-OWN = {Status.COMPLETED: "ran", Status.FAILED: "attempts"}
+OWN = {Status.COMPLETED: "ran", Status.FAILED: "attempts", Status.SCHEDULED: "attempts"}
 
 
 class Filters(NamedTuple):

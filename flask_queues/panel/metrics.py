@@ -31,12 +31,15 @@ ORDERS: dict[str, Order[tuple[str, Cell]]] = {
     "name": Order(lambda one: one[0], falling=False),
     "completed": Order(lambda one: one[1].completed),
     "failed": Order(lambda one: one[1].failed),
+    "rate": Order(lambda one: one[1].failure_rate or 0),
     "wait": Order(lambda one: one[1].wait.percentile(0.95) or 0),
     "p50": Order(lambda one: one[1].process.percentile(0.5) or 0),
     "p95": Order(lambda one: one[1].process.percentile(0.95) or 0),
 }
 #: Queues whose lines are drawn, those with the most pending jobs.
 SMALL = 8
+#: All of them, as far as a page goes.
+MOST = 100
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -119,6 +122,11 @@ class Figures:
         """What each slot is called."""
         return [slot_name(slot.start, slot.end, days=self.report.span > 30) for slot in self.report.slots]
 
+    @cached_property
+    def queues(self) -> int:
+        """How many queues were measured."""
+        return len({name for slot in self.report.slots if slot.bucket is not None for name in slot.bucket.depth})
+
     @property
     def before_values(self) -> list[float | None]:
         """How many jobs ended in each slot of the time before."""
@@ -148,7 +156,10 @@ class Figures:
         if not known:
             return _("No job ended in this time.")
         most, n = max(known, key=lambda one: one[0])
-        sentence = _("Busiest: %(time)s with %(n)s.", time=self.names[n], n=number(most))
+        hours = sum(value is not None for value in ended) * self.report.span / 60
+        each_hour = sum(value for value, _n in known) / hours
+        sentence = _("%(n)s an hour on average.", n=number(round(each_hour, 1 if each_hour < 10 else None)))
+        sentence += " " + _("Busiest: %(time)s with %(n)s.", time=self.names[n], n=number(most))
         worst, m = max(((value or 0, n) for n, value in enumerate(failed)), key=lambda one: one[0])
         if worst:
             sentence += " " + _(
@@ -183,13 +194,13 @@ class Figures:
         title = _("Processes busy")
         return Chart("processes", title, [Line(_("Busy"), busy), Line(_("Alive"), alive)], scale, one_decimal)
 
-    def depths(self) -> list[Chart]:
-        """The length of each queue's line, all to one scale."""
+    def depths(self, most: int = SMALL) -> list[Chart]:
+        """The length of each queue's line, all to one scale, the longest first."""
         buckets = [slot.bucket for slot in self.report.slots]
         names = {name for bucket in buckets if bucket is not None for name in bucket.depth}
         wanted = [name for name in names if self.asked.queue in (None, name)]
         found = {name: [None if bucket is None else bucket.depth.get(name, 0) for bucket in buckets] for name in wanted}
-        longest = sorted(found, key=lambda name: (-max(value or 0 for value in found[name]), name))[:SMALL]
+        longest = sorted(found, key=lambda name: (-max(value or 0 for value in found[name]), name))[:most]
         scale = charts.scale_of([value for name in longest for value in found[name]])
         return [
             Chart("depth", name, [Line(status_label(Status.PENDING), found[name])], scale, number) for name in longest
@@ -223,6 +234,8 @@ def metrics() -> ResponseReturnValue:
     asked = Asked.of_request()
     overview = reads.Overview.read(current_queues, now())
     figures = Figures(current_queues.report(asked.range), asked)
+    forecast = overview.forecast(current_queues)
+    lines = reads.queue_rows(current_queues, overview.counts, overview.fleet, forecast)
     return page(
         "metrics.html",
         overview=overview,
@@ -232,6 +245,9 @@ def metrics() -> ResponseReturnValue:
         charts=charts,
         error=ERROR,
         places=axis_places(figures.report),
+        lines=[line for line in lines if asked.queue in (None, line.name)],
+        depths=figures.depths(MOST if request.args.get("depths") == "all" else SMALL),
+        small=SMALL,
         queues=sorted({*overview.counts.queues, *([asked.queue] if asked.queue else [])}),
         types=sorted({line[1] for line in figures.report.whole.cells} | ({asked.type} if asked.type else set())),
         milliseconds=milliseconds,

@@ -18,9 +18,10 @@ from ..storage.unique import was_replaced
 from . import charts, reads, stacks, words
 from .address import asked_listing
 from .changes import can_change
-from .deeds import SPREADS, for_status
+from .deeds import IN_ROWS, SPREADS, for_status
 from .formats import now
 from .listing import PAGES, Filters, Listing, listing
+from .metrics import RANGE, Asked, Figures, axis_places
 from .mistakes import QueueNotFound
 from .pausing import LASTS
 from .prospects import Prospects
@@ -36,15 +37,6 @@ ROWS_HEADER = "X-Queues-Rows"
 LOG, ALL_LINES = 500, 100_000
 #: Levels of lines, the mildest first.
 LEVELS = ("debug", "info", "warning", "error", "critical")
-#: What is offered in each row; the rest is on the job's own page and for checked rows.
-IN_ROWS = {
-    Status.PENDING: ("cancel",),
-    Status.RUNNING: ("cancel",),
-    Status.SCHEDULED: ("run", "cancel"),
-    Status.FAILED: ("retry", "delete"),
-    Status.COMPLETED: ("push",),
-    Status.CANCELLED: ("push",),
-}
 #: What people did with a job, as far as it stands on its page.
 ACTS = 20
 ORDERS: dict[str, Order[reads.QueueRow]] = {
@@ -67,7 +59,6 @@ def add_to(blueprint: Blueprint) -> None:
     blueprint.add_url_rule("/jobs/<job_id>/log.txt", "job_log", log_as_text)
     blueprint.add_url_rule("/queues", "queues", queues)
     blueprint.add_url_rule("/queues/<name>", "queue", queue)
-    blueprint.add_url_rule("/workers", "workers", workers)
 
 
 def root() -> ResponseReturnValue:
@@ -92,9 +83,20 @@ def list_view(status: Status) -> Any:
             spreads=SPREADS if status is Status.FAILED else (),
             moved=rows_that_left(listed),
             prospects=prospects(overview, listed),
+            **({} if listed.jobs else words_for_none(status)),
         )
 
     return view
+
+
+def words_for_none(status: Status) -> dict[str, Any]:
+    """What stands on a list of none: the last job that was pushed, or the schedule that is due next."""
+    if status is Status.PENDING:
+        return {"last_pushed": next(iter(current_queues.jobs_of(limit=1).jobs), None)}
+    if status is Status.SCHEDULED:
+        due = [one for one in current_queues.scheduler.all() if one.next is not None]
+        return {"next_due": min(due, key=lambda one: one.next or now(), default=None)}
+    return {}
 
 
 def prospects(overview: reads.Overview, listed: Listing) -> Prospects | None:
@@ -133,7 +135,8 @@ def job(job_id: str) -> ResponseReturnValue:
         changeable=can_change(record),
         unique_key=unique_key_shown(record, secrets),
         acts=current_queues.acts_on("job", record.id)[:ACTS],
-        next_sentence=what_next(current_queues, record, overview.fleet),
+        next_sentence=what_next(current_queues, record, overview),
+        alike=reads.alike(current_queues, record),
         batch=reads.batch_of(current_queues, record),
         neighbours=reads.neighbours(current_queues, record),
         followers=reads.followers(current_queues, record),
@@ -228,10 +231,12 @@ def queues() -> ResponseReturnValue:
     """All queues."""
     overview = reads.Overview.read(current_queues, now())
     order = in_order(rows_of_queues(overview), ORDERS)
+    day = current_queues.report("24h").whole
     return page(
         "queues.html",
         overview=overview,
         rows=order.rows,
+        failed={row.name: day.some(row.name, None).failed for row in order.rows},
         order=order,
         breakers=current_queues.breakers.states(),
         charts=charts,
@@ -252,9 +257,15 @@ def queue(name: str) -> ResponseReturnValue:
         raise QueueNotFound
     filters = Filters(queue=name)
     listed = listing(current_queues, overview.counts, Status.PENDING, filters, None, 0, 20)
-    return page("queue.html", overview=overview, row=rows[name], listing=listed, status=Status.PENDING, lasts=LASTS)
-
-
-def workers() -> ResponseReturnValue:
-    """Who works, and what was asked of them."""
-    return page("workers.html", asked=current_queues.orders())
+    figures = Figures(current_queues.report(RANGE), Asked(RANGE, name, None))
+    return page(
+        "queue.html",
+        overview=overview,
+        row=rows[name],
+        listing=listed,
+        status=Status.PENDING,
+        lasts=LASTS,
+        figures=figures,
+        places=axis_places(figures.report),
+        charts=charts,
+    )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ..manager import Manager
 from ..metrics import Forecast, Outlook
-from ..record import JobRecord, Status
+from ..record import Counts, JobRecord, Status
 from .listing import Listing
 from .reads import Overview
 
@@ -65,16 +65,23 @@ def starts(forecast: Forecast, pending: dict[str, int], listed: Listing) -> dict
 
 
 def expected_start(manager: Manager, record: JobRecord) -> datetime | None:
-    """When a job may start: its time, or for one of the usual priority that waits, by its place in its line.
+    """When a job may start: its time, or for one of the usual priority that waits, by its place in its line."""
+    if record.status is Status.SCHEDULED:
+        return record.due
+    now = manager.now()
+    place = place_of(manager, record, manager.counts(), now)
+    seconds = None if place is None else manager.forecast().start_of(record.queue, place)
+    return None if seconds is None else now + timedelta(seconds=seconds)
+
+
+def place_of(manager: Manager, record: JobRecord, counts: Counts, now: datetime) -> int | None:
+    """About where in its line a job waits, from 1; None where that cannot be told.
 
     That is told from how long it waits: so much of the line came before it as of the time that the line took to come.
     """
-    if record.status is Status.SCHEDULED:
-        return record.due
     if record.status is not Status.PENDING or record.priority != 0 or record.held:
         return None
-    now, oldest = manager.now(), manager.oldest().get(record.queue, record.due)
-    pending = manager.counts().queues.get(record.queue, {}).get("pending", 1)
+    oldest = manager.oldest().get(record.queue, record.due)
+    pending = counts.queues.get(record.queue, {}).get("pending", 1)
     share = (record.due - oldest) / (now - oldest) if now > oldest else 0.0
-    seconds = manager.forecast().start_of(record.queue, max(1, round(pending * min(1.0, share))))
-    return None if seconds is None else now + timedelta(seconds=seconds)
+    return max(1, round(pending * min(1.0, share)))

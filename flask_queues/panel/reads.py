@@ -217,6 +217,23 @@ def usual_times(manager: Manager, job_type: str) -> UsualTimes | None:
     return None if p50 is None or p95 is None else UsualTimes(cell.runs, p50 / 1000, p95 / 1000)
 
 
+class Alike(NamedTuple):
+    """Failed jobs of the same cause as one."""
+
+    #: The key of the cause.
+    key: str
+    #: How many others there are.
+    others: int
+
+
+def alike(manager: Manager, record: JobRecord) -> Alike | None:
+    """What failed the same way as a failed job; None where nothing else has."""
+    cause = manager.cause_of(record) if record.status is Status.FAILED else None
+    counted = [one for one in manager.causes() if one.cause.key == cause.key] if cause is not None else []
+    others = counted[0].number - 1 if counted else 0
+    return Alike(counted[0].cause.key, others) if others > 0 else None
+
+
 def batch_of(manager: Manager, record: JobRecord) -> BatchRecord | None:
     """The batch that a job belongs to, or reports for, where it is still kept."""
     try:

@@ -161,6 +161,7 @@ class Helpers:
     error_name = staticmethod(words.error_name)
     process_of = staticmethod(words.process_of)
     ran_for = staticmethod(words.ran_for)
+    waited = staticmethod(words.waited)
     ended = staticmethod(words.ended)
     label = staticmethod(words.label)
     for_holder = staticmethod(sentences.for_holder)
@@ -302,6 +303,22 @@ class Helpers:
             danger = " q-danger" if action.name == "delete" else ""
             return f'<a class="{class_}{danger}" href="{address}', f'" data-confirm {inside}</a>'
         return f'<button class="{class_}" form="q-act" formaction="{address}', f'" {inside}</button>'
+
+    def schedule_button(self, what: str, name: str, word: str, class_: str) -> Markup:
+        """What does something with a schedule; of Python as well, since `url_for` is slow."""
+        address = escape(
+            f"{base_url('queues.act_on_schedule', 'what')}{what}?{urlencode({'schedule': name, 'back': here()})}"
+        )
+        label = escape(words.doing(word, name))
+        return Markup(  # noqa: S704 - escaped
+            f'<button class="{class_}" form="q-act" formaction="{address}" aria-label="{label}">'
+            f"{self.icon(what)}<span>{escape(word)}</span></button>"
+        )
+
+    @staticmethod
+    def schedule_url(name: str) -> str:
+        """The address of a schedule."""
+        return f"{base_url('queues.schedule', 'schedule')}{quote(name)}"
 
     @staticmethod
     def job_url(job_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,20 +14,23 @@ from werkzeug.exceptions import NotFound
 
 from ..errors import QueuesError
 from ..manager import current_queues
-from ..record import Status
+from ..record import JobRecord, Status
 from ..scheduler import OccurrenceRecord, ScheduleRecord
 from ..shapes import occurrence_fields, schedule_fields, schedule_result
-from . import access, flashes
+from . import access, flashes, reads
 from .address import way_back
-from .formats import exact
+from .formats import exact, now
 from .language import gettext as _
 from .language import locale
+from .listing import PAGE
 from .render import page
 from .sorting import Order, in_order
+from .strips import strips_of
 
-#: Coming and past occurrences that are shown.
+#: Coming and past occurrences that are shown, and all that are kept.
 COMING = 10
 PAST = 30
+KEPT = 100
 ORDERS: dict[str, Order[ScheduleRecord]] = {
     "next": Order(lambda one: (one.next is None, one.next or 0, one.name), falling=False),
     "name": Order(lambda one: one.name, falling=False),
@@ -80,15 +84,32 @@ STATES: dict[str, Callable[[ScheduleRecord], bool]] = {
     "paused": lambda record: record.paused is not None,
     "failed": last_failed,
 }
+#: What it can say of which occurrences are wanted.
+RESULTS: dict[str, Callable[[OccurrenceRecord, JobRecord | None], bool]] = {
+    "completed": lambda _, job: job is not None and job.status is Status.COMPLETED,
+    "failed": lambda _, job: job is not None and job.status is Status.FAILED,
+    "left-out": lambda line, _: line.job is None,
+}
 
 
 def schedules() -> ResponseReturnValue:
-    """All of them, the next first."""
+    """A page of them, the next first."""
     known, asked = current_queues.scheduler.all(), Wanted.of_request()
     order = in_order(filter(asked.holds, known), ORDERS)
-    queues = sorted({record.queue for record in known} | ({asked.queue} if asked.queue else set()))
-    rows = [row(record) for record in order.rows]
-    return page("schedules.html", rows=rows, order=order, asked=asked, queues=queues)
+    before = min(max(0, request.args.get("before", 0, type=int)), len(order.rows))
+    shown = order.rows[before : before + PAGE]
+    overview = reads.Overview.read(current_queues, now())
+    return page(
+        "schedules.html",
+        overview=overview,
+        rows=[row(record) for record in shown],
+        strips=strips_of(current_queues, overview.counts, shown),
+        order=order,
+        asked=asked,
+        queues=sorted({record.queue for record in known} | ({asked.queue} if asked.queue else set())),
+        before=before,
+        size=PAGE,
+    )
 
 
 def row(record: ScheduleRecord) -> dict[str, Any]:
@@ -107,8 +128,24 @@ def one_schedule(schedule: str) -> ResponseReturnValue:
         "schedule.html",
         **row(record),
         coming=[(moment, in_its_zone(record, moment), clocks_note(record, moment)) for moment in coming],
-        past=[(line, status_of(line)) for line in (scheduler.history(schedule, PAST) if record.stored else [])],
+        past=past(record, asked_result()),
+        result=asked_result(),
     )
+
+
+def asked_result() -> str:
+    """Which past occurrences are wanted, as the address says; what it does not know are all."""
+    result = request.args.get("result", "")
+    return result if result in RESULTS else ""
+
+
+def past(record: ScheduleRecord, result: str) -> list[tuple[OccurrenceRecord, JobRecord | None]]:
+    """The past occurrences of a schedule with their jobs, as long as those are kept, the last first."""
+    if not record.stored:
+        return []
+    lines = current_queues.scheduler.history(record.name, KEPT if result else PAST)
+    found = ((line, job_of(line)) for line in lines)
+    return list(islice((one for one in found if not result or RESULTS[result](*one)), PAST))
 
 
 def in_its_zone(record: ScheduleRecord, moment: Any) -> str:
@@ -125,10 +162,10 @@ def clocks_note(record: ScheduleRecord, moment: datetime) -> str:
     return _("the clocks show this time twice") if twice else ""
 
 
-def status_of(line: OccurrenceRecord) -> Status | None:
-    """How the job of an occurrence ended, as long as it is kept."""
+def job_of(line: OccurrenceRecord) -> JobRecord | None:
+    """The job of an occurrence, as long as it is kept."""
     try:
-        return current_queues.find(line.job).status if line.job else None
+        return current_queues.find(line.job) if line.job else None
     except QueuesError:
         return None
 

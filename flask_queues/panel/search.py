@@ -7,10 +7,11 @@ from flask.typing import ResponseReturnValue
 
 from ..errors import JobNotFound
 from ..manager import Manager, current_queues
-from ..record import Page
+from ..record import Page, Status
 from ..searching import LOOK_AT
 from ..shapes import job_fields
 from .address import filters_of, read_typed
+from .deeds import IN_ROWS, Action, for_status
 from .listing import PAGE, Filters
 from .render import page
 
@@ -49,7 +50,12 @@ def search() -> ResponseReturnValue:
     if job_id := exact(current_queues, text):
         return redirect(url_for("queues.job", job_id=job_id), 302)
     filters, found = look(current_queues, text)
-    return page("search.html", text=text, filters=filters, found=found, look_at=LOOK_AT)
+    return page("search.html", text=text, filters=filters, found=found, look_at=LOOK_AT, actions=in_rows())
+
+
+def in_rows() -> dict[Status, list[Action]]:
+    """What is offered in the row of a job, by its status."""
+    return {status: [action for action in for_status(status) if action.name in IN_ROWS[status]] for status in Status}
 
 
 def api_search() -> ResponseReturnValue:

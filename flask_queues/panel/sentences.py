@@ -11,7 +11,8 @@ from ..shapes import secrets_of
 from .formats import duration, exact, now, number, when
 from .language import _l
 from .language import gettext as _
-from .reads import Fleet
+from .prospects import place_of
+from .reads import Overview
 from .words import about, because, deleted_at, ended, label, process_of, ran_for, reason_text, retried_on, when_or_never
 
 #: What is said of a job that has ended to somebody who has a link to it.
@@ -37,7 +38,7 @@ def progress_message(manager: Manager, record: JobRecord) -> str:
     return masked_text(record.progress.message, secrets_of(manager, record)) if record.progress else ""
 
 
-def what_next(manager: Manager, record: JobRecord, fleet: Fleet) -> str:
+def what_next(manager: Manager, record: JobRecord, overview: Overview) -> str:
     """What happens next and when, in a sentence."""
     return {
         Status.PENDING: say_pending,
@@ -46,7 +47,7 @@ def what_next(manager: Manager, record: JobRecord, fleet: Fleet) -> str:
         Status.COMPLETED: say_completed,
         Status.FAILED: say_failed,
         Status.CANCELLED: say_cancelled,
-    }[record.status](manager, record, fleet)
+    }[record.status](manager, record, overview)
 
 
 def for_holder(record: JobRecord, start: datetime | None) -> str:
@@ -66,9 +67,9 @@ def retry_until_text(manager: Manager, record: JobRecord) -> str:
     return "" if until is None else " " + _("No failure ends it before %(time)s.", time=exact(until))
 
 
-def say_pending(_manager: Manager, record: JobRecord, fleet: Fleet) -> str:
+def say_pending(manager: Manager, record: JobRecord, overview: Overview) -> str:
     """Of a job that waits for a worker."""
-    waited = duration(now() - record.due)
+    waited, fleet = duration(now() - record.due), overview.fleet
     if record.held and fleet.knows(record.type):
         return _("Has waited for %(time)s: its job type is paused, or a limit holds it back.", time=waited)
     if record.held:
@@ -79,12 +80,26 @@ def say_pending(_manager: Manager, record: JobRecord, fleet: Fleet) -> str:
         return _("Has waited for %(time)s: no worker runs.", time=waited)
     if not fleet.listen_to(record.queue):
         return _("Has waited for %(time)s: no worker listens to %(queue)s.", time=waited, queue=record.queue)
+    if overview.pause_of(record.queue):
+        return _("Has waited for %(time)s: %(queue)s is paused.", time=waited, queue=record.queue)
+    place = place_of(manager, record, overview.counts, overview.now)
+    start = None if place is None else overview.forecast(manager).start_of(record.queue, place)
+    if place is None or start is None:
+        return _(
+            "Has waited for %(time)s in %(queue)s; starts as soon as a process is free.",
+            time=waited,
+            queue=record.queue,
+        )
     return _(
-        "Has waited for %(time)s in %(queue)s; starts as soon as a process is free.", time=waited, queue=record.queue
+        "Has waited for %(time)s in %(queue)s, as about number %(place)s in line; should start in %(start)s.",
+        time=waited,
+        queue=record.queue,
+        place=number(place),
+        start=about(start),
     )
 
 
-def say_running(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
+def say_running(manager: Manager, record: JobRecord, _overview: Overview) -> str:
     """Of a job that runs."""
     host, pid = process_of(record.worker)
     return _(
@@ -99,13 +114,13 @@ def say_running(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     ) + retry_until_text(manager, record)
 
 
-def say_scheduled(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
+def say_scheduled(manager: Manager, record: JobRecord, _overview: Overview) -> str:
     """Of a job that waits for its time."""
     sentence = _("Runs %(time)s: %(because)s.", time=when(record.due), because=because(manager, record))
     return sentence + retry_until_text(manager, record)
 
 
-def say_completed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
+def say_completed(manager: Manager, record: JobRecord, _overview: Overview) -> str:
     """Of a job that has ended well."""
     return _(
         "Completed %(when)s, after %(time)s. Is deleted %(deleted)s.",
@@ -115,7 +130,7 @@ def say_completed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     )
 
 
-def say_failed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
+def say_failed(manager: Manager, record: JobRecord, _overview: Overview) -> str:
     """Of a job that has failed for good."""
     return _(
         "Failed for good %(when)s, after %(this)s of %(tries)s attempts. "
@@ -127,7 +142,7 @@ def say_failed(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
     )
 
 
-def say_cancelled(manager: Manager, record: JobRecord, _fleet: Fleet) -> str:
+def say_cancelled(manager: Manager, record: JobRecord, _overview: Overview) -> str:
     """Of a job that somebody has ended."""
     return _(
         "Ended %(when)s. Nothing more happens by itself; is deleted %(deleted)s.",

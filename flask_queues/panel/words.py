@@ -66,6 +66,7 @@ STATES = {
     "working": _l("working"),
     "idle": _l("idle"),
     "quiet": _l("quiet"),
+    "stopping": _l("stopping"),
     "silent": _l("silent"),
     "lost": _l("lost"),
     "damaged": _l("damaged"),
@@ -274,7 +275,9 @@ def because(manager: Manager, record: JobRecord) -> str:
     """Why a job waits for its time."""
     last = record.history[-1] if record.history else None
     if last is None or last.outcome is None:
-        return _("delayed when it was pushed")
+        if record.chain is not None and record.chain.at > 1:
+            return _("delayed in its chain")
+        return _("delayed in its batch") if record.batch is not None else _("delayed when it was pushed")
     if last.outcome is Outcome.PUT_OFF:
         return _("put off by the job itself")
     return _(
@@ -325,6 +328,13 @@ def ran_for(record: JobRecord) -> timedelta | None:
     if last is None:
         return None
     return (last.ended or now()) - last.started
+
+
+def waited(record: JobRecord) -> timedelta | None:
+    """How long a job waited for its first run; None where it had none, or was given another time since."""
+    if not record.history or record.due > record.history[0].started:
+        return None
+    return record.history[0].started - max(record.created, record.due)
 
 
 def deleted_at(manager: Manager, record: JobRecord) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import islice
@@ -93,6 +93,16 @@ class Scheduler:
     def history(self, name: str, limit: int = 100) -> list[OccurrenceRecord]:
         """What became of its occurrences, the last decided first, up to 100."""
         return [occurrence_of(line) for line in self._storage().occurrences(self._state(name).row(), limit)]
+
+    def outcomes(self, names: Iterable[str], limit: int = 100) -> dict[str, list[tuple[str, str | None]]]:
+        """Of several, what became of each occurrence and the id of its job, the last first.
+
+        One look for all schedules, and one for each of these; without those that nobody has stored.
+        """
+        states = self._states()
+        known = [states[name].row() for name in names if name in states and states[name].revision]
+        storage = self._storage()
+        return {row.name: [(line.outcome, line.job) for line in storage.occurrences(row, limit)] for row in known}
 
     # At run time
 

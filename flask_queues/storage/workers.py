@@ -23,6 +23,8 @@ def about_worker(worker: WorkerRecord) -> dict[str, Any]:
         "types": list(worker.types),
         "release": worker.release,
         "quiet": worker.quiet,
+        "stopping": worker.stopping,
+        "completed": worker.completed,
         "keys": list(worker.keys),
     }
 
@@ -93,6 +95,8 @@ def record_in(
         types=tuple(map(text, about["types"])),
         release=about.get("release", ""),
         quiet=about.get("quiet", False),
+        stopping=about.get("stopping", False),
+        completed=int(about.get("completed", 0)),
         keys=tuple(map(text, about.get("keys", ()))),
         children=tuple(
             ChildRecord(name=child, pid=pid, memory=memory, jobs=tuple(jobs_of(child)))

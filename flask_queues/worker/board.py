@@ -6,10 +6,10 @@ import mmap
 import time
 
 FIELDS = 7
-IDLE, TOKEN, DEADLINE, CANCEL, DONE, BASE, LEFT = range(FIELDS)
+IDLE, TOKEN, DEADLINE, CANCEL, COMPLETED, BASE, LEFT = range(FIELDS)
 #: What stands in front of the slots.
-HEAD = 4
-PASSES, BEAT, QUIET, RESTART = range(HEAD)
+HEAD = 5
+PASSES, BEAT, QUIET, RESTART, STOPPING = range(HEAD)
 
 
 class Slot:
@@ -20,8 +20,8 @@ class Slot:
         self._at = HEAD + index * FIELDS
 
     def clear(self) -> None:
-        """Begin anew, for a new child."""
-        for field in range(FIELDS):
+        """Begin anew, for a new child; what those before it have completed stays counted."""
+        for field in set(range(FIELDS)) - {COMPLETED}:
             self._numbers[self._at + field] = 0
 
     @property
@@ -58,9 +58,13 @@ class Slot:
         self._numbers[self._at + BASE] = round(megabytes * 1000)
 
     @property
-    def done(self) -> int:
-        """Jobs that the child has run."""
-        return int(self._numbers[self._at + DONE])
+    def completed(self) -> int:
+        """Jobs that the child, and those before it, have completed."""
+        return int(self._numbers[self._at + COMPLETED])
+
+    @completed.setter
+    def completed(self, jobs: int) -> None:
+        self._numbers[self._at + COMPLETED] = jobs
 
     @property
     def cancel(self) -> int:
@@ -84,7 +88,6 @@ class Slot:
         """Show that no job is in hand."""
         self._numbers[self._at + DEADLINE] = 0
         self._numbers[self._at + TOKEN] = -self.token
-        self._numbers[self._at + DONE] += 1
 
     def leave(self, code: int) -> None:
         """Show that the child ends by itself, with this exit code: one that a job has ended shows nothing."""
@@ -160,3 +163,18 @@ class Board:
         self.asked = Asked(numbers)
         #: A file for each child, by its descriptor, into which it writes its stacks; none where nobody has made them.
         self.pictures: list[int] = []
+        self._numbers = numbers
+
+    @property
+    def completed(self) -> int:
+        """Jobs that all children have completed since the worker started."""
+        return sum(slot.completed for slot in self.slots)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker only lets what is in hand end."""
+        return bool(self._numbers[STOPPING])
+
+    @stopping.setter
+    def stopping(self, value: bool) -> None:
+        self._numbers[STOPPING] = value

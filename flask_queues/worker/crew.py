@@ -101,7 +101,7 @@ class Crew:
         self._signals = signals
         self._slot = slot
         self._bell = bell
-        self._exchange = Exchange(manager, name, share, report, signals)
+        self._exchange = Exchange(manager, name, share, report, signals, slot)
         self._steward = Steward(self._flush_notes)
         self._members: dict[int, Member] = {}
         self._left = share.max_jobs

@@ -9,8 +9,10 @@ from typing import Protocol
 from ..chains import anew, given_back, is_read_out
 from ..errors import StorageError, StorageFormatError
 from ..manager import Manager
+from ..record import Outcome
 from ..storage.values import Claim, PendingStep, Settlement, Step, Wanted
 from .attempt import Attempt
+from .board import Slot
 from .gathering import like
 from .plan import Share
 from .report import Report
@@ -32,12 +34,13 @@ class Stops(Protocol):
 class Exchange:
     """One child's side of the steps; says what became of each job that it ran."""
 
-    def __init__(self, manager: Manager, name: str, share: Share, report: Report, stops: Stops) -> None:
+    def __init__(self, manager: Manager, name: str, share: Share, report: Report, stops: Stops, slot: Slot) -> None:
         self._manager = manager
         self._name = name
         self._share = share
         self._report = report
         self._stops = stops
+        self._slot = slot
         self._ran: dict[str, tuple[Attempt, Claim, float]] = {}
         self._queues: list[str] = []
         self._queues_at = 0.0
@@ -161,6 +164,7 @@ class Exchange:
             else:
                 self._manager.teller.cancelled(settlement.id)
         self._report.flush()
+        self._slot.completed += sum(one.outcome is Outcome.COMPLETED for _, _, one, _ in ended)
         for attempt, claim, settlement, seconds in ended:
             self._manager.teller.settled(claim, settlement, seconds, attempt.exception)
 

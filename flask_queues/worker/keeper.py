@@ -36,6 +36,8 @@ ROLL_CALL = 60.0
 #: Seconds after a change in which changes are asked for often, and how seldom (s) after it.
 LIVELY = 1.0
 QUIET_INTERVAL = 0.005
+#: Seconds between two looks at how many jobs were completed: a log of entries is spared what seldom matters.
+COUNTED = 5.0
 #: Seconds that a receiver of alerts gets when the worker stops.
 TELLING = 2.0
 #: Seconds of each heartbeat for tidying up.
@@ -74,6 +76,7 @@ class Keeper:
         self._troubled = False
         self._next_beat = 0.0
         self._next_roll_call = 0.0
+        self._next_count = 0.0
         #: Which storage it was at the last roll call.
         self._identity = ""
         #: The job types of which it was said that nobody knows them.
@@ -266,6 +269,7 @@ class Keeper:
     def _show_life(self) -> None:
         self._patience_with_others.cut_off()
         is_new = not self._board.pulse.beat
+        self._look_at_board()
         heartbeat = self._manager.heartbeat(self._worker)
         self._patience_with_others.beaten(self._manager.storage.now())
         self._cancel(heartbeat.to_cancel)
@@ -274,6 +278,13 @@ class Keeper:
             self._next_roll_call = 0.0  # which says so, and stores the schedules of the code again
         if is_new:
             self._manager.teller.tell(worker_started, record=self._worker)
+
+    def _look_at_board(self) -> None:
+        """Bring up to date what is told of this worker."""
+        self._worker = replace(self._worker, stopping=self._board.stopping)
+        if time.monotonic() >= self._next_count:
+            self._next_count = time.monotonic() + COUNTED
+            self._worker = replace(self._worker, completed=self._board.completed)
 
     def _obey(self) -> None:
         """Pass on what people ask of this worker."""

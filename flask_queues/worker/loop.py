@@ -59,7 +59,7 @@ class Loop:
         self._interrupts = interrupts
         self._slot = slot
         self._bell = bell
-        self._exchange = Exchange(manager, name, share, report, interrupts)
+        self._exchange = Exchange(manager, name, share, report, interrupts, slot)
         self._hand = Hand(self._settle)
         self._steward = Steward(self._hand.relieve, self._flush_notes)
         self._attempt: Attempt | None = None

@@ -372,6 +372,7 @@ class Supervisor:
                 f"Stopping; {jobs} in hand may finish within {self._manager.config.grace:g} s." if jobs else "Stopping."
             )
             self._report.says("stopping", said)
+        self._board.stopping = True
         grace_over = time.monotonic() + self._manager.config.grace
         self._signal_children(signal.SIGTERM)
         hurried = False

@@ -126,3 +126,22 @@ def test_no_page_of_the_activity_is_too_far(shop: Shop, before: str) -> None:
     shop.manager.note_act("anna", "retry", "job", "x")
     for path in ("activity", "api/activity"):
         assert shop.client().get(f"/queues/{path}?before={before}").status_code == 200
+
+
+def test_the_columns_tell_when_who_what_on_what_how_many_and_what_changed(shop: Shop) -> None:
+    """In this order; each line has an id of its own, so that the script tells a new one from those that are there."""
+    shop.manager.note_act("otto", "change", "job", "j1", reason='to: "a" → "b"')
+    shop.manager.note_act("anna", "delete", "jobs", "queue:mail", 3)
+    page = shop.client().get("/queues/activity").text
+    head = page[page.index("<thead>") : page.index("</thead>")]
+    assert re.findall(r'scope="col"[^>]*>([^<]+)', head) == [
+        "When", "Who", "Action", "On", "How many", "Before → after",
+    ]  # fmt: skip
+    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"<tr id=.*?</tr>", page, re.DOTALL)]
+    assert [row[-5:] for row in rows] == [
+        ["anna", "Delete", "Jobs", "queue:mail", "3"], ["j1", "to:", "&#34;a&#34;", "→", "&#34;b&#34;"],
+    ]  # fmt: skip
+    ids = re.findall(r'<tr id="([^"]+)"', page)
+    assert len(set(ids)) == 2
+    assert not any(" " in one for one in ids)
+    assert 'id="q-newer"' in page

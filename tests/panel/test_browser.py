@@ -430,6 +430,16 @@ def test_no_card_is_wider_than_its_column_at_any_width(
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
 
 
+def test_an_answer_that_nothing_has_changed_breaks_no_policy(visit: Callable[..., Visitor]) -> None:
+    """Of the document that a 304 has not, a browser makes an error page when asked, with styles that are forbidden."""
+    anna = visit()
+    page = anna.go("/activity")
+    with page.expect_response(lambda answer: answer.status == 304):
+        pass
+    anna.updates(1)
+    assert anna.complaints == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(

@@ -90,3 +90,10 @@ def test_style_and_script_are_small(name: str) -> None:
     """As they are, readable, and as they travel."""
     text = (STATIC / name).read_bytes()
     assert (len(text) <= BUDGETS[name][0], len(gzip.compress(text, 9)) <= BUDGETS[name][1]) == (True, True)
+
+
+def test_no_drawing_has_a_style_of_its_own() -> None:
+    """A browser that opens one by its address would hold it to the policy, and complain."""
+    drawings = [path.read_text() for path in STATIC.glob("*.svg")]
+    assert drawings
+    assert not any("style" in text for text in drawings)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flask_queues import Status, StorageUnavailable
+from flask_queues import Status, StorageUnavailable, transitions
 from flask_queues.doctor.examine import of_storage
 from flask_queues.manager import Manager
+from flask_queues.panel import words
 from flask_queues.record import ChildRecord, LogLine, Progress, WorkerRecord
 from flask_queues.storage.values import Finding
 
@@ -86,6 +88,47 @@ def test_the_front_page_is_what_waits(shop: Shop) -> None:
 def test_an_empty_list_says_so(shop: Shop, address: str, sentence: str) -> None:
     """In words that teach."""
     assert sentence in shop.client().get(f"/queues{address}").text
+
+
+def test_a_list_of_none_says_what_came_last_and_what_comes_next(shop: Shop) -> None:
+    """The last job that was pushed, whatever became of it; the schedule that is due next."""
+    shop.completed()
+    shop.manager.scheduler.add("0 0 1 1 *", "shop:mail", {"to": "x"}, name="yearly")
+    shop.manager.scheduler.add("* * * * *", "shop:mail", {"to": "x"}, name="each-minute")
+    shop.manager.scheduler.pause(shop.schedule())
+    shop.settle(transitions.completed(shop.claim(), None))
+    client = shop.client()
+    assert "The last job was pushed" in client.get("/queues/jobs").text
+    assert "The next occurrence is that of each-minute, in " in client.get("/queues/scheduled").text
+
+
+def test_completed_jobs_tell_how_long_they_waited(shop: Shop) -> None:
+    """For their first run, from when they were due."""
+    record = shop.manager.find(shop.completed())
+    begun, due = record.history[0].started, record.history[0].started - timedelta(seconds=90)
+    assert words.waited(replace(record, created=due - timedelta(hours=1), due=due)) == timedelta(seconds=90)
+    assert words.waited(replace(record, created=due, due=due - timedelta(hours=1))) == timedelta(seconds=90)
+    assert words.waited(replace(record, due=begun + timedelta(hours=1))) is None, "as of one that was retried"
+    assert words.waited(replace(record, history=())) is None
+    assert 'data-label="Waited"' in shop.client().get("/queues/completed").text
+
+
+def test_a_job_that_was_found_can_be_acted_on(shop: Shop) -> None:
+    """As its status allows; only by who may."""
+    shop.one_of_each()
+    found = shop.client().get("/queues/search?q=ada").text
+    for label in ("Retry Send mail", "Cancel Send mail", "Push again Send mail", "Run now Send mail"):
+        assert f'aria-label="{label}"' in found, label
+    assert 'aria-label="Retry' not in shop.client("rita").get("/queues/search?q=ada").text
+    assert "Nothing matches nowhere." in shop.client().get("/queues/search?q=nowhere").text
+
+
+def test_scheduled_jobs_are_found_by_why_they_wait(shop: Shop) -> None:
+    """Those of which an attempt has failed, not those that were delayed when they were pushed."""
+    retried, delayed = shop.backing_off(), shop.scheduled()
+    client = shop.client()
+    assert rows(client.get("/queues/scheduled").text) in ([retried, delayed], [delayed, retried])
+    assert rows(client.get("/queues/scheduled?attempts=1").text) == [retried]
 
 
 def test_a_thousand_jobs_are_walked_page_by_page(shop: Shop) -> None:

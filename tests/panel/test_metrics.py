@@ -207,3 +207,53 @@ class TestCharts:
         assert uneven.height(100) == 0
         assert uneven.height(uneven.top) == HEIGHT
         assert uneven.height(1) == 0
+
+
+def test_a_pending_job_says_its_place_and_when_it_should_start(working: Shop) -> None:
+    """From what was done lately; where its queue is paused, that."""
+    count(working, *((ago, done(150)) for ago in range(1, 6)))
+    job_id = working.pending()
+    client = working.client()
+    text = client.get(f"/queues/jobs/{job_id}").text
+    assert "in mail, as about number 1 in line; should start in \N{ALMOST EQUAL TO} 1\N{NO-BREAK SPACE}s." in text
+    working.manager.pause("mail", by="anna")
+    assert ": mail is paused." in client.get(f"/queues/jobs/{job_id}").text
+
+
+def test_queues_and_job_types_stand_below_the_charts(working: Shop) -> None:
+    """Queues as they are now, types with their share of failures and of the time; a type alone has no queue."""
+    count(working, (3, done(30, 10)))
+    working.pending()
+    client = working.client()
+    text = client.get("/queues/metrics?range=1h").text
+    assert re.search(r'id="line-mail".*?>1</td>', text)
+    assert "25%" in text[text.index('id="row-shop:mail"') :]
+    assert re.search(r"\d an hour on average\.", text)
+    assert 'id="line-' not in client.get("/queues/metrics?range=1h&type=shop:mail").text
+    found = client.get("/queues/metrics?range=1h&queue=low").text
+    assert re.findall(r'id="line-(\w+)', found) == ["low"]
+
+
+def test_the_depths_of_more_than_eight_queues_are_drawn_when_asked_for(shop: Shop) -> None:
+    """The longest eight before; a link says how many there are."""
+    bucket = done(1)
+    bucket.depth |= {f"queue-{n}": n + 1 for n in range(11)}
+    count(shop, (3, bucket))
+    client = shop.client()
+    queues = len(bucket.depth)
+    text = client.get("/queues/metrics?range=1h").text
+    assert text.count('id="q-chart-depth') == 8
+    assert f"All {queues}</a>" in text
+    assert client.get("/queues/metrics?range=1h&depths=all").text.count('id="q-chart-depth') == queues
+
+
+def test_a_queue_shows_its_charts_and_what_failed_in_it_in_a_day(shop: Shop) -> None:
+    """Its own figures; nothing is drawn before anything was measured."""
+    client = shop.client()
+    shop.pending()
+    assert "<figure" not in client.get("/queues/queues/mail").text
+    count(shop, (3, done(30, 7)))
+    assert client.get("/queues/queues/mail").text.count("<figure") >= 2
+    row = client.get("/queues/queues").text
+    row = row[row.index('<tr id="row-mail"') :]
+    assert re.search(r'data-label="Failed, 24 h"><a href="/queues/failed/jobs\?queue=mail">7</a>', row)

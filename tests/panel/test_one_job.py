@@ -315,3 +315,47 @@ def test_a_job_whose_place_was_taken_says_that_nothing_follows(shop: Shop) -> No
     assert said in shop.client().get(f"/queues/jobs/{first.id}").text
     page = shop.client().get(f"/queues/jobs/{first.id}", headers={"Accept-Language": "de"}).text
     assert "Ersetzt durch Job " in page
+
+
+def test_a_failed_job_says_how_many_others_failed_the_same_way(shop: Shop) -> None:
+    """With a link to the cause; nothing where it is the only one, or they are not counted yet."""
+    shop.count()
+    job_id = shop.failed()
+    client = shop.client()
+    assert "the same way" not in client.get(f"/queues/jobs/{job_id}").text
+    shop.failed()
+    shop.count()
+    (key,) = (one.cause.key for one in shop.manager.causes())
+    assert (
+        f'<a href="/queues/failed/{key}">1 other failed the same way.</a>' in client.get(f"/queues/jobs/{job_id}").text
+    )
+    shop.failed()
+    shop.count()
+    assert "2 others failed the same way." in client.get(f"/queues/jobs/{job_id}").text
+
+
+def test_the_first_line_says_who_pushed_a_job(shop: Shop) -> None:
+    """A person in the panel, or else the request; nothing where neither is known."""
+    client = shop.client()
+    job_id = shop.pending()
+    assert "Pushed by" not in plain(client.get(f"/queues/jobs/{job_id}").text)
+    shop.manager.note_act("otto", "new", "job", job_id, 1)
+    assert "Pushed by otto" in plain(client.get(f"/queues/jobs/{job_id}").text)
+
+
+def test_the_trace_of_an_error_can_be_copied(shop: Shop) -> None:
+    """All of it, as text; what the button names is there once."""
+    page = shop.client().get(f"/queues/jobs/{shop.failed()}").text
+    assert page.count('data-copy="q-error-text"') == 1
+    assert page.count('id="q-error-text"') == 1
+    text = page[page.index('id="q-error-text"') :]
+    assert "Traceback (most recent call last)" in text[: text.index("</pre>")]
+
+
+def test_a_changed_payload_says_who_changed_it(shop: Shop) -> None:
+    """Beside its title, with a link to what was changed."""
+    job_id = shop.failed()
+    client = shop.client()
+    assert "changed by" not in client.get(f"/queues/jobs/{job_id}").text
+    shop.manager.note_act("otto", "change", "job", job_id, reason='to: "a" → "b"')
+    assert 'href="#q-acts">changed by otto, ' in client.get(f"/queues/jobs/{job_id}").text

@@ -10,6 +10,7 @@ import pytest
 
 from flask_queues import Status, transitions
 from flask_queues.panel.schedules import clocks_note
+from flask_queues.storage.values import Occurrence
 
 from .conftest import Shop, post
 
@@ -71,7 +72,7 @@ def test_schedules_are_found_by_text_queue_and_state(scheduled: Shop) -> None:
 def test_one_schedule_shows_what_comes_and_what_was(scheduled: Shop) -> None:
     """The next ten, with a note where the clocks skip its time; each past occurrence with its job's status."""
     client = scheduled.client()
-    assert "Has not been due yet." in client.get("/queues/schedules/nightly").text
+    assert "Has not been due yet; is first due in" in client.get("/queues/schedules/nightly").text
     post(client, "/queues/actions/schedule/run", schedule="nightly")
     page = client.get("/queues/schedules/nightly").text
     text = plain(page)
@@ -146,3 +147,64 @@ def test_a_day_on_which_the_clocks_change_says_so(scheduled: Shop) -> None:
         assert clocks_note(record, due) == "the clocks show this time twice"
         assert clocks_note(record, sprung) == "the clocks skip its time"
         assert clocks_note(record, due + timedelta(days=1, hours=1)) == ""
+
+
+def ran(shop: Shop, name: str, *, well: bool) -> None:
+    """Run a schedule by hand, to an end."""
+    claim = shop.manager.storage.claim("host:42:1", shop.manager.scheduler.run(name), 60_000)
+    assert claim is not None
+    terms = shop.manager.terms(claim)._replace(tries=1)
+    shop.settle(transitions.completed(claim, None) if well else transitions.failed(claim, terms, '["E", "", ""]'))
+
+
+def test_the_list_shows_the_last_occurrences_as_a_strip(scheduled: Shop) -> None:
+    """What failed is higher, what was left out has a colour of its own; both are told in words."""
+    for n in range(34):
+        ran(scheduled, "nightly", well=n not in (10, 33))
+    state = scheduled.manager.scheduler._state("nightly")
+    left_out = Occurrence(1, 0, "left out: paused", None)
+    scheduled.manager.storage.put_schedule(state.row(), [], [left_out, left_out])
+    page = scheduled.client().get("/queues/schedules").text
+
+    (strip,) = re.findall(r'<svg width="149".*?</svg>', page)
+    assert 'aria-label="30 occurrences, 2 failed, 2 left out"' in strip
+    drawn = re.findall(r'd="([^"]+)" stroke="var\(--q-(\w+)\)" stroke-width="(\d+)"', strip)
+    assert drawn == [
+        ("M0 11h19M25 11h109", "bar", "10"), ("M20 8h4M135 8h4", "failed", "16"), ("M140 11h9", "rule", "10"),
+    ], "the oldest at the left"  # fmt: skip
+
+
+def test_the_list_reads_the_occurrences_of_each_schedule_once(scheduled: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of one page alone, however many schedules there are."""
+    for n in range(60):
+        scheduled.manager.scheduler.add("0 0 1 1 *", "shop:mail", {"to": "x"}, name=f"yearly-{n:02}")
+    read: list[str] = []
+    storage = type(scheduled.manager.storage)
+    occurrences = storage.occurrences
+
+    def counted(self: Any, schedule: Any, limit: int = 100) -> Any:
+        read.append(schedule.name)
+        return occurrences(self, schedule, limit)
+
+    monkeypatch.setattr(storage, "occurrences", counted)
+    client = scheduled.client()
+    first, second = (client.get(f"/queues/schedules?sort=name&before={before}").text for before in (0, 50))
+
+    assert (len(read), len(set(read))) == (62, 62)
+    assert ("50 of 62" in first, "62 of 62" in second, "yearly-59" in second) == (True, True, True)
+    assert "before=50&amp;sort=name" in first
+
+
+def test_past_occurrences_are_found_by_what_became_of_them(scheduled: Shop) -> None:
+    """Each with its delay, its job, and how long that ran."""
+    ran(scheduled, "nightly", well=True)
+    ran(scheduled, "nightly", well=False)
+    client = scheduled.client()
+
+    def found(result: str) -> list[str]:
+        page = client.get(f"/queues/schedules/nightly?result={result}").text
+        return re.findall(r'q-is-(\w+)">', page[page.index('id="q-past"') :])
+
+    assert found("") == found("nonsense") == ["failed", "completed"]
+    assert (found("failed"), found("completed"), found("left-out")) == (["failed"], ["completed"], [])
+    assert "Nothing matches the filter." in client.get("/queues/schedules/nightly?result=left-out").text

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from flask_queues.alerts.standing import SHEET, Key, Sheet, Standing
+from flask_queues.record import ChildRecord, WorkerRecord
 from flask_queues.storage.workers import read_worker
 
 from .conftest import Shop, post, token_of
@@ -102,3 +106,30 @@ def test_many_alerts_stand_in_one_note(shop: Shop) -> None:
     text = shop.client().get("/queues/jobs").text
     assert text.count("are allowed.") + text.count("No worker has served") == 1
     assert "5 other alerts." in text
+
+
+def test_workers_are_found_by_status_and_queue(shop: Shop) -> None:
+    """On the page and in the JSON; who serves all queues serves each, and what is no status is none."""
+    shop.work()
+    now = shop.manager.now()
+    about: dict[str, Any] = {"host": "web-2", "pid": 7, "started": now, "heartbeat": now, "version": "1.2"}
+    children = (ChildRecord(name="web-2:8:1", pid=8, memory=118.4), ChildRecord(name="web-2:9:1", pid=9, memory=60.0))
+    shop.manager.heartbeat(
+        WorkerRecord(name="web-2:7:1", queues=("images",), stopping=True, completed=1234, children=children, **about)
+    )
+    client = shop.client()
+
+    def found(asked: str) -> list[str]:
+        told = [one["host"] for one in client.get(f"/queues/api/workers?{asked}").get_json()["workers"]]
+        shown = re.findall(r'<tr id="row-([^:]+):', client.get(f"/queues/workers?{asked}").text)
+        assert told == shown
+        return shown
+
+    assert found("") == found("status=nonsense") == ["host", "web-2"]
+    assert (found("status=stopping"), found("status=lost")) == (["web-2"], [])
+    assert (found("queue=images"), found("queue=mail")) == (["host", "web-2"], ["host"])
+    page = client.get("/queues/workers?status=stopping").text
+    assert all(words in page for words in ("Stopping", "1,234", "118 of 128 MB", "1.2"))
+    assert "Make quiet web-2" not in page
+    assert "Nothing matches the filter." in client.get("/queues/workers?status=lost").text
+    assert client.get("/queues/api/workers?status=stopping").get_json()["workers"][0]["completed"] == 1234

@@ -10,6 +10,7 @@ from flask import Flask
 
 from flask_queues import GatheredJob, Queues, Status
 from flask_queues.storage.values import Claim, Settlement, Step, Wanted
+from flask_queues.worker.board import Board
 from flask_queues.worker.exchange import Exchange
 from flask_queues.worker.gathering import like
 from flask_queues.worker.plan import Share
@@ -40,7 +41,8 @@ def test_what_came_along_with_a_run_that_never_was_goes_back(tmp_path: Path, mon
         return step(worker, settled)._replace(claims=told)
 
     monkeypatch.setattr(manager, "step", tell)
-    exchange = Exchange(manager, "w", Share(queues=(), max_jobs=10), Report(json_lines=False, colour=False), NoLimits())
+    report, slot = Report(json_lines=False, colour=False), Board(1).slots[0]
+    exchange = Exchange(manager, "w", Share(queues=(), max_jobs=10), report, NoLimits(), slot)
     assert exchange.step((), exchange.wanted(1, set())) == [first]
     assert exchange.look_again
     assert [handle.status for handle in handles] == [Status.RUNNING, Status.PENDING, Status.PENDING]

@@ -169,7 +169,7 @@
       const token = request.getResponseHeader("X-Queues-Token");
       if (token) for (const field of all("[data-token]")) field.value = token;
       etag = request.getResponseHeader("ETag");
-      if (request.response) apply((last = request.response)); // none where nothing has changed
+      if (status === 200) apply((last = request.response)); // a 304 has none
       showState();
       wait(every);
     });

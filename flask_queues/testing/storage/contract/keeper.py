@@ -129,13 +129,14 @@ class KeeperContract(OpenedTwice):
         take(storage, worker="nobody's")
         before = clock.now()
         storage.heartbeat(a_worker("z", "gone"), LONG)
-        storage.heartbeat(a_worker("z", "child 1", "child 2", queues=(), version="2", quiet=True), LONG)
-        storage.heartbeat(a_worker("a"), LONG)
+        storage.heartbeat(a_worker("z", "child 1", "child 2", queues=(), version="2", quiet=True, completed=7), LONG)
+        storage.heartbeat(a_worker("a", stopping=True), LONG)
 
         first, last = other.workers()
         assert (first.name, first.children, first.queues) == ("a", (), ("q", "r"))
         assert (last.name, last.host, last.pid, last.queues, last.version) == ("z", "höst", 7, (), "2")
         assert (first.release, first.quiet, last.release, last.quiet) == ("2026.11:β", False, "2026.11:β", True)
+        assert (first.stopping, first.completed, last.stopping, last.completed) == (True, 0, False, 7)
         assert last.started == datetime(2001, 2, 3, 4, 5, 6, tzinfo=timezone.utc)
         assert to_datetime(before) <= last.heartbeat <= to_datetime(clock.now())
         assert [(child.name, child.pid, child.memory) for child in last.children] == [
