@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, redirect, request, url_for
@@ -22,7 +23,7 @@ from .formats import now
 from .listing import PAGES, Filters, Listing, listing
 from .mistakes import QueueNotFound
 from .pausing import LASTS
-from .prospects import Prospects
+from .prospects import Prospects, last_push, next_occurrence
 from .render import page
 from .routes import ADDRESSES
 from .sentences import what_next
@@ -91,6 +92,8 @@ def list_view(status: Status) -> Any:
             spreads=SPREADS if status is Status.FAILED else (),
             moved=rows_that_left(listed),
             prospects=prospects(overview, listed),
+            last_push=partial(last_push, current_queues),
+            next_occurrence=partial(next_occurrence, current_queues),
         )
 
     return view

@@ -9,9 +9,12 @@ from datetime import datetime, timedelta
 from ..manager import Manager
 from ..metrics import Forecast, Outlook
 from ..record import JobRecord, Status
+from ..scheduler import ScheduleRecord
 from .listing import Listing
 from .reads import Overview
 
+#: So many of the newest of each status are looked at to find the one that was pushed last.
+NEWEST = 10
 #: What may be said of a queue that holds jobs, the worst last.
 WORST = ("empty", "in", "unknown", "paused", "no worker", "grows")
 
@@ -78,3 +81,16 @@ def expected_start(manager: Manager, record: JobRecord) -> datetime | None:
     share = (record.due - oldest) / (now - oldest) if now > oldest else 0.0
     seconds = manager.forecast().start_of(record.queue, max(1, round(pending * min(1.0, share))))
     return None if seconds is None else now + timedelta(seconds=seconds)
+
+
+def last_push(manager: Manager) -> datetime | None:
+    """When the last job was pushed, where none waits; None where none is kept."""
+    others = [status for status in Status if status is not Status.PENDING]
+    newest = (job for status in others for job in manager.jobs_of(statuses=[status], limit=NEWEST).jobs)
+    return max((job.created for job in newest), default=None)
+
+
+def next_occurrence(manager: Manager) -> ScheduleRecord | None:
+    """The schedule that is due next."""
+    due = [(record.next, record.name, record) for record in manager.scheduler.all() if record.next]
+    return min(due)[2] if due else None
