@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import re
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -13,9 +14,12 @@ from playwright.sync_api import Browser, expect
 
 from flask_queues import Status, transitions
 from flask_queues.record import LogLine, Progress
+from flask_queues.worker.profiling import table
 
 from .conftest import PAGES, Shop
+from .test_breakers import opened
 from .test_changes import PAYLOAD, Report
+from .test_workers import cross
 from .visiting import Visitor, row, violations
 
 pytestmark = pytest.mark.browser
@@ -348,6 +352,23 @@ def test_no_card_is_wider_than_its_column_at_any_width(
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
 
 
+def newer_pages(shop: Shop) -> list[str]:
+    """A breaker that holds, a chain, a log with a profile, the stacks of a process, a cause, alerts above each page."""
+    opened(shop)
+    chain = shop.queues.chain([("shop:mail", {"to": "ada"}), ("shop:resize", {})]).push().id
+    job_id = shop.claim().id
+    shop.manager.ask_picture(job_id)
+    picture = shop.manager.orders().pictures[job_id]
+    shop.manager.keep_picture(job_id, picture._replace(taken=picture.asked + 1, text="Thread 1\n  File x, line 3"))
+    spent = cProfile.Profile()
+    spent.runcall(sorted, range(9))
+    shop.failed(logs=(LogLine(datetime.now(timezone.utc), "info", table(spent, 20), {}, 1),))
+    shop.count()
+    cross(shop, pending=(7, 5), no_worker=(30, 0))
+    causes = [f"/failed/{one.cause.key}" for one in shop.manager.causes()]
+    return ["/queues", f"/jobs/{chain}", f"/jobs/{job_id}", *causes]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
@@ -376,7 +397,9 @@ def test_pages_fit_the_screen_and_axe_finds_nothing(
     ]
     shop.queues.register(Report)
     report = shop.queues.push("shop:report", PAYLOAD).id
-    pages += [f"/jobs/{report}/payload", "/push", "/push?type=shop:report", "/failed/jobs?compact"]
+    pages += [f"/jobs/{report}/payload", "/push", "/push?type=shop:report", "/queues/mail/empty"]
+    pages += [*newer_pages(shop), "/failed/jobs?compact"]
+    anna.page.evaluate("sessionStorage.queuesPaused = true")  # axe and the camera set styles: no update between them
     for path in pages:
         if path.endswith("?compact"):
             anna.context.add_cookies([{"name": "queues_density", "value": "compact", "url": f"{anna.address}/queues/"}])
@@ -384,7 +407,7 @@ def test_pages_fit_the_screen_and_axe_finds_nothing(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert violations(page) == [], path
         page.screenshot(path=tmp_path / f"{path.strip('/').split('?')[0].replace('/', '-')}.png", full_page=True)
-    assert [one for one in anna.complaints if "404" not in one] == []
+        assert [one for one in anna.complaints if "404" not in one] == [], path
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])

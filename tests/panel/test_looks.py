@@ -156,3 +156,9 @@ def test_paper_tells_each_status_without_colour(shop: Shop, visit: Callable[...,
             expect(folded).to_be_visible()
         page.emulate_media(media="screen")
     assert len(told) == len(Status)
+    page = anna.go("/failed/jobs")
+    page.emulate_media(media="print")
+    assert "attr(title)" not in page.locator("td time").first.evaluate(
+        "one => getComputedStyle(one, '::after').content"
+    )
+    assert "UTC" in page.locator("td time").first.evaluate("one => getComputedStyle(one, '::after').content")
