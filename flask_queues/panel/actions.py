@@ -59,6 +59,8 @@ def confirm(name: str) -> ResponseReturnValue:
     """Name what would be done, before it is done."""
     action = asked_action(name)
     jobs = chosen(action)
+    if not access.may_change():  # who may only read is not asked
+        return redirect(back_of(jobs), 303)
     return nothing_chosen(jobs) if jobs.number == 0 else ask(action, jobs)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 from flask import Blueprint, jsonify, request
@@ -14,7 +13,7 @@ from werkzeug.exceptions import NotFound
 from ..errors import JobNotFound
 from ..manager import Manager, current_queues
 from ..metrics import FailureCause
-from ..record import JobRecord, Status, to_milliseconds
+from ..record import JobRecord, Page, Status, to_milliseconds
 from ..shapes import cause_fields, job_fields, secrets_of
 from . import charts, reads
 from .deeds import for_status
@@ -99,10 +98,15 @@ def found(manager: Manager, key: str) -> FailureCause:
     raise NotFound
 
 
-def jobs_of(manager: Manager, one: FailureCause, n: int) -> list[JobRecord]:
-    """The newest of its jobs."""
+def jobs_of(manager: Manager, one: FailureCause, n: int) -> Page:
+    """The newest of its jobs, at least so many where there are."""
     only = one.types[0] if len(one.types) == 1 else None
-    return list(islice(manager.jobs_of(type=only, statuses=[Status.FAILED], cause=one.cause.key, limit=n).jobs, n))
+    return manager.jobs_of(type=only, statuses=[Status.FAILED], cause=one.cause.key, limit=n)
+
+
+def number_of(one: FailureCause, found: Page) -> int:
+    """How many they are: as a worker has counted within the last minute, but for those few that are all at hand."""
+    return len(found.jobs) if found.after is None else one.number
 
 
 def chosen(known: Iterable[FailureCause], asked: Narrowed) -> Sorted[FailureCause]:
@@ -133,11 +137,13 @@ def causes() -> ResponseReturnValue:
 def cause(key: str) -> ResponseReturnValue:
     """One cause: is it one bug, since when, is it over?"""
     one = found(current_queues, key)
-    jobs = jobs_of(current_queues, one, LOOKED)
+    newest = jobs_of(current_queues, one, LOOKED)
+    jobs = newest.jobs[:LOOKED]
     hours = since_the_first(one)
     return page(
         "cause.html",
         one=one,
+        number=number_of(one, newest),
         jobs=jobs[:SHOWN],
         looked=len(jobs),
         run=last_run(jobs[0]) if jobs else None,
@@ -198,5 +204,5 @@ def api_causes() -> ResponseReturnValue:
 def api_cause(key: str) -> ResponseReturnValue:
     """One cause with its newest jobs, for programs."""
     one = found(current_queues, key)
-    jobs = [job_fields(current_queues, job) for job in jobs_of(current_queues, one, SHOWN)]
+    jobs = [job_fields(current_queues, job) for job in jobs_of(current_queues, one, SHOWN).jobs[:SHOWN]]
     return jsonify({**cause_fields(one), "newest": jobs})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, redirect, request, url_for
@@ -24,7 +25,7 @@ from .listing import PAGES, Filters, Listing, listing
 from .metrics import RANGE, Asked, Figures, axis_places
 from .mistakes import QueueNotFound
 from .pausing import LASTS
-from .prospects import Prospects
+from .prospects import Prospects, last_push, next_occurrence
 from .render import page
 from .routes import ADDRESSES
 from .sentences import what_next
@@ -83,20 +84,11 @@ def list_view(status: Status) -> Any:
             spreads=SPREADS if status is Status.FAILED else (),
             moved=rows_that_left(listed),
             prospects=prospects(overview, listed),
-            **({} if listed.jobs else words_for_none(status)),
+            last_push=partial(last_push, current_queues),
+            next_occurrence=partial(next_occurrence, current_queues),
         )
 
     return view
-
-
-def words_for_none(status: Status) -> dict[str, Any]:
-    """What stands on a list of none: the last job that was pushed, or the schedule that is due next."""
-    if status is Status.PENDING:
-        return {"last_pushed": next(iter(current_queues.jobs_of(limit=1).jobs), None)}
-    if status is Status.SCHEDULED:
-        due = [one for one in current_queues.scheduler.all() if one.next is not None]
-        return {"next_due": min(due, key=lambda one: one.next or now(), default=None)}
-    return {}
 
 
 def prospects(overview: reads.Overview, listed: Listing) -> Prospects | None:

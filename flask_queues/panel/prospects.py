@@ -9,9 +9,12 @@ from datetime import datetime, timedelta
 from ..manager import Manager
 from ..metrics import Forecast, Outlook
 from ..record import Counts, JobRecord, Status
+from ..scheduler import ScheduleRecord
 from .listing import Listing
 from .reads import Overview
 
+#: So many of the newest of each status are looked at to find the one that was pushed last.
+NEWEST = 10
 #: What may be said of a queue that holds jobs, the worst last.
 WORST = ("empty", "in", "unknown", "paused", "no worker", "grows")
 
@@ -85,3 +88,16 @@ def place_of(manager: Manager, record: JobRecord, counts: Counts, now: datetime)
     pending = counts.queues.get(record.queue, {}).get("pending", 1)
     share = (record.due - oldest) / (now - oldest) if now > oldest else 0.0
     return max(1, round(pending * min(1.0, share)))
+
+
+def last_push(manager: Manager) -> datetime | None:
+    """When the last job was pushed, where none waits; None where none is kept."""
+    others = [status for status in Status if status is not Status.PENDING]
+    newest = (job for status in others for job in manager.jobs_of(statuses=[status], limit=NEWEST).jobs)
+    return max((job.created for job in newest), default=None)
+
+
+def next_occurrence(manager: Manager) -> ScheduleRecord | None:
+    """The schedule that is due next."""
+    due = [(record.next, record.name, record) for record in manager.scheduler.all() if record.next]
+    return min(due)[2] if due else None

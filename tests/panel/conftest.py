@@ -20,6 +20,8 @@ from flask_queues.metrics import Ledger, gather
 from flask_queues.record import ChildRecord, LogLine, Progress, WorkerRecord
 from flask_queues.storage.values import Claim, Wanted
 
+from .visiting import browser, served, visit  # noqa: F401 - fixtures, for whoever asks for them by name
+
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 #: The address of the list of each status, and all pages that need no id.
 LISTS = ("/jobs", "/running", "/scheduled", "/failed/jobs", "/completed", "/cancelled")

@@ -2,105 +2,27 @@
 
 from __future__ import annotations
 
-import os
+import cProfile
 import re
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from werkzeug.serving import make_server
+from playwright.sync_api import Browser, expect
 
 from flask_queues import Status, transitions
 from flask_queues.record import LogLine, Progress
+from flask_queues.worker.profiling import table
 
 from .conftest import PAGES, Shop
+from .test_breakers import opened
 from .test_changes import PAYLOAD, Report
+from .test_workers import cross
+from .visiting import Visitor, row, violations
 
 pytestmark = pytest.mark.browser
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
-#: A list of everything but who has what name and colour would be found by other tests as well.
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        path = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-        launched = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield launched
-        launched.close()
-
-
-class Visitor:
-    """An admin with a browser; keeps what the console complains about, violations of the policy among it."""
-
-    def __init__(self, context: BrowserContext, address: str) -> None:
-        self.context, self.address = context, address
-        context.set_default_timeout(15_000)
-        self.page: Page = context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.goto(f"{address}/sign-in?name=anna&next=/queues/jobs")
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-
-    def go(self, path: str) -> Page:
-        self.page.goto(f"{self.address}/queues{path}")
-        return self.page
-
-    def updates(self, count: int = 2) -> None:
-        """Wait until the page was refreshed so many times."""
-        for _ in range(count):
-            with self.page.expect_response(lambda answer: "X-Queues-Live".lower() in answer.request.headers):
-                pass
-        self.page.evaluate("new Promise(requestAnimationFrame)")
-
-
-@pytest.fixture
-def served(shop: Shop) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, shop.flask, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def visit(browser: Browser, served: str) -> Iterator[Callable[..., Visitor]]:
-    """Open a browser of one's own."""
-    contexts: list[BrowserContext] = []
-
-    def open_browser(**options: Any) -> Visitor:
-        contexts.append(browser.new_context(**{"locale": "en-GB", "timezone_id": "UTC", **options}))
-        return Visitor(contexts[-1], served)
-
-    yield open_browser
-    for context in contexts:
-        context.close()
-
-
-def violations(page: Page) -> list[Any]:
-    """What axe finds wrong with a page."""
-    page.evaluate(AXE.read_text("utf-8"))
-    found = page.evaluate("rules => axe.run(document, rules)", RULES)
-    assert len(found["passes"]) > 15, page.url
-    return [
-        (one["id"], node["html"][:160], node["failureSummary"]) for one in found["violations"] for node in one["nodes"]
-    ]
-
-
-def row(page: Page, job_id: str) -> Any:
-    return page.locator(f"#row-{job_id}")
 
 
 def test_a_pushed_job_appears_and_counts_change_by_themselves(shop: Shop, visit: Callable[..., Visitor]) -> None:
@@ -440,6 +362,23 @@ def test_an_answer_that_nothing_has_changed_breaks_no_policy(visit: Callable[...
     assert anna.complaints == []
 
 
+def newer_pages(shop: Shop) -> list[str]:
+    """A breaker that holds, a chain, a log with a profile, the stacks of a process, a cause, alerts above each page."""
+    opened(shop)
+    chain = shop.queues.chain([("shop:mail", {"to": "ada"}), ("shop:resize", {})]).push().id
+    job_id = shop.claim().id
+    shop.manager.ask_picture(job_id)
+    picture = shop.manager.orders().pictures[job_id]
+    shop.manager.keep_picture(job_id, picture._replace(taken=picture.asked + 1, text="Thread 1\n  File x, line 3"))
+    spent = cProfile.Profile()
+    spent.runcall(sorted, range(9))
+    shop.failed(logs=(LogLine(datetime.now(timezone.utc), "info", table(spent, 20), {}, 1),))
+    shop.count()
+    cross(shop, pending=(7, 5), no_worker=(30, 0))
+    causes = [f"/failed/{one.cause.key}" for one in shop.manager.causes()]
+    return ["/queues", f"/jobs/{chain}", f"/jobs/{job_id}", *causes]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
@@ -468,7 +407,9 @@ def test_pages_fit_the_screen_and_axe_finds_nothing(
     ]
     shop.queues.register(Report)
     report = shop.queues.push("shop:report", PAYLOAD).id
-    pages += [f"/jobs/{report}/payload", "/push", "/push?type=shop:report", "/failed/jobs?compact"]
+    pages += [f"/jobs/{report}/payload", "/push", "/push?type=shop:report", "/queues/mail/empty"]
+    pages += [*newer_pages(shop), "/failed/jobs?compact"]
+    anna.page.evaluate("sessionStorage.queuesPaused = true")  # axe and the camera set styles: no update between them
     for path in pages:
         if path.endswith("?compact"):
             anna.context.add_cookies([{"name": "queues_density", "value": "compact", "url": f"{anna.address}/queues/"}])
@@ -476,7 +417,7 @@ def test_pages_fit_the_screen_and_axe_finds_nothing(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert violations(page) == [], path
         page.screenshot(path=tmp_path / f"{path.strip('/').split('?')[0].replace('/', '-')}.png", full_page=True)
-    assert [one for one in anna.complaints if "404" not in one] == []
+        assert [one for one in anna.complaints if "404" not in one] == [], path
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])

@@ -78,7 +78,12 @@ def test_one_is_retried_first_and_its_outcome_stands_there(shop: Shop) -> None:
     answer = client.post(action[1].replace("&amp;", "&"), data={"csrf_token": token_of(client)})
     assert answer.location == f"{page}?tried={jobs[-1]}"
     assert shop.status(jobs[-1]) is Status.PENDING
-    assert re.search(r'id="q-tried".*Pending', client.get(answer.location).text, re.DOTALL)
+    text = client.get(answer.location).text
+    assert re.search(r'id="q-tried".*Pending', text, re.DOTALL)
+    assert "Retry all 2 …" in text
+    assert (
+        "Retry 2 jobs?" in client.get(f"/queues/actions/retry/confirm?all=1&status=failed&cause={cause_of(shop)}").text
+    )
 
 
 def test_all_of_a_cause_are_retried_or_deleted_after_a_question_with_their_number(shop: Shop) -> None:

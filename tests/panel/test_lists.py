@@ -6,12 +6,13 @@ import json
 import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flask_queues import Status, StorageUnavailable, transitions
+from flask_queues import Status, StorageUnavailable
 from flask_queues.doctor.examine import of_storage
 from flask_queues.manager import Manager
 from flask_queues.panel import words
@@ -90,16 +91,47 @@ def test_an_empty_list_says_so(shop: Shop, address: str, sentence: str) -> None:
     assert sentence in shop.client().get(f"/queues{address}").text
 
 
-def test_a_list_of_none_says_what_came_last_and_what_comes_next(shop: Shop) -> None:
-    """The last job that was pushed, whatever became of it; the schedule that is due next."""
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("/failed", "Nothing has failed in the 7 days that failures are kept."),
+        ("/batches", "No batches. Jobs that belong together and report once:"),
+        ("/schedules", "No schedules. Add one in code:"),
+        ("/metrics", "Nothing was measured yet."),
+        ("/activity", "Nobody has changed anything."),
+        ("/search?q=Ada+%26+Bert", "Nothing matches Ada & Bert."),
+        ("/jobs/none", "Completed jobs are kept for 24 hours, failed ones for 7 days."),
+        ("/jobs", "No job was pushed yet. In code:"),
+        ("/jobs?queue=none", "Nothing matches the filter."),
+        ("/running", "No worker runs. Start one with: flask queues work"),
+    ],
+)
+def test_an_empty_page_says_what_to_do(shop: Shop, address: str, sentence: str) -> None:
+    """Or where to look, with nothing that seems to load."""
+    assert sentence in said(shop, address)
+
+
+def said(shop: Shop, address: str) -> str:
+    """What the main part of a page says, without its tags."""
+    text = shop.client().get(f"/queues{address}").text
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", text[text.index("<main") :]))
+    return unescape(text).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_list_that_was_emptied_says_what_was_last_and_what_comes(shop: Shop) -> None:
+    """The last push, in whatever status its job is now; the next occurrence; idle workers; the first occurrence."""
     shop.completed()
-    shop.manager.scheduler.add("0 0 1 1 *", "shop:mail", {"to": "x"}, name="yearly")
-    shop.manager.scheduler.add("* * * * *", "shop:mail", {"to": "x"}, name="each-minute")
-    shop.manager.scheduler.pause(shop.schedule())
-    shop.settle(transitions.completed(shop.claim(), None))
-    client = shop.client()
-    assert "The last job was pushed" in client.get("/queues/jobs").text
-    assert "The next occurrence is that of each-minute, in " in client.get("/queues/scheduled").text
+    assert re.search(r"Nothing waits. The last job was pushed (just now|\d+ seconds? ago).", said(shop, "/jobs"))
+    assert "Nothing is scheduled. Jobs that" in said(shop, "/scheduled")
+    shop.manager.scheduler.add("0 0 1 1 *", "shop:mail", {"to": "ada"}, name="new year")
+    shop.manager.scheduler.add(timedelta(hours=3), "shop:mail", {"to": "ada"}, name="often")
+    assert "The next occurrence is often, in " in said(shop, "/scheduled")
+    assert "Has not been due yet; first in " in said(shop, "/schedules/often")
+    shop.manager.scheduler.pause("often", "too much")
+    assert "The next occurrence is new year, " in said(shop, "/scheduled")
+    assert "Has not been due yet." in said(shop, "/schedules/often")
+    shop.work()
+    assert "Nothing runs. 1 worker is idle." in said(shop, "/running")
 
 
 def test_completed_jobs_tell_how_long_they_waited(shop: Shop) -> None:

@@ -81,7 +81,7 @@
       if (!row) continue;
       row.classList.add("q-moved");
       $(".q-main > .q-badge", row)?.remove();
-      $(".q-main", row)?.append(document.importNode(item.firstElementChild, true));
+      $(".q-main", row).prepend(document.importNode(item.firstElementChild, true));
     }
   };
 
@@ -110,7 +110,7 @@
     const atEnd = log && log.scrollHeight - log.scrollTop - log.clientHeight < 30;
     for (const region of all("[data-live]")) {
       const next = answer.getElementById(region.id);
-      if (next) morph(region, next);
+      if (next && (region.id !== "q-notes" || !isHeld())) morph(region, next); // a note moves rows
     }
     if (log?.isConnected && atEnd) log.scrollTop = log.scrollHeight;
     markMoved(answer);
@@ -186,7 +186,7 @@
     for (const copy of all("[data-copy][hidden]")) copy.hidden = !navigator.clipboard;
   };
 
-  // All rows, or with the shift key those from the one before.
+  // All rows, or with shift those from the one before.
   let first;
   const check = (box, shift) => {
     const boxes = all("#q-rows .q-check input");
