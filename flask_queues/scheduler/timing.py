@@ -67,7 +67,7 @@ class Cron(Timing):
     An expression with `*` in its minute or hour follows the clock: what is skipped does not run, what is
     repeated runs again. Any other runs at times of its own: those that are skipped when the clocks go forward run
     once, right after; those that come again when the clocks go back run the first time only. A change
-    by three hours or more is a correction: the new time holds.
+    by three hours or more is a correction: the new time holds. Back by just three hours is none yet.
     """
 
     expression: str

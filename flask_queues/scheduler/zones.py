@@ -15,7 +15,7 @@ from ..errors import ScheduleError
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-#: cron takes a change of the clock by less for daylight saving, one by more for a correction.
+#: cron takes a change of the clock by less, or back by just as much, for daylight saving, any other for a correction.
 CORRECTION = timedelta(hours=3)
 #: No zone has changed its clocks twice in so short a time.
 PROBE = timedelta(hours=12)
@@ -48,7 +48,7 @@ def stretches(zone: str, year: int) -> tuple[Stretch, ...]:
     for change in changes(place, lead, end):
         before, offset = offset, offset_at(place, change)
         ahead = offset - before
-        small = abs(ahead) < CORRECTION
+        small = -CORRECTION <= ahead < CORRECTION
         found[-1] = found[-1]._replace(end=change)
         fresh = change + (before if small and ahead < NO_TIME else offset)
         found.append(Stretch(change, end, offset, ahead if small and ahead > NO_TIME else NO_TIME, fresh))

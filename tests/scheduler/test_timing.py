@@ -129,6 +129,7 @@ def timing_of(expression, zone):
 @given(expressions(), st.sampled_from(PLACES), st.integers(-2880, 2880))
 @example("30 2 * * *", PLACES[0], 0)
 @example("*/7,30 1-3 * * *", PLACES[1], -120)
+@example("0 0 * * *", ("Antarctica/Casey", "2010-03-04T15:00"), -180)
 def test_a_model_that_looks_at_every_minute_agrees(expression, place, shift):
     """Over two days around a change of clocks, what is due is what cron's rules say, minute by minute."""
     zone, change = place
