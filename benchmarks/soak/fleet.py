@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from .ledger import BORN, lines
 
 #: Seconds that a worker gets to finish.
 PATIENCE = 60.0
+#: The last words of a worker that finds no server when it starts; one that runs has the time before them.
+AWAY = r"Error: Redis at .* cannot be reached: "
 #: What is done to the workers, and how often of a hundred times.
 BLOWS = {"child killed": 50, "keeper killed": 15, "worker killed": 20, "worker restarted": 15}
 
@@ -145,11 +148,30 @@ class Fleet:
             self.blows[f"ended with code {code}"] += 1
 
     def fallen(self) -> list[str]:
-        """The processes that ended by themselves, with their codes, which none may."""
+        """The processes that ended by themselves, which none may, with their codes and last words."""
         named = {f"worker-{n}": worker for n, worker in enumerate(self.workers)}
         if self.pusher is not None:
             named["pusher"] = self.pusher
-        return [f"{name} ended with code {process.poll()}" for name, process in named.items() if process.poll()]
+        return [
+            f"{name} ended with code {process.poll()}: {self._last_words(name)}"
+            for name, process in named.items()
+            if process.poll() and not self._started_again(name)
+        ]
+
+    def _started_again(self, name: str) -> bool:
+        """Do as a service manager does: who finds no server at its start says so and ends, and is started again."""
+        if not name.startswith("worker-") or not re.match(AWAY, self._last_words(name)):
+            return False
+        n = int(name.removeprefix("worker-"))
+        if self.workers[n].poll() != 1:
+            return False
+        self.workers[n] = self._start_worker(n)
+        self.blows["worker started again, having found no server"] += 1
+        return True
+
+    def _last_words(self, name: str) -> str:
+        said = (self._folder / f"{name}.log").read_text("utf-8", "replace").splitlines()
+        return said[-1] if said else ""
 
     def stop_pushing(self) -> None:
         """Let what pushes finish its second."""

@@ -20,7 +20,7 @@ PARTS = 12
 STUDENT = 2.228
 #: Megabytes in use that a process may have more in the end than in the beginning.
 GROWTH = 0.05
-USED = ", in use"
+HELD, USED = ", held", ", in use"
 #: Of so many looks one asks what is in use, since whoever is asked collects its garbage.
 SELDOM = 3
 
@@ -110,7 +110,7 @@ class Watch:
             sums["files"] += files
             if role.startswith(("old ", "pusher")):
                 self.add(f"{role}, PSS", "MB", at, memory)
-                self.add(f"{role}, held", "MB", at, held(pid))
+                self.add(f"{role}{HELD}", "MB", at, held(pid))
                 if self._looks % SELDOM == 0:
                     self.add(f"{role}{USED}", "MB", at, ask(self._folder, pid))
                 self.add(f"{role}, descriptors", "", at, files)
@@ -140,7 +140,7 @@ class Watch:
             values = series.values
             numbers = (values[0], values[-1], max(values), series.growth, series.slope)
             cells = "".join(f"{number:>10,.2f}" for number in numbers)
-            verdict = "" if series.unit != "MB" else "  grows" if series.grows else "  flat"
+            verdict = "" if not name.endswith((HELD, USED)) else "  grows" if series.grows else "  flat"
             rows.append(f"{name:<34}{cells}   {series.noise:,.2f} {series.unit}{verdict}".rstrip())
         return rows
 
