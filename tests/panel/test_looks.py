@@ -93,6 +93,7 @@ def whole(page: Page) -> None:
 def test_nothing_is_cut_at_any_width_and_size_of_text(shop: Shop, visit: Callable[..., Visitor], language: str) -> None:
     """Six widths, the narrowest there is, and texts twice as large."""
     shop.failed(ValueError("a-word-without-an-end-" * 60), to="شركة 🎉 " * 60)
+    shop.manager.note_act("anna", "change", "job", "x", reason="title: {0}… → {0}…".format("Alter Titel " * 9))
     anna = visit(locale=language)
     for path in everything(shop):
         page = anna.go(path)
