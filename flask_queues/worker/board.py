@@ -94,8 +94,8 @@ class Slot:
         self._numbers[self._at + LEFT] = code + 1
 
     def left(self, code: int) -> bool:
-        """Whether the child ended by itself with this exit code."""
-        return int(self._numbers[self._at + LEFT]) == code + 1
+        """Whether the child ended by itself with this exit code; one that a signal has killed (below 0) did not."""
+        return code >= 0 and int(self._numbers[self._at + LEFT]) == code + 1
 
     def late(self) -> float:
         """Seconds since the job in hand should have been over; negative before, and without a job."""

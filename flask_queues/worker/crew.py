@@ -24,6 +24,7 @@ from .attempt import Attempt
 from .attempt import __file__ as attempt_file
 from .bell import Bell
 from .board import Slot
+from .ending import LOOK, Ending
 from .exchange import Exchange
 from .gathering import gather, new_attempt
 from .interrupts import Interrupt, Interrupts, StopNow
@@ -105,6 +106,7 @@ class Crew:
         self._steward = Steward(self._flush_notes)
         self._members: dict[int, Member] = {}
         self._left = share.max_jobs
+        self._ending = Ending(manager)
         self._lock = threading.Lock()
         #: Whether a thread was abandoned, so that this process has to go.
         self._spoilt = False
@@ -126,15 +128,19 @@ class Crew:
             if self._is_free():
                 claims = self._exchange.step(settled, self._exchange.wanted(1, NONE_TOGETHER))
                 if claims:
+                    self._ending.put_off()
                     self._start(claims[0])
                     continue
                 if self._exchange.look_again:
                     continue
-                if self._share.stop_when_empty and not self._members:
+                if self._may_end() and self._ending.is_reached(self._exchange.queues):
                     return End.EMPTY
             elif settled:
                 self._exchange.step(settled, None)
             self._wait()
+
+    def _may_end(self) -> bool:
+        return self._share.stop_when_empty and not self._members
 
     def _reason_to_end(self) -> End | None:
         if self._signals.stopping:
@@ -207,7 +213,7 @@ class Crew:
         """Wait until a job ends or is late, a signal comes or, where a thread is free, the keeper knows of one more."""
         seconds = [member.until - time.monotonic() for member in self._members.values()]
         if (idle := self._is_free()) or self._slot.quiet:
-            seconds.append(self._manager.config.sleep)
+            seconds.append(min(LOOK, self._manager.config.sleep) if self._may_end() else self._manager.config.sleep)
         self._slot.idle = idle
         self._bell.wait(max(0.0, min(seconds, default=0.0)))
         if idle and not self._slot.idle:  # the keeper has rung

@@ -51,6 +51,11 @@ class Exchange:
         #: Whether steps are answered so fast that none is sent ahead.
         self.storage_is_near = False
 
+    @property
+    def queues(self) -> list[str]:
+        """Those that were asked for jobs."""
+        return self._queues
+
     def wanted(self, limit: int, short: set[str], *, behind: bool = False) -> Wanted:
         """What to claim: of the queues to serve, as many, and which types may be claimed together."""
         return Wanted(

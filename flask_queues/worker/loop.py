@@ -12,6 +12,7 @@ from ..storage.values import Claim, PendingStep, Settlement
 from .attempt import Attempt
 from .bell import Bell
 from .board import Slot
+from .ending import LOOK, Ending
 from .exchange import Exchange
 from .gathering import gather, new_attempt, stands_alone
 from .hand import Hand
@@ -65,6 +66,7 @@ class Loop:
         self._attempt: Attempt | None = None
         self._pace = Pace()
         self._left = share.max_jobs
+        self._ending = Ending(manager)
 
     def work(self) -> End:
         """Work until there is a reason to end."""
@@ -78,13 +80,16 @@ class Loop:
                 continue
             claims = self._settle_and_claim()
             if claims:
+                self._ending.put_off()
                 self._run_all(claims)
             elif self._exchange.look_again:
                 continue
-            elif self._share.stop_when_empty:
+            elif not self._share.stop_when_empty:
+                self._sleep(self._manager.config.sleep)
+            elif self._ending.is_reached(self._exchange.queues):
                 return self._finish(End.EMPTY)
             else:
-                self._sleep()
+                self._sleep(min(LOOK, self._manager.config.sleep))
 
     def _settle_and_claim(self) -> list[Claim]:
         """Settle what is done and claim what is next, in one step."""
@@ -178,10 +183,10 @@ class Loop:
         attempt = self._attempt
         return attempt is not None and attempt.notes.flush()
 
-    def _sleep(self) -> None:
-        """Wait to be woken by the keeper; look all the same after `QUEUES_SLEEP` seconds."""
+    def _sleep(self, seconds: float) -> None:
+        """Wait to be woken by the keeper; look all the same after so many seconds."""
         self._slot.idle = True
-        rang = self._bell.wait(self._manager.config.sleep)
+        rang = self._bell.wait(seconds)
         self._slot.idle = False
         if rang:
             self._exchange.trust_queues()

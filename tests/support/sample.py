@@ -274,7 +274,14 @@ def set_an_alarm() -> None:
     time.sleep(0.1)
 
 
+def hang_up() -> None:
+    """Die of the signal whose number is 1."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGHUP)
+
+
 WAYS: dict[str, Callable[[], Any]] = {
+    "hang-up": hang_up,
     **{f"exit-{code}": functools.partial(os._exit, code) for code in (0, 10, 11, 12)},
     "take-signals": take_signals,
     "block-signals": block_signals,

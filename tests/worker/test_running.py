@@ -61,6 +61,30 @@ def test_stop_when_empty_runs_all_and_ends(site):
     assert site.manager.workers() == []
 
 
+@pytest.mark.parametrize("options", [(), ("--threads", "2")])
+def test_stop_when_empty_waits_for_the_jobs_of_the_dead(site, options):
+    """They come back when the lease has run out; nobody would look for them otherwise."""
+    job = site.push("gate")
+    worker = site.work()
+    site.began(job)
+    worker.kill_all()
+    site.open()
+    assert site.start("--stop-when-empty", *options).wait() == 0
+    assert (site.status(job), site.job(job).attempts) == (Status.COMPLETED, 2)
+
+
+@pytest.mark.parametrize("options", [(), ("--threads", "2")])
+def test_stop_when_empty_waits_for_no_job_of_the_living(make_site, options):
+    """It ends when the other worker has given a sign of life."""
+    site = make_site(QUEUES_LEASE=600)
+    job = site.push("gate")
+    site.work()
+    site.began(job)
+    assert site.start("--stop-when-empty", *options).wait() == 0
+    assert site.status(job) is Status.RUNNING
+    site.open()
+
+
 def test_max_time_ends_the_worker_after_its_jobs(site):
     """After --max-time seconds a worker ends as if it were stopped: jobs in hand finish."""
     job = site.push("short", {"seconds": 1.5})

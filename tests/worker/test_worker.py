@@ -420,6 +420,15 @@ def test_a_job_may_end_its_process_with_any_code(make_site, code, arguments):
     assert site.ended(site.push("noop")).status is Status.COMPLETED
 
 
+def test_a_job_may_end_its_process_by_the_first_signal(make_site):
+    """Its number, 1 below zero, is no exit code by which a child says that it ends."""
+    site = make_site(QUEUES_LEASE=600)
+    job = site.push("doomed", {"how": "hang-up"}, tries=1)
+    site.work()
+    assert str(site.ended(job).error) == "WorkerLost: The process died: killed by SIGHUP."
+    assert site.ended(site.push("noop")).status is Status.COMPLETED
+
+
 def test_a_poison_job_fails_and_harms_no_innocent(site):
     """A job that kills its process fails after its tries; jobs claimed together with it lose none."""
     warm: list[tuple[str, dict[str, bool]]] = [("mixed", {}) for _ in range(50)]
