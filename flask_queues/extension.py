@@ -386,6 +386,10 @@ class Queues:
         """Give a failed or cancelled job all its tries again; see `Manager.retry`."""
         self.manager.retry(job_id, delay)
 
+    def hurry(self, job_id: str) -> None:
+        """Let a job that waits be the next one of its queue; see `Manager.hurry`."""
+        self.manager.hurry(job_id)
+
     def change_payload(self, job_id: str, payload: dict[str, Any]) -> JobRecord:
         """Give a job that waits, has failed or was cancelled another payload; see `Manager.change_payload`."""
         return self.manager.change_payload(job_id, payload)

@@ -30,6 +30,9 @@ class Jobs(Protocol):
     def retry(self, job_id: str, delay: Seconds = 0) -> None:
         """Give a job all its tries again."""
 
+    def hurry(self, job_id: str) -> None:
+        """Put a job first."""
+
     def now(self) -> datetime:
         """The time by the storage's clock."""
 
@@ -104,6 +107,13 @@ class JobHandle:
         Or `delay` seconds later. Raises `TransitionError` in any other status, `JobNotFound`, or `NotAllowed`.
         """
         self._manager.retry(self.id, delay)
+
+    def hurry(self) -> None:
+        """Let the job, if it waits, be the next one to be claimed of its queue, before higher priorities too.
+
+        Raises `TransitionError` in any other status, `JobNotFound`, or `NotAllowed`.
+        """
+        self._manager.hurry(self.id)
 
     def then(
         self,

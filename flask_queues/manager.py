@@ -233,6 +233,22 @@ class Manager(Serving):
         self._reopen_batch_of(record)
         self.teller.retried(job_id)
 
+    def hurry(self, job_id: str) -> None:
+        """Let a job that waits be the next one to be claimed of its queue, before higher priorities too.
+
+        It keeps its attempts, its expiry and its priority; a pause, a limit or an open breaker holds it all the same.
+        Of several that are hurried the last comes first. Raises `JobNotFound`, `TransitionError` where it does not
+        wait, or `NotAllowed`.
+        """
+        record = self.find(job_id)
+        if has_request_context():
+            self._check_permission(record)
+        status = self.storage.hurry(job_id)
+        if status is None:
+            raise not_found(job_id)
+        if status not in (Status.PENDING, Status.SCHEDULED):
+            raise TransitionError(f"Job {job_id} is {status}; only pending or scheduled jobs are put first.")
+
     def _reopen_batch_of(self, job: JobRecord) -> None:
         if job.batch is not None and job.status.final and tag_of(job.batch) in job.tags:  # not what reports for it
             self.batches.tending.reopen(job.batch)

@@ -113,6 +113,22 @@ def test_all_failed_jobs_that_match_are_retried(queues: Queues) -> None:
     assert waiting.status is Status.SCHEDULED
 
 
+def test_a_handle_hurries_its_job(queues: Queues) -> None:
+    """While it waits; its attempts and its expiry stay."""
+    late, other = queues.push("shop:work", delay=60, expires=600, priority=-5), queues.push("shop:work")
+    before = late.record
+    late.hurry()
+    assert (late.status, late.record.expires, late.record.priority) == (Status.PENDING, before.expires, -5)
+    queues.hurry(other.id)
+    wanted = Wanted(("default",), ("shop:work",), 60_000)
+    storage = queues.manager.storage
+    assert [storage.step("w", (), wanted).claims[0].id for _ in range(2)] == [other.id, late.id]
+    with pytest.raises(TransitionError, match="only pending or scheduled jobs are put first"):
+        late.hurry()
+    with pytest.raises(JobNotFound):
+        queues.hurry("none")
+
+
 def test_a_handle_retries_its_job(queues: Queues) -> None:
     """At once or later, and only where it has ended without success."""
     handle = queues.handle(fail_one(queues))

@@ -18,7 +18,7 @@ from .damaged import damaged
 from .doctor import doctor
 from .export import export, reproduce
 from .health import health
-from .jobs import cancel, push, retry, run, show
+from .jobs import cancel, hurry, push, retry, run, show
 from .move import move
 from .orders import quiet, restart, stacks
 from .pausing import pause, resume
@@ -51,6 +51,7 @@ for command in (
     show,
     run,
     retry,
+    hurry,
     cancel,
     clear,
     flush,

@@ -1,4 +1,4 @@
-"""Commands on single jobs: push, show, run, retry, cancel."""
+"""Commands on single jobs: push, show, run, retry, hurry, cancel."""
 
 from __future__ import annotations
 
@@ -153,6 +153,17 @@ def retry(job_ids: tuple[str, ...], everything: bool, type_: str | None, spread:
     if count:
         note("retry", "jobs", " ".join(f"{name}:{value}" for name, value in filters.items() if value), count)
     finish(count, f"scheduled again, over {spread:g} s" if spread else "pushed again", "No failed job matches.")
+
+
+@click.command()
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@with_appcontext
+def hurry(job_ids: tuple[str, ...]) -> None:
+    """Let jobs that wait be the next ones of their queues, before higher priorities too.
+
+    The last one named comes first. Pauses and limits hold them all the same.
+    """
+    each("run", job_ids, this_manager().hurry, "first in its line")
 
 
 @click.command()

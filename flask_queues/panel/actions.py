@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -12,7 +14,7 @@ from werkzeug.exceptions import NotFound
 from ..errors import JobNotFound, NotAllowed, PayloadError, QueueFull, QueuesError, UnknownJobType
 from ..manager import current_queues
 from ..pushing.intake import spread_out
-from ..record import Status
+from ..record import JobRecord, Status
 from . import access, flashes, many
 from .address import asked_filters, way_back
 from .deeds import ACTIONS, AT_ONCE, SPREADS, Action, Chosen, do, named
@@ -23,6 +25,8 @@ from .listing import total
 
 #: From here on, a number has to be typed before so many jobs are deleted.
 TYPED_FROM = 101
+#: Jobs of which it is looked whether they are paused.
+LOOK_AT = 100
 
 
 def add_to(blueprint: Blueprint) -> None:
@@ -113,10 +117,18 @@ def act(name: str) -> ResponseReturnValue:
         flashes.add(_("A worker does this now; this page says how far it is."))
         return redirect(url_for("queues.job", job_id=job_id), 303)
     delays = spread_out(spread) if spread else None
-    done, problem = do(action, islice(jobs.walk(current_queues), AT_ONCE), delays=delays)
+    done, problem = do(action, in_order(action, jobs), delays=delays)
     note(action, done, jobs)
     tell(action, done, problem, jobs, spread)
+    warn_of_pauses(action, done)
     return redirect(back_of(jobs), 303)
+
+
+def in_order(action: Action, jobs: Chosen) -> Iterable[str]:
+    """The ids as they are to be changed: of those that are put first, the first of the list comes last."""
+    first = action.name == "run"
+    ids = islice(jobs.walk(current_queues, oldest=first), AT_ONCE)
+    return reversed(list(ids)) if first else ids
 
 
 def asked_spread(action: Action) -> int:
@@ -170,13 +182,28 @@ def sentence(action: Action, count: int) -> str:
     """What was done, in a sentence."""
     return {
         "retry": ngettext("%(n)s job was pushed again.", "%(n)s jobs were pushed again.", count),
-        "run": ngettext("%(n)s job runs now.", "%(n)s jobs run now.", count),
+        "run": ngettext("%(n)s job is the first in its line.", "%(n)s jobs are the first in their lines.", count),
         "push": ngettext("%(n)s job was pushed anew.", "%(n)s jobs were pushed anew.", count),
         "cancel": ngettext(
             "%(n)s job was cancelled, or asked to end.", "%(n)s jobs were cancelled, or asked to end.", count
         ),
         "delete": ngettext("%(n)s job was deleted.", "%(n)s jobs were deleted.", count),
     }[action.name]
+
+
+def warn_of_pauses(action: Action, done: list[str]) -> None:
+    """Say of jobs that were put first where they wait all the same."""
+    pauses = current_queues.pauses() if action.name == "run" and done else []
+    if not pauses:
+        return
+    records: list[JobRecord] = []
+    for job_id in done[:LOOK_AT]:
+        with suppress(JobNotFound):
+            records.append(current_queues.find(job_id))
+    for queue in sorted({pause.queue for pause in pauses if pause.queue} & {record.queue for record in records}):
+        flashes.add(_("The queue %(queue)s is paused: nothing of it begins until it goes on.", queue=queue))
+    for type_ in sorted({pause.type for pause in pauses if pause.type} & {record.type for record in records}):
+        flashes.add(_("The job type %(type)s is paused: no job of it begins until it goes on.", type=type_))
 
 
 def explain(problem: QueuesError) -> str:

@@ -13,7 +13,7 @@ from ..errors import NotAllowed, PayloadChanged, PayloadError, QueuesError, Stor
 from ..manager import current_queues
 from ..record import JobRecord, Status
 from . import access, flashes
-from .actions import explain, sentence
+from .actions import explain, sentence, warn_of_pauses
 from .deeds import ACTIONS
 from .formats import duration, now
 from .language import gettext as _
@@ -22,7 +22,7 @@ from .render import page
 
 #: What can be done with the payload, by status; the first is the usual one.
 WAYS = {
-    Status.PENDING: ("save",),
+    Status.PENDING: ("save", "run"),
     Status.SCHEDULED: ("save", "run"),
     Status.FAILED: ("retry", "save"),
     Status.COMPLETED: ("push",),
@@ -173,7 +173,7 @@ def push(record: JobRecord, payload: dict[str, Any], lines: list[str]) -> Respon
 def retry(record: JobRecord, way: str) -> None:
     """Let it run; the change stays where that cannot be."""
     try:
-        current_queues.retry(record.id)
+        current_queues.hurry(record.id) if way == "run" else current_queues.retry(record.id)
     except StorageError:
         raise
     except QueuesError as error:
@@ -181,6 +181,7 @@ def retry(record: JobRecord, way: str) -> None:
     else:
         keep(record.id, way, [])
         flashes.add(sentence(ACTIONS[way], 1))
+        warn_of_pauses(ACTIONS[way], [record.id])
 
 
 def keep(job_id: str, action: str, lines: list[str]) -> None:

@@ -18,7 +18,7 @@ AT_ONCE = 1000
 
 #: What is offered in each row; the rest is on the job's own page and for checked rows.
 IN_ROWS = {
-    Status.PENDING: ("cancel",),
+    Status.PENDING: ("run", "cancel"),
     Status.RUNNING: ("cancel",),
     Status.SCHEDULED: ("run", "cancel"),
     Status.FAILED: ("retry", "delete"),
@@ -50,7 +50,7 @@ ACTIONS = {
     action.name: action
     for action in (
         Action("retry", (Status.FAILED,), False, lambda manager, job_id, _: manager.retry(job_id)),
-        Action("run", (Status.SCHEDULED,), False, lambda manager, job_id, _: manager.retry(job_id)),
+        Action("run", WAITING, False, lambda manager, job_id, _: manager.hurry(job_id)),
         Action(
             "push", (Status.COMPLETED, Status.CANCELLED), False, lambda manager, job_id, _: manager.push_again(job_id)
         ),
@@ -82,11 +82,11 @@ class Chosen(NamedTuple):
     #: Whether all that match are meant.
     every: bool = False
 
-    def walk(self, manager: Manager) -> Iterator[str]:
-        """Their ids."""
+    def walk(self, manager: Manager, *, oldest: bool = False) -> Iterator[str]:
+        """Their ids; of all that match from this end of the list."""
         if not self.every or self.status is None:
             return iter(self.ids)
-        return (record.id for record in manager.every(statuses=[self.status], **self.filters._asdict()))
+        return (record.id for record in manager.every(statuses=[self.status], oldest=oldest, **self.filters._asdict()))
 
 
 def do(

@@ -87,6 +87,8 @@ def is_for_a_worker(action: Action, jobs: Chosen) -> bool:
     """
     if not jobs.every or jobs.status is None or action.name not in ACTS:
         return False
+    if action.name == "run" and jobs.status is Status.PENDING:
+        return False  # they stay pending, and a run that is begun again could not tell which were put first
     if jobs.number is not None and jobs.number <= AT_ONCE:
         return False
     return not (action.name in ("retry", "run") and asks_who(jobs.status, jobs.filters.type)) and has_worker()

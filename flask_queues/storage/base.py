@@ -212,6 +212,17 @@ class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
         """
 
     @abstractmethod
+    def hurry(self, job_id: str) -> Status | None:
+        """Let a pending or scheduled job be the next one to be claimed of its queue, before higher priorities too.
+
+        Nothing else of it is changed: not its attempts, its expiry, its priority; a scheduled one is due now. Stops,
+        limits and unknown types hold it as any other. Those that are hurried after it stand before it; an engine may
+        keep to that for the first two hundred in a line alone. Once it was claimed, retried or moved, it stands in its
+        line as before. Returns the status it had, which may be the new one where an answer was lost; None where there
+        is no such job. Any other status stays.
+        """
+
+    @abstractmethod
     def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
         """Give a job that is not running another payload, JSON text both, if `seen` is the one that it has.
 

@@ -16,6 +16,7 @@ import sys
 import pytest
 
 from flask_queues import Status
+from flask_queues.storage.values import Wanted
 from tests.support.site import eventually
 
 ID = re.compile(r"[0-9a-v]{26}")
@@ -338,6 +339,20 @@ def test_retry_by_id(site):
     assert done(site.run("retry", site.push("add", {"a": 1}, delay=3600))).endswith("pending again\n")
 
 
+def test_hurry_by_id(site):
+    """Jobs that wait are the next ones, whether they were pending or scheduled; others are told."""
+    failed, first, pending = run_to_failure(site), site.push("noop", priority=9), site.push("noop")
+    scheduled = site.push("noop", delay=3600)
+    answer = site.run("hurry", NO_JOB, failed, pending, scheduled)
+    assert answer.returncode == 1
+    assert answer.stdout == f"{pending}  first in its line\n{scheduled}  first in its line\n"
+    assert "only pending or scheduled jobs are put first" in answer.stderr
+    assert [act.action for act in site.manager.acts()] == ["run", "run"]
+    wanted = Wanted(("default",), ("noop",), 60_000)
+    claimed = [site.manager.storage.step("w", (), wanted).claims[0].id for _ in range(3)]
+    assert claimed == [scheduled, pending, first]
+
+
 def test_retry_all_with_filters(site):
     """--all takes every failed job that the filters let through, and nothing else."""
     one, two, three = (run_to_failure(site, queue=queue, tags=[queue]) for queue in ("a", "b", "c"))
@@ -568,7 +583,7 @@ def test_work_refuses_wrong_options(site, arguments, code, word):
 def test_every_command_has_a_help(site):
     """The group lists its commands, and each explains itself."""
     listed = done(site.run("--help"))
-    for name in ("work", "status", "push", "show", "run", "retry", "cancel", "clear", "flush", "doctor"):
+    for name in ("work", "status", "push", "show", "run", "retry", "hurry", "cancel", "clear", "flush", "doctor"):
         assert name in listed
         assert "Usage:" in done(site.run(name, "--help"))
 

@@ -73,6 +73,46 @@ def test_each_action_does_what_it_says(shop: Shop) -> None:
     assert (again.type, again.payload, again.queue, again.tags) == (old.type, old.payload, old.queue, old.tags)
 
 
+def next_ones(shop: Shop, number: int) -> list[str]:
+    """The jobs that a worker would get one after another."""
+    return [shop.claim().id for _ in range(number)]
+
+
+def test_run_now_puts_jobs_first_in_the_order_of_the_list(shop: Shop) -> None:
+    """Checked rows and all that match, pending or scheduled; each says so, and the activity has it."""
+    urgent = shop.mail.using(priority=9).push(to="x@example.org").id
+    first, second, third = (shop.pending() for _ in range(3))
+    client = shop.client()
+    assert client.get("/queues/jobs").text.count('aria-label="Run now Send mail"') == 4
+    post(client, "/queues/actions/run", id=[second, third], status="pending")
+    assert flashed(shop, client) == "2 jobs are the first in their lines."
+    assert next_ones(shop, 2) == [second, third]
+    post(client, "/queues/actions/run", id=first)
+    assert flashed(shop, client) == "1 job is the first in its line."
+    act = next(shop.manager.acts())
+    assert (act.action, act.name) == ("run", first)
+    assert next_ones(shop, 2) == [first, urgent]
+    late = [shop.scheduled() for _ in range(2)]
+    ready = [shop.pending() for _ in range(2)]
+    post(client, "/queues/actions/run", all=1, status="pending", seen=2)
+    assert next_ones(shop, 2) == ready
+    post(client, "/queues/actions/run", all=1, status="scheduled", seen=2)
+    assert next_ones(shop, 2) == late
+
+
+def test_what_is_put_first_in_a_paused_queue_waits_all_the_same(shop: Shop) -> None:
+    """The page says so, of a queue and of a job type."""
+    job_id = shop.pending()
+    shop.manager.pause(shop.manager.find(job_id).queue, by="ben")
+    client = shop.client()
+    post(client, "/queues/actions/run", id=job_id)
+    assert "is paused: nothing of it begins until it goes on." in flashed(shop, client)
+    shop.manager.resume(shop.manager.find(job_id).queue)
+    shop.manager.pause(type="shop:mail", by="ben")
+    post(client, "/queues/actions/run", id=job_id)
+    assert "The job type shop:mail is paused" in flashed(shop, client)
+
+
 def test_checked_jobs_are_changed_together(shop: Shop) -> None:
     """What has changed meanwhile is left alone and said."""
     first, second = shop.failed(), shop.failed()

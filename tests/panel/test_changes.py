@@ -216,6 +216,16 @@ def test_a_scheduled_job_may_be_changed_and_run_now(shop: Shop) -> None:
     assert (record.status, record.payload["to"]) == (Status.PENDING, "carla")
 
 
+def test_a_pending_job_may_be_changed_and_put_first(shop: Shop) -> None:
+    """Before a job that came earlier."""
+    shop.pending()
+    job_id = shop.pending()
+    client = shop.client()
+    send(client, job_id, {**form_of(client, job_id), "value.to": "carla"}, "run")
+    claim = shop.claim()
+    assert (claim.id, shop.manager.find(job_id).payload["to"]) == (job_id, "carla")
+
+
 def test_authorize_is_asked_for_the_new_payload(shop: Shop) -> None:
     """403, and the form again."""
 

@@ -107,6 +107,19 @@ def test_what_nobody_counts_is_a_workers_too(shop: Shop) -> None:
 
 
 @pytest.mark.usefixtures("few")
+def test_of_many_pending_jobs_those_that_wait_longest_are_put_first(shop: Shop) -> None:
+    """In the request, as they stay pending: a run that is begun again could not tell which were."""
+    ids = [shop.pending() for _ in range(5)]
+    shop.work()
+    client = shop.client()
+    text = client.get("/queues/actions/run/confirm?all=1&status=pending").text
+    assert "At most 3 jobs are put first: those that wait longest." in text
+    assert ask(client, "run", "pending", 5) == "/queues/jobs"
+    assert [act.number for act in shop.manager.acts()] == [3]
+    assert [shop.claim().id for _ in ids] == ids
+
+
+@pytest.mark.usefixtures("few")
 def test_a_run_that_is_cut_goes_on_with_what_is_left(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put off where the worker is to stop; nothing is done twice, each run says what it did."""
     ids = [shop.failed() for _ in range(5)]

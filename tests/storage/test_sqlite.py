@@ -418,6 +418,7 @@ def do_everything(storage: Storage, clock: Any) -> None:
         for job in storage.page(Query(statuses=[status], limit=2)).jobs:
             storage.cancel(job.id, "why")
             storage.retry(job.id)
+            storage.hurry(job.id)
             storage.claim("w", job.id, LONG)
     storage.stalled()
     storage.workers()

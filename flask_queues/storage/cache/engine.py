@@ -295,7 +295,7 @@ class CacheStorage(Storage):
     def oldest(self) -> dict[str, int]:
         """Look through the lines."""
         with self._log.read() as (state, _):
-            return {queue: min(due for _, due, *_ in line) for queue, line in state.shelves.lines.items()}
+            return {queue: min(place[-1].due for place in line) for queue, line in state.shelves.lines.items()}
 
     def rewrite(self, job_id: str, turn: Callable[[str], str]) -> bool:
         """Say in one entry which texts are to stand for which."""
@@ -345,6 +345,10 @@ class CacheStorage(Storage):
         """Make the job pending, or scheduled; its history stays."""
         entry = ["retry", job_id, delay] if delay else ["retry", job_id]
         return self._change_one(job_id, (FAILED, CANCELLED, SCHEDULED), entry)
+
+    def hurry(self, job_id: str) -> Status | None:
+        """Give the job a place before the first."""
+        return self._change_one(job_id, (PENDING, SCHEDULED), ["hurry", job_id])
 
     def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
         """Compare and write with one entry, which names the very text that it replaces."""

@@ -80,7 +80,7 @@ def alike(state: State, first: Job) -> list[Job]:
     in_line = [place[-1] for place in state.shelves.lines.get(first.queue, [])]
     limits = limits_of(first)
     found = [job for job in [*in_line, *at_gates] if limits_of(job) == limits]
-    return sorted(found, key=lambda job: (-job.priority, job.due, job.seq))
+    return sorted(found, key=lambda job: job.place)
 
 
 def through(state: State, queue: str, limit: Limit, gate: Gate) -> int:

@@ -78,6 +78,13 @@ class Job:
     changes: int = 0
     #: Whether the claim in force came along with one that is under limits.
     along: bool = False
+    #: Above 0 for one that waits before all others, the last that came there first.
+    hurried: int = 0
+
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """Where it stands in a line: less is earlier."""
+        return (-self.hurried, -self.priority, self.due, self.seq)
 
     def row(self) -> tuple[Any, ...]:
         """Everything, as `Job` takes it."""

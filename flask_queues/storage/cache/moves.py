@@ -101,6 +101,23 @@ def retry(state: State, id_: str, delay: int = 0) -> int | str | None:
     return status
 
 
+def hurry(state: State, id_: str) -> int | None:
+    """Let a job that waits stand before all others of its line; answers the status it had."""
+    job = state.shelves.jobs.get(id_)
+    if job is None:
+        return None
+    status = job.status
+    if status in (PENDING, SCHEDULED):
+        line = state.shelves.lines.get(job.queue)
+        first = line[0][-1].hurried if line else 0
+        state.shelves.take(job)
+        if status == SCHEDULED:
+            job.status, job.stamp, job.due = PENDING, state.time, min(job.due, state.time)
+        job.held, job.hurried = None, first + 1
+        state.shelves.put(job)
+    return status
+
+
 def rewrite(state: State, id_: str, instead: dict[str, str]) -> bool:
     """Put other texts in the place of those that are stored of a job."""
     job = state.shelves.jobs.get(id_)
@@ -227,6 +244,7 @@ MOVES: dict[str, Callable[..., Any]] = {
     "release": release,
     "cancel": cancel,
     "retry": retry,
+    "hurry": hurry,
     "rewrite": rewrite,
     "payload": change_payload,
     "options": change_options,

@@ -61,9 +61,9 @@ class Shelves:
         self._tally(job, job.status, 1)
         put(self.lists, (job.queue, job.type, job.status), (job.stamp, job.seq, job))
         if job.held is not None:
-            put(self.held, job.held, (-job.priority, job.due, job.seq, job))
+            put(self.held, job.held, (*job.place, job))
         elif job.status == PENDING:
-            put(self.lines, job.queue, (-job.priority, job.due, job.seq, job))
+            put(self.lines, job.queue, (*job.place, job))
         if job.status == RUNNING:
             put(self.hands, str(job.worker), (job.seq, job))
         elif job.status == SCHEDULED:
@@ -76,9 +76,9 @@ class Shelves:
         self._tally(job, job.status, -1)
         take(self.lists, (job.queue, job.type, job.status), (job.stamp, job.seq))
         if job.held is not None:
-            take(self.held, job.held, (-job.priority, job.due, job.seq))
+            take(self.held, job.held, job.place)
         elif job.status == PENDING:
-            take(self.lines, job.queue, (-job.priority, job.due, job.seq))
+            take(self.lines, job.queue, job.place)
         if job.status == RUNNING:
             take(self.hands, str(job.worker), (job.seq,))
         elif job.status == SCHEDULED:

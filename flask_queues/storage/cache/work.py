@@ -293,6 +293,7 @@ def take(state: State, job: Job, worker: str, lease: int, *, ahead: bool = False
     job.token, job.worker, job.lease, job.ahead = state.token, worker, state.time + lease, ahead
     job.along = along
     job.held = job.progress = None
+    job.hurried = 0
     state.shelves.put(job)
     if job.unique:
         uniques.free(state, job, START)
@@ -329,6 +330,7 @@ def renew(state: State, job: Job, delay: int = 0) -> None:
     job.status, job.attempts = SCHEDULED if delay else PENDING, 0
     job.stamp = job.due = state.time + delay
     job.reason = job.cancel = job.held = job.expires = None
+    job.hurried = 0
     state.shelves.put(job)
 
 

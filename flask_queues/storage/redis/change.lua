@@ -1,6 +1,6 @@
--- Cancel or retry a job.
+-- Cancel, retry or hurry a job.
 -- KEYS: what it may touch, where the server must know that beforehand.
--- ARGV: root; partition; id; `cancel` or `retry`; reason; how long a retry waits; nonce, and those of tries before
+-- ARGV: root; partition; id; `cancel`, `retry` or `hurry`; reason; how long a retry waits; nonce, and those of tries before
 -- whose answers were lost.
 -- Returns the status it had, the id of another job in a row where that holds its key, `options` where only its claim tells
 -- what its end causes, or nothing.
@@ -50,6 +50,23 @@ local function retry(stem, status, list)
     end
 end
 
+-- What waits at a gate comes back into the line; the next step finds out whether that is still shut.
+local function hurry(stem, status, list, score)
+    if status ~= PENDING and status ~= SCHEDULED then
+        return
+    end
+    local member = stem .. '\t' .. id
+    local since = list ~= 'due' and call('ZSCORE', p .. 'since', member)
+    local due = list == 'due' and math.min(score, now) or score % SPAN
+    take_out(p, list, member)
+    call('ZADD', p .. 'ready', digits(first_rank(p, due)), member)
+    if since or (list == 'due' and due ~= now) then
+        call('ZADD', p .. 'since', since or moment, member)
+    end
+    count(p, stem, id, status, PENDING)
+    wake()
+end
+
 local stem = read_place(p, id)
 if not stem then
     return false
@@ -58,12 +75,14 @@ local before = done_before()
 if before then
     return before
 end
-local status, list = where(p, stem, id)
+local status, list, score = where(p, stem, id)
 if what == 'cancel' then
     if (status == PENDING or status == SCHEDULED) and changes_of(p, id) ~= '0' then
         return 'options'
     end
     cancel(stem, status, list)
+elseif what == 'hurry' then
+    hurry(stem, status, list, score)
 else
     local other = retry(stem, status, list)
     if other then

@@ -344,6 +344,11 @@ class RedisStorage(Storage):
         with self._call():
             return self._jobs.change(job_id, "retry", delay=delay)
 
+    def hurry(self, job_id: str) -> Status | None:
+        """Give the job a rank below all others."""
+        with self._call():
+            return self._jobs.change(job_id, "hurry")
+
     def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:
         """Compare here and write in one script, over the very lines that were compared."""
         with self._call():

@@ -58,9 +58,20 @@ local function room_at(limit, used, after)
     return math.max(0, math.min(100, limit.burst, math.floor((now * 1000 - first) / pace_of(limit)) + 1))
 end
 
+-- A rank as text that sorts as ranks do, also those below 0.
+local BELOW = 256 * SPAN
+local function rank_text(rank)
+    return rank < 0 and '-' .. string.format('%016.0f', rank + BELOW) or string.format('%016.0f', rank)
+end
+
+local function read_rank(text)
+    local below = string.match(text, '^%-(%d+)$')
+    return below and tonumber(below) - BELOW or tonumber(text)
+end
+
 -- Let a ready job wait at a gate.
 local function hold_at(p, limit, member, rank)
-    local entry = limit.name .. '\n' .. string.format('%016.0f', rank) .. '\n' .. member
+    local entry = limit.name .. '\n' .. rank_text(rank) .. '\n' .. member
     call('ZREM', p .. 'ready', member)
     call('ZADD', p .. 'held', digits(rank), member)
     call('ZADD', p .. 'gated', 0, entry)
@@ -75,11 +86,11 @@ local function through(p, limit, most)
     local from = '[' .. limit.name .. '\n'
     local entries = call('ZRANGEBYLEX', p .. 'gated', from, from .. '\255', 'LIMIT', 0, most)
     for _, entry in ipairs(entries) do
-        local rank, member = string.match(entry, '^[^\n]*\n(%d+)\n(.*)$')
+        local rank, member = string.match(entry, '^[^\n]*\n(%-?%d+)\n(.*)$')
         call('ZREM', p .. 'gated', entry)
         call('HDEL', p .. 'gatedby', member)
         call('ZREM', p .. 'held', member)
-        call('ZADD', p .. 'ready', digits(tonumber(rank)), member)
+        call('ZADD', p .. 'ready', digits(read_rank(rank)), member)
     end
     return #entries
 end
@@ -90,9 +101,9 @@ local function alike(p, text)
     for _, limit in ipairs(read_limits(text)) do
         local from = '[' .. limit.name .. '\n'
         for _, entry in ipairs(call('ZRANGEBYLEX', p .. 'gated', from, from .. '\255', 'LIMIT', 0, 1000)) do
-            local rank, member = string.match(entry, '^[^\n]*\n(%d+)\n(.*)$')
+            local rank, member = string.match(entry, '^[^\n]*\n(%-?%d+)\n(.*)$')
             rows[#rows + 1] = member
-            rows[#rows + 1] = rank
+            rows[#rows + 1] = digits(read_rank(rank))
         end
     end
     local found = {}

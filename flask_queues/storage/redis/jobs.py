@@ -121,7 +121,7 @@ class Jobs:
         return bool(self._calls.ask(self._command(queue, REWRITE, arguments, [job_id])))
 
     def change(self, job_id: str, what: str, reason: str = "", delay: int = 0) -> Status | None:
-        """Cancel or retry a job; returns the status it had."""
+        """Cancel, retry or hurry a job; returns the status it had."""
         queue = self.queue_of(job_id)
         if queue is None:
             return None

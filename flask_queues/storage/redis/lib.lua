@@ -69,6 +69,13 @@ local function rank_of(stem, due)
     return tonumber(string.sub(stem, 12, 13), 16) * SPAN + math.max(0, math.min(due, SPAN - 1))
 end
 
+-- Where a job stands that comes before all others: in tiers below 0, so that its time stays what it is modulo SPAN.
+local function first_rank(p, due)
+    local first = call('ZRANGE', p .. 'ready', 0, 0, 'WITHSCORES')[2]
+    local tier = math.min(0, math.floor(tonumber(first or 0) / SPAN))
+    return math.max(tier - 1, -200) * SPAN + math.max(0, math.min(due, SPAN - 1))
+end
+
 local function type_of(member)
     return string.sub(member, 14, string.find(member, '\t', 14, true) - 1)
 end

@@ -52,6 +52,7 @@ from .steps import (
     next_tokens,
     old_ones,
     promote,
+    put_first,
     read_claim,
     refuse_beyond,
     retry_one,
@@ -414,6 +415,21 @@ class SQLiteStorage(Storage):
             if status in (FAILED, CANCELLED, SCHEDULED):
                 retry_one(db, seq, now + delay, SCHEDULED if delay else PENDING)
                 deltas.moved(queue, type_, status, SCHEDULED if delay else PENDING, batch)
+            deltas.write(db)
+        return status_of(status)
+
+    def hurry(self, job_id: str) -> Status | None:
+        """Give the job a place above all priorities."""
+        now = wall()
+        deltas = Deltas()
+        with self._database.write(durable=True) as db:
+            row = db.execute(WHERE, (job_id,)).fetchone()
+            if row is None:
+                return None
+            seq, queue, type_, status, _, _, batch = row
+            if status in (PENDING, SCHEDULED):
+                put_first(db, seq, queue, now)
+                deltas.moved(queue, type_, status, PENDING, batch)
             deltas.write(db)
         return status_of(status)
 

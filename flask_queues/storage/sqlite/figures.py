@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..figures import Ended, every
+from ..hurried import TIER, TIERS
 from . import listing
 from .rows import CANCELLED, COLUMNS, COMPLETED, FAILED, PENDING, STATUSES, record
 
@@ -16,6 +17,8 @@ SELECT seq FROM jobs WHERE queue=? AND type=? AND status=? AND status<>1 AND sta
 READ = f"SELECT {COLUMNS} FROM jobs WHERE seq=?"  # noqa: S608 - no value of a user is in it
 HIGHEST = "SELECT max(priority) FROM jobs WHERE queue=? AND status=0 AND held IS NULL AND priority<?"
 FIRST = "SELECT due FROM jobs WHERE queue=? AND status=0 AND held IS NULL AND priority=? ORDER BY due LIMIT 1"
+#: More than any job stands by.
+ABOVE_ALL = TIER * (TIERS + 1)
 NAMES = "SELECT name FROM sheets ORDER BY name"
 #: As bytes: what something else has written may be no text.
 SHEET = "SELECT CAST(text AS BLOB) FROM sheets WHERE name=?"
@@ -41,7 +44,7 @@ def oldest(db: sqlite3.Connection) -> dict[str, int]:
     """Look at the first job of each priority in each queue that has pending ones."""
     found: dict[str, int] = {}
     for queue in {queue for queue, _ in listing.lines(db, PENDING)}:
-        priority = db.execute(HIGHEST, (queue, 1000)).fetchone()[0]
+        priority = db.execute(HIGHEST, (queue, ABOVE_ALL)).fetchone()[0]
         while priority is not None:
             due = db.execute(FIRST, (queue, priority)).fetchone()[0]
             found[queue] = min(due, found.get(queue, due))

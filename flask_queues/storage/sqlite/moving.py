@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import DamagedRecord, StorageError
 from ...record import LogLine, Outcome, Progress
+from ..hurried import plain
 from ..parcels import Load, Parcel, Run, SchedulePost, known_parcel, whole_parcel
 from ..unique import Unique, holds
 from ..values import Occurrence, Schedule
@@ -177,8 +178,9 @@ def parcel_of(row: tuple[Any, ...], logs: list[LogLine], kept: str | None) -> Pa
     alone, uniq, limits, changes = row[23:]
     unique = uniques.read(uniq) if uniq else None
     known = known_parcel(
-        id_, str(queue), str(type_), status_of(status), stamp, payload, options, priority=priority, created=created,
-        due=due, expires=expires, attempts=attempts, alone=bool(alone), kept=kept, logs=tuple(logs), changes=changes,
+        id_, str(queue), str(type_), status_of(status), stamp, payload, options, created=created, due=due,
+        priority=plain(priority) if isinstance(priority, int) else priority,
+        expires=expires, attempts=attempts, alone=bool(alone), kept=kept, logs=tuple(logs), changes=changes,
         tags=tuple(map(str, tags_of(tags))) if tags else (), unique=tuple(unique) if unique else None,
         limits=tuple(map(tuple, gates.limits_of(limits))) if limits else (),
     )  # fmt: skip
@@ -197,7 +199,7 @@ def read_parcel(row: tuple[Any, ...], known: Parcel) -> Parcel:
     if status not in NUMBERS.values():
         raise DamagedRecord(f"Its status is {status!r}.")
     return known._replace(
-        id=id_, queue=queue, type=type_, payload=payload, options=options, priority=priority, since=stamp,
+        id=id_, queue=queue, type=type_, payload=payload, options=options, priority=plain(priority), since=stamp,
         created=created, due=due, expires=expires, attempts=attempts, runs=tuple(told), worker=worker, started=started,
         progress=Progress(*json.loads(progress)) if progress else None, result=result, reason=reason,
     )  # fmt: skip

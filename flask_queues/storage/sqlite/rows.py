@@ -18,6 +18,7 @@ from ...record import (
     fields_of_push,
     to_datetime,
 )
+from ..hurried import plain
 from ..stops import held_back
 
 #: Statuses by the number that stands for each in the file.
@@ -70,7 +71,7 @@ def read_record(row: tuple[Any, ...]) -> JobRecord:
         queue=queue,
         status=status,
         payload=json.loads(payload),
-        priority=priority,
+        priority=plain(priority),
         tags=tuple(json.loads(tags)) if tags else (),
         created=to_datetime(created),
         due=to_datetime(due),

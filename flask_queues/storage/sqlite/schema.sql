@@ -6,7 +6,7 @@ CREATE TABLE jobs (
     type TEXT NOT NULL,
     status INTEGER NOT NULL,        -- 0 pending, 1 running, 2 scheduled, 3 completed, 4 failed, 5 cancelled
     stamp INTEGER NOT NULL,         -- since when it is pending, running or final; when it is due, if scheduled
-    priority INTEGER NOT NULL,
+    priority INTEGER NOT NULL,      -- of a hurried one with tiers above, see hurried.py
     due INTEGER NOT NULL,
     created INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,

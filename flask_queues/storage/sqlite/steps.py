@@ -11,6 +11,7 @@ from typing import Any
 
 from ...errors import QueueFull, UniqueTaken
 from ...record import LogLine, Status, to_milliseconds
+from ..hurried import above
 from ..stops import raised
 from ..unique import END, START, replaced, taken
 from ..values import Claim, NewJob, Settlement, Wanted
@@ -63,7 +64,15 @@ SELECT seq, type FROM jobs WHERE queue=? AND status=0 AND held IS NULL ORDER BY 
 """
 KNOWN = "SELECT 1 FROM workers, json_each(about, '$.types') WHERE heartbeat>? AND value=? LIMIT 1"
 TAKE = """
-UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL WHERE seq=?
+UPDATE jobs SET status=1, stamp=?, token=?, worker=?, lease=?, ahead=?, started=?, progress=NULL,
+    priority=(priority+128)%256-128
+WHERE seq=?
+"""
+FIRST = "SELECT priority FROM jobs WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC LIMIT 1"
+PUT_FIRST = """
+UPDATE jobs SET status=0, stamp=CASE status WHEN 0 THEN stamp ELSE ?1 END, due=min(due, ?1), priority=?2, held=NULL,
+    gather=NULL
+WHERE seq=?3
 """
 #: The limits of which a claim holds a place: none where it came along with another.
 HELD_PLACE = f"CASE ahead WHEN {ALONG} THEN NULL ELSE limits END"
@@ -449,9 +458,16 @@ def retry_one(db: sqlite3.Connection, seq: int, due: int, status: int = PENDING)
         history = add_run(history, (runs, worker, started, ended, outcome), error)
     db.execute(
         "UPDATE jobs SET status=?4, stamp=?1, due=?1, attempts=0, outcome=NULL, reason=NULL, cancel=NULL, "
-        "held=NULL, expires=NULL, gather=NULL, history=?2 WHERE seq=?3",
+        "held=NULL, expires=NULL, gather=NULL, history=?2, priority=(priority+128)%256-128 WHERE seq=?3",
         (due, history, seq, status),
     )
+
+
+def put_first(db: sqlite3.Connection, seq: int, queue: str, now: int) -> None:
+    """Let a job that waits stand before all others of its line."""
+    first = db.execute(FIRST, (queue,)).fetchone()
+    (priority,) = db.execute("SELECT priority FROM jobs WHERE seq=?", (seq,)).fetchone()
+    db.execute(PUT_FIRST, (now, above(priority, first and first[0]), seq))
 
 
 def old_ones(db: sqlite3.Connection, numbers: Sequence[int], until: int, queue: str | None, limit: int) -> list[int]:

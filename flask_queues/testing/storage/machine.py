@@ -357,6 +357,14 @@ class StorageMachine(RuleBasedStateMachine):
         if job is not None and job.status in (Status.FAILED, Status.CANCELLED, Status.SCHEDULED):
             self.model.renew(job, self.clock.now(), delay)
 
+    @rule(job_id=IDS)
+    def hurry(self, job_id: str) -> None:
+        """Put a job first."""
+        job = self.model.jobs.get(job_id)
+        assert self.storage.hurry(job_id) == (job and job.status)
+        if job is not None and job.status in WAITING:
+            self.model.hurry(job, self.clock.now())
+
     @rule(job_id=IDS, word=WORDS, stale=st.booleans(), spaces=st.booleans())
     def change_payload(self, job_id: str, word: str | None, stale: bool, spaces: bool) -> None:
         """Give a job another payload, over the one that it has, or over one that it never had."""

@@ -56,11 +56,13 @@ class ModelJob:
     would_wait: int | None = None
     #: How often its options were changed.
     changes: int = 0
+    #: Above 0 for one that waits before all others.
+    hurried: int = 0
 
     @property
-    def rank(self) -> tuple[int, int]:
+    def rank(self) -> tuple[int, int, int]:
         """Its place in the line: less is earlier."""
-        return (-self.pushed.priority, self.due)
+        return (-self.hurried, -self.pushed.priority, self.due)
 
     @property
     def error(self) -> list[str] | None:
@@ -69,7 +71,7 @@ class ModelJob:
 
     def enter(self, status: Status, now: int) -> None:
         """Come into a status."""
-        self.status, self.since, self.gather = status, now, None
+        self.status, self.since, self.gather, self.hurried = status, now, None, 0
 
     def renew(self, due: int, status: Status = Status.PENDING) -> None:
         """Begin anew, with the history."""
@@ -176,6 +178,16 @@ class Model:
             self.hold(job.pushed, now)
         job.renew(now + delay, Status.SCHEDULED if delay else Status.PENDING)
 
+    def hurry(self, job: ModelJob, now: int) -> None:
+        """Let a job that waits stand before all others of its line."""
+        line = [one for one in self.jobs.values() if one.status is Status.PENDING and not one.held]
+        first = max((one.hurried for one in line if one.pushed.queue == job.pushed.queue), default=0)
+        if job.due > now:
+            job.would_wait, job.due = job.due, now
+        if job.status is Status.SCHEDULED:
+            job.enter(Status.PENDING, now)
+        job.held, job.hurried = None, first + 1
+
     def delete(self, job_id: str) -> None:
         """A job is gone."""
         self.free(self.jobs[job_id], "gone")
@@ -200,7 +212,7 @@ class Model:
         for job in self.jobs.values():
             if job.status is not Status.RUNNING:
                 self.leave_tally(job)
-                job.gather = None
+                job.gather, job.hurried = None, 0
         elsewhere = [job for job in self.jobs.values() if job.pushed.unique and job.status is not Status.RUNNING]
         for job in elsewhere:
             self.free(job, "gone")

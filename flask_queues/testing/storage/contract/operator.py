@@ -165,6 +165,101 @@ class OperatorContract(OpenedTwice):
         assert storage.retry("a") is status
         assert the(storage, "a") == before
 
+    @pytest.mark.parametrize("status", [Status.PENDING, Status.SCHEDULED])
+    def test_a_hurried_job_is_the_next_one(
+        self, storage: Storage, other: Storage, clock: Clock, status: Status
+    ) -> None:
+        """Before higher priorities, and before those that were hurried earlier; nothing else of it changes."""
+        delay = LONG if status is Status.SCHEDULED else 0
+        fill(storage, "a", delay=delay, priority=-7, expires=LONG, batch="b", options='{"tries":5}')
+        storage.push([new("b", priority=100), new("c"), new("d", queue="r", priority=-1)])
+        before = the(storage, "a")
+        clock.advance(2)
+        assert storage.hurry("c") is Status.PENDING
+        assert other.hurry("a") is status
+        assert storage.hurry("a") is Status.PENDING
+        record = the(storage, "a")
+        assert record == replace(before, status=Status.PENDING, due=record.due)
+        assert record.due <= min(before.due, to_datetime(clock.now()))
+        assert storage.counts().cells == counted(storage)
+        assert storage.tallies({"b": ["q"]}) == {"b": {Status.PENDING: 1}}
+        assert [job.id for job in everything(storage)] == [job.id for job in everything(other)]
+        claims = [take_one(storage, "q") for _ in "acb"]
+        assert ids(claims) == ["a", "c", "b"]
+        assert claims[0].attempts == before.attempts
+        assert claims[0].options == '{"tries":5}'
+
+    def test_a_job_is_hurried_for_one_claim(self, storage: Storage) -> None:
+        """Given back, or retried after its end, it stands in its line as before."""
+        storage.push([new("a"), new("b", priority=1), new("c", priority=1)])
+        storage.hurry("a")
+        settle(storage, take_one(storage), Status.PENDING)
+        assert take_one(storage).id == "b"
+        storage.hurry("a")
+        storage.cancel("a", "why")
+        storage.retry("a")
+        assert ids([take_one(storage), take_one(storage)]) == ["c", "a"]
+
+    def test_many_may_be_hurried(self, storage: Storage) -> None:
+        """All of them stand before all others, and those that came last before the rest."""
+        names = [f"h{n:03}" for n in range(230)]
+        storage.push([*(new(name, priority=n % 3) for n, name in enumerate(names)), new("z", priority=100)])
+        for name in names:
+            storage.hurry(name)
+        found = [the(storage, name).priority for name in names]
+        assert found == [n % 3 for n in range(230)]
+        taken = [take_one(storage).id for _ in range(231)]
+        assert set(taken[:230]) == set(names)
+        assert taken[230] == "z"
+        first = taken[-2::-1][:199]
+        assert first == names[:199]
+
+    def test_a_hurried_job_waits_at_its_gate_and_then_goes_first(self, storage: Storage) -> None:
+        """A limit holds it like any other job; behind the gate it stands before all who wait there."""
+        limit = Limit(CONCURRENCY, "k", 1)
+        storage.push([new(name, limits=(limit,), priority=n) for n, name in enumerate("edcba")])
+        first = take_one(storage)
+        assert first.id == "a"
+        assert take(storage) == []
+        assert storage.hurry("d") is Status.PENDING
+        assert storage.hurry("e") is Status.PENDING
+        assert take(storage) == []
+        assert the(storage, "e").held is not None
+        assert the(storage, "e").priority == 0
+        order = []
+        for _ in "edcb":
+            complete(storage, first)
+            first = take_one(storage)
+            order.append(first.id)
+        assert order == ["e", "d", "b", "c"]
+
+    def test_a_stop_holds_what_is_hurried(self, storage: Storage) -> None:
+        """A paused queue stays so; its first job goes first afterwards."""
+        storage.push([new("a", priority=5), new("b")])
+        storage.stop("q")
+        storage.hurry("b")
+        assert take(storage) == []
+        storage.go_on("q")
+        assert take_one(storage).id == "b"
+
+    @pytest.mark.parametrize("status", [Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED])
+    def test_no_other_job_is_hurried(self, storage: Storage, status: Status) -> None:
+        """It stays as it is."""
+        in_status(storage, "a", status)
+        before = the(storage, "a")
+        assert storage.hurry("a") is status
+        assert the(storage, "a") == before
+
+    def test_of_hurried_jobs_the_age_is_known(self, storage: Storage, clock: Clock) -> None:
+        """They are found and purged by it, and the oldest is told."""
+        storage.push([new("a"), new("b")])
+        due = to_milliseconds(the(storage, "a").due)
+        storage.hurry("a")
+        assert storage.oldest() == {"q": due}
+        clock.advance(LATER)
+        assert storage.purge([Status.PENDING], older=LATER + LONG) == 0
+        assert storage.purge([Status.PENDING], older=LATER - 1) == 2
+
     @pytest.mark.parametrize("status", [status for status in Status if status is not Status.RUNNING])
     def test_a_job_that_does_not_run_gets_another_payload(
         self, storage: Storage, other: Storage, status: Status
@@ -279,6 +374,7 @@ class OperatorContract(OpenedTwice):
         assert storage.change_payload("unknown", "{}", "{}") is None
         assert storage.cancel("unknown", "why") is None
         assert storage.retry("unknown") is None
+        assert storage.hurry("unknown") is None
         assert storage.delete("unknown") is None
         assert storage.get("unknown") is None
         assert storage.logs("unknown") == []

@@ -79,6 +79,13 @@ class StoredJob:
     batch: str | None = None
     #: The group with which it waits for its time.
     gather: str | None = None
+    #: Above 0 for one that waits before all others.
+    hurried: int = 0
+
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """Where it stands in its line: less is earlier."""
+        return (-self.hurried, -self.priority, self.due, self.order)
 
     def texts(self) -> list[str]:
         """All that is said of it."""
@@ -101,7 +108,7 @@ class StoredJob:
 
     def enter(self, status: Status, now: int) -> None:
         """Come into a status."""
-        self.status, self.since, self.gather = status, now, None
+        self.status, self.since, self.gather, self.hurried = status, now, None, 0
 
     def renew(self, due: int, status: Status = Status.PENDING) -> None:
         """Begin anew, with the history."""
@@ -251,6 +258,17 @@ class State:
                 one.due = now
                 one.enter(Status.PENDING, now)
 
+    def put_first(self, job: StoredJob, now: int) -> None:
+        """Let a job that waits stand before all others of its line."""
+        line = [
+            one for one in self.jobs.values() if (one.queue, one.status) == (job.queue, Status.PENDING) and not one.held
+        ]
+        first = max((one.hurried for one in line), default=0)
+        if job.status is Status.SCHEDULED:
+            job.due = min(job.due, now)
+            job.enter(Status.PENDING, now)
+        job.held, job.hurried = None, first + 1
+
     def make_room(self, new: NewJob, now: int) -> bool:
         """Whether the key of a job is free, or becomes so since it takes another's place."""
         other = self.jobs.get(self.holder(new, now) or "")
@@ -394,7 +412,7 @@ class State:
         jobs = [
             job for job in self.jobs.values() if job.queue == queue and job.status is Status.PENDING and not job.held
         ]
-        return sorted(jobs, key=lambda job: (-job.priority, job.due, job.order))
+        return sorted(jobs, key=lambda job: job.place)
 
     def take(
         self, job: StoredJob, worker: str, lease: int, now: int, *, ahead: bool = False, along: bool = False
@@ -454,7 +472,7 @@ class State:
             and not job.alone
             and not self.stopped(job.queue, job.type, now)
         ]
-        return sorted(alike, key=lambda job: (-job.priority, job.due, job.order))[: wanted.limit]
+        return sorted(alike, key=lambda job: job.place)[: wanted.limit]
 
     def closed(self, job: StoredJob, now: int) -> tuple[str, int]:
         """The gate that a job cannot pass now, and when it opens; 0 where all are open."""
