@@ -85,14 +85,19 @@ def look_through(storage: Storage, query: Query, fits: Callable[[JobRecord], boo
     A page may have a few jobs more than its limit, so that it ends where the storage can go on.
     """
     found: list[JobRecord] = []
-    after, looked = query.after, 0
+    after, looked, size = query.after, 0, query.limit
     while True:
-        page = storage.page(query._replace(limit=SLICE if not found else query.limit, after=after))
-        found += [job for job in page.jobs if fits(job)]
+        page = storage.page(query._replace(limit=size, after=after))
+        fitting = [job for job in page.jobs if fits(job)]
+        if size > query.limit < len(fitting):  # where they lie close together: from here on in small slices
+            size = query.limit
+            continue
+        found += fitting
         looked += len(page.jobs)
         after = page.after
         if after is None or len(found) >= query.limit or looked >= LOOK_AT:
             return Page(tuple(found), after)
+        size = query.limit if found else max(SLICE, query.limit)
 
 
 def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:

@@ -101,6 +101,20 @@ def test_a_page_looks_at_so_many_jobs_and_goes_on(shop: Shop) -> None:
     assert len(shop.found(text="number1")) == 1 + 10 + 100 + 1000
 
 
+def test_a_page_has_hardly_more_jobs_than_were_asked_for(shop: Shop) -> None:
+    """Whether those that are looked for lie close together, far down or here and there; none is left out."""
+    close = [f"close{n}" for n in range(200)]
+    shop.queues.push_many([(shop.mail, {"to": to}) for to in [*close, *["other"] * 250]])
+    pages: list[list[str]] = []
+    after = None
+    while not pages or after is not None:
+        page = shop.manager.jobs_of(text="close", after=after)
+        after = page.after
+        pages.append([job.payload["to"] for job in page.jobs])
+    assert max(map(len, pages)) < 100
+    assert [to for page in pages for to in page] == close[::-1]
+
+
 def test_a_filter_that_does_not_exist_is_refused(shop: Shop) -> None:
     """A typing mistake would otherwise match everything."""
     with pytest.raises(OptionError, match="There is no filter 'txt'; there are queue, type, tag, cause, error"):

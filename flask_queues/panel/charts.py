@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 1000, 160
+#: The same of the small ones, in tenths of a pixel.
+SPARK = 960, 200
 #: Between the two parts of a bar, and from a bar to the next as a part of its width.
 GAP, AIR = 2, 0.12
 #: A scale of times is one of powers where the slow are so many times slower than the middle.
@@ -143,6 +145,20 @@ def stretches(values: Values, points: Callable[[int, float], list[str]]) -> Iter
             yield [point for n, value in run if value is not None for point in points(n, value)]
 
 
-def spark(values: Values) -> list[str]:
-    """Lines of a small chart without axes, to be stretched like the others."""
-    return lines(values, scale_of(values, 1))
+def spark(values: Values) -> str:
+    """Lines of a small chart without axes, of 96 by 20 pixels: as short as they can be said, a list has fifty."""
+    return "".join(small(line) for line in lines(values, scale_of(values, 1)))
+
+
+def small(line: str) -> str:
+    """A line of `lines` in tenths of a pixel, from point to point; what is level in one stretch."""
+    places = [[float(part) for part in point.split(",")] for point in line[1:].split(" ")]
+    points = [(round(x * SPARK[0] / WIDTH), round(y * SPARK[1] / HEIGHT)) for x, y in places]
+    moves = [(x - x0, y - y0) for (x0, y0), (x, y) in pairwise(points)]
+    found = [f"M{points[0][0] / 10:g} {points[0][1] / 10:g}"]
+    for rises, run in groupby(moves, key=lambda move: move[1] != 0):
+        if rises:
+            found.extend(f"l{x / 10:g} {y / 10:g}".replace(" -", "-") for x, y in run)
+        else:
+            found.append(f"h{sum(x for x, _ in run) / 10:g}")
+    return "".join(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).parent / "static"
 #: Characters of a payload that stand in a list.
 SUMMARY = 160
+#: Of an error: what stands in a list, what its tooltip tells, and what two lines have room for anyway.
+REASON, TOOLTIP, ROOMY = 200, 600, 80
 LIVE_CLOCK = "X-Queues-Clock"
 LIVE_TOKEN = "X-Queues-Token"  # noqa: S105 - the name of a header
 
@@ -127,6 +129,11 @@ def version() -> str:
         return ""
 
 
+def plain(text: object) -> Markup:
+    """Text between tags, where quotes may stand as they are: a payload has many, and a list many payloads."""
+    return Markup(str(escape(text)).replace("&#34;", '"').replace("&#39;", "'"))  # noqa: S704 - escaped
+
+
 class Helpers:
     """What templates call, for one answer."""
 
@@ -138,6 +145,7 @@ class Helpers:
         #: Itself: a row asks it often, and each look through the proxy costs.
         self._manager: Manager = current_queues._get_current_object()  # type: ignore[attr-defined]
 
+    plain = staticmethod(plain)
     number = staticmethod(formats.number)
     short_number = staticmethod(formats.short_number)
     percent = staticmethod(formats.percent)
@@ -250,16 +258,39 @@ class Helpers:
         return gettext(words.VERBS[action.name])
 
     @staticmethod
+    def shortened(error: str) -> str:
+        """What a row shows of an error: more than its two lines ever hold."""
+        return error if len(error) <= REASON else f"{error[: REASON - 1]}…"
+
+    @staticmethod
+    def tooltip(error: str) -> Markup:
+        """The attribute that tells the rest of an error, where a row may have no room for it."""
+        if len(error) <= ROOMY:
+            return Markup()
+        title = escape(error if len(error) <= TOOLTIP else f"{error[: TOOLTIP - 1]}…")
+        return Markup(f' title="{title}"')  # noqa: S704 - escaped
+
+    def reason(self, error: str) -> Markup:
+        """An error in a row."""
+        return Markup(f"<span{self.tooltip(error)}>{plain(self.shortened(error))}</span>")  # noqa: S704 - escaped
+
+    @staticmethod
     def icon(name: str) -> Markup:
         """One of the drawings that stand at the top of each page; pushing again looks like retrying."""
         shape = "retry" if name == "push" else name
         return Markup('<svg class="q-icon" aria-hidden="true"><use href="#q-i-%s"/></svg>') % shape
 
+    @classmethod
+    def row_icon(cls, name: str) -> Markup:
+        """The same on a button at the end of a row, where it needs no class: a list has a hundred of them."""
+        return Markup(cls.icon(name).replace(' class="q-icon"', ""))  # noqa: S704 - of markup
+
     @staticmethod
     def time(moment: datetime, text: str | None = None) -> Markup:
         """A moment as a person says it, the exact one beside it. Of Python, since a list has a hundred of them."""
         shown, exact = escape(text or formats.ago(moment)), escape(formats.with_zone(moment))
-        return Markup(f'<time datetime="{moment.isoformat()}" title="{exact}">{shown}</time>')  # noqa: S704 - escaped
+        stamp = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")  # exact to what is shown, no longer
+        return Markup(f'<time datetime="{stamp}" title="{exact}">{shown}</time>')  # noqa: S704 - escaped
 
     def chip(self, queue: str) -> Markup:
         """A queue by name, with a link to it, and whether it is paused; a list names the same few again and again."""
@@ -281,13 +312,11 @@ class Helpers:
         name, address = escape(self.name_of(record.type)), escape(self.job_url(record.id))
         return Markup(  # noqa: S704 - escaped
             f'<th scope="row" class="q-main"><a class="q-name" href="{address}">{name}</a>\n'
-            f'<span class="q-mono q-line">{escape(self.summary(record))}</span></th>'
+            f'<span class="q-mono q-line">{plain(self.summary(record))}</span></th>'
         )
 
-    def action_button(
-        self, action: Action, record: JobRecord, back: str, class_: str = "q-button q-small q-plain"
-    ) -> Markup:
-        """What does something with a job: a button, or a link to the question before it."""
+    def action_button(self, action: Action, record: JobRecord, back: str, class_: str = "") -> Markup:
+        """What does something with a job: a button of the page's form, or a link to the question before it."""
         key = (action.name, record.type, record.status, back, class_)
         if key not in self._buttons:
             self._buttons[key] = self._button(action, record, back, class_)
@@ -298,7 +327,9 @@ class Helpers:
         """The button without the job's id, which stands between the two."""
         verb, address = escape(self.verb(action)), escape(self._action_url(action, record.status, back))
         label = escape(words.doing(self.verb(action), self.name_of(record.type)))
-        inside = f'aria-label="{label}">{self.icon(action.name)}<span>{verb}</span>'
+        icon = self.icon(action.name) if class_ else self.row_icon(action.name)
+        inside = f'aria-label="{label}">{icon}<span>{verb}</span>'
+        class_ = class_ or "q-button"
         if action.danger:
             danger = " q-danger" if action.name == "delete" else ""
             return f'<a class="{class_}{danger}" href="{address}', f'" data-confirm {inside}</a>'
@@ -306,13 +337,11 @@ class Helpers:
 
     def schedule_button(self, what: str, name: str, word: str, class_: str) -> Markup:
         """What does something with a schedule; of Python as well, since `url_for` is slow."""
-        address = escape(
-            f"{base_url('queues.act_on_schedule', 'what')}{what}?{urlencode({'schedule': name, 'back': here()})}"
-        )
-        label = escape(words.doing(word, name))
+        address = escape(f"{base_url('queues.act_on_schedule', 'what')}{what}?{urlencode({'schedule': name})}")
+        label, icon = escape(words.doing(word, name)), self.icon(what) if class_ else self.row_icon(what)
         return Markup(  # noqa: S704 - escaped
-            f'<button class="{class_}" form="q-act" formaction="{address}" aria-label="{label}">'
-            f"{self.icon(what)}<span>{escape(word)}</span></button>"
+            f'<button class="{class_ or "q-button"}" form="q-act" formaction="{address}" aria-label="{label}">'
+            f"{icon}<span>{escape(word)}</span></button>"
         )
 
     @staticmethod
@@ -333,8 +362,12 @@ class Helpers:
     @staticmethod
     def _action_url(action: Action, status: Status, back: str) -> str:
         """Where an action on a job is done, or asked about if it is a danger, up to the job's id."""
-        endpoint = f"{base_url('queues.act', 'name')}{action.name}" + ("/confirm" if action.danger else "")
-        return f"{endpoint}?{urlencode({'status': status.value, 'back': back})}&id="
+        endpoint = f"{base_url('queues.act', 'name')}{action.name}"
+        if not action.danger:  # where to go back to stands in the form
+            return f"{endpoint}?id="
+        plain_list = back == url_for(f"queues.list_{status}")  # where one goes anyway
+        way = {"status": status.value} if plain_list else {"back": back}
+        return f"{endpoint}/confirm?{urlencode(way, safe='/?:=')}&id="
 
     @staticmethod
     def list_url(status: Status, **values: Any) -> str:

@@ -99,9 +99,8 @@ class Scheduler:
 
         One look for all schedules, and one for each of these; without those that nobody has stored.
         """
-        states = self._states()
-        known = [states[name].row() for name in names if name in states and states[name].revision]
-        storage = self._storage()
+        storage, wanted = self._storage(), set(names)
+        known = [row for row in storage.schedules() if row.name in wanted]  # as they are: nothing of them is read
         return {row.name: [(line.outcome, line.job) for line in storage.occurrences(row, limit)] for row in known}
 
     # At run time

@@ -8,6 +8,9 @@ from itertools import pairwise
 import pytest
 
 from flask_queues import Status, transitions
+from flask_queues.panel.listing import FEW, Filters, total_of_cause
+from flask_queues.record import Page
+from flask_queues.storage.values import Query
 
 from .conftest import Shop, post, raised, token_of
 
@@ -34,6 +37,30 @@ def test_a_hundred_equal_failures_are_one_line(shop: Shop) -> None:
     assert re.search(r">\s*100\s*<", lines[1])
     assert "no user 99" in lines[1]
     assert 'aria-label="100 in 24 hours"' in lines[1]
+
+
+def test_the_jobs_of_a_cause_are_counted_without_reading_thousands(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most a hundred, whether they are many, or few behind many others: the keeper has counted."""
+    for _ in range(3):
+        shop.failed(KeyError("price"))
+    for n in range(FEW + 10):
+        shop.failed(ValueError(f"no user {n}"))
+    shop.count()
+    many, few = sorted(shop.manager.causes(), key=lambda one: -one.number)
+    read = 0
+    page_of = shop.manager.storage.page
+
+    def counting(query: Query) -> Page:
+        nonlocal read
+        page = page_of(query)
+        read += len(page.jobs)
+        return page
+
+    monkeypatch.setattr(shop.manager.storage, "page", counting)
+    for cause, number in ((many, FEW + 10), (few, 3)):
+        read = 0
+        assert total_of_cause(shop.manager, Filters(cause=cause.cause.key)) == number
+        assert read <= FEW
 
 
 def test_the_json_tells_the_same(shop: Shop) -> None:

@@ -1,0 +1,138 @@
+"""What lists weigh: a page of 50 rows as they are in earnest, with long ids, names, payloads and errors."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from flask_queues import activity, transitions
+from flask_queues.record import ChildRecord, Progress, WorkerRecord
+
+from .conftest import Shop, raised
+
+#: Bytes of a page, of a page as it travels, and of what the script asks for again, as that travels.
+PAGE, PACKED, LIVE = 60_000, 10_000, 8_000
+LANGUAGES = ("en", "de")
+#: How many of everything, more than stand on a page.
+MANY = 51
+#: The same list, filtered, sorted and turned over: all that stands in the addresses of its buttons.
+FILTERED = "?queue=rechnungsversand&type=shop.billing.jobs:SendInvoiceReminder&sort={sort}"
+#: Where a row has two buttons, two times or an error, 60 kB have no room for what has to be heard of each: the figure
+#: that was reached, so that they grow no further. (As they travel they are well below what a page may have.)
+HEAVY = {
+    "/jobs": 62_000,
+    "/scheduled": 87_000,
+    "/failed/jobs": 93_000,
+    "/completed": 73_000,
+    "/cancelled": 67_000,
+    f"/jobs{FILTERED.format(sort='newest')}": 69_000,
+    f"/failed/jobs{FILTERED.format(sort='oldest')}&attempts=1&text=antwortet": 104_000,
+    "/failed": 88_000,
+    "/schedules": 95_000,
+    "/queues": 82_000,
+    "/workers": 89_000,
+}
+PATHS = (*HEAVY, "/running", "/batches", "/activity", "/search?q=tag:rechnung")
+
+
+class Busy:
+    """A shop of which every list is longer than a page."""
+
+    def __init__(self, folder: Path) -> None:
+        self.shop = shop = Shop(folder)
+        self.mail = shop.queues.job(
+            "shop.billing.jobs:SendInvoiceReminder", queue="rechnungsversand", tries=3, backoff=600,
+            name="Zahlungserinnerung", tags=["rechnung", "mahnung"],
+        )(self.send)  # fmt: skip
+        for n in range(MANY):
+            self.jobs(n)
+            self.insight(n)
+        for n in range(MANY):
+            self.last(n)
+        shop.count()
+
+    @staticmethod
+    def send(customer: str, invoice: int, subject: str) -> None: ...
+
+    def push(self, n: int, **options: object) -> str:
+        return self.mail.using(priority=n % 3, **options).push(
+            customer=f"anneliese.müller-{n:04}@example.org",
+            invoice=20_260_000 + n,
+            subject=f"Ihre Rechnung Nr. 2026-{n:05} & „Mahnung“",
+        ).id  # fmt: skip
+
+    def jobs(self, n: int) -> None:
+        """A completed, a failed, a scheduled and a cancelled one."""
+        manager = self.shop.manager
+        self.push(n)
+        self.shop.settle(transitions.completed(self.shop.claim(), '{"bytes": 12345}'))
+        self.push(n)
+        claim = self.shop.claim()
+        terms = manager.terms(claim)._replace(tries=1)
+        error = type(f"MailServerRefused{n}", (ConnectionError,), {})(
+            f"<smtp-{n}.example.org:587> antwortet nicht auf “EHLO” nach 30 s"
+        )
+        self.shop.settle(transitions.failed(claim, terms, transitions.describe_exception(raised(error))))
+        self.push(n, delay=3000 + n)
+        manager.cancel(self.push(n), "cancelled by anneliese.müller@example.org in the panel")
+
+    def insight(self, n: int) -> None:
+        """A schedule, a batch and an entry of the activity, and a queue."""
+        shop = self.shop
+        name = f"wöchentlicher-umsatzbericht-{n:02}"
+        payload = {"customer": "all", "invoice": n, "subject": "Bericht"}
+        shop.manager.scheduler.add(f"{n} 2 * * 1", self.mail, payload, name=name)
+        for _ in range(3):
+            shop.manager.cancel(shop.manager.scheduler.run(name))
+        shop.mail.using(queue=f"warteschlange-filiale-{n:02}", delay=9000).push(to="ada@example.org")
+        shop.queues.batch(
+            [("shop:mail", {"to": f"{n}@example.org"})] * 2, name=f"Rundbrief der Filiale {n}"
+        ).push(delay=9000)  # fmt: skip
+        person = f"anneliese.müller-{n:02}@buchhandlung-am-marktplatz.example.org"
+        activity.note(shop.manager.storage, person, "retry", "job", self.push(n, delay=9000), 1, "payload was changed")
+
+    def last(self, n: int) -> None:
+        """A running one with its worker, and one that waits."""
+        shop, now = self.shop, self.shop.manager.now()
+        self.push(n)
+        claim = shop.claim()
+        shop.manager.note(claim, Progress(n, f"Seite {n} von 1.204 wird geschrieben"), [])
+        host = f"app-server-{n:02}"
+        child = ChildRecord(name=f"{host}:{4000 + n}:1", pid=4000 + n, jobs=(claim.id,), memory=118.0)
+        shop.manager.heartbeat(
+            WorkerRecord(
+                name=f"{host}:9:1",
+                host=host,
+                pid=9,
+                started=now,
+                heartbeat=now,
+                queues=("rechnungsversand", "images"),
+                types=(),
+                children=(child,),
+            )
+        )
+        self.push(n)
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Filled once: it is only looked at."""
+    return Busy(tmp_path_factory.mktemp("busy")).shop
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("path", PATHS)
+def test_a_list_of_fifty_is_light(busy: Shop, path: str, language: str) -> None:
+    """As it is, as it travels, and what is asked for again every few seconds."""
+    client = busy.client()
+    client.set_cookie("queues_language", language, path="/queues")
+    page = client.get(f"/queues{path}")
+    live = client.get(f"/queues{path}", headers={"X-Queues-Live": "1"})
+
+    assert f'lang="{language}"' in page.text
+    assert page.text.count("<tr") > 50
+    assert len(page.data) <= HEAVY.get(path, PAGE)
+    assert len(gzip.compress(page.data)) <= PACKED
+    assert len(gzip.compress(live.data)) <= LIVE
