@@ -148,6 +148,7 @@ class Helpers:
     exact = staticmethod(formats.exact)
     with_zone = staticmethod(formats.with_zone)
     clock = staticmethod(formats.clock)
+    span_text = staticmethod(formats.span_text)
     axis_time = staticmethod(formats.axis_time)
     milliseconds = staticmethod(formats.milliseconds)
     now = staticmethod(formats.now)
