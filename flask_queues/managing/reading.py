@@ -168,6 +168,12 @@ class Reading(Ground):
         """How many runs of this job may fail."""
         return record.tries or self.options_of(record.type).tries or self.config.tries
 
+    def backoff_of(self, record: JobRecord) -> tuple[float, ...] | None:
+        """Seconds to wait after each failed run, the last of them for all that follow; None where a method says it."""
+        if record.backoff is None and record.type in self.jobs and callable(self.jobs[record.type].job_class.backoff):
+            return None
+        return record.backoff or self.options_of(record.type).backoff or (self.config.backoff,)
+
     def retry_until_of(self, record: JobRecord) -> datetime | None:
         """Until when no failure ends a job, whatever its tries; None where that was not said."""
         seconds = record.retry_for or self.options_of(record.type).retry_for

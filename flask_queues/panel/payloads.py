@@ -230,6 +230,27 @@ def in_lines(changed: list[Difference]) -> list[str]:
     return [f"{one.name}: {shortened(one.old)} → {shortened(one.new)}" for one in changed]
 
 
+def read_lines(text: str) -> Iterator[Difference]:
+    """Read what `in_lines` wrote; a line that is none of it is left out."""
+    for line in text.split("\n"):
+        name, _, values = line.partition(": ")
+        parts = values.split(" → ")
+        ends = [n for n in range(1, len(parts)) if is_value(" → ".join(parts[:n])) and is_value(" → ".join(parts[n:]))]
+        if ends:
+            yield Difference(name, " → ".join(parts[: ends[0]]), " → ".join(parts[ends[0] :]))
+
+
+def is_value(text: str) -> bool:
+    """Whether a text is what `shown` wrote, whole or shortened: an arrow may stand in a value too."""
+    if text in (MASK, "\N{EN DASH}") or (len(text) == SHOWN + 1 and text.endswith("…")):
+        return True
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def shortened(text: str) -> str:
     """As much of a value as is kept."""
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -10,7 +10,7 @@ import pytest
 
 from flask_queues.metrics import Bucket
 from flask_queues.metrics.ledger import INDEX, MINUTE, Index, add_start, sheet
-from flask_queues.panel import charts
+from flask_queues.panel import charts, words
 from flask_queues.panel.charts import HEIGHT, Scale
 from flask_queues.record import ChildRecord, WorkerRecord
 
@@ -137,7 +137,7 @@ def test_queues_say_when_they_will_be_empty(working: Shop) -> None:
     assert rows["default"]["outlook"]["what"] == "empty"
     text = working.client().get("/queues/queues").text
     assert "\N{ALMOST EQUAL TO} 40\N{NO-BREAK SPACE}s" in text
-    assert 'aria-label="150 to 150 a minute"' in text
+    assert 'aria-label="level, 150 to 150 a minute"' in text
 
 
 def test_a_job_that_waits_has_an_expected_start(working: Shop) -> None:
@@ -276,3 +276,12 @@ def test_each_bucket_leads_to_the_list_of_its_jobs(shop: Shop) -> None:
             assert found is not None
             counted[status] += len(found["jobs"])
         assert counted == ({} if "images" in page else {"completed": 1, "failed/jobs": 2}), page
+
+
+def test_a_small_chart_says_which_way_it_goes(shop: Shop) -> None:
+    """By its later half beside its earlier one."""
+    cases = {"level": ([1], [5, 5, 6], [0, 0]), "rising": ([1, 2, 9], [0, 1]), "falling": ([9, 3, 1], [4, 0])}
+    with shop.flask.test_request_context():
+        assert {word: {words.way_of(one) for one in some} for word, some in cases.items()} == {
+            word: {word} for word in cases
+        }
