@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
 from flask import Flask, current_app, has_app_context, has_request_context
@@ -355,11 +355,22 @@ class Queues:
         limit: int = 50,
         after: str | None = None,
         oldest: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
         **where: Any,
     ) -> Page:
         """Return a page of jobs; see `Manager.jobs_of`."""
         return self.manager.jobs_of(
-            queue=queue, type=type, tag=tag, statuses=statuses, limit=limit, after=after, oldest=oldest, **where
+            queue=queue,
+            type=type,
+            tag=tag,
+            statuses=statuses,
+            limit=limit,
+            after=after,
+            oldest=oldest,
+            since=since,
+            until=until,
+            **where,
         )
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:

@@ -214,6 +214,8 @@ class JobRecord:
     request_id: str | None = None
     #: The language of that, such as `de_DE`, where Flask-Babel told one.
     locale: str | None = None
+    #: When it was due by its schedule; None for a job that no schedule pushed.
+    occurrence: datetime | None = None
     #: Ended attempts that count against the tries, since the push or the last retry by hand.
     attempts: int = 0
     #: Every run, oldest first, with the one in hand.
@@ -342,6 +344,8 @@ def fields_of_push(options: str | None) -> dict[str, Any]:
     found = {name: said[name] for name in said.keys() & {*TERMS, *CARRIED}}
     if "backoff" in said:
         found["backoff"] = tuple(said["backoff"])
+    if "occurrence" in said:
+        found["occurrence"] = to_datetime(said["occurrence"])
     if "first_due" in said:
         found["first_due"] = FirstDue(*said["first_due"])
     if "chain" in said:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from .causes import Cause
 from .errors import OptionError
 from .masking import masked, masked_text, secrets_in
-from .record import JobRecord, Page, Status
+from .record import JobRecord, Page, Status, to_milliseconds
 from .storage import Storage
 from .storage.values import Query
 
@@ -79,7 +80,39 @@ def words_of(job: JobRecord, hidden: frozenset[str]) -> str:
     return "\n".join([job.id, job.type, *job.tags, payload, error]).casefold()
 
 
-def look_through(storage: Storage, query: Query, fits: Callable[[JobRecord], bool]) -> Page:
+class Span(NamedTuple):
+    """Jobs that ended within a time: at `since` or later, and before `until`. None is open."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is an end to it."""
+        return self != (None, None)
+
+    def holds(self, job: JobRecord) -> bool:
+        """Whether a job ended in it."""
+        return job.finished is not None and not self.is_after(job.finished) and not self.is_before(job.finished)
+
+    def is_after(self, moment: datetime) -> bool:
+        """Whether a moment is too early for it."""
+        return self.since is not None and moment < self.since
+
+    def is_before(self, moment: datetime) -> bool:
+        """Whether a moment is too late for it."""
+        return self.until is not None and moment >= self.until
+
+    def page(self, storage: Storage, query: Query) -> Page:
+        """Read a page of its jobs: from its near edge on, up to its far one; with a tag, what of a page is in it."""
+        near = self.since if query.oldest else self.until
+        page = storage.page(query._replace(begin=to_milliseconds(near) if near is not None else None))
+        last = page.jobs[-1].finished if page.jobs and query.tag is None else None
+        over = last is not None and (self.is_before(last) if query.oldest else self.is_after(last))
+        return Page(tuple(job for job in page.jobs if self.holds(job)), None if over else page.after)
+
+
+def look_through(read: Callable[[Query], Page], query: Query, fits: Callable[[JobRecord], bool]) -> Page:
     """Read a page of jobs that fit, or fewer where none was found among those that were looked at.
 
     A page may have a few jobs more than its limit, so that it ends where the storage can go on.
@@ -87,7 +120,7 @@ def look_through(storage: Storage, query: Query, fits: Callable[[JobRecord], boo
     found: list[JobRecord] = []
     after, looked, size = query.after, 0, query.limit
     while True:
-        page = storage.page(query._replace(limit=size, after=after))
+        page = read(query._replace(limit=size, after=after))
         fitting = [job for job in page.jobs if fits(job)]
         if size > query.limit < len(fitting):  # where they lie close together: from here on in small slices
             size = query.limit
@@ -109,6 +142,17 @@ def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:
     except (ValueError, TypeError) as error:
         names = ", ".join(Status)
         raise OptionError(f"statuses: {error}; there are {names}.") from error
+
+
+def check_span(since: datetime | None, until: datetime | None, statuses: Sequence[Status]) -> Span:
+    """Return the time in which jobs ended; raises `OptionError` for moments of no zone, and for jobs that have not."""
+    for name, moment in (("since", since), ("until", until)):
+        if moment is not None and getattr(moment, "tzinfo", None) is None:
+            raise OptionError(f"{name}: {moment!r} is not a datetime with a time zone.")
+    span = Span(since, until)
+    if span.given and not (statuses and all(status.final for status in statuses)):
+        raise OptionError("since and until: jobs have ended then; say of which statuses: completed, failed, cancelled.")
+    return span
 
 
 def check_where(where: dict[str, Any]) -> Where:

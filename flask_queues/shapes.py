@@ -69,6 +69,7 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "unique_key": unique_key_shown(record, secrets),
         "request_id": record.request_id,
         "locale": record.locale,
+        "occurrence": iso(record.occurrence),
         "history": [attempt_fields(attempt, secrets) for attempt in record.history],
     }
 

@@ -247,6 +247,7 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
         "Unique": fields["unique_key"],
         "Tags": ", ".join(record.tags),
         "Pushed": local(record.created),
+        "Occurs": f"of a schedule, for {local(record.occurrence)}" if record.occurrence else "",
         "Due": local(record.due) if record.status is Status.SCHEDULED else "",
         "Started": local(record.started),
         "Ended": local(record.finished),

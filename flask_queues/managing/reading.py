@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from ..orders import Orders
 from ..pausing import Pause, pauses
 from ..record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord, to_datetime, to_milliseconds
 from ..registry import Registry
-from ..searching import check_statuses, check_where, look_through
+from ..searching import check_span, check_statuses, check_where, look_through
 from ..storage.values import Query
 from .ground import Ground
 from .sheets import DamagedSheet, damaged_sheets, forget_aside
@@ -81,6 +82,8 @@ class Reading(Ground):
         limit: int = 50,
         after: str | None = None,
         oldest: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
         **where: Any,
     ) -> Page:
         """Return a page of jobs, those first that came last into their status, or with `oldest` those that came first.
@@ -88,15 +91,15 @@ class Reading(Ground):
         Hand in `page.after` for the next, in the same order. A page may be short, even empty, before the last: a filter
         that no index serves looks at 10,000 jobs and then lets you go on. Others (`cause`, `error`, `text`,
         `attempts`, `ran` in seconds, `worker`, `chain`) read each job, 2,000 for a page, which may be a little longer.
+        `since` and `until` are moments between which jobs ended, at the cost of a page where no tag is given.
         Raises `OptionError` for what is no filter.
         """
         query = Query(queue, type, tag, check_statuses(statuses), max(1, min(limit, 500)), after, oldest)
-        looked_for = check_where(where)
-        if not looked_for.given:
-            return self.storage.page(query)
-        return look_through(
-            self.storage, query, lambda job: looked_for.fits(job, self.sensitive(job.type), self.cause_of)
-        )
+        looked_for, span = check_where(where), check_span(since, until, query.statuses)
+        read = partial(span.page, self.storage) if span.given else self.storage.page
+        if not looked_for.given and not (span.given and tag is not None):
+            return read(query)
+        return look_through(read, query, lambda job: looked_for.fits(job, self.sensitive(job.type), self.cause_of))
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:
         """Walk through all jobs that match, page by page; filters are those of `jobs_of`."""
@@ -164,6 +167,12 @@ class Reading(Ground):
     def tries_of(self, record: JobRecord) -> int:
         """How many runs of this job may fail."""
         return record.tries or self.options_of(record.type).tries or self.config.tries
+
+    def backoff_of(self, record: JobRecord) -> tuple[float, ...] | None:
+        """Seconds to wait after each failed run, the last of them for all that follow; None where a method says it."""
+        if record.backoff is None and record.type in self.jobs and callable(self.jobs[record.type].job_class.backoff):
+            return None
+        return record.backoff or self.options_of(record.type).backoff or (self.config.backoff,)
 
     def retry_until_of(self, record: JobRecord) -> datetime | None:
         """Until when no failure ends a job, whatever its tries; None where that was not said."""

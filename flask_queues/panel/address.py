@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from flask import request, url_for
 
+from ..errors import OptionError
 from ..manager import Manager
 from ..record import Counts, Status
-from .listing import PAGE, PAGES, SLOWEST, SORTS, TRAIL, TYPED, Filters, Listing, listing, slowest
+from .listing import MOMENTS, PAGE, PAGES, SLOWEST, SORTS, TRAIL, TYPED, Filters, Listing, listing, slowest
 
 #: A filter that was typed.
 NAMED = re.compile(rf"({'|'.join(('queue', 'type', *TYPED))}):(.+)")
@@ -24,10 +27,14 @@ def asked_filters() -> Filters:
 
 def filters_of(given: dict[str, str]) -> Filters:
     """Filters of texts; an empty one is none."""
+    values: dict[str, Any] = {name: given.get(name) or None for name in Filters._fields}
     return Filters(
-        **{name: given.get(name) or None for name in Filters._fields if name not in ("attempts", "ran")},
-        attempts=round(positive(given.get("attempts", "")) or 0) or None,
-        ran=positive(given.get("ran", "")),
+        **{
+            **values,
+            **{name: moment(given.get(name, "")) for name in MOMENTS},
+            "attempts": round(positive(given.get("attempts", "")) or 0) or None,
+            "ran": positive(given.get("ran", "")),
+        }
     )
 
 
@@ -45,6 +52,17 @@ def positive(text: str) -> float | None:
     except ValueError:
         return None
     return number if 0 < number < 1e9 else None
+
+
+def moment(text: str) -> datetime | None:
+    """A moment in ISO 8601, in UTC where it names no zone; raises `OptionError` for what is none."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text.replace("Z", "+00:00").replace(" ", "+"))
+        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise OptionError(f"{text[:64]!r} is no moment such as 2026-11-30T14:00:00Z.") from None
 
 
 def asked_listing(manager: Manager, counts: Counts, status: Status) -> Listing:

@@ -103,6 +103,7 @@ class Job(Answer):
     unique_key: str | None
     request_id: str | None
     locale: str | None
+    occurrence: str | None
     history: list[Attempt]
 
 

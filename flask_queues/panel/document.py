@@ -31,15 +31,17 @@ from .answers import (
     StatusOfAll,
     Workers,
 )
-from .listing import PAGES, SLOWEST, SORTS, Filters
+from .listing import MOMENTS, PAGES, SLOWEST, SORTS, Filters
 from .words import STATES
 
 FILTERS = {
-    name: "integer" if name == "attempts" else "number" if name == "ran" else "string" for name in Filters._fields
+    name: "integer" if name == "attempts" else "number" if name == "ran" else "moment" if name in MOMENTS else "string"
+    for name in Filters._fields
 }
 LIST = {**FILTERS, "sort": "end", "after": "string", "limit": "limit"}
 #: What a parameter of these kinds may be.
 CHOICES: dict[str, dict[str, Any]] = {
+    "moment": {"type": "string", "format": "date-time"},
     "limit": {"type": "integer", "enum": list(PAGES)},
     "end": {"type": "string", "enum": list(SORTS)},
     "end or slowest": {"type": "string", "enum": [*SORTS, SLOWEST]},

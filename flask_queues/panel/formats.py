@@ -15,6 +15,7 @@ from .language import gettext as _
 #: What the script has read from the browser, and what a person has chosen, which comes first.
 ZONE_COOKIE, CHOSEN_ZONE_COOKIE = "queues_zone", "queues_chosen_zone"
 SPACE = "\N{NO-BREAK SPACE}"
+EN_DASH = "\N{EN DASH}"
 UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 #: Older moments are shown as a date.
 RELATIVE = timedelta(days=7)
@@ -172,6 +173,28 @@ def slot_name(since: datetime, until: datetime, *, days: bool) -> str:
     first, last = since.astimezone(zone()), until.astimezone(zone())
     hours = f"{first:%H:%M}\N{EN DASH}{last:%H:%M}"
     return f"{short_day(first.date(), str(locale()))}, {hours}" if days else hours
+
+
+def span_text(since: datetime | None, until: datetime | None) -> str:
+    """The time of a filter, in words; a day is named once."""
+    if until is None:
+        return _("since %(time)s", time=at_minute(since)) if since is not None else ""
+    if since is None:
+        return _("before %(time)s", time=at_minute(until))
+    first, last = since.astimezone(zone()), until.astimezone(zone())
+    end = clock_of(last) if first.date() == last.date() else at_minute(until)
+    return f"{at_minute(since)}{EN_DASH}{end}"
+
+
+def at_minute(moment: datetime) -> str:
+    """Date and time of a moment, with seconds only where it has some."""
+    here = moment.astimezone(zone())
+    return f"{day(here.date(), str(locale()))}, {clock_of(here)}"
+
+
+def clock_of(here: datetime) -> str:
+    """The time of day of a moment in its own zone, with seconds only where it has some."""
+    return here.time().isoformat("seconds" if here.second or here.microsecond else "minutes")
 
 
 def axis_time(moment: datetime, span: int) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..manager import Manager
 from ..record import Counts, JobRecord, Page, Status
 from ..searching import Where, ran
-from ..shapes import job_fields
+from ..shapes import iso, job_fields
 
 PAGE = 50
 PAGES = (25, 50, 100)
@@ -27,6 +28,9 @@ TYPED = ("tag", "error", "cause", "worker", "chain", "attempts", "ran")
 #: Those of them that have a field of their own on the list of a status.
 OWN = {Status.COMPLETED: "ran", Status.FAILED: "attempts", Status.SCHEDULED: "attempts"}
 
+#: Filters that are moments.
+MOMENTS = ("since", "until")
+
 
 class Filters(NamedTuple):
     """Which jobs a list shows; part of its address."""
@@ -34,6 +38,9 @@ class Filters(NamedTuple):
     queue: str | None = None
     type: str | None = None
     tag: str | None = None
+    #: When they ended, the latter moment not included.
+    since: datetime | None = None
+    until: datetime | None = None
     #: From here on: what no index serves, so that jobs are read until enough match.
     text: str | None = None
     error: str | None = None
@@ -47,7 +54,21 @@ class Filters(NamedTuple):
     @property
     def given(self) -> dict[str, str]:
         """Those that are set."""
-        return {name: str(value) for name, value in self._asdict().items() if value}
+        return {
+            name: str(iso(value)) if isinstance(value, datetime) else str(value)
+            for name, value in self._asdict().items()
+            if value
+        }
+
+    @property
+    def timeless(self) -> dict[str, str]:
+        """Those that are set and are no moment."""
+        return {name: text for name, text in self.given.items() if name not in MOMENTS}
+
+    @property
+    def moments(self) -> dict[str, str]:
+        """Those that are set and are one."""
+        return {name: text for name, text in self.given.items() if name in MOMENTS}
 
     @property
     def searching(self) -> bool:
@@ -175,7 +196,7 @@ def total(manager: Manager, counts: Counts, status: Status, filters: Filters, fi
     """How many jobs match, from what is kept, or from the `first` page of them; None where that is not."""
     if filters.cause and set(filters.given) <= {"cause", "queue", "type"} and status is Status.FAILED:
         return len(first.jobs) if first is not None and first.after is None else total_of_cause(manager, filters)
-    if filters.tag or filters.searching:
+    if filters.tag or filters.moments or filters.searching:
         return None
     return sum(
         n

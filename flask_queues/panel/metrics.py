@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 
 from ..manager import Manager, current_queues
@@ -24,6 +24,8 @@ from .words import status_label
 
 #: What stands for a value that was not measured.
 NONE = "\N{EN DASH}"
+#: How an address says where a slot begins and ends.
+MINUTE = "%Y-%m-%dT%H:%MZ"
 #: What the page opens with.
 RANGE = "24h"
 ORDERS: dict[str, Order[tuple[str, Cell]]] = {
@@ -76,6 +78,8 @@ class Line(NamedTuple):
 
     label: str
     values: Values
+    #: Of the jobs that are counted, where they are on a list.
+    status: Status | None = None
 
 
 class Chart(NamedTuple):
@@ -127,6 +131,22 @@ class Figures:
         """How many queues were measured."""
         return len({name for slot in self.report.slots if slot.bucket is not None for name in slot.bucket.depth})
 
+    def linked(self, chart: Chart) -> list[tuple[str | None, ...]]:
+        """For each slot of a chart the addresses of what its lines count; empty where none has any."""
+        found = list(zip(*(self.links(line) for line in chart.lines), strict=True))
+        return found if any(map(any, found)) else []
+
+    def links(self, line: Line) -> list[str | None]:
+        """For each slot the address of the jobs that a line counts; None where there is none."""
+        if line.status is None:
+            return [None] * len(line.values)
+        base = url_for(f"queues.list_{line.status.value}", queue=self.asked.queue, type=self.asked.type)
+        base += "&" if self.asked.given else "?"
+        return [
+            f"{base}since={slot.start:{MINUTE}}&until={slot.end:{MINUTE}}" if value else None
+            for slot, value in zip(self.report.slots, line.values, strict=True)
+        ]
+
     @property
     def before_values(self) -> list[float | None]:
         """How many jobs ended in each slot of the time before."""
@@ -142,8 +162,8 @@ class Figures:
             "jobs",
             {1: _("Jobs per minute"), 30: _("Jobs per half hour"), 120: _("Jobs per two hours")}[self.report.span],
             [
-                Line(status_label(Status.COMPLETED), completed),
-                Line(status_label(Status.FAILED), failed),
+                Line(status_label(Status.COMPLETED), completed, Status.COMPLETED),
+                Line(status_label(Status.FAILED), failed, Status.FAILED),
                 Line(_("Pushed"), came),
             ],
             charts.scale_of([*ended, *came]),
@@ -181,9 +201,8 @@ class Figures:
     def failure_rate(self) -> Chart:
         """The share of failed jobs."""
         rate = self.each(lambda cell: None if cell.failure_rate is None else cell.failure_rate * 100)
-        return Chart(
-            "rate", _("Failure rate"), [Line(status_label(Status.FAILED), rate)], charts.scale_of(rate, 5), percent
-        )
+        line = Line(status_label(Status.FAILED), rate, Status.FAILED)
+        return Chart("rate", _("Failure rate"), [line], charts.scale_of(rate, 5), percent)
 
     def processes(self) -> Chart:
         """How many processes were busy, of how many."""

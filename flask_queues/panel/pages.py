@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
+from ..activity import Act
 from ..errors import JobNotFound
 from ..manager import current_queues
-from ..masking import masked
+from ..masking import MASK, masked
 from ..record import Attempt, JobRecord, LogLine, Status
 from ..reproducing import as_test
 from ..shapes import log_fields, masked_error, secrets_of, unique_key_shown
@@ -25,6 +27,7 @@ from .listing import PAGES, Filters, Listing, listing
 from .metrics import RANGE, Asked, Figures, axis_places
 from .mistakes import QueueNotFound
 from .pausing import LASTS
+from .payloads import Difference, read_lines
 from .prospects import Prospects, last_push, next_occurrence
 from .render import page
 from .routes import ADDRESSES
@@ -118,6 +121,8 @@ def job(job_id: str) -> ResponseReturnValue:
     record, lines = reads.one_job(current_queues, job_id)
     overview = reads.Overview.read(current_queues, now())
     hidden, secrets = current_queues.sensitive(record.type), secrets_of(current_queues, record)
+    neighbours = reads.neighbours(current_queues, record)
+    acts = current_queues.acts_on("job", record.id)[:ACTS]
     return page(
         "job.html",
         overview=overview,
@@ -126,15 +131,17 @@ def job(job_id: str) -> ResponseReturnValue:
         actions=for_status(record.status),
         changeable=can_change(record),
         unique_key=unique_key_shown(record, secrets),
-        acts=current_queues.acts_on("job", record.id)[:ACTS],
+        acts=acts,
         next_sentence=what_next(current_queues, record, overview),
         alike=reads.alike(current_queues, record),
         batch=reads.batch_of(current_queues, record),
-        neighbours=reads.neighbours(current_queues, record),
+        neighbours=neighbours,
+        before=next((job for way, job in neighbours if way == "before"), None),
         followers=reads.followers(current_queues, record),
         replaced=was_replaced(record.reason),
         runs=[run_view(record, attempt, secrets) for attempt in reversed(record.history)],
         total_run=sum(((one.ended or now()) - one.started).total_seconds() for one in record.history),
+        changed=changes_of(record, acts),
         payload=json_view(masked(record.payload, hidden)),
         result=json_view(masked(record.result, hidden)) if record.result is not None else None,
         log=log_views(chosen_lines(record, lines), hidden, secrets),
@@ -145,6 +152,15 @@ def job(job_id: str) -> ResponseReturnValue:
         usual=reads.usual_times(current_queues, record.type),
         test=test_of(record),
     )
+
+
+def changes_of(record: JobRecord, acts: Sequence[Act]) -> list[tuple[Act, int, list[Difference]]]:
+    """How its payload was changed, the last change first: by whom, before which run, and what of it."""
+    return [
+        (act, 1 + sum(attempt.started <= act.when for attempt in record.history), list(read_lines(act.reason)))
+        for act in acts
+        if act.action == "change"
+    ]
 
 
 def test_of(record: JobRecord) -> str | None:
@@ -172,7 +188,7 @@ def json_view(value: Any) -> dict[str, Any]:
     """A value as it is stored, and whether it is too long to stand unfolded."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     size = len(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-    return {"text": text, "size": size, "folded": size > FOLD}
+    return {"text": text, "size": size, "folded": size > FOLD, "masked": MASK if MASK in text else ""}
 
 
 def asked_of_log() -> dict[str, str]:

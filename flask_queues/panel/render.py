@@ -156,6 +156,7 @@ class Helpers:
     exact = staticmethod(formats.exact)
     with_zone = staticmethod(formats.with_zone)
     clock = staticmethod(formats.clock)
+    span_text = staticmethod(formats.span_text)
     axis_time = staticmethod(formats.axis_time)
     milliseconds = staticmethod(formats.milliseconds)
     now = staticmethod(formats.now)
@@ -182,6 +183,7 @@ class Helpers:
     doing = staticmethod(words.doing)
     callback_label = staticmethod(words.callback_label)
     paused_text = staticmethod(words.paused_text)
+    way_of = staticmethod(words.way_of)
     spark_text = staticmethod(words.spark_text)
     here = staticmethod(here)
     sorted_by = staticmethod(address_of)
@@ -390,6 +392,10 @@ class Helpers:
     def timeout_of(self, record: JobRecord) -> float:
         """Seconds that one run may take."""
         return self._manager.timeout_of(record)
+
+    def backoff_text(self, record: JobRecord) -> str:
+        """How long it waits before it is tried again."""
+        return words.backoff_text(self._manager, record)
 
     def tries_of(self, record: JobRecord) -> int:
         """How many runs may fail."""

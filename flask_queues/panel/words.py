@@ -309,12 +309,29 @@ def outlook_text(outlook: Outlook) -> str:
     return _(OUTLOOKS[outlook.what])
 
 
+def backoff_text(manager: Manager, record: JobRecord) -> str:
+    """How long it waits after each failed attempt; the last wait stands for all that follow."""
+    waits = manager.backoff_of(record)
+    return ", ".join(duration(wait) for wait in waits) if waits is not None else _("as the job type's code says")
+
+
 def spark_text(values: Sequence[int | None]) -> str:
     """What a small chart of the last hour shows, in words."""
     known = [value for value in values if value is not None]
     if not known:
         return _("Nothing was measured yet.")
-    return _("%(least)s to %(most)s a minute", least=number(min(known)), most=number(max(known)))
+    return _(
+        "%(way)s, %(least)s to %(most)s a minute", way=way_of(known), least=number(min(known)), most=number(max(known))
+    )
+
+
+def way_of(values: Sequence[int]) -> str:
+    """Whether values rise or fall: the mean of the later half is a fifth above or below that of the earlier one."""
+    half = max(1, len(values) // 2)
+    earlier, later = sum(values[:half]) / half, sum(values[-half:]) / half
+    if abs(later - earlier) < max(earlier, later) / 5 or later == earlier:
+        return _("level")
+    return _("rising") if later > earlier else _("falling")
 
 
 def ended(record: JobRecord) -> datetime:

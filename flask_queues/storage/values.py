@@ -199,6 +199,9 @@ class Query(NamedTuple):
     after: str | None = None
     #: The other way round: those first that came first. The end of a page is one in its own order alone.
     oldest: bool = False
+    #: Where the first page begins, unless `tag` is given: with those that came into their status before this moment,
+    #: or with `oldest` at it and later. None begins at the end of the list.
+    begin: int | None = None
 
 
 class Schedule(NamedTuple):

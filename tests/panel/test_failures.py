@@ -36,7 +36,7 @@ def test_a_hundred_equal_failures_are_one_line(shop: Shop) -> None:
     assert ["KeyError" in line for line in lines] == [True, False]
     assert re.search(r">\s*100\s*<", lines[1])
     assert "no user 99" in lines[1]
-    assert 'aria-label="100 in 24 hours"' in lines[1]
+    assert 'aria-label="rising, 100 in 24 hours"' in lines[1]
 
 
 def test_the_jobs_of_a_cause_are_counted_without_reading_thousands(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

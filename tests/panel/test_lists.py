@@ -19,7 +19,7 @@ from flask_queues.panel import words
 from flask_queues.record import ChildRecord, LogLine, Progress, WorkerRecord
 from flask_queues.storage.values import Finding
 
-from .conftest import Shop, token_of
+from .conftest import Shop, post, token_of
 
 XSS = '<script>alert("x")</script><img src=x onerror=alert(1)>\'">{{ 7*7*1009 }}'
 ADDRESSES = {
@@ -449,3 +449,82 @@ def test_the_panel_lives_below_a_script_root(shop: Shop) -> None:
     )
     assert answer.location == "/shop/queues/failed/jobs?tag=a"
     assert "Path=/shop/queues" in answer.headers["Set-Cookie"]
+
+
+def test_a_list_of_what_has_ended_may_be_of_a_time(shop: Shop) -> None:
+    """In the page and the JSON, over pages, with other filters; the range is said in words and can be removed."""
+    before, middle, after = shop.completed(), [shop.completed() for _ in range(30)], shop.completed()
+    first, last = (shop.manager.find(one).finished for one in (middle[0], after))
+    assert first is not None
+    assert last is not None
+    span = {"since": first.isoformat(), "until": last.isoformat()}
+    expected = {job for job in (before, *middle, after) if first <= ended(shop, job) < last}
+    assert len(expected) >= 20
+    client = shop.client()
+    for sort in ("newest", "oldest"):
+        for more in ({}, {"tag": "news"}, {"text": "ada@"}, {"queue": "mail", "type": "shop:mail"}):
+            found, place = set[str](), dict[str, str]()
+            while True:
+                page = client.get(
+                    "/queues/api/completed", query_string={**span, **more, **place, "limit": 25, "sort": sort}
+                ).json
+                assert page is not None
+                assert page["total"] is None
+                found |= {job["id"] for job in page["jobs"]}
+                if page["after"] is None:
+                    break
+                place = {"after": page["after"]}
+            assert found == expected, (sort, more)
+    text = client.get("/queues/completed", query_string={**span, "limit": 25}).text
+    assert f"{min(25, len(expected))} shown" in unescape(text)
+    chips = re.findall(r'<a class="q-chip" href="([^"]*)" aria-label="Remove the filter ([^"]*)">', text)
+    assert [(address, f"{first:%H:%M}" in words and "\N{EN DASH}" in words) for address, words in chips] == [
+        ("/queues/completed", True)
+    ]
+    assert text.count('name="since"') == text.count('name="until"') == 1
+
+
+def ended(shop: Shop, job: str) -> datetime:
+    """When a job ended."""
+    finished = shop.manager.find(job).finished
+    assert finished is not None
+    return finished
+
+
+def test_what_is_done_with_all_jobs_of_a_time_leaves_others_alone(shop: Shop) -> None:
+    """The range goes along to the question, the deed and back to the list."""
+    old = shop.failed()
+    while shop.manager.now() <= ended(shop, old):
+        pass
+    new = shop.failed()
+    span = {"since": ended(shop, new).isoformat()}
+    client = shop.client()
+    question = client.get("/queues/actions/delete/confirm", query_string={"all": 1, "status": "failed", **span}).text
+    assert 'name="since"' in question
+    assert "since=" in post(client, "/queues/actions/delete", all="1", status="failed", **span).location
+    assert [job.id for job in shop.manager.jobs_of(statuses=["failed"]).jobs] == [old]
+
+
+@pytest.mark.parametrize(
+    "asked", ["completed?since=yesterday", "completed?until=2026-13-01", "jobs?since=2026-11-30T14:00Z"]
+)
+def test_a_time_that_is_none_or_of_what_has_not_ended_is_refused(shop: Shop, asked: str) -> None:
+    """Rather than all jobs shown."""
+    assert shop.client().get(f"/queues/{asked}").status_code == 400
+    assert shop.client().get(f"/queues/api/{asked}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        ("since=2026-11-30T14:00Z&until=2026-11-30T14:30Z", "30. Nov. 2026, 14:00\N{EN DASH}14:30"),
+        ("since=2026-11-30T14:00Z&until=2026-12-01T14:00:05Z", "30. Nov. 2026, 14:00\N{EN DASH}1. Dez. 2026, 14:00:05"),
+        ("since=2026-11-30T14:00Z", "ab 30. Nov. 2026, 14:00"),
+        ("until=2026-11-30T14:00Z", "bis 30. Nov. 2026, 14:00"),
+    ],
+)
+def test_the_time_of_a_list_is_said_in_words(shop: Shop, span: str, said: str) -> None:
+    """A day once, seconds where there are some, and an open end as that."""
+    client = shop.client()
+    client.set_cookie("queues_language", "de", path="/queues")
+    assert f'aria-label="Filter {said} entfernen"' in client.get(f"/queues/completed?{span}").text

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
+from html import unescape
 
 import pytest
 
 from flask_queues.metrics import Bucket
 from flask_queues.metrics.ledger import INDEX, MINUTE, Index, add_start, sheet
-from flask_queues.panel import charts
+from flask_queues.panel import charts, words
 from flask_queues.panel.charts import HEIGHT, Scale
 from flask_queues.record import ChildRecord, WorkerRecord
 
@@ -70,7 +71,7 @@ def test_the_page_shows_what_was_counted(shop: Shop, range_: str) -> None:
     assert "2.8%" in tiles
     assert re.search(r"[34]\d\d\N{NO-BREAK SPACE}ms", tiles)
     assert text.count("<figure") == text.count("<table>") == 6
-    assert text.count('role="img"') == 6
+    assert len(re.findall(r'<svg viewBox[^>]* role="(?:img|group)" aria-label="[^"]', text)) == 6
     assert "Busiest: " in text
     assert "with 1,234." in text
     assert "Send mail" in text
@@ -136,7 +137,7 @@ def test_queues_say_when_they_will_be_empty(working: Shop) -> None:
     assert rows["default"]["outlook"]["what"] == "empty"
     text = working.client().get("/queues/queues").text
     assert "\N{ALMOST EQUAL TO} 40\N{NO-BREAK SPACE}s" in text
-    assert 'aria-label="150 to 150 a minute"' in text
+    assert 'aria-label="level, 150 to 150 a minute"' in text
 
 
 def test_a_job_that_waits_has_an_expected_start(working: Shop) -> None:
@@ -257,3 +258,30 @@ def test_a_queue_shows_its_charts_and_what_failed_in_it_in_a_day(shop: Shop) -> 
     row = client.get("/queues/queues").text
     row = row[row.index('<tr id="row-mail"') :]
     assert re.search(r'<td class="q-number q-wide"><a href="/queues/failed/jobs\?queue=mail">7</a>', row)
+
+
+def test_each_bucket_leads_to_the_list_of_its_jobs(shop: Shop) -> None:
+    """From its bar and from its numbers; where it counts none there is nothing to open."""
+    shop.completed()
+    shop.failed()
+    shop.failed(ValueError("another"))
+    shop.count()
+    client = shop.client()
+    for page in ("/queues/metrics?range=1h", "/queues/queues/mail", "/queues/metrics?queue=images"):
+        text = unescape(client.get(page).text)
+        links = re.findall(r'<a href="(/queues/(completed|failed/jobs)\?[^"]*since=[^"]*)"', text)
+        counted = {status: 0 for _address, status in links}
+        for address, status in set(links):
+            found = client.get(address.replace("/queues/", "/queues/api/", 1)).json
+            assert found is not None
+            counted[status] += len(found["jobs"])
+        assert counted == ({} if "images" in page else {"completed": 1, "failed/jobs": 2}), page
+
+
+def test_a_small_chart_says_which_way_it_goes(shop: Shop) -> None:
+    """By its later half beside its earlier one."""
+    cases = {"level": ([1], [5, 5, 6], [0, 0]), "rising": ([1, 2, 9], [0, 1]), "falling": ([9, 3, 1], [4, 0])}
+    with shop.flask.test_request_context():
+        assert {word: {words.way_of(one) for one in some} for word, some in cases.items()} == {
+            word: {word} for word in cases
+        }

@@ -6,11 +6,16 @@ import builtins
 import json
 import re
 from datetime import datetime, timezone
+from html import unescape
 from pathlib import Path
 
-from flask_queues import Status, transitions
+import pytest
+
+from flask_queues import Job, Status, transitions
 from flask_queues.chains import followed
 from flask_queues.ids import new_id
+from flask_queues.masking import MASK
+from flask_queues.panel.payloads import Difference, differences, in_lines, read_lines
 from flask_queues.panel.trace import blocks
 from flask_queues.record import LogLine
 from flask_queues.storage.values import NewJob, Wanted
@@ -352,10 +357,71 @@ def test_the_trace_of_an_error_can_be_copied(shop: Shop) -> None:
     assert "Traceback (most recent call last)" in text[: text.index("</pre>")]
 
 
-def test_a_changed_payload_says_who_changed_it(shop: Shop) -> None:
-    """Beside its title, with a link to what was changed."""
-    job_id = shop.failed()
+def test_a_changed_payload_says_who_changed_what_and_before_which_attempt(shop: Shop) -> None:
+    """Below the payload, in two columns; an arrow within a value divides nothing."""
+    job_id = shop.backing_off()
     client = shop.client()
     assert "changed by" not in client.get(f"/queues/jobs/{job_id}").text
-    shop.manager.note_act("otto", "change", "job", job_id, reason='to: "a" → "b"')
-    assert 'href="#q-acts">changed by otto, ' in client.get(f"/queues/jobs/{job_id}").text
+    told = in_lines(differences({"to": "a → b", "n": 1}, {"to": "c", "n": 2, "password": "x"}, frozenset()))
+    shop.manager.note_act("otto", "change", "job", job_id, reason="\n".join(told))
+    page = unescape(client.get(f"/queues/jobs/{job_id}").text)
+    assert "changed by otto before attempt 2, " in page
+    found = re.findall(r"<strong>(\w+)</strong></th><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td>", page)
+    assert found == [("to", '"a → b"', '"c"'), ("n", "1", "2"), ("password", "\N{EN DASH}", MASK)]
+
+
+CUT = ('"' + "long → " * 30)[:120] + "…"
+
+
+@pytest.mark.parametrize("old", ['"x"', "1", MASK, "\N{EN DASH}", '"a → b"', '"1 → 2: 3"', CUT, '" → "'])
+@pytest.mark.parametrize("new", ["[1, 2]", '"y → z"', MASK])
+def test_what_is_kept_of_a_change_is_read_again(old: str, new: str) -> None:
+    """Whatever stands in the values."""
+    assert list(read_lines("\n".join(in_lines([Difference("n", old, new)])))) == [Difference("n", old, new)]
+
+
+def test_hidden_values_are_said_to_be_hidden(shop: Shop) -> None:
+    """In a word, and only where there are some."""
+    client = shop.client()
+    assert f"{MASK} hidden</small>" in client.get(f"/queues/jobs/{shop.pending(password='x')}").text
+    assert f"{MASK} hidden" not in client.get(f"/queues/jobs/{shop.pending()}").text
+
+
+def test_the_facts_tell_the_backoff(shop: Shop) -> None:
+    """Of the push before that of the type, and that before the configuration's; a method's is its own affair."""
+
+    @shop.queues.register
+    class Slow(Job):
+        type = "shop:slow"
+
+        def backoff(self, attempt: int) -> float:
+            return attempt
+
+        def handle(self) -> None: ...
+
+    def told(job_id: str) -> str:
+        found = re.search(r"<dt>Backoff</dt><dd>([^<]*)</dd>", shop.client().get(f"/queues/jobs/{job_id}").text)
+        assert found is not None
+        return unescape(found[1]).replace("\N{NO-BREAK SPACE}", " ")
+
+    assert told(shop.pending()) == "10 min"
+    assert told(shop.mail.using(backoff=[1, 60]).push(to="x").id) == "1 s, 1 min"
+    assert told(shop.resize.push().id) == "1 min"
+    assert told(shop.queues.push(Slow).id) == "as the job type's code says"
+
+
+def test_the_first_line_says_which_occurrence_or_which_job_pushed_it(shop: Shop) -> None:
+    """A job of a schedule, and a link of a chain."""
+    due, client = datetime(2026, 11, 30, 2, 30, tzinfo=timezone.utc), shop.client()
+    kept = json.dumps({"occurrence": round(due.timestamp() * 1000)})
+    shop.manager.storage.push([NewJob(new_id("mail"), "mail", "shop:mail", '{"to": "x"}', options=kept)])
+    [job] = shop.manager.jobs_of().jobs
+    assert job.occurrence == due
+    assert "Pushed by a schedule, for Nov 30, 2026, 02:30:00" in plain(client.get(f"/queues/jobs/{job.id}").text)
+    assert client.get(f"/queues/api/jobs/{job.id}").get_json()["occurrence"] == "2026-11-30T02:30:00.000Z"
+    shop.settle(transitions.completed(shop.claim(), None))
+    shop.queues.chain([("shop:mail", {"to": "x"}), ("shop:resize", {})]).push()
+    claim = shop.claim()
+    shop.settle(followed(claim, transitions.completed(claim, None)))
+    [second] = shop.manager.jobs_of(type="shop:resize").jobs
+    assert "Pushed by Send mail" in plain(client.get(f"/queues/jobs/{second.id}").text)

@@ -35,6 +35,8 @@ def page(shelves: Shelves, query: Query) -> Page:
 def read_position(query: Query) -> Position:
     """Read where the page before ended; no text is before the first."""
     text = query.after
+    if text is None and query.begin is not None and query.tag is None:
+        return query.begin, BOTTOM[1]
     if text is None:
         return BOTTOM if query.oldest else TOP
     stamp, _, seq = text.partition(":")

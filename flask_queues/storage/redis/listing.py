@@ -67,6 +67,8 @@ def cut(rows: Sequence[tuple[Place, Any]], end: Place | None, query: Query) -> P
 def read_place(query: Query) -> Place:
     """Read where the page before ended; no text is before the first."""
     text = query.after
+    if text is None and query.begin is not None and query.tag is None:
+        return Place(query.begin, -1, "")
     if text is None:
         return Place(-1, -1, "") if query.oldest else Place(TOP, TOP, "")
     moment, _, rest = text.partition(":")

@@ -72,12 +72,17 @@ UP = Way((-(2**62), -(2**62)), WALK_UP, RUNNING_UP, TAGGED_UP, FAR_UP, 2**62)
 def page(connection: sqlite3.Connection, query: Query) -> Page:
     """Read one page; newest in their status first, or last."""
     way = UP if query.oldest else DOWN
-    begin = way.start if query.after is None else read_position(query.after)
+    begin = first_position(query, way) if query.after is None else read_position(query.after)
     if query.tag is not None:
         rows, last = tagged(connection, query, way, begin)
     else:
         rows, last = merged(connection, query, way, begin)
     return Page(tuple(record(row[2:]) for row in rows), f"{last[0]}:{last[1]}" if last else None)
+
+
+def first_position(query: Query, way: Way) -> Position:
+    """Where the first page begins: jobs of a moment stand on the later side of its edge."""
+    return way.start if query.begin is None or query.tag is not None else (query.begin, -(2**62))
 
 
 def read_position(text: str) -> Position:

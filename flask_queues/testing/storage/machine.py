@@ -609,6 +609,9 @@ class StorageMachine(RuleBasedStateMachine):
         found = self.walk(query)
         assert sorted(found) == self.model.fitting(query)
         assert self.walk(query._replace(oldest=True)) == found[::-1]
+        if tag is None:
+            early = query._replace(begin=self.clock.now())
+            assert self.walk(early._replace(oldest=True))[::-1] + self.walk(early) == found
 
     def walk(self, query: Query) -> list[str]:
         """The ids of a list, page by page."""

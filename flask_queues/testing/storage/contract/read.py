@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ....damaged import options_of
-from ....record import JobRecord, Outcome, Status
+from ....record import JobRecord, Outcome, Status, to_milliseconds
 from ....storage import Storage
 from ....storage.values import Claim, Query, Severity
 from ..engine import Clock, Engine
@@ -168,6 +168,42 @@ class ReadContract(OpenedTwice):
             wanted = {**filters, "statuses": some}
             newest = ids(everything(storage, limit, **wanted))
             assert ids(everything(storage, limit, **wanted, oldest=True)) == newest[::-1], wanted
+
+    def test_a_list_may_begin_at_a_moment(self, storage: Storage, clock: Clock) -> None:
+        """Newest first with what came before it, oldest first with what came at it or later, on pages of any size."""
+        fill(storage, *"abcdef")
+        ended = {}
+        for name in "cfaebd":
+            clock.advance(2)
+            claim = storage.claim("w", name, LONG)
+            assert claim is not None
+            complete(storage, claim)
+            finished = the(storage, name).finished
+            assert finished is not None
+            ended[name] = to_milliseconds(finished)
+        moments = [*ended.values(), min(ended.values()) - 1, max(ended.values()) + 1]
+        for filters, limit, moment in itertools.product(UNTAGGED, (1, 4, 50), moments):
+            before = [name for name in reversed(ended) if ended[name] < moment]
+            since = [name for name in ended if ended[name] >= moment]
+            wanted = {**filters, "statuses": [Status.COMPLETED], "begin": moment}
+            assert ids(everything(storage, limit, **wanted)) == before
+            assert ids(everything(storage, limit, **wanted, oldest=True)) == since
+
+    def test_the_two_sides_of_a_moment_are_the_whole_list(self, storage: Storage) -> None:
+        """Of every status and all of them, also where many came in one moment; with a tag the list is whole."""
+        records = self.mixed(storage)
+        moments = {
+            to_milliseconds(moment) for job in records for moment in (job.created, job.due, job.finished) if moment
+        }
+        statuses: list[tuple[Status, ...]] = [(), *[(one,) for one in Status]]
+        for filters, some, moment in itertools.product(
+            UNTAGGED, statuses, sorted(moments)[:: max(1, len(moments) // 4)]
+        ):
+            wanted = {**filters, "statuses": some}
+            since = ids(everything(storage, 7, **wanted, begin=moment, oldest=True))[::-1]
+            assert since + ids(everything(storage, 7, **wanted, begin=moment)) == ids(everything(storage, **wanted))
+        tagged = ids(everything(storage, tag="x"))
+        assert ids(everything(storage, 7, tag="x", begin=max(moments))) == tagged
 
     @pytest.mark.parametrize("oldest", [False, True])
     def test_a_job_that_was_due_at_no_time_hides_no_other(self, storage: Storage, oldest: bool) -> None:

@@ -560,7 +560,7 @@ class OneFileStorage(Storage):
 
     def page(self, query: Query) -> Page:
         """Sort all that fit, and cut a page out."""
-        begin = position(query.after)
+        begin = position(query)
         places = sorted((place(job, query), job) for job in self.read().jobs.values() if fits(job, query))
         if query.oldest:
             found = [(at, job) for at, job in places if begin is None or at > begin]
@@ -631,12 +631,12 @@ def place(job: StoredJob, query: Query) -> tuple[int, int]:
     return (0 if query.tag is not None else job.since, job.order)
 
 
-def position(after: str | None) -> tuple[int, int] | None:
-    """Read where the page before ended."""
-    if after is None:
-        return None
+def position(query: Query) -> tuple[int, int] | None:
+    """Read where the page before ended, or where the first begins."""
+    if query.after is None:
+        return None if query.begin is None or query.tag is not None else (query.begin, -1)
     try:
-        at, order = map(int, after.split("."))
+        at, order = map(int, query.after.split("."))
     except ValueError as error:
         raise OptionError("after: this is not where a page ended.") from error
     return at, order
