@@ -182,6 +182,16 @@ class TestLostAnswer:
         assert network.dropped == 1
         assert had is Status.SCHEDULED
 
+    def test_a_job_is_hurried_although_nobody_heard_the_answer(self, storage: Storage, network: Proxy) -> None:
+        """It is done again, which changes nothing."""
+        one = job(delay=LONG)
+        storage.push([job(priority=100), one])
+        network.drop_replies(to=b"hurry")
+        assert storage.hurry(one.id) in (Status.SCHEDULED, Status.PENDING)
+        assert network.dropped == 1
+        assert storage.counts().statuses["pending"] == 2
+        assert take_one(storage).id == one.id
+
     def test_a_schedule_is_changed_once(self, storage: Storage, network: Proxy) -> None:
         """And its job pushed once."""
         revision = storage.put_schedule(Schedule("s", "q", "1"))
