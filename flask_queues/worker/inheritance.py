@@ -17,4 +17,4 @@ def leave_connections(app: Flask) -> None:
         engines = getattr(extension, "engines", {})  # something else may have that name
         for engine in engines.values():
             if engine.url.database not in (None, "", ":memory:"):
-                engine.dispose(close=False)
+                engine.pool = engine.pool.recreate()  # as dispose(close=False), which SQLAlchemy has since 1.4.33 only
