@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timezone
 
@@ -257,3 +258,25 @@ def test_a_queue_shows_its_charts_and_what_failed_in_it_in_a_day(shop: Shop) -> 
     row = client.get("/queues/queues").text
     row = row[row.index('<tr id="row-mail"') :]
     assert re.search(r'<td class="q-number q-wide"><a href="/queues/failed/jobs\?queue=mail">7</a>', row)
+
+
+def test_metrics_say_what_ran_and_what_the_terminal_says(shop: Shop) -> None:
+    """The same numbers on the page, in its JSON, in `flask queues status --json`, and of the jobs that were run."""
+    for _ in range(7):
+        shop.completed()
+    for _ in range(3):
+        shop.failed()
+    for _ in range(2):
+        shop.pending()
+    shop.count()
+    told = json.loads(shop.flask.test_cli_runner().invoke(args=["queues", "status", "--json"]).output)
+    assert {name: n for name, n in told["statuses"].items() if n} == {"completed": 7, "failed": 3, "pending": 2}
+
+    client = shop.client()
+    text = client.get("/queues/metrics").text
+    for name, number in (("Completed", 7), ("Failed", 3)):
+        assert number == told["statuses"][name.lower()]
+        assert re.search(rf"<dt>{name}</dt><dd>{number}\s", text)
+    assert re.search(rf'data-label="Pending">{told["queues"]["mail"]["pending"]}</td>', text)
+    whole = client.get("/queues/api/metrics").get_json()
+    assert [sum(slot.get(name, 0) for slot in whole["slots"]) for name in ("completed", "failed")] == [7, 3]
