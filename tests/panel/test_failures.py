@@ -39,6 +39,24 @@ def test_a_hundred_equal_failures_are_one_line(shop: Shop) -> None:
     assert 'aria-label="rising, 100 in 24 hours"' in lines[1]
 
 
+@pytest.mark.slow
+def test_a_thousand_equal_failures_are_one_line_and_pushed_again_at_once(shop: Shop) -> None:
+    """The question names their number, the answer says it again, and so many wait."""
+    for n in range(1000):
+        shop.failed(ValueError(f"no user {n}"))
+    shop.count()
+    client, key = shop.client(), cause_of(shop)
+    text = client.get("/queues/failed").text
+    assert "1,000 in 1 cause" in text
+    (line,) = re.findall(r'<tr id="row-\w+">.*?</tr>', text, re.DOTALL)
+    assert re.search(r">\s*1,000\s*<", line)
+    asked = client.get(f"/queues/actions/retry/confirm?all=1&status=failed&cause={key}").text
+    assert "Retry 1,000 jobs?" in asked
+    answer = post(client, "/queues/actions/retry", all="1", status="failed", cause=key, seen="1000")
+    assert "1,000 jobs were pushed again." in client.get(answer.location).text
+    assert shop.manager.counts().statuses == {**dict.fromkeys(map(str, Status), 0), "pending": 1000}
+
+
 def test_the_jobs_of_a_cause_are_counted_without_reading_thousands(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """At most a hundred, whether they are many, or few behind many others: the keeper has counted."""
     for _ in range(3):

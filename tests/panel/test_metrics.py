@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timezone
 from html import unescape
@@ -285,3 +286,25 @@ def test_a_small_chart_says_which_way_it_goes(shop: Shop) -> None:
         assert {word: {words.way_of(one) for one in some} for word, some in cases.items()} == {
             word: {word} for word in cases
         }
+
+
+def test_metrics_say_what_ran_and_what_the_terminal_says(shop: Shop) -> None:
+    """The same numbers on the page, in its JSON, in `flask queues status --json`, and of the jobs that were run."""
+    for _ in range(7):
+        shop.completed()
+    for _ in range(3):
+        shop.failed()
+    for _ in range(2):
+        shop.pending()
+    shop.count()
+    told = json.loads(shop.flask.test_cli_runner().invoke(args=["queues", "status", "--json"]).output)
+    assert {name: n for name, n in told["statuses"].items() if n} == {"completed": 7, "failed": 3, "pending": 2}
+
+    client = shop.client()
+    text = client.get("/queues/metrics").text
+    for name, number in (("Completed", 7), ("Failed", 3)):
+        assert number == told["statuses"][name.lower()]
+        assert re.search(rf"<dt>{name}</dt><dd>{number}\s", text)
+    assert re.search(rf'data-label="Pending">{told["queues"]["mail"]["pending"]}</td>', text)
+    whole = client.get("/queues/api/metrics").get_json()
+    assert [sum(slot.get(name, 0) for slot in whole["slots"]) for name in ("completed", "failed")] == [7, 3]
