@@ -17,7 +17,7 @@ from .actions import explain, sentence
 from .deeds import ACTIONS
 from .formats import duration, now
 from .language import gettext as _
-from .payloads import Difference, Form, differences, in_lines, mark_of
+from .payloads import Difference, Form, differences, in_lines, mark_of, misfit
 from .render import page
 
 #: What can be done with the payload, by status; the first is the usual one.
@@ -114,9 +114,9 @@ def change(record: JobRecord, form: Form, way: str) -> ResponseReturnValue | Ans
     try:
         return do(record, payload, way, in_lines(changed))
     except PayloadError as error:
-        words = _("This does not fit the job type.")
+        words, detail = misfit(error)
         where = {error.argument: words} if error.argument else {}
-        return Answer(422, "" if where else words, where, str(error))
+        return Answer(422, "" if where else words, where, detail)
     except PayloadChanged:
         return Answer(409, _("Somebody has changed the payload meanwhile; nothing was changed now."))
     except NotAllowed as error:

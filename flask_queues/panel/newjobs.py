@@ -21,7 +21,7 @@ from .actions import explain
 from .changes import Answer, keep
 from .formats import zone
 from .language import gettext as _
-from .payloads import Form, WrongEntry, differences, in_lines
+from .payloads import Form, WrongEntry, differences, in_lines, misfit
 from .render import page
 
 
@@ -95,9 +95,9 @@ def push_typed(job_type: JobType, form: Form) -> ResponseReturnValue | Answer:
     try:
         return do(job_type, payload, options)
     except PayloadError as error:
-        words = _("This does not fit the job type.")
+        words, detail = misfit(error)
         where = {error.argument: words} if error.argument in form.names else {}
-        return Answer(422, "" if where else words, where, str(error))
+        return Answer(422, "" if where else words, where, detail)
     except OptionError as error:
         return Answer(422, _("The job cannot be pushed like this."), detail=str(error))
     except NotAllowed as error:

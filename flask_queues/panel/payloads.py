@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ..errors import PayloadError
 from ..masking import MASK, is_secret, masked, unmasked
 from ..payload import Field, Shape
 from .language import gettext as _
@@ -15,6 +17,9 @@ from .language import gettext as _
 JSON = "json"
 #: A text that is longer gets several lines.
 LONG = 60
+#: How the check of a payload says which argument should be what, and that one is not there.
+EXPECTED = re.compile(r": argument '(?P<place>[^']*)': expected (?P<what>[^,]+?)(?:, got (?P<got>[^,]+))?\.$")
+MISSING = re.compile(r": the argument '[^']*' is missing; ")
 #: Characters of a value in what is kept of a change.
 SHOWN = 120
 #: The field for what is in a payload beside the arguments.
@@ -200,6 +205,21 @@ def mark_of(payload: Mapping[str, Any], key: str | bytes) -> str:
     """Tells later whether a payload is still the same, and nothing of it to whoever has no key."""
     secret = key.encode() if isinstance(key, str) else key
     return hmac.new(secret, b"queues payload " + json.dumps(payload).encode(), "sha256").hexdigest()[:32]
+
+
+def misfit(error: PayloadError) -> tuple[str, str]:
+    """What to say of a payload that does not fit its job type, and what of it is left in English."""
+    text = str(error)
+    if error.argument is not None and MISSING.search(text):
+        return _("A value is needed here."), ""
+    found = EXPECTED.search(text)
+    if found is None or found["place"] != error.argument:
+        return _("This does not fit the job type."), text
+    if found["got"] is None:
+        return _("This does not fit the job type: it has to be %(what)s.", what=found["what"]), ""
+    return _(
+        "This does not fit the job type: it has to be %(what)s, not %(got)s.", what=found["what"], got=found["got"]
+    ), ""
 
 
 class Difference(NamedTuple):

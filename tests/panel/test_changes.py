@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from flask_login import current_user
 
 from flask_queues import Job, Secret, Status, current_queues
+from flask_queues.errors import PayloadError
 from flask_queues.masking import MASK
-from flask_queues.panel.payloads import Form
+from flask_queues.panel.payloads import Form, misfit
 from flask_queues.payload import Shape
 
 from .conftest import Shop, post
@@ -141,10 +142,14 @@ def test_each_kind_of_argument_has_its_field(shop: Shop, report: str) -> None:
         ({"value.to": "[1"}, "to", "This is no JSON; look at line 1, column 3."),
         ({"value.to": "[" * 100_000}, "to", "This is no JSON."),
         ({"value.to": "[1]"}, "to", "This does not fit the job type."),
-        ({"value.pages": ""}, "pages", "This does not fit the job type."),
+        ({"value.pages": ""}, "pages", "A value is needed here."),
         ({"value.to": "NaN"}, "", "This does not fit the job type."),
         ({"value.api": json.dumps({"password": MASK})}, "api", "A hidden value stands where none was before."),
-        ({"kind.title": "json", "value.title": "5"}, "title", "This does not fit the job type."),
+        (
+            {"kind.title": "json", "value.title": "5"},
+            "title",
+            "This does not fit the job type: it has to be str, not int.",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said_at_its_field(
@@ -351,3 +356,28 @@ def test_a_change_is_shown_before_it_is_made(shop: Shop, report: str) -> None:
     done = client.post(f"/queues/jobs/{report}/payload", data={**carried, "value.pin": "4711", "way": "save"})
     assert done.status_code == 303
     assert shop.manager.find(report).payload == {**PAYLOAD, "title": "Quarter 2 <b>", "pin": 4711}
+
+
+@pytest.mark.parametrize(
+    ("text", "argument", "words", "detail"),
+    [
+        ("shop:x: argument 'n': expected int >= 1.", "n", "Das passt nicht zum Jobtyp: int >= 1 wird gebraucht.", ""),
+        (
+            "shop:x: argument 'n': expected int, got str.",
+            "n",
+            "Das passt nicht zum Jobtyp: int wird gebraucht, nicht str.",
+            "",
+        ),
+        ("shop:x: the argument 'n' is missing; it takes n.", "n", "Hier wird ein Wert gebraucht.", ""),
+        ("shop:x: argument 'n[...]': expected str, got int.", "n", "Das passt nicht zum Jobtyp.", "whole"),
+        ("shop:x: there is no argument 'm'; it takes n.", None, "Das passt nicht zum Jobtyp.", "whole"),
+    ],
+)
+def test_what_does_not_fit_is_said_in_the_readers_language(
+    shop: Shop, text: str, argument: str | None, words: str, detail: str
+) -> None:
+    """As far as there are words for it; the rest of the check is English, and said beside it."""
+    error = PayloadError(text)
+    error.argument = argument
+    with shop.flask.test_request_context(headers={"Accept-Language": "de"}):
+        assert misfit(error) == (words, text if detail else "")

@@ -134,7 +134,7 @@ def test_a_time_is_of_the_readers_zone(shop: Shop, client: FlaskClient) -> None:
     ("typed", "words"),
     [
         ({"value_pages": "many"}, "A whole number is needed."),
-        ({"value_to": '"a"'}, "This does not fit the job type."),
+        ({"value_to": '"a"'}, "This does not fit the job type: it has to be array | null, not str."),
         ({"value_pages": ""}, "pages"),
         ({"option_queue": "typo"}, "There is no such queue."),
         ({"option_delay": "-1"}, "A number of seconds is needed"),
