@@ -255,3 +255,18 @@ def test_failures_that_share_a_cause_are_said_on_every_page(shop: Shop, monkeypa
         shop.failed(KeyError(f"price{n}"))
     shop.count()
     assert "failed the same way" not in client.get("/queues/schedules").text
+
+
+def test_a_cause_says_how_long_it_lasted(shop: Shop) -> None:
+    """Between its first failure and its last, where there are two."""
+    shop.failed()
+    shop.count()
+    client = shop.client()
+    assert "between them" not in client.get(f"/queues/failed/{cause_of(shop)}").text
+    [first] = shop.manager.jobs_of(statuses=["failed"]).jobs
+    while first.finished is not None and shop.manager.now() <= first.finished:
+        pass
+    shop.failed()
+    shop.count()
+    text = client.get(f"/queues/failed/{cause_of(shop)}").text
+    assert re.search(r"last [^,]*, [0-9.]+\sm?s between them\.", text)
