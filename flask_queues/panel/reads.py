@@ -17,6 +17,7 @@ from ..record import FINAL, Counts, Follower, JobRecord, LogLine, Status, Worker
 from ..shapes import iso, job_fields, log_fields, secrets_of, state, worker_fields
 from ..storage.values import Finding
 from .diagnosis import worst_finding
+from .trends import Trend, worst_trend
 
 #: So many of what was let follow a job are shown.
 FOLLOWERS = 20
@@ -157,14 +158,21 @@ class Overview:
     pauses: tuple[Pause, ...] = ()
     #: Thresholds that are crossed, the last first.
     alerts: tuple[Alert, ...] = ()
+    #: What goes wrong slowly, where nothing else is to be said.
+    trend: Trend | None = None
 
     @classmethod
     def read(cls, manager: Manager, now: datetime) -> Overview:
-        """Ask for counts, workers, pauses, alerts and the last failure: five reads, whatever is stored."""
+        """Ask for counts, workers, pauses, alerts and the last failure: five reads, whatever is stored.
+
+        The doctor and the figures are asked once in a while.
+        """
         counts, fleet = manager.counts(), Fleet.of(manager, now)
         lately = failed_since(manager, counts, now - NEWS)
         note = worst_note(counts, fleet) or note_of(worst_finding(manager))
-        return cls(now, counts, fleet, lately, note, tuple(manager.pauses()), tuple(manager.alerts()))
+        alerts = tuple(manager.alerts())
+        trend = worst_trend(manager, counts, now) if note is None and not alerts else None
+        return cls(now, counts, fleet, lately, note, tuple(manager.pauses()), alerts, trend)
 
     def forecast(self, manager: Manager) -> Forecast:
         """What may be expected of each queue, without asking again for what is known here."""

@@ -280,3 +280,38 @@ class TestSearch:
         post(client, "/queues/actions/cancel", all="1", status="pending", text="anna", seen="0")
         assert {record.id: record.status for record in shop.manager.every()}[job] is Status.CANCELLED
         assert len(shop.manager.jobs_of(statuses=[Status.PENDING]).jobs) == 1
+
+
+def test_failures_that_share_a_cause_are_said_on_every_page(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a link to it, where they are many and most of those of the last hours."""
+    monkeypatch.setattr("flask_queues.panel.trends.HOLDS", -1)
+    shop.work()
+    client = shop.client()
+    for n in range(19):
+        shop.failed(ValueError(f"no user {n}"))
+    shop.count()
+    assert "failed the same way" not in client.get("/queues/jobs").text
+    shop.failed(ValueError("no user 20"))
+    shop.count()
+    text = client.get("/queues/schedules").text
+    assert "20 jobs failed the same way in the last two hours: ValueError." in text
+    assert re.search(r'<a href="/queues/failed/\w+">Cause</a>', text)
+    for n in range(20):
+        shop.failed(KeyError(f"price{n}"))
+    shop.count()
+    assert "failed the same way" not in client.get("/queues/schedules").text
+
+
+def test_a_cause_says_how_long_it_lasted(shop: Shop) -> None:
+    """Between its first failure and its last, where there are two."""
+    shop.failed()
+    shop.count()
+    client = shop.client()
+    assert "between them" not in client.get(f"/queues/failed/{cause_of(shop)}").text
+    [first] = shop.manager.jobs_of(statuses=["failed"]).jobs
+    while first.finished is not None and shop.manager.now() <= first.finished:
+        pass
+    shop.failed()
+    shop.count()
+    text = client.get(f"/queues/failed/{cause_of(shop)}").text
+    assert re.search(r"last [^,]*, [0-9.]+\sm?s between them\.", text)

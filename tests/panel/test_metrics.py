@@ -308,3 +308,17 @@ def test_metrics_say_what_ran_and_what_the_terminal_says(shop: Shop) -> None:
     assert re.search(rf'data-label="Pending">{told["queues"]["mail"]["pending"]}</td>', text)
     whole = client.get("/queues/api/metrics").get_json()
     assert [sum(slot.get(name, 0) for slot in whole["slots"]) for name in ("completed", "failed")] == [7, 3]
+
+
+def test_a_queue_that_grows_is_said_on_every_page(working: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an alert that somebody has set, where more comes than can be done and many wait."""
+    client = working.client()
+    count(working, *((ago, done(400, takes=400)) for ago in range(1, 6)))
+    for _ in range(99):
+        working.pending()
+    assert "more comes than" not in client.get("/queues/jobs").text
+    working.pending()
+    assert "more comes than" not in client.get("/queues/jobs").text, "it is looked at once in a while"
+    monkeypatch.setattr("flask_queues.panel.trends.HOLDS", -1)
+    for page in ("/queues/jobs", "/queues/schedules", "/queues/workers"):
+        assert "mail grows by 100/min: more comes than can be done." in client.get(page).text
