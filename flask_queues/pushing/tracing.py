@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Discard, RateLimited, Retry
 from ..storage.values import Claim, NewJob
+from ..transitions import describe_exception
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
@@ -77,8 +78,10 @@ def note_end(span: Span, error: BaseException) -> None:
         return
     from opentelemetry.trace import StatusCode
 
-    span.record_exception(error)
-    span.set_status(StatusCode.ERROR, str(error)[:200])
+    name, message, trace = json.loads(describe_exception(error))
+    about = {"exception.type": name, "exception.message": message, "exception.stacktrace": trace}
+    span.add_event("exception", about)  # `record_exception` asks the error for its message, which may do anything
+    span.set_status(StatusCode.ERROR, message[:200])
 
 
 def described(job: NewJob | Claim) -> dict[str, Any]:

@@ -95,6 +95,28 @@ def test_a_run_that_fails_is_an_error_with_its_exception(shop: Shop) -> None:
     assert list(never.events) == []
 
 
+class Unspeakable(Exception):
+    """Its message would end the process."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+def test_an_error_that_has_no_message_is_told_without_one(shop: Shop) -> None:
+    """What it does when it is asked for one reaches nobody."""
+
+    @shop.queues.job("unspeakable", tries=1)
+    def work() -> None:
+        raise Unspeakable
+
+    _, ran = shop.push_and_run("unspeakable")
+    (event,) = ran.events
+    assert event.attributes is not None
+    assert event.attributes["exception.type"] == "tests.pushing.test_tracing.Unspeakable"
+    assert "Traceback" in str(event.attributes["exception.stacktrace"])
+    assert ran.status.description == "(its message could not be made)"
+
+
 def test_what_a_push_says_of_itself_stays_beside_its_trace(shop: Shop) -> None:
     """Tries, timeout and backoff are among the same options."""
     handle = shop.queues.push("bad", tries=7, timeout=5)
