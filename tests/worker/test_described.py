@@ -33,6 +33,7 @@ def test_a_worker_that_stops_says_so_while_a_job_is_in_hand(site: Site) -> None:
     worker = site.work()
     running = site.push("gate")
     site.began(running)
+    eventually(site.manager.workers, what="The worker")  # a child may be faster than the keeper
     assert (told(site).stopping, told(site).serves("default")) == (False, True)
     os.kill(worker.pid, signal.SIGTERM)
     eventually(lambda: told(site).stopping, what="Its word")
