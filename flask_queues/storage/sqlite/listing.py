@@ -14,7 +14,7 @@ from ..values import Query
 from .rows import COLUMNS, NUMBERS, RUNNING, STATUSES, record
 
 #: How many rows a filter without an index looks at before it offers to go on.
-LOOK_AT = 10_000
+LOOK_AT = 4_000
 #: How many jobs of a line are read at first.
 FIRST_LOOK = 8
 
