@@ -19,8 +19,8 @@ from .names import QueueNames
 from .records import DIGITS, decoded, record_of
 from .scripts import PAGE
 
-#: How many jobs a filter without an index looks at before it offers to go on.
-LOOK_AT = 4_000
+#: How many jobs of each queue a filter without an index looks at before it offers to go on.
+LOOK_AT = 2_000
 #: Later than any moment, and exact in a double.
 TOP = 2**53
 
