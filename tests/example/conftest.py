@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 from werkzeug.test import TestResponse
 
+from tests.support.browsing import browser  # noqa: F401 - a fixture, for whoever asks for it by name
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "example"
 sys.path.insert(0, str(EXAMPLE))
 

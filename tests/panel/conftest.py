@@ -19,8 +19,9 @@ from flask_queues.manager import Manager
 from flask_queues.metrics import Ledger, gather
 from flask_queues.record import ChildRecord, LogLine, Progress, WorkerRecord
 from flask_queues.storage.values import Claim, Wanted
+from tests.support.browsing import browser  # noqa: F401 - a fixture, for whoever asks for it by name
 
-from .visiting import browser, served, visit  # noqa: F401 - fixtures, for whoever asks for them by name
+from .visiting import served, visit  # noqa: F401 - fixtures, too
 
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 #: The address of the list of each status, and all pages that need no id.
