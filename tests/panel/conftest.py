@@ -19,6 +19,7 @@ from flask_queues.manager import Manager
 from flask_queues.metrics import Ledger, gather
 from flask_queues.record import ChildRecord, LogLine, Progress, WorkerRecord
 from flask_queues.storage.values import Claim, Wanted
+from flask_queues.testing.clock import wait_until
 from tests.support.browsing import browser  # noqa: F401 - a fixture, for whoever asks for it by name
 
 from .visiting import served, visit  # noqa: F401 - fixtures, too
@@ -130,6 +131,11 @@ class Shop:
         wanted = Wanted(queues=self.manager.queue_order(), types=self.manager.jobs.keys(), lease=3_600_000)
         [claim] = self.manager.step("host:42:1", (), wanted).claims
         return claim
+
+    def tick(self) -> None:
+        """Wait until what happens next is later than what happened, in the milliseconds of the storage."""
+        before = self.manager.storage.now()
+        assert wait_until(lambda: self.manager.storage.now() > before, 5)
 
     def settle(self, settlement: Any) -> None:
         assert self.manager.step("host:42:1", [settlement]).lost == []
