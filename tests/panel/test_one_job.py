@@ -298,7 +298,8 @@ def test_a_chain_has_a_page_to_which_its_jobs_lead(shop: Shop) -> None:
     client = shop.client()
     assert f"/queues/chains/{chain.id}" in client.get(f"/queues/jobs/{chain.id}").text
     page = client.get(f"/queues/chains/{chain.current.id}").text
-    assert "link 56 of 60" in page
+    assert "Link 56 of 60" in page
+    assert "4 more follow." in page
     assert page.count('<tr id="row-') == 50
     following = re.search(r'href="(/queues/chains/[^"]*after=[^"]*)"', page)
     assert following is not None
@@ -306,8 +307,10 @@ def test_a_chain_has_a_page_to_which_its_jobs_lead(shop: Shop) -> None:
     assert client.get("/queues/chains/nobody").status_code == 404
     told = client.get(f"/queues/api/chains/{chain.id}").get_json()
     assert (told["at"], told["of"], told["status"], told["current"]) == (56, 60, "pending", chain.current.id)
+    shop.manager.cancel(chain.current.id)
+    assert "4 links were never started." in client.get(f"/queues/chains/{chain.id}").text
     assert "56 of 60" not in client.get("/queues/jobs?text=chain:nobody").text
-    assert chain.current.id[-8:] in client.get("/queues/jobs?text=chain:*").text
+    assert chain.current.id[-8:] in client.get("/queues/cancelled?text=chain:*").text
 
 
 def test_a_job_whose_place_was_taken_says_that_nothing_follows(shop: Shop) -> None:
