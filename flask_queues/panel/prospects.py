@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,11 +10,13 @@ from ..manager import Manager
 from ..metrics import Forecast, Outlook
 from ..record import Counts, JobRecord, Status
 from ..scheduler import ScheduleRecord
-from .listing import Listing
+from .listing import NEXT, Listing
 from .reads import Overview
 
 #: So many of the newest of each status are looked at to find the one that was pushed last.
 NEWEST = 10
+#: So many of a line are counted at least, see `Storage.places`.
+COUNTED = 1000
 #: What may be said of a queue that holds jobs, the worst last.
 WORST = ("empty", "in", "unknown", "paused", "no worker", "grows")
 
@@ -42,33 +44,56 @@ class Prospects:
         return cls(
             overview.now - min(oldest.values()) if oldest else None,
             max(outlooks, key=lambda one: (WORST.index(one[1].what), one[1].value), default=None),
-            starts(forecast, pending, listed),
+            starts(manager, overview, listed, forecast),
             forecast.failed(),
         )
 
 
-def starts(forecast: Forecast, pending: dict[str, int], listed: Listing) -> dict[str, float]:
-    """When the jobs of a page may start, which must be the first or the last of their queues.
-
-    Only jobs of the usual priority have a place in their line that can be told from where they stand on the page.
-    """
-    if listed.filters.type or listed.filters.tag or not (listed.first_page or listed.filters.queue):
-        return {}
-    passed = Counter({listed.filters.queue: listed.before} if listed.filters.queue else {})
-    found: dict[str, float] = {}
+def starts(manager: Manager, overview: Overview, listed: Listing, forecast: Forecast) -> dict[str, float]:
+    """When the jobs of a page may start, of those that nothing holds back."""
+    asleep = {pause.type for pause in overview.pauses}
+    by_queue: dict[str, list[JobRecord]] = {}
     for record in listed.jobs:
-        place = passed[record.queue] + 1
-        if not listed.oldest:
-            place = max(1, pending.get(record.queue, 0) - passed[record.queue])
-        start = forecast.start_of(record.queue, place)
-        passed[record.queue] += 1
-        if start is not None and record.priority == 0 and not record.held:
-            found[record.id] = start
+        if not record.held and forecast.start_of(record.queue, 1) is not None:
+            by_queue.setdefault(record.queue, []).append(record)
+    found: dict[str, float] = {}
+    for queue, jobs in by_queue.items():
+        places = places_on(listed, jobs) or places_in(manager, queue, jobs, overview.counts, overview.now)
+        for record in jobs:
+            start = forecast.start_of(queue, places[record.id]) if record.id in places else None
+            if start is not None and record.type not in asleep:
+                found[record.id] = start
+    return found
+
+
+def places_on(listed: Listing, jobs: list[JobRecord]) -> dict[str, int]:
+    """The places of a queue's jobs, where the page says how many stand before them; else none."""
+    filters = listed.filters
+    if listed.order != NEXT or filters.searching or not (listed.first_page or filters.queue):
+        return {}
+    return {record.id: place for place, record in enumerate(jobs, listed.before + 1)}
+
+
+def places_in(manager: Manager, queue: str, jobs: Sequence[JobRecord], counts: Counts, now: datetime) -> dict[str, int]:
+    """The places of a queue's jobs: as the storage tells them, and where it does not, about where they stand.
+
+    That is told of those of the usual priority from how long they wait: so much of the line came before them as of the
+    time that the line took to come.
+    """
+    found = manager.storage.places(queue, [record.id for record in jobs])
+    pending = counts.queues.get(queue, {}).get("pending", 0)
+    left = [record for record in jobs if record.id not in found and record.priority == 0]
+    if not left or pending <= COUNTED:
+        return found
+    oldest = manager.oldest().get(queue, now)
+    for record in left:
+        share = (record.due - oldest) / (now - oldest) if now > oldest else 1.0
+        found[record.id] = max(COUNTED, round(pending * min(1.0, share)))
     return found
 
 
 def expected_start(manager: Manager, record: JobRecord) -> datetime | None:
-    """When a job may start: its time, or for one of the usual priority that waits, by its place in its line."""
+    """When a job may start: its time, or for one that waits, by its place in its line."""
     if record.status is Status.SCHEDULED:
         return record.due
     now = manager.now()
@@ -78,16 +103,10 @@ def expected_start(manager: Manager, record: JobRecord) -> datetime | None:
 
 
 def place_of(manager: Manager, record: JobRecord, counts: Counts, now: datetime) -> int | None:
-    """About where in its line a job waits, from 1; None where that cannot be told.
-
-    That is told from how long it waits: so much of the line came before it as of the time that the line took to come.
-    """
-    if record.status is not Status.PENDING or record.priority != 0 or record.held:
+    """About where in its line a job waits, from 1; None where that cannot be told."""
+    if record.status is not Status.PENDING or record.held:
         return None
-    oldest = manager.oldest().get(record.queue, record.due)
-    pending = counts.queues.get(record.queue, {}).get("pending", 1)
-    share = (record.due - oldest) / (now - oldest) if now > oldest else 0.0
-    return max(1, round(pending * min(1.0, share)))
+    return places_in(manager, record.queue, [record], counts, now).get(record.id)
 
 
 def last_push(manager: Manager) -> datetime | None:
