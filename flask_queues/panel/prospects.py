@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,11 +9,11 @@ from ..manager import Manager
 from ..metrics import Forecast, Outlook
 from ..record import Counts, JobRecord, Status
 from ..scheduler import ScheduleRecord
-from .listing import NEXT, Listing
+from .listing import NEWEST, NEXT, Listing
 from .reads import Overview
 
 #: So many of the newest of each status are looked at to find the one that was pushed last.
-NEWEST = 10
+LATEST = 10
 #: So many of a line are counted at least, see `Storage.places`.
 COUNTED = 1000
 #: What may be said of a queue that holds jobs, the worst last.
@@ -58,7 +57,7 @@ def starts(manager: Manager, overview: Overview, listed: Listing, forecast: Fore
             by_queue.setdefault(record.queue, []).append(record)
     found: dict[str, float] = {}
     for queue, jobs in by_queue.items():
-        places = places_on(listed, jobs) or places_in(manager, queue, jobs, overview.counts, overview.now)
+        places = places_in(manager, listed, queue, jobs, overview.counts.queues.get(queue, {}).get("pending", 0))
         for record in jobs:
             start = forecast.start_of(queue, places[record.id]) if record.id in places else None
             if start is not None and record.type not in asleep:
@@ -66,30 +65,29 @@ def starts(manager: Manager, overview: Overview, listed: Listing, forecast: Fore
     return found
 
 
-def places_on(listed: Listing, jobs: list[JobRecord]) -> dict[str, int]:
-    """The places of a queue's jobs, where the page says how many stand before them; else none."""
+def places_on(listed: Listing, jobs: list[JobRecord], pending: int) -> dict[str, int]:
+    """The places of a queue's jobs of which so many wait, where the page says how many stand before them."""
     filters = listed.filters
-    if listed.order != NEXT or filters.searching or not (listed.first_page or filters.queue):
+    if filters.type or filters.tag or filters.searching or not (listed.first_page or filters.queue):
         return {}
-    return {record.id: place for place, record in enumerate(jobs, listed.before + 1)}
+    before = listed.before + 1
+    return {
+        record.id: place if listed.order != NEWEST else pending - place + 1
+        for place, record in enumerate(jobs, before)
+        if record.priority == 0 or listed.order == NEXT
+    }
 
 
-def places_in(manager: Manager, queue: str, jobs: Sequence[JobRecord], counts: Counts, now: datetime) -> dict[str, int]:
-    """The places of a queue's jobs: as the storage tells them, and where it does not, about where they stand.
+def places_in(manager: Manager, listed: Listing, queue: str, jobs: list[JobRecord], pending: int) -> dict[str, int]:
+    """The places of a queue's jobs: as they stand on the page, or as the storage counts them.
 
-    That is told of those of the usual priority from how long they wait: so much of the line came before them as of the
-    time that the line took to come.
+    Of those that it does not count, since they are too far down the line, the page says about where they stand.
     """
-    found = manager.storage.places(queue, [record.id for record in jobs])
-    pending = counts.queues.get(queue, {}).get("pending", 0)
-    left = [record for record in jobs if record.id not in found and record.priority == 0]
-    if not left or pending <= COUNTED:
-        return found
-    oldest = manager.oldest().get(queue, now)
-    for record in left:
-        share = (record.due - oldest) / (now - oldest) if now > oldest else 1.0
-        found[record.id] = max(COUNTED, round(pending * min(1.0, share)))
-    return found
+    about = places_on(listed, jobs, pending)
+    if about and listed.order == NEXT:
+        return about
+    far = {job_id: place for job_id, place in about.items() if place > COUNTED}
+    return {**far, **manager.storage.places(queue, [record.id for record in jobs])}
 
 
 def expected_start(manager: Manager, record: JobRecord) -> datetime | None:
@@ -103,16 +101,26 @@ def expected_start(manager: Manager, record: JobRecord) -> datetime | None:
 
 
 def place_of(manager: Manager, record: JobRecord, counts: Counts, now: datetime) -> int | None:
-    """About where in its line a job waits, from 1; None where that cannot be told."""
+    """About where in its line a job waits, from 1; None where that cannot be told.
+
+    Where it is not counted, since it is too far down the line, that is told of one of the usual priority from how long
+    it waits: so much of the line came before it as of the time that the line took to come.
+    """
     if record.status is not Status.PENDING or record.held:
         return None
-    return places_in(manager, record.queue, [record], counts, now).get(record.id)
+    counted = manager.storage.places(record.queue, [record.id]).get(record.id)
+    pending = counts.queues.get(record.queue, {}).get("pending", 0)
+    if counted is not None or record.priority != 0 or pending <= COUNTED:
+        return counted
+    oldest = manager.oldest().get(record.queue, record.due)
+    share = (record.due - oldest) / (now - oldest) if now > oldest else 1.0
+    return max(COUNTED, round(pending * min(1.0, share)))
 
 
 def last_push(manager: Manager) -> datetime | None:
     """When the last job was pushed, where none waits; None where none is kept."""
     others = [status for status in Status if status is not Status.PENDING]
-    newest = (job for status in others for job in manager.jobs_of(statuses=[status], limit=NEWEST).jobs)
+    newest = (job for status in others for job in manager.jobs_of(statuses=[status], limit=LATEST).jobs)
     return max((job.created for job in newest), default=None)
 
 

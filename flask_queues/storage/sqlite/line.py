@@ -12,8 +12,8 @@ from ..values import Query
 from .listing import row_at
 from .rows import record
 
-#: So many of a line are looked at for the places of jobs.
-LOOK_AT = 1000
+#: So many of a line are looked at for the places of several jobs, and of one, which is counted and not read.
+LOOK_AT, COUNT = 1000, 100_000
 #: Above every priority.
 TOP = 2**62
 #: The rest of a priority, and all that stands below it.
@@ -41,6 +41,15 @@ ORDER BY priority DESC, due, seq LIMIT ?
 HOLDS_NEXT = "SELECT held FROM jobs WHERE queue=? AND held>? AND typeof(held)='text' ORDER BY held LIMIT 1"
 READY = """
 SELECT id FROM jobs WHERE queue=? AND status=0 AND held IS NULL ORDER BY priority DESC, due, seq LIMIT ?
+"""
+STANDS = "SELECT queue, priority, due, seq FROM jobs WHERE id=? AND status=0 AND held IS NULL"
+READY_ABOVE = """
+SELECT count(*) FROM (SELECT 1 FROM jobs WHERE queue=? AND status=0 AND held IS NULL AND priority>? LIMIT ?)
+"""
+READY_BEFORE = """
+SELECT count(*) FROM (
+    SELECT 1 FROM jobs WHERE queue=? AND status=0 AND held IS NULL AND priority=? AND (due,seq)<(?,?) LIMIT ?
+)
 """
 
 #: The priority by which it stands, when it was due, and the number of its push.
@@ -95,12 +104,31 @@ def stretches(db: sqlite3.Connection, query: Query, spot: Spot | None) -> Iterat
 
 
 def places(db: sqlite3.Connection, queue: str, job_ids: Collection[str]) -> dict[str, int]:
+    """Find the places of jobs in their line, as far as that costs less than a page."""
+    if len(job_ids) != 1:
+        return walk(db, queue, set(job_ids))
+    (job_id,) = job_ids
+    place = count(db, queue, job_id)
+    return {} if place is None else {job_id: place}
+
+
+def walk(db: sqlite3.Connection, queue: str, wanted: Collection[str]) -> dict[str, int]:
     """Walk down a line until all are found, or it is long enough."""
     found: dict[str, int] = {}
-    wanted = set(job_ids)
-    for place, (job_id,) in enumerate(db.execute(READY, (queue, LOOK_AT)), 1):
+    for place, (job_id,) in enumerate(db.execute(READY, (queue, LOOK_AT)).fetchall() if wanted else (), 1):
         if job_id in wanted:
             found[job_id] = place
             if len(found) == len(wanted):
                 break
     return found
+
+
+def count(db: sqlite3.Connection, queue: str, job_id: str) -> int | None:
+    """Count who stands before a job; None where these are too many, or it does not stand there."""
+    stands = db.execute(STANDS, (job_id,)).fetchone()
+    if stands is None or stands[0] != queue:
+        return None
+    before: int = db.execute(READY_ABOVE, (*stands[:2], COUNT)).fetchone()[0]
+    if before < COUNT:
+        before += db.execute(READY_BEFORE, (*stands, COUNT - before)).fetchone()[0]
+    return before + 1 if before < COUNT else None

@@ -21,6 +21,8 @@ LIMITS = (1, 2, 3, 50)
 def places(storage: Storage, *job_ids: str, queue: str = "q") -> list[int]:
     """The places of jobs that all stand in a line."""
     found = storage.places(queue, job_ids)
+    for job_id in job_ids:
+        assert storage.places(queue, [job_id]) == {job_id: found[job_id]}
     return [found[job_id] for job_id in job_ids]
 
 
@@ -45,7 +47,8 @@ class LineContract(OpenedTwice):
             assert found == [the(storage, name) for name in line]
         assert places(storage, *line) == list(range(1, 12))
         assert storage.places("q", ["late", "none", "d"]) == {"d": line.index("d") + 1}
-        assert storage.places("r", line) == storage.places("q", []) == {}
+        assert storage.places("r", line) == storage.places("r", ["d"]) == storage.places("q", []) == {}
+        assert storage.places("q", ["late"]) == {}
         assert [take_one(storage).id for _ in line] == line
         assert storage.places("q", line) == {}
 
@@ -87,6 +90,7 @@ class LineContract(OpenedTwice):
             assert ids(only) == [*free[2:], *ids(held[9:])]
         everyone = [f"q{name}" for name in ("1", "2", "k1", "l3", "u0")]
         assert storage.places("q", everyone) == {"q1": 1, "q2": 2}
+        assert storage.places("q", ["qk1"]) == storage.places("q", ["qu0"]) == {}
 
     def test_what_may_go_on_has_its_place_again(self, storage: Storage) -> None:
         """Behind an open gate it stands in its line as before, and what was hurried before it."""
