@@ -144,6 +144,13 @@ def check_statuses(statuses: Sequence[Status | str]) -> list[Status]:
         raise OptionError(f"statuses: {error}; there are {names}.") from error
 
 
+def check_line(query: Query) -> Query:
+    """Return a query for what is claimed next; raises `OptionError` for filters that no index serves in that order."""
+    if query.type is not None or query.tag is not None or any(one is not Status.PENDING for one in query.statuses):
+        raise OptionError("next_first: of pending jobs alone, and of all types and tags, it is known who is next.")
+    return query
+
+
 def check_span(since: datetime | None, until: datetime | None, statuses: Sequence[Status]) -> Span:
     """Return the time in which jobs ended; raises `OptionError` for moments of no zone, and for jobs that have not."""
     for name, moment in (("since", since), ("until", until)):

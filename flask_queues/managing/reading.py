@@ -25,7 +25,8 @@ from ..orders import Orders
 from ..pausing import Pause, pauses
 from ..record import Counts, JobRecord, LogLine, Page, Status, WorkerRecord, to_datetime, to_milliseconds
 from ..registry import Registry
-from ..searching import check_span, check_statuses, check_where, look_through
+from ..searching import check_line, check_span, check_statuses, check_where, look_through
+from ..storage.spots import queue_in
 from ..storage.values import Query
 from .ground import Ground
 from .sheets import DamagedSheet, damaged_sheets, forget_aside
@@ -82,11 +83,15 @@ class Reading(Ground):
         limit: int = 50,
         after: str | None = None,
         oldest: bool = False,
+        next_first: bool = False,
         since: datetime | None = None,
         until: datetime | None = None,
         **where: Any,
     ) -> Page:
         """Return a page of jobs, those first that came last into their status, or with `oldest` those that came first.
+
+        With `next_first` these are pending jobs as a worker of all queues would claim them; those of paused queues,
+        and behind all what is held back, stand last. No index serves `type`, `tag` or another status in that order.
 
         Hand in `page.after` for the next, in the same order. A page may be short, even empty, before the last: a filter
         that no index serves looks at 10,000 jobs and then lets you go on. Others (`cause`, `error`, `text`,
@@ -95,11 +100,21 @@ class Reading(Ground):
         Raises `OptionError` for what is no filter.
         """
         query = Query(queue, type, tag, check_statuses(statuses), max(1, min(limit, 500)), after, oldest)
+        if next_first:
+            query = check_line(query)._replace(line=self._line_of(queue, after))
         looked_for, span = check_where(where), check_span(since, until, query.statuses)
         read = partial(span.page, self.storage) if span.given else self.storage.page
         if not looked_for.given and not (span.given and tag is not None):
             return read(query)
         return look_through(read, query, lambda job: looked_for.fits(job, self.sensitive(job.type), self.cause_of))
+
+    def _line_of(self, queue: str | None, after: str | None) -> list[str]:
+        """The queues in the order in which their jobs are claimed, that among them in which a page ended."""
+        if queue is not None:
+            return [queue]
+        paused = {pause.queue for pause in self.pauses()}
+        order = self.config.ordered_names([*self.storage.queues(), *queue_in(after)])
+        return sorted(order, key=lambda name: name in paused)
 
     def every(self, **filters: Any) -> Iterator[JobRecord]:
         """Walk through all jobs that match, page by page; filters are those of `jobs_of`."""

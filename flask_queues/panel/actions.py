@@ -127,7 +127,7 @@ def act(name: str) -> ResponseReturnValue:
 def in_order(action: Action, jobs: Chosen) -> Iterable[str]:
     """The ids as they are to be changed: of those that are put first, the first of the list comes last."""
     first = action.name == "run"
-    ids = islice(jobs.walk(current_queues, oldest=first), AT_ONCE)
+    ids = islice(jobs.walk(current_queues, as_listed=first), AT_ONCE)
     return reversed(list(ids)) if first else ids
 
 

@@ -12,7 +12,7 @@ from flask import request, url_for
 from ..errors import OptionError
 from ..manager import Manager
 from ..record import Counts, Status
-from .listing import MOMENTS, PAGE, PAGES, SLOWEST, SORTS, TRAIL, TYPED, Filters, Listing, listing, slowest
+from .listing import MOMENTS, PAGE, PAGES, SLOWEST, TRAIL, TYPED, Filters, Listing, listing, slowest
 
 #: A filter that was typed.
 NAMED = re.compile(rf"({'|'.join(('queue', 'type', *TYPED))}):(.+)")
@@ -78,8 +78,8 @@ def asked_listing(manager: Manager, counts: Counts, status: Status) -> Listing:
         request.args.get("after") or None,
         max(0, request.args.get("before", 0, type=int)),
         limit if limit in PAGES else PAGE,
-        tuple(one[:200] for one in request.args.getlist("trail")[-TRAIL:]),
-        SORTS.get(request.args.get("sort", "")),
+        tuple(one[:400] for one in request.args.getlist("trail")[-TRAIL:]),
+        request.args.get("sort", ""),
     )
 
 

@@ -9,7 +9,7 @@ from ..errors import QueuesError, StorageError, TransitionError
 from ..manager import Manager, current_queues
 from ..record import Status
 from . import access
-from .listing import Filters
+from .listing import ORDERS, Filters, flags_of, order_of
 
 #: Seconds over which retried jobs may be spread.
 SPREADS = (60, 600, 3600)
@@ -82,11 +82,12 @@ class Chosen(NamedTuple):
     #: Whether all that match are meant.
     every: bool = False
 
-    def walk(self, manager: Manager, *, oldest: bool = False) -> Iterator[str]:
-        """Their ids; of all that match from this end of the list."""
+    def walk(self, manager: Manager, *, as_listed: bool = False) -> Iterator[str]:
+        """Their ids; of all that match in the usual order of their list, or else those first that came last."""
         if not self.every or self.status is None:
             return iter(self.ids)
-        return (record.id for record in manager.every(statuses=[self.status], oldest=oldest, **self.filters._asdict()))
+        flags = flags_of(order_of(ORDERS[self.status][0], self.filters)) if as_listed else {}
+        return (record.id for record in manager.every(statuses=[self.status], **self.filters._asdict(), **flags))
 
 
 def do(

@@ -9,6 +9,7 @@ import msgspec
 from flask import Blueprint, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
+from ..record import Status
 from . import causes, schedules
 from .answers import (
     Activity,
@@ -31,7 +32,7 @@ from .answers import (
     StatusOfAll,
     Workers,
 )
-from .listing import MOMENTS, PAGES, SLOWEST, SORTS, Filters
+from .listing import MOMENTS, ORDERS, PAGES, Filters
 from .words import STATES
 
 FILTERS = {
@@ -43,8 +44,9 @@ LIST = {**FILTERS, "sort": "end", "after": "string", "limit": "limit"}
 CHOICES: dict[str, dict[str, Any]] = {
     "moment": {"type": "string", "format": "date-time"},
     "limit": {"type": "integer", "enum": list(PAGES)},
-    "end": {"type": "string", "enum": list(SORTS)},
-    "end or slowest": {"type": "string", "enum": [*SORTS, SLOWEST]},
+    "end": {"type": "string", "enum": list(ORDERS[Status.RUNNING])},
+    "end or next": {"type": "string", "enum": list(ORDERS[Status.PENDING])},
+    "end or slowest": {"type": "string", "enum": list(ORDERS[Status.COMPLETED])},
     "range of causes": {"type": "string", "enum": list(causes.RANGES)},
     "sort of causes": {"type": "string", "enum": list(causes.ORDERS)},
     "state of schedules": {"type": "string", "enum": list(schedules.STATES)},
@@ -57,7 +59,7 @@ SCHEDULES = {
 }  # fmt: skip
 #: By address: what it answers, what may be asked of it, and what it is.
 PATHS: dict[str, tuple[type[Answer], dict[str, str], str]] = {
-    "/jobs": (JobPage, LIST, "Jobs that wait for a worker"),
+    "/jobs": (JobPage, {**LIST, "sort": "end or next"}, "Jobs that wait for a worker"),
     "/running": (JobPage, LIST, "Jobs that run"),
     "/scheduled": (JobPage, LIST, "Jobs that wait for their time"),
     "/failed/jobs": (JobPage, LIST, "Jobs that failed for good"),

@@ -13,12 +13,21 @@ from ..shapes import iso, job_fields
 
 PAGE = 50
 PAGES = (25, 50, 100)
-#: Of these, those stand first that came first: they start next, or may be stuck. Of what has ended, the newest.
-OLDEST_FIRST = frozenset({Status.PENDING, Status.RUNNING, Status.SCHEDULED})
-#: What the address calls the two orders of a list.
-SORTS = {"oldest": True, "newest": False}
-#: The one that no storage keeps: so many of the newest are read for it, and sorted by how long they ran.
-SLOWEST, AMONG = "slowest", 1000
+#: The orders of a list, as the address calls them: those that are claimed next first, or that came into the status
+#: first, or last; and one that no storage keeps, for which so many of the newest are sorted by how long they ran.
+NEXT, OLDEST, NEWEST, SLOWEST = "next", "oldest", "newest", "slowest"
+AMONG = 1000
+#: Those that a list has, its usual one first. Those that came first start next, or may be stuck.
+ORDERS = {
+    Status.PENDING: (NEXT, OLDEST, NEWEST),
+    Status.RUNNING: (OLDEST, NEWEST),
+    Status.SCHEDULED: (OLDEST, NEWEST),
+    Status.COMPLETED: (NEWEST, OLDEST, SLOWEST),
+    Status.FAILED: (NEWEST, OLDEST),
+    Status.CANCELLED: (NEWEST, OLDEST),
+}
+#: The one that the head of the column turns to by which a list is sorted.
+TURNED = {NEXT: OLDEST, OLDEST: NEWEST, NEWEST: OLDEST, SLOWEST: NEWEST}
 #: As many failed jobs are read for those of a cause to be counted: in 5 ms.
 FEW = 100
 #: Pages that one can go back, one by one, before the first is next.
@@ -94,8 +103,8 @@ class Listing:
     after: str | None
     #: How many jobs a page has.
     limit: int
-    #: Whether those stand first that came first into their status, or with a tag were pushed first.
-    oldest: bool
+    #: The order, as the address has it; of one that no index serves for these filters, `order` is what stands for it.
+    sort: str
     #: How many jobs stand on the pages before.
     before: int
     #: Where the pages before began that are behind the first, the last of them last.
@@ -114,29 +123,35 @@ class Listing:
         return OWN.get(self.status)
 
     @property
-    def slowest(self) -> dict[str, str] | None:
-        """What the address of those that ran longest says; None where they are shown, or cannot be."""
-        if self.status is not Status.COMPLETED or self.among is not None:
-            return None
-        return {**{name: value for name, value in self.kept.items() if name != "sort"}, "sort": SLOWEST}
+    def order(self) -> str:
+        """The order in which the jobs stand."""
+        return order_of(self.sort, self.filters)
+
+    @property
+    def oldest(self) -> bool:
+        """Whether those stand first that came first into their status, or with a tag were pushed first."""
+        return self.order == OLDEST
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The other orders in which it can be shown, the nearest first."""
+        there = {order_of(name, self.filters): None for name in (TURNED[self.order], *ORDERS[self.status])}
+        return tuple(name for name in there if name != self.order)
 
     @property
     def kept(self) -> dict[str, str]:
         """What the address of another page of this list says."""
-        return {**self.filters.given, **self.way, **({} if self.limit == PAGE else {"limit": str(self.limit)})}
+        return self.sorted_by(self.sort)
 
     @property
     def way(self) -> dict[str, str]:
         """What the address says of the order, where it is not the usual one."""
-        if self.among is not None:
-            return {"sort": SLOWEST}
-        return {} if self.oldest == (self.status in OLDEST_FIRST) else {"sort": "oldest" if self.oldest else "newest"}
+        return {} if self.sort == ORDERS[self.status][0] else {"sort": self.sort}
 
-    @property
-    def turned(self) -> dict[str, str]:
-        """What the address of the same list from its other end says."""
-        other = {} if self.way else {"sort": "newest" if self.oldest else "oldest"}
-        return {**{name: value for name, value in self.kept.items() if name != "sort"}, **other}
+    def sorted_by(self, name: str) -> dict[str, str]:
+        """What the address of this list in an order says."""
+        way = {} if name == ORDERS[self.status][0] else {"sort": name}
+        return {**self.filters.given, **way, **({} if self.limit == PAGE else {"limit": str(self.limit)})}
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -163,11 +178,13 @@ def listing(
     before: int,
     limit: int,
     trail: tuple[str, ...] = (),
-    oldest: bool | None = None,
+    sort: str = "",
 ) -> Listing:
-    """Read a page of jobs, in the usual order of their status or in this one."""
-    oldest = status in OLDEST_FIRST if oldest is None else oldest
-    page = manager.jobs_of(**filters._asdict(), statuses=[status], limit=limit, after=after, oldest=oldest)
+    """Read a page of jobs, in this order or the usual one of their status."""
+    sort = sort if sort in ORDERS[status] else ORDERS[status][0]
+    page = manager.jobs_of(
+        **filters._asdict(), statuses=[status], limit=limit, after=after, **flags_of(order_of(sort, filters))
+    )
     cells = [(queue, type_, n) for (queue, type_, name), n in counts.cells.items() if name == status.value and n]
     return Listing(
         status=status,
@@ -176,7 +193,7 @@ def listing(
         began=after,
         after=page.after,
         limit=limit,
-        oldest=oldest,
+        sort=sort,
         before=before if after else 0,
         trail=trail if after else (),
         total=total(manager, counts, status, filters, None if after else page),
@@ -185,11 +202,21 @@ def listing(
     )
 
 
+def order_of(sort: str, filters: Filters) -> str:
+    """The order in which a list can be read: of a type or a tag it is not known who is next."""
+    return OLDEST if sort == NEXT and (filters.type or filters.tag) else sort
+
+
+def flags_of(order: str) -> dict[str, Any]:
+    """How it is asked for."""
+    return {"next_first": True} if order == NEXT else {"oldest": order == OLDEST}
+
+
 def slowest(manager: Manager, counts: Counts, filters: Filters, limit: int) -> Listing:
     """Read those of the newest completed jobs that ran longest: one page, and no more."""
-    newest = listing(manager, counts, Status.COMPLETED, filters, None, 0, AMONG)
+    newest = listing(manager, counts, Status.COMPLETED, filters, None, 0, AMONG, sort=NEWEST)
     jobs = sorted(newest.jobs, key=ran, reverse=True)[:limit]
-    return replace(newest, jobs=tuple(jobs), among=len(newest.jobs), after=None, limit=limit)
+    return replace(newest, jobs=tuple(jobs), sort=SLOWEST, among=len(newest.jobs), after=None, limit=limit)
 
 
 def total(manager: Manager, counts: Counts, status: Status, filters: Filters, first: Page | None = None) -> int | None:

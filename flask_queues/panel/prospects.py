@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,11 +9,13 @@ from ..manager import Manager
 from ..metrics import Forecast, Outlook
 from ..record import Counts, JobRecord, Status
 from ..scheduler import ScheduleRecord
-from .listing import Listing
+from .listing import NEWEST, NEXT, Listing
 from .reads import Overview
 
 #: So many of the newest of each status are looked at to find the one that was pushed last.
-NEWEST = 10
+LATEST = 10
+#: So many of a line are counted at least, see `Storage.places`.
+COUNTED = 1000
 #: What may be said of a queue that holds jobs, the worst last.
 WORST = ("empty", "in", "unknown", "paused", "no worker", "grows")
 
@@ -42,33 +43,55 @@ class Prospects:
         return cls(
             overview.now - min(oldest.values()) if oldest else None,
             max(outlooks, key=lambda one: (WORST.index(one[1].what), one[1].value), default=None),
-            starts(forecast, pending, listed),
+            starts(manager, overview, listed, forecast),
             forecast.failed(),
         )
 
 
-def starts(forecast: Forecast, pending: dict[str, int], listed: Listing) -> dict[str, float]:
-    """When the jobs of a page may start, which must be the first or the last of their queues.
-
-    Only jobs of the usual priority have a place in their line that can be told from where they stand on the page.
-    """
-    if listed.filters.type or listed.filters.tag or not (listed.first_page or listed.filters.queue):
-        return {}
-    passed = Counter({listed.filters.queue: listed.before} if listed.filters.queue else {})
-    found: dict[str, float] = {}
+def starts(manager: Manager, overview: Overview, listed: Listing, forecast: Forecast) -> dict[str, float]:
+    """When the jobs of a page may start, of those that nothing holds back."""
+    asleep = {pause.type for pause in overview.pauses}
+    by_queue: dict[str, list[JobRecord]] = {}
     for record in listed.jobs:
-        place = passed[record.queue] + 1
-        if not listed.oldest:
-            place = max(1, pending.get(record.queue, 0) - passed[record.queue])
-        start = forecast.start_of(record.queue, place)
-        passed[record.queue] += 1
-        if start is not None and record.priority == 0 and not record.held:
-            found[record.id] = start
+        if not record.held and forecast.start_of(record.queue, 1) is not None:
+            by_queue.setdefault(record.queue, []).append(record)
+    found: dict[str, float] = {}
+    for queue, jobs in by_queue.items():
+        places = places_in(manager, listed, queue, jobs, overview.counts.queues.get(queue, {}).get("pending", 0))
+        for record in jobs:
+            start = forecast.start_of(queue, places[record.id]) if record.id in places else None
+            if start is not None and record.type not in asleep:
+                found[record.id] = start
     return found
 
 
+def places_on(listed: Listing, jobs: list[JobRecord], pending: int) -> dict[str, int]:
+    """The places of a queue's jobs of which so many wait, where the page says how many stand before them."""
+    filters = listed.filters
+    if filters.type or filters.tag or filters.searching or not (listed.first_page or filters.queue):
+        return {}
+    before = listed.before + 1
+    return {
+        record.id: place if listed.order != NEWEST else pending - place + 1
+        for place, record in enumerate(jobs, before)
+        if record.priority == 0 or listed.order == NEXT
+    }
+
+
+def places_in(manager: Manager, listed: Listing, queue: str, jobs: list[JobRecord], pending: int) -> dict[str, int]:
+    """The places of a queue's jobs: as they stand on the page, or as the storage counts them.
+
+    Of those that it does not count, since they are too far down the line, the page says about where they stand.
+    """
+    about = places_on(listed, jobs, pending)
+    if about and listed.order == NEXT:
+        return about
+    far = {job_id: place for job_id, place in about.items() if place > COUNTED}
+    return {**far, **manager.storage.places(queue, [record.id for record in jobs])}
+
+
 def expected_start(manager: Manager, record: JobRecord) -> datetime | None:
-    """When a job may start: its time, or for one of the usual priority that waits, by its place in its line."""
+    """When a job may start: its time, or for one that waits, by its place in its line."""
     if record.status is Status.SCHEDULED:
         return record.due
     now = manager.now()
@@ -80,20 +103,24 @@ def expected_start(manager: Manager, record: JobRecord) -> datetime | None:
 def place_of(manager: Manager, record: JobRecord, counts: Counts, now: datetime) -> int | None:
     """About where in its line a job waits, from 1; None where that cannot be told.
 
-    That is told from how long it waits: so much of the line came before it as of the time that the line took to come.
+    Where it is not counted, since it is too far down the line, that is told of one of the usual priority from how long
+    it waits: so much of the line came before it as of the time that the line took to come.
     """
-    if record.status is not Status.PENDING or record.priority != 0 or record.held:
+    if record.status is not Status.PENDING or record.held:
         return None
+    counted = manager.storage.places(record.queue, [record.id]).get(record.id)
+    pending = counts.queues.get(record.queue, {}).get("pending", 0)
+    if counted is not None or record.priority != 0 or pending <= COUNTED:
+        return counted
     oldest = manager.oldest().get(record.queue, record.due)
-    pending = counts.queues.get(record.queue, {}).get("pending", 1)
-    share = (record.due - oldest) / (now - oldest) if now > oldest else 0.0
-    return max(1, round(pending * min(1.0, share)))
+    share = (record.due - oldest) / (now - oldest) if now > oldest else 1.0
+    return max(COUNTED, round(pending * min(1.0, share)))
 
 
 def last_push(manager: Manager) -> datetime | None:
     """When the last job was pushed, where none waits; None where none is kept."""
     others = [status for status in Status if status is not Status.PENDING]
-    newest = (job for status in others for job in manager.jobs_of(statuses=[status], limit=NEWEST).jobs)
+    newest = (job for status in others for job in manager.jobs_of(statuses=[status], limit=LATEST).jobs)
     return max((job.created for job in newest), default=None)
 
 

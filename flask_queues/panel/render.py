@@ -377,13 +377,11 @@ class Helpers:
         return url_for(f"queues.list_{status}", **values)
 
     @staticmethod
-    def order_of(listing: Listing, turned: bool = False) -> str:
-        """What stands first on a list, or would if it were turned round."""
-        if listing.among is not None and not turned:
+    def order_of(listing: Listing, order: str = "") -> str:
+        """What stands first on a list, or would in another order."""
+        if listing.among is not None and not order:
             return words.slowest_word(listing.among)
-        if listing.among is not None:
-            turned = False
-        return words.order_word(listing.status, listing.oldest != turned, tagged=listing.filters.tag is not None)
+        return words.order_word(listing.status, order or listing.order, tagged=listing.filters.tag is not None)
 
     def name_of(self, type_string: str) -> str:
         """The readable name of a job type; of our own, in the reader's language."""

@@ -25,13 +25,14 @@ STATUSES = {
     Status.CANCELLED: _l("cancelled"),
 }
 #: What stands first on a list of jobs: the oldest, or the newest.
-ORDERS = {
+FIRST_AND_LAST = {
     Status.PENDING: (_l("Longest wait first"), _l("Newest first")),
     Status.RUNNING: (_l("Started first"), _l("Newest first")),
     Status.SCHEDULED: (_l("Soonest first"), _l("Latest first")),
 }
 ENDED_ORDERS = (_l("Oldest first"), _l("Newest first"))
 TAGGED_ORDERS = (_l("First pushed first"), _l("Last pushed first"))
+OTHER_ORDERS = {"next": _l("Next to run first"), "slowest": _l("Slowest first")}
 OUTCOMES = {
     Outcome.COMPLETED: _l("completed"),
     Outcome.FAILED: _l("failed"),
@@ -158,10 +159,11 @@ def label(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def order_word(status: Status, oldest: bool, *, tagged: bool) -> str:
+def order_word(status: Status, order: str, *, tagged: bool) -> str:
     """What stands first on a list of jobs."""
-    first, last = TAGGED_ORDERS if tagged else ORDERS.get(status, ENDED_ORDERS)
-    return _(first if oldest else last)
+    first, last = TAGGED_ORDERS if tagged else FIRST_AND_LAST.get(status, ENDED_ORDERS)
+    word = {"oldest": first, "newest": last, **OTHER_ORDERS}[order]
+    return _(word)
 
 
 def slowest_word(among: int) -> str:

@@ -336,6 +336,15 @@ class Storage(Stopping, Measuring, Tallying, Retaining, ABC):
         `oldest` all of that is the other way round, at the same cost.
         Where no index serves a filter, at most 10,000 jobs are looked at: the page may then be
         short, even empty, and still tell in `after` where to go on.
+        With a `line` it costs its page too; what is held back there comes in an order of the engine's own, by queue.
+        """
+
+    @abstractmethod
+    def places(self, queue: str, job_ids: Collection[str]) -> dict[str, int]:
+        """How far down the line of a queue these of its jobs stand, 1 for the one that is claimed next of it.
+
+        Those that may not be claimed, since they are held back, do not wait or are not there, are left out. So may be
+        those that stand behind the first thousand, where to count would cost more than a page.
         """
 
     @abstractmethod

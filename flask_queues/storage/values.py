@@ -202,6 +202,10 @@ class Query(NamedTuple):
     #: Where the first page begins, unless `tag` is given: with those that came into their status before this moment,
     #: or with `oldest` at it and later. None begins at the end of the list.
     begin: int | None = None
+    #: With queues: their pending jobs as a worker would claim that serves these in this order, the next one first, and
+    #: behind all of these what is held back of them. Nothing else but `limit` and `after` counts then, and `after`
+    #: raises `OptionError` where its queue is not among them.
+    line: Sequence[str] = ()
 
 
 class Schedule(NamedTuple):

@@ -151,7 +151,11 @@ def test_a_job_that_waits_has_an_expected_start(working: Shop) -> None:
         assert row is not None
         assert f"\N{ALMOST EQUAL TO} {start}" in row[0].replace("\N{NO-BREAK SPACE}", " ")
         assert "Expected start" in text
-    assert "Expected start" not in working.client().get("/queues/jobs?type=shop:mail").text
+    for filtered in ("type=shop:mail", "text=ada", "type=shop:mail&sort=newest"):
+        assert "Expected start" in working.client().get(f"/queues/jobs?{filtered}").text
+    working.manager.pause(type="shop:mail")
+    assert "Expected start" not in working.client().get("/queues/jobs").text
+    working.manager.resume(type="shop:mail")
     working.manager.pause("mail")
     assert "Expected start" not in working.client().get("/queues/jobs").text
 

@@ -10,11 +10,12 @@ import pytest
 
 from flask_queues import Status, transitions
 from flask_queues.metrics import gather
+from flask_queues.panel import prospects
 from flask_queues.panel.listing import Filters, listing
-from flask_queues.panel.prospects import Prospects
+from flask_queues.panel.prospects import Prospects, place_of
 from flask_queues.panel.reads import Overview
 from flask_queues.record import Outcome
-from flask_queues.storage.sqlite import engine
+from flask_queues.storage.sqlite import engine, line
 from flask_queues.storage.values import Wanted
 
 from .conftest import Shop
@@ -56,11 +57,24 @@ def count(shop: Shop, clock: Clock) -> None:
         gather(shop.manager.storage, shop.manager.cause_of)
 
 
-@pytest.mark.parametrize("seconds_between", [2, 3])
+@pytest.mark.parametrize(
+    ("seconds_between", "sort", "counted"),
+    [(2, "next", 1000), (3, "oldest", 1000), (2, "oldest", 5), (2, "newest", 5)],
+)
 def test_jobs_start_when_the_list_said_they_would(
-    make_shop: Callable[..., Shop], clock: Clock, seconds_between: int
+    make_shop: Callable[..., Shop],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds_between: int,
+    sort: str,
+    counted: int,
 ) -> None:
-    """Within a factor of two, and two seconds for those that are next; while more jobs come all the time."""
+    """Within a factor of two, and two seconds for those that are next; while more jobs come all the time.
+
+    Also where no more than a few of a line are counted.
+    """
+    monkeypatch.setattr(line, "LOOK_AT", counted)
+    monkeypatch.setattr(prospects, "COUNTED", counted)
     shop = make_shop()
     shop.queues.push_many([("shop:mail", {"to": "ada"})] * 60)
     shop.work()
@@ -73,10 +87,43 @@ def test_jobs_start_when_the_list_said_they_would(
     manager = shop.manager
     now = manager.now()
     overview = Overview.read(manager, now)
-    listed = listing(manager, overview.counts, Status.PENDING, Filters(), None, 0, 50)
+    listed = listing(manager, overview.counts, Status.PENDING, Filters(), None, 0, 50, sort=sort)
     said = Prospects.read(manager, overview, listed).starts
     assert len(said) == len(listed.jobs) >= 40
-    started = run(shop, clock, len(said))
+    started = run(shop, clock, overview.counts.statuses["pending"])
+    for job_id, seconds in said.items():
+        waited = (started[job_id] - now).total_seconds()
+        assert waited / 2 - 2 <= seconds <= waited * 2 + 2, (seconds, waited)
+
+
+@pytest.mark.parametrize("sort", ["next", "oldest", "newest"])
+def test_jobs_start_when_it_was_said_after_some_were_put_first(
+    make_shop: Callable[..., Shop], clock: Clock, sort: str
+) -> None:
+    """On the list in any order, and on the page of each: of those that go first, and of those that they press back."""
+    shop = make_shop()
+    shop.queues.push_many([("shop:mail", {"to": "ada"})] * 60)
+    shop.work()
+    for _ in range(10):
+        run(shop, clock, 4)
+    waiting = [job.id for job in shop.queues.push_many([("shop:mail", {"to": "ada"})] * 60)]
+    urgent = [job.id for job in shop.queues.push_many([("shop:mail", {"to": "ada"})] * 5, priority=50)]
+    for job_id in waiting[-10:]:
+        shop.queues.hurry(job_id)
+    count(shop, clock)
+    shop.work()
+    manager = shop.manager
+    now, overview = manager.now(), Overview.read(manager, manager.now())
+    listed = listing(manager, overview.counts, Status.PENDING, Filters(), None, 0, 100, sort=sort)
+    said = Prospects.read(manager, overview, listed).starts
+    counts = manager.counts()
+    places = {record.id: place_of(manager, record, counts, now) for record in listed.jobs}
+    assert set(said) == {*waiting, *urgent, *places}
+    left = len(said)
+    started = run(shop, clock, left)
+    order = list(started)
+    assert order[:10] == waiting[:-11:-1]
+    assert places == {job_id: place for place, job_id in enumerate(order, 1)}
     for job_id, seconds in said.items():
         waited = (started[job_id] - now).total_seconds()
         assert waited / 2 - 2 <= seconds <= waited * 2 + 2, (seconds, waited)

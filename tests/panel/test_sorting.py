@@ -104,11 +104,10 @@ def heads(text: str) -> list[tuple[str, str]]:
 
 
 def test_a_list_of_jobs_is_read_from_either_end(shop: Shop) -> None:
-    """What waits begins with the longest wait, what has ended with the newest; the head of the column turns it."""
+    """What is scheduled begins with the soonest, what has ended with the newest; the head of the column turns it."""
     for make, path, usual, other in (
         (shop.failed, "/failed/jobs", "descending", "oldest"),
         (shop.scheduled, "/scheduled", "ascending", "newest"),
-        (shop.pending, "/jobs", "descending", "newest"),
     ):
         ids = [make() for _ in range(3)]
         first = ids if other == "newest" else ids[::-1]
@@ -122,6 +121,62 @@ def test_a_list_of_jobs_is_read_from_either_end(shop: Shop) -> None:
         for way, order in (("", first), (f"?sort={other}", first[::-1])):
             found = client.get(f"/queues/api{path}{way}").get_json()["jobs"]
             assert [job["id"] for job in found] == order
+
+
+def test_pending_jobs_stand_as_they_are_claimed(shop: Shop) -> None:
+    """The next one first, whatever it waits; the others are a link away, and so is this from them."""
+    low, late, high = [shop.resize.using(priority=priority).push(file_id=n).id for n, priority in enumerate((-1, 0, 7))]
+    shop.tick()
+    mail = shop.pending()
+    shop.queues.hurry(late)
+    client, manager = shop.client(), shop.manager
+    line = [late, high, low, mail]
+    assert [queue for queue in manager.queue_order() if queue in ("images", "mail")] == ["images", "mail"]
+    text = client.get("/queues/jobs").text
+    assert rows(text) == line
+    assert sorted_by(text) == []
+    assert re.search('>Next to run first · <a href="/queues/jobs[?]sort=oldest">Longest wait first</a> · ', text)
+    assert '<a href="/queues/jobs?sort=oldest">Waiting for</a>' in text
+    assert [job["id"] for job in client.get("/queues/api/jobs?sort=next").get_json()["jobs"]] == line
+    assert rows(client.get("/queues/jobs?queue=images").text) == [late, high, low]
+    assert rows(client.get("/queues/queues/images").text) == [late, high, low]
+    for sort, way, other in (("oldest", "descending", "newest"), ("newest", "ascending", "oldest")):
+        text = client.get(f"/queues/jobs?sort={sort}").text
+        assert rows(text) == ([low, late, high, mail] if sort == "oldest" else [mail, high, late, low])
+        assert heads(text) == [(way, f"/queues/jobs?sort={other}")]
+        assert '<a href="/queues/jobs">Next to run first</a>' in text
+    assert "Nächste zuerst" in client.get("/queues/jobs", headers={"Accept-Language": "de"}).text
+
+
+def test_what_nothing_can_be_claimed_of_stands_last(shop: Shop) -> None:
+    """A queue that is paused, and what is held back; page by page, whatever is paused or empty by then."""
+    mails = [shop.pending() for _ in range(30)]
+    images = [job.id for job in shop.queues.push_many([("shop:resize", {"file_id": n}) for n in range(30)])]
+    client = shop.client()
+    assert rows(client.get("/queues/jobs?limit=25").text) == images[:25]
+    shop.manager.pause("images")
+    text = client.get("/queues/jobs?limit=25").text
+    assert rows(text) == mails[:25]
+    [onward] = re.findall(r'rel="next" href="([^"]+)"', text)
+    for job in mails[25:]:
+        shop.manager.cancel(job)
+    assert rows(client.get(onward.replace("&amp;", "&")).text) == images[:25]
+
+
+def test_of_a_type_it_is_told_who_waits_longest(shop: Shop) -> None:
+    """As no index serves another order; the address keeps the usual one for the time when the filter is gone."""
+    ids = [shop.resize.using(priority=n).push(file_id=n).id for n in range(3)]
+    shop.tick()
+    ids.append(shop.resize.push(file_id=9).id)
+    client = shop.client()
+    text = client.get("/queues/jobs?type=shop:resize").text
+    assert rows(text) == ids
+    assert heads(text) == [("descending", "/queues/jobs?type=shop:resize&amp;sort=newest")]
+    assert ">Longest wait first · <a" in text
+    assert "Next to run first" not in text
+    assert 'name="sort"' not in text
+    assert rows(client.get("/queues/jobs?text=file_id").text) == [*ids[2:0:-1], ids[0], ids[3]]
+    assert client.get("/queues/jobs?after=1:2").status_code == 400
 
 
 def test_pages_filters_and_sizes_keep_the_order(shop: Shop) -> None:

@@ -13,6 +13,7 @@ from flask_queues.testing.storage.contract import (
     HeldContract,
     KeeperContract,
     LimitContract,
+    LineContract,
     NoteContract,
     OperatorContract,
     OptionsContract,
@@ -104,6 +105,10 @@ class TestOperator(OperatorContract):
 
 class TestOutdated(OutdatedContract):
     """Ended jobs that were kept long enough, one queue, type and status at a time."""
+
+
+class TestLine(LineContract):
+    """Which jobs are claimed next."""
 
 
 class TestRead(ReadContract):

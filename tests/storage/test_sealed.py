@@ -47,7 +47,7 @@ CARRY_NOTHING = {
     "describe", "close", "now", "examine", "forget_worker", "release_held", "maintain", "watcher", "pending",
     "next_due", "cancel", "retry", "hurry", "delete", "purge", "delete_schedule", "schedules_changed", "occurrences",
     "identity", "hand_out", "take_in", "let_go", "on_the_way", "counts", "queues", "workers", "stop", "go_on", "stops",
-    "oldest", "tallies", "forget_tallies", "drop_outdated", "rewrite", "sheet_names",
+    "oldest", "tallies", "forget_tallies", "drop_outdated", "rewrite", "sheet_names", "places",
 }  # fmt: skip
 
 

@@ -38,6 +38,7 @@ from flask_queues.storage.limits import CONCURRENCY, RATE, Limit
 from flask_queues.storage.sqlite import database as database_module
 from flask_queues.storage.sqlite import engine as engine_module
 from flask_queues.storage.sqlite import gates, gathering, listing, moving, rewriting, steps
+from flask_queues.storage.sqlite import line as next_line
 from flask_queues.storage.sqlite.database import APPLICATION_ID, FORMAT, Database
 from flask_queues.storage.values import Gather, Occurrence, Query, Schedule, Settlement, Wanted
 from flask_queues.testing.storage.contract import (
@@ -430,6 +431,12 @@ def do_everything(storage: Storage, clock: Any) -> None:
     storage.queues()
     for queue, type_, tag, oldest in itertools.product((None, "q"), (None, "t"), (None, "x"), (False, True)):
         everything(storage, queue=queue, type=type_, tag=tag, oldest=oldest)
+    fill(storage, "limited 3", "limited 4", queue="limited", limits=limits)
+    take(storage, "limited")
+    everything(storage, 1, line=["q", "limited"])
+    storage.places("q", ["5", "none"])
+    fill(storage, "counted")
+    assert storage.places("q", ["counted"])
     storage.maintain()
     storage.delete("5")
     storage.purge([Status.COMPLETED])
@@ -457,7 +464,7 @@ class TestStatements:
 
         constants = {
             value
-            for module in (engine_module, steps, gathering, listing, moving, rewriting)
+            for module in (engine_module, steps, gathering, next_line, listing, moving, rewriting)
             for value in vars(module).values()
             if isinstance(value, str) and re.match(r"\s*(SELECT|INSERT|UPDATE|DELETE)\b", value)
         }

@@ -38,7 +38,7 @@ from ..values import (
     Watcher,
 )
 from ..workers import about_children, about_worker, worker_record
-from . import figures, gates, listing, moves, moving, stops, work
+from . import figures, gates, line, listing, moves, moving, stops, work
 from .bounds import unless_full, within
 from .clock import Clock
 from .job import (
@@ -531,7 +531,12 @@ class CacheStorage(Storage):
     def page(self, query: Query) -> Page:
         """Read one page along the sorted lists."""
         with self._log.read() as (state, _):
-            return listing.page(state.shelves, query)
+            return line.page(state.shelves, query) if query.line else listing.page(state.shelves, query)
+
+    def places(self, queue: str, job_ids: Collection[str]) -> dict[str, int]:
+        """Look where they stand in the sorted line."""
+        with self._log.read() as (state, _):
+            return line.places(state.shelves, queue, job_ids)
 
     def counts(self) -> Counts:
         """Read how long the lists are."""

@@ -32,7 +32,7 @@ from ..values import (
     Watcher,
 )
 from ..workers import read_worker
-from . import listing
+from . import line, listing
 from .calls import Calls, Command
 from .claiming import Claims
 from .examination import examine
@@ -445,7 +445,14 @@ class RedisStorage(Storage):
     def page(self, query: Query) -> Page:
         """Merge what each queue has for the page."""
         with self._call():
+            if query.line:
+                return line.page(self._calls, self._keys, query)
             return listing.page(self._calls, self._keys, self._names, query)
+
+    def places(self, queue: str, job_ids: Collection[str]) -> dict[str, int]:
+        """Ask for their ranks."""
+        with self._call():
+            return line.places(self._calls, self._keys, queue, job_ids)
 
     def counts(self) -> Counts:
         """Read the kept counts of each queue."""

@@ -17,7 +17,7 @@ from ..stops import Stop
 from ..unique import END, START
 from ..values import Claim, Finding, Heartbeat, NewJob, Occurrence, Query, Schedule, Settlement, Step, Wanted, Watcher
 from ..workers import read_worker, whole_about
-from . import figures, findings, gates, listing, moving, outdated, rewriting, schedules, stops, tallies, uniques
+from . import figures, findings, gates, line, listing, moving, outdated, rewriting, schedules, stops, tallies, uniques
 from .database import Database
 from .rows import (
     CANCELLED,
@@ -588,7 +588,12 @@ class SQLiteStorage(Storage):
     def page(self, query: Query) -> Page:
         """Read one page along an index."""
         with self._database.snapshot() as db:
-            return listing.page(db, query)
+            return line.page(db, query) if query.line else listing.page(db, query)
+
+    def places(self, queue: str, job_ids: Collection[str]) -> dict[str, int]:
+        """Count along the index of what is ready."""
+        with self._database.snapshot() as db:
+            return line.places(db, queue, job_ids)
 
     def counts(self) -> Counts:
         """Read the kept counts."""

@@ -624,6 +624,23 @@ class StorageMachine(RuleBasedStateMachine):
             if page.after is None:
                 return found
 
+    @rule(queues=st.permutations(["q", "r", "none"]), limit=st.integers(1, 6))
+    def read_the_line(self, queues: list[str], limit: int) -> None:
+        """Look what is claimed next, and where each job stands; ties in any order."""
+        queues.remove("none") if limit % 2 else None
+        found = [self.storage.get(key) for key in self.walk(Query(line=queues, limit=limit))]
+        jobs = [record for record in found if record is not None]
+        assert sorted(job.id for job in jobs) == sorted(
+            key for key, job in self.model.jobs.items() if job.status is Status.PENDING and job.pushed.queue in queues
+        )
+        order = [(job.held is not None, queues.index(job.queue)) for job in jobs]
+        assert order == sorted(order)
+        for queue in queues:
+            line = [job.id for job in jobs if job.queue == queue and job.held is None]
+            ranks = [self.model.jobs[key].rank for key in line]
+            assert ranks == sorted(ranks)
+            assert self.storage.places(queue, [*self.model.jobs]) == {key: n for n, key in enumerate(line, 1)}
+
     # What holds after each rule
 
     @invariant()

@@ -13,6 +13,7 @@ from .gather import GatherContract
 from .held import HeldContract
 from .keeper import KeeperContract
 from .limit import LimitContract
+from .line import LineContract
 from .note import NoteContract
 from .operator import OperatorContract
 from .options import OptionsContract
@@ -68,6 +69,7 @@ __all__ = [
     "HeldContract",
     "KeeperContract",
     "LimitContract",
+    "LineContract",
     "NoteContract",
     "OperatorContract",
     "OptionsContract",

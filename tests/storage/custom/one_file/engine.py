@@ -40,6 +40,7 @@ from flask_queues.storage.figures import Ended, every
 from flask_queues.storage.limits import NEVER
 from flask_queues.storage.outdated import Outdated
 from flask_queues.storage.parcels import Load, SchedulePost
+from flask_queues.storage.spots import Spot, read_spot
 from flask_queues.storage.stops import Stop
 from flask_queues.storage.unique import END
 from flask_queues.storage.values import (
@@ -560,6 +561,8 @@ class OneFileStorage(Storage):
 
     def page(self, query: Query) -> Page:
         """Sort all that fit, and cut a page out."""
+        if query.line:
+            return self.line(query)
         begin = position(query)
         places = sorted((place(job, query), job) for job in self.read().jobs.values() if fits(job, query))
         if query.oldest:
@@ -569,6 +572,28 @@ class OneFileStorage(Storage):
         page = found[: query.limit]
         after = "{}.{}".format(*page[-1][0]) if len(found) > query.limit else None
         return Page(tuple(job.record() for _, job in page), after)
+
+    def line(self, query: Query) -> Page:
+        """Sort what waits in the queues, and cut a page out."""
+        waiting = [job for job in self.read().jobs.values() if job.status is Status.PENDING and job.queue in query.line]
+        jobs = sorted(waiting, key=lambda job: (job.held is not None, query.line.index(job.queue), job.place))
+        spot = read_spot(query.after, 4)
+        if spot is not None:
+            begin = (bool(spot.held), query.line.index(spot.onward(query.line)[0]), spot.place)
+            jobs = [job for job in jobs if (job.held is not None, query.line.index(job.queue), job.place) > begin]
+        page = jobs[: query.limit]
+        after = Spot(page[-1].place, page[-1].queue, "" if page[-1].held is None else "1") if page else None
+        return Page(tuple(job.record() for job in page), str(after) if len(jobs) > len(page) else None)
+
+    def places(self, queue: str, job_ids: Collection[str]) -> dict[str, int]:
+        """Sort the line, and count."""
+        line = [
+            job
+            for job in self.read().jobs.values()
+            if (job.queue, job.status, job.held) == (queue, Status.PENDING, None)
+        ]
+        found = [job.id for job in sorted(line, key=lambda job: job.place)]
+        return {job_id: n for n, job_id in enumerate(found, 1) if job_id in job_ids}
 
     def counts(self) -> Counts:
         """Count them: the file was read anyway."""
