@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 
 from .errors import DamagedRecord, OptionError
@@ -15,8 +16,12 @@ from .record import TERMS, Attempt, ChainPlace, FirstDue, Follower, JobError, Jo
 
 #: Stands for options that cannot be read: nobody takes it for any.
 NO_OPTIONS = "unreadable"
+#: Characters of options that may be read once for many jobs.
+SHORT = 200
 #: What of them is a text, a moment, or a list.
-SHAPES: dict[str, type] = {"batch": str, "request_id": str, "locale": str, "occurrence": int, "chain": list}
+SHAPES: dict[str, type] = {
+    "batch": str, "request_id": str, "locale": str, "by": str, "occurrence": int, "chain": list,
+}  # fmt: skip
 #: What a record has, and a run of it.
 PLAIN: dict[str, Any] = {"priority": int, "attempts": int, "worker": str | None, "reason": str | None}
 RUN: dict[str, Any] = {"run": int, "worker": str}
@@ -135,9 +140,14 @@ def options_of(claim: Stored) -> tuple[dict[str, Any], str | None]:
             raise DamagedRecord("What counts its runs is no number.")
         if not isinstance(claim.payload, str):
             raise DamagedRecord("Its payload is no text.")
-        return (read_options(claim.options) if claim.options else {}), None
+        return (known_options(claim.options) if claim.options else {}), None
     except Exception as error:
         return {}, words(error)
+
+
+def known_options(text: str) -> dict[str, Any]:
+    """The same as `read_options`; nobody may change what it returns, for of a short text that is kept for the next."""
+    return read_short_options(text) if len(text) <= SHORT else read_options(text)
 
 
 def read_options(text: str) -> dict[str, Any]:
@@ -157,6 +167,10 @@ def read_options(text: str) -> dict[str, Any]:
     if "first_due" in said:
         FirstDue(*said["first_due"]).moment(0)
     return said
+
+
+#: What most jobs have is the same text: what their request or command takes along.
+read_short_options = lru_cache(256)(read_options)
 
 
 def check_terms(said: dict[str, Any]) -> None:

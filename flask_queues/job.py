@@ -42,6 +42,7 @@ class BatchOfJob(Protocol):
 class Run(Protocol):
     """What the worker offers a job while it runs."""
 
+    id: str
     #: The arguments of `handle`, in the types of its signature.
     payload: dict[str, Any]
     #: From 1; counts the runs that cost a try, with this one.
@@ -366,3 +367,9 @@ running_job: ContextVar[Job] = ContextVar("flask_queues.running_job")
 
 #: The job that runs here. Outside a job, any use of it raises `RuntimeError`.
 current_job: Job = LocalProxy(running_job, unbound_message="No job is running here.")  # type: ignore[assignment]
+
+
+def running_id() -> str | None:
+    """The id of the job that runs here; None outside of a job."""
+    job = running_job.get(None)
+    return None if job is None or job._run is None else job._run.id

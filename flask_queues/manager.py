@@ -22,6 +22,7 @@ from .orders import Picture
 from .pausing import one_of, pause, resume
 from .pushing import Pusher, ids_given, permission
 from .pushing.intake import checked_payload, id_for, pair_of, spread_out, spread_over
+from .pushing.origin import luggage
 from .record import TERMS, JobRecord, Status
 from .registry import Registry
 from .rekeying import Slice, reencrypt
@@ -114,8 +115,9 @@ class Manager(Serving):
         common = Options.of(**options)
         if common.id is not None:
             raise OptionError("id: many jobs cannot share an id; give each its own: Resize().using(id=…).")
+        along = luggage()
         new = [
-            self._pusher.new_job(job, payload, spread_over(common, spread, n, len(pairs)), named=True)
+            self._pusher.new_job(job, payload, spread_over(common, spread, n, len(pairs)), named=True, along=along)
             for n, (job, payload) in enumerate(pairs)
         ]
         self._pusher.count(len(new))
@@ -287,7 +289,8 @@ class Manager(Serving):
         terms = {name: getattr(old, name) for name in TERMS}
         options = Options.of(queue=old.queue, priority=old.priority, tags=old.tags, **terms)
         given = old.payload if payload is None else payload
-        return self._pusher.store([self._pusher.new_job(old.type, given, options)], after_commit=False)[0]
+        new = self._pusher.new_job(old.type, given, options, along=luggage(f"again {old.id}"))
+        return self._pusher.store([new], after_commit=False)[0]
 
     def retry_each(self, *, spread: Seconds = 0, **filters: Any) -> Iterator[str]:
         """Retry all failed jobs that match, yielding each id once it is pending, or waits for its part of `spread`."""

@@ -102,6 +102,15 @@ class LogLine(NamedTuple):
     run: int
 
 
+class Memory(NamedTuple):
+    """What the process of a run held meanwhile, in megabytes (10^6 bytes), with what it shares with others."""
+
+    #: At its highest.
+    most: float
+    #: How much more that was than before the run.
+    more: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One run of a job that ended, or the one in hand."""
@@ -116,6 +125,8 @@ class Attempt:
     #: None while it runs.
     outcome: Outcome | None = None
     error: JobError | None = None
+    #: None where it was not measured: of a short run, beside others in threads, or where the system does not tell.
+    memory: Memory | None = None
 
     @property
     def release(self) -> str:
@@ -158,6 +169,15 @@ class Follower(NamedTuple):
     on: str
     #: The id of the one before, where that is a follower too; None where it is the job itself.
     after: str | None = None
+
+
+class Origin(NamedTuple):
+    """What pushed a job."""
+
+    #: `request`, `command` (of Flask's command line), `program`, `job`, `schedule`, or `again`: somebody, like another.
+    kind: str
+    #: Method and route of the request, name of the command or program, id of the job, name of the schedule.
+    name: str
 
 
 class FirstDue(NamedTuple):
@@ -210,6 +230,8 @@ class JobRecord:
     #: Whether its runs are profiled, each into its log.
     profile: bool | None = None
     first_due: FirstDue = AT_ONCE
+    #: None where nobody could tell; of a link of a chain, a callback or a follower, what pushed the whole.
+    origin: Origin | None = None
     #: Of the request in which it was pushed, or of the job that pushed it.
     request_id: str | None = None
     #: The language of that, such as `de_DE`, where Flask-Babel told one.
@@ -344,6 +366,9 @@ def fields_of_push(options: str | None) -> dict[str, Any]:
     found = {name: said[name] for name in said.keys() & {*TERMS, *CARRIED}}
     if "backoff" in said:
         found["backoff"] = tuple(said["backoff"])
+    if "by" in said:
+        kind, _, name = said["by"].partition(" ")
+        found["origin"] = Origin(kind, name)
     if "occurrence" in said:
         found["occurrence"] = to_datetime(said["occurrence"])
     if "first_due" in said:

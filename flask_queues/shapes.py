@@ -67,6 +67,7 @@ def job_fields(manager: Manager, record: JobRecord) -> dict[str, Any]:
         "followers": [{**one._asdict(), "dropped": was_replaced(record.reason)} for one in record.followers],
         "batch": record.batch,
         "unique_key": unique_key_shown(record, secrets),
+        "origin": record.origin._asdict() if record.origin else None,
         "request_id": record.request_id,
         "locale": record.locale,
         "occurrence": iso(record.occurrence),
@@ -154,6 +155,8 @@ def attempt_fields(attempt: Attempt, secrets: set[str]) -> dict[str, Any]:
         "ended": iso(attempt.ended),
         "outcome": attempt.outcome.value if attempt.outcome else None,
         "error": error_fields(attempt.error, secrets),
+        "memory_mb": attempt.memory.most if attempt.memory else None,
+        "memory_more_mb": attempt.memory.more if attempt.memory else None,
     }
 
 

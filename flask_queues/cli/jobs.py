@@ -247,6 +247,7 @@ def print_job(manager: Manager, record: JobRecord, logs: list[LogLine]) -> None:
         "Unique": fields["unique_key"],
         "Tags": ", ".join(record.tags),
         "Pushed": local(record.created),
+        "By": f"{record.origin.kind} {record.origin.name}" if record.origin else "",
         "Occurs": f"of a schedule, for {local(record.occurrence)}" if record.occurrence else "",
         "Due": local(record.due) if record.status is Status.SCHEDULED else "",
         "Started": local(record.started),
@@ -294,9 +295,16 @@ def print_runs(history: tuple[Attempt, ...], secrets: set[str]) -> None:
         took = f"{(attempt.ended - attempt.started).total_seconds():.3f} s" if attempt.ended else "running"
         error = f"  {printable(str(masked_error(attempt.error, secrets)))}" if attempt.error else ""
         release = f"  (release {printable(attempt.release)})" if attempt.release else ""
-        click.echo(f"  {attempt.run}  {local(attempt.started)}  {took}  {attempt.outcome or ''}{release}{error}")
+        how = f"{attempt.outcome or ''}{release}{memory_words(attempt)}"
+        click.echo(f"  {attempt.run}  {local(attempt.started)}  {took}  {how}{error}")
     if history and history[-1].error and history[-1].error.traceback:
         click.echo("\n" + printable(masked_error(history[-1].error, secrets).traceback))
+
+
+def memory_words(attempt: Attempt) -> str:
+    """What the process of a run held at its highest, if that was measured."""
+    memory = attempt.memory
+    return f"  (up to {memory.most:,.0f} MB, {memory.more:,.0f} MB more than before)" if memory else ""
 
 
 def print_log(logs: list[dict[str, Any]]) -> None:

@@ -152,7 +152,7 @@ def note(action: Action, done: list[str], jobs: Chosen) -> None:
     if not done:
         return
     if not jobs.every and len(jobs.ids) == 1:
-        kind, name = "job", jobs.ids[0]
+        kind, name = "job", done[0]  # of what is pushed again that is the new job
     else:
         kind, name = named(jobs.filters.given)
     current_queues.note_act(access.name_of_person(), action.name, kind, name, len(done))

@@ -46,6 +46,18 @@ class Attempt(Answer):
     ended: Moment | None
     outcome: Outcome | None
     error: Error | None
+    #: What its process held at its highest, in megabytes, and how much more that was than before; if measured.
+    memory_mb: float | None
+    memory_more_mb: float | None
+
+
+class Origin(Answer):
+    """What pushed a job, as far as anybody could tell."""
+
+    #: `request`, `command`, `program`, `job`, `schedule`, or `again` where somebody pushed it like another job.
+    kind: str
+    #: Method and route of the request, name of the command, program or schedule, id of the job.
+    name: str
 
 
 class ChainPlace(Answer):
@@ -101,6 +113,7 @@ class Job(Answer):
     followers: list[Follower]
     batch: str | None
     unique_key: str | None
+    origin: Origin | None
     request_id: str | None
     locale: str | None
     occurrence: str | None

@@ -137,6 +137,7 @@ def job(job_id: str) -> ResponseReturnValue:
         batch=reads.batch_of(current_queues, record),
         neighbours=neighbours,
         before=next((job for way, job in neighbours if way == "before"), None),
+        origin_job=reads.origin_job(current_queues, record),
         followers=reads.followers(current_queues, record),
         replaced=was_replaced(record.reason),
         runs=[run_view(record, attempt, secrets) for attempt in reversed(record.history)],

@@ -204,6 +204,13 @@ def neighbours(manager: Manager, record: JobRecord) -> list[tuple[str, JobRecord
     return [(way, job) for way, job in found.values() if job is not None]
 
 
+def origin_job(manager: Manager, record: JobRecord) -> JobRecord | None:
+    """The job that pushed a job, or like which it was pushed again, where that is still there."""
+    if record.origin is None or record.origin.kind not in ("job", "again"):
+        return None
+    return manager.storage.get(record.origin.name)
+
+
 def followers(manager: Manager, record: JobRecord) -> list[tuple[Follower, JobRecord | None]]:
     """What was let follow a job, with the job that has come of it where that is there."""
     return [(one, manager.storage.get(one.id)) for one in record.followers[:FOLLOWERS]]

@@ -180,6 +180,7 @@ class Helpers:
     outlook_text = staticmethod(words.outlook_text)
     about = staticmethod(words.about)
     act_word = staticmethod(words.act_word)
+    memory_text = staticmethod(words.memory_text)
     doing = staticmethod(words.doing)
     callback_label = staticmethod(words.callback_label)
     paused_text = staticmethod(words.paused_text)

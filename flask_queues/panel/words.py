@@ -10,7 +10,7 @@ from ..alerts import Alert
 from ..manager import Manager
 from ..metrics import Outlook
 from ..pausing import Pause
-from ..record import Attempt, JobRecord, Outcome, Status
+from ..record import Attempt, JobRecord, Memory, Outcome, Status
 from ..storage.unique import REPLACED, was_replaced
 from .formats import duration, exact, now, number, when
 from .language import _l, ngettext
@@ -191,6 +191,14 @@ def status_label(status: Status) -> str:
 def outcome_label(attempt: Attempt) -> str:
     """How a run ended, or that it has not."""
     return label(_(OUTCOMES[attempt.outcome]) if attempt.outcome else status_word(Status.RUNNING))
+
+
+def memory_text(memory: Memory) -> str:
+    """What the process of a run held at its highest."""
+    most, more = round(memory.most), round(memory.more)
+    if not more:
+        return _("up to %(most)s MB", most=number(most))
+    return _("up to %(most)s MB, %(more)s MB more than before", most=number(most), more=number(more))
 
 
 def act_word(action: str) -> str:

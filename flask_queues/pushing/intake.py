@@ -17,6 +17,7 @@ from ..registry import JobType, Registry
 from ..storage.values import Gather, NewJob
 from . import permission
 from .limits import limits_of
+from .origin import packed
 from .uniqueness import unique_of
 
 #: The golden ratio's part after the point: adding it again and again fills a circle most evenly.
@@ -47,11 +48,12 @@ def new_job(
     now: Callable[[], int] = host_time,
     *,
     named: bool = False,
+    along: str = "",
 ) -> NewJob:
     """Make a job of a registered class, an instance, a function job or a type string.
 
     `awaited` is an argument that the payload gets later; `now` tells the time by which gathered jobs wait; `named` says
-    whether the push may bring the job's id along.
+    whether the push may bring the job's id along; `along` is what goes with its options, as `luggage` has it.
     Raises `UnknownJobType`, `PayloadError`, `OptionError` or `NotAllowed`.
     """
     job_type = jobs.find(job)
@@ -63,6 +65,7 @@ def new_job(
     queue = whole.queue or config.default
     due = first_due(whole)
     unique = unique_of(job_type, whole, payload or {}, text)
+    kept = options.kept(AT_ONCE if whole.retry_for is None else due, unique.key if unique is not None else None)
     return NewJob(
         id=new_id(partition_of(queue)) if whole.id is None else checked_id(whole.id, queue, named=named),
         queue=queue,
@@ -73,7 +76,7 @@ def new_job(
         at=due.at or None,
         expires=milliseconds(whole.expires),
         tags=tuple(dict.fromkeys((*job_type.options.tags, *options.tags))),
-        options=options.kept(AT_ONCE if whole.retry_for is None else due, unique.key if unique is not None else None),
+        options=packed(kept, along),
         limits=limits_of(job_type, whole, payload or {}),
         unique=unique,
         gather=gather,

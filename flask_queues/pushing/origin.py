@@ -1,4 +1,4 @@
-"""What a push carries of where it was made: the id of the request and its language, for the job to go on with."""
+"""What a push takes along: for people what pushed it, for the job the id of the request and its language."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import json
 import logging
 from collections.abc import Iterator
 from contextvars import ContextVar
+from functools import lru_cache
 from uuid import UUID
 
 from flask import current_app, g, has_app_context, has_request_context, request
 
 from ..options import TAG
-from ..storage.values import NewJob
+from .whence import pushed_by
 
 logger = logging.getLogger("flask_queues")
 
@@ -24,19 +25,24 @@ NOTHING = contextlib.nullcontext()
 _locale: ContextVar[str | None] = ContextVar("flask_queues.locale", default=None)
 
 
-def carried(new: NewJob) -> NewJob:
-    """The job with what there is to carry, among the options that are kept of its push."""
-    if not has_app_context():
-        return new
-    request_id, locale = request_id_here(), locale_here()
-    if request_id is None and locale is None:
-        return new
-    kept = json.loads(new.options) if new.options else {}
-    if request_id is not None:
-        kept["request_id"] = request_id
-    if locale is not None:
-        kept["locale"] = locale
-    return new._replace(options=json.dumps(kept, separators=(",", ":")))
+def luggage(by: str | None = None) -> str:
+    """What a push from here takes along, for `packed`: what pushes, the id of its request and the language of that."""
+    by = pushed_by() if by is None else by
+    return written(by, request_id_here(), locale_here()) if has_app_context() else written(by, None, None)
+
+
+@lru_cache(64)
+def written(by: str, request_id: str | None, locale: str | None) -> str:
+    """The JSON of these, without the braces around it."""
+    said = {"by": by, "request_id": request_id, "locale": locale}
+    return json.dumps({name: value for name, value in said.items() if value is not None}, separators=(",", ":"))[1:-1]
+
+
+def packed(options: str | None, along: str) -> str | None:
+    """The options that are kept of a push, as JSON text, with what it takes along."""
+    if not along:
+        return options
+    return f"{{{along}}}" if options is None else f"{options[:-1]},{along}}}"
 
 
 def request_id_here() -> str | None:

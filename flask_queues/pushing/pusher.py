@@ -20,7 +20,7 @@ from ..storage.values import NewJob
 from ..telling import Teller
 from . import commits
 from .intake import host_time, new_job
-from .origin import carried
+from .origin import luggage
 from .pushlimit import count_pushes
 from .tracing import traced
 
@@ -161,10 +161,16 @@ class Pusher:
         awaited: str | None = None,
         *,
         named: bool = False,
+        along: str | None = None,
     ) -> NewJob:
-        """Check a push and make the job of it, with what the request and its trace give along."""
+        """Check a push and make the job of it, with what the request and its trace give along.
+
+        Of many jobs that are pushed together, `along` is the `luggage` of them all.
+        """
         now = self._storage().now if self.in_test else host_time
-        return traced(carried(new_job(self._jobs, self._config(), job, payload, options, awaited, now, named=named)))
+        along = luggage() if along is None else along
+        made = new_job(self._jobs, self._config(), job, payload, options, awaited, now, named=named, along=along)
+        return traced(made)
 
 
 def ids_given(jobs: Iterable[Any], options: Options) -> set[str]:

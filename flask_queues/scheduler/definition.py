@@ -64,7 +64,7 @@ class Definition:
 
     def job(self, due: int) -> NewJob:
         """Make the job of an occurrence, which is told when that was due."""
-        kept = {**json.loads(self.options or "{}"), "occurrence": due}
+        kept = {**json.loads(self.options or "{}"), "by": f"schedule {self.name}", "occurrence": due}
         return NewJob(
             id=new_id(f"{self.queue}:0"),
             queue=self.queue,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..damaged import NO_OPTIONS, line_about
 from ..errors import DamagedRecord
-from ..record import LogLine, Outcome, Progress, Status, to_datetime, to_milliseconds
+from ..record import LogLine, Memory, Outcome, Progress, Status, to_datetime, to_milliseconds
 from .stops import is_moment
 
 #: What of a parcel is a moment, or None.
@@ -37,6 +37,7 @@ class Run(NamedTuple):
     outcome: Outcome
     #: JSON text: type, message and traceback; None where nothing went wrong.
     error: str | None
+    memory: Memory | None = None
 
 
 class Parcel(NamedTuple):
@@ -201,7 +202,7 @@ def parse_parcel(*values: Any) -> Parcel:
 def parse_run(*values: Any) -> Run:
     """Read a run of a parcel."""
     raw = Run(*values)
-    return raw._replace(outcome=Outcome(raw.outcome))
+    return raw._replace(outcome=Outcome(raw.outcome), memory=Memory(*raw.memory) if raw.memory else None)
 
 
 def parse_line(*values: Any) -> LogLine:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
-from ..record import LogLine, Outcome, Progress, Status
+from ..record import LogLine, Memory, Outcome, Progress, Status
 from .limits import Limit
 from .unique import Unique
 
@@ -150,6 +150,8 @@ class Settlement(NamedTuple):
     if_cancelled: Sequence[NewJob] | None = None
     #: How often the options had been changed from which this was made.
     changes: int = 0
+    #: Kept with the run; of no meaning where nothing ran.
+    memory: Memory | None = None
 
     def pushes(self, *, asked: bool) -> Sequence[NewJob]:
         """What it causes where the job's end was asked for, or was not."""

@@ -61,6 +61,7 @@ class Attempt:
 
     def __init__(self, manager: Manager, claim: Claim, interrupts: Limits, stir: Callable[[], None]) -> None:
         self.claim = claim
+        self.id = claim.id
         self.terms = manager.terms(claim)
         self.attempt = claim.attempts + 1
         self.occurrence = self.terms.occurrence

@@ -9,6 +9,7 @@ from ..chains import given_back
 from ..manager import Manager
 from ..record import Outcome
 from ..storage.values import Claim, PendingStep, Settlement
+from . import footprint
 from .attempt import Attempt
 from .bell import Bell
 from .board import Slot
@@ -17,7 +18,7 @@ from .exchange import Exchange
 from .gathering import gather, new_attempt, stands_alone
 from .hand import Hand
 from .interrupts import Interrupts
-from .pace import Pace
+from .pace import BRISK, Pace
 from .plan import Share
 from .report import Report
 from .steward import Steward
@@ -152,6 +153,7 @@ class Loop:
     def _run(self, claim: Claim) -> list[Settlement]:
         self._attempt = attempt = self._begin(claim)
         self._interrupts.tokens = attempt.tokens
+        before = None if claim.type in self._pace.brisk else footprint.begin()
         began = time.perf_counter()
         self._slot.begin(claim.token, attempt.terms.timeout + KILL_AFTER)
         settlement = attempt.run()
@@ -163,7 +165,11 @@ class Loop:
         self._exchange.ran(attempt, seconds)
         cut = settlement.outcome in INTERRUPTED or self._interrupts.thrown is not None
         self._left = 0 if cut else self._left - 1
-        return [settlement, *attempt.along(settlement)]
+        settled = [settlement, *attempt.along(settlement)]
+        if before is None or seconds < BRISK:
+            return settled
+        memory = footprint.since(before)
+        return [one._replace(memory=memory) for one in settled]
 
     def _begin(self, claim: Claim) -> Attempt:
         """Make the attempt, with all that comes along; what is claimed beside it is run after it, or goes back."""

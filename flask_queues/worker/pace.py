@@ -6,7 +6,7 @@ from __future__ import annotations
 AHEAD_SECONDS = 0.005
 AHEAD_CLAIMS = 32
 SHORT = 0.001
-#: While a job of a type that takes less runs, the next may be fetched.
+#: While a job of a type that takes less runs, the next may be fetched; its memory is not worth the time to measure it.
 BRISK = 0.02
 #: Weight of the latest run in the mean.
 WEIGHT = 0.2

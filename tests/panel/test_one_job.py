@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 
 from flask_queues import Job, Status, transitions
 from flask_queues.chains import followed
@@ -17,8 +18,10 @@ from flask_queues.ids import new_id
 from flask_queues.masking import MASK
 from flask_queues.panel.payloads import Difference, differences, in_lines, read_lines
 from flask_queues.panel.trace import blocks
-from flask_queues.record import LogLine
+from flask_queues.pushing.whence import program_here
+from flask_queues.record import LogLine, Memory, Origin
 from flask_queues.storage.values import NewJob, Wanted
+from tests.support.runs import run_next
 
 from .conftest import TOKEN, Shop
 
@@ -343,9 +346,10 @@ def test_a_failed_job_says_how_many_others_failed_the_same_way(shop: Shop) -> No
 
 
 def test_the_first_line_says_who_pushed_a_job(shop: Shop) -> None:
-    """A person in the panel, or else the request; nothing where neither is known."""
+    """A person in the panel, before whatever else is known; nothing where nothing is."""
     client = shop.client()
-    job_id = shop.pending()
+    job_id = new_id("mail:0")
+    shop.manager.storage.push([NewJob(job_id, "mail", "shop:mail", '{"to": "x"}')])
     assert "Pushed by" not in plain(client.get(f"/queues/jobs/{job_id}").text)
     shop.manager.note_act("otto", "new", "job", job_id, 1)
     assert "Pushed by otto" in plain(client.get(f"/queues/jobs/{job_id}").text)
@@ -427,4 +431,92 @@ def test_the_first_line_says_which_occurrence_or_which_job_pushed_it(shop: Shop)
     claim = shop.claim()
     shop.settle(followed(claim, transitions.completed(claim, None)))
     [second] = shop.manager.jobs_of(type="shop:resize").jobs
-    assert "Pushed by Send mail" in plain(client.get(f"/queues/jobs/{second.id}").text)
+    assert "Pushed by the job Send mail" in plain(client.get(f"/queues/jobs/{second.id}").text)
+
+
+def first_line(client: FlaskClient, job_id: str, language: str = "en") -> str:
+    """What a job's page says of its push, without the time."""
+    client.set_cookie("queues_language", language)
+    page = client.get(f"/queues/jobs/{job_id}").text
+    found = re.search('<strong>(?:Pushed|Eingereiht)</strong>(.*?)<span class="q-when">', page, re.DOTALL)
+    assert found is not None
+    return plain(f"<main>{found[1]}").strip()
+
+
+def test_the_first_line_says_what_pushed_a_job(shop: Shop) -> None:
+    """A request by its route, a command, a program; in the reader's language."""
+    shop.flask.add_url_rule("/reset/<token>", "reset", lambda token: shop.pending(), methods=["POST"])
+    client = shop.client()
+    requested = client.post("/reset/hunter22?key=hunter22").text
+    assert shop.manager.find(requested).origin == Origin("request", "POST /reset/<token>")
+    assert first_line(client, requested) == "in the request POST /reset/&lt;token&gt;"
+    assert first_line(client, requested, "de") == "in der Anfrage POST /reset/&lt;token&gt;"
+    assert "hunter22" not in client.get(f"/queues/jobs/{requested}").text
+    push = ["queues", "push", "shop:mail", "--payload", '{"to": "hunter22"}']
+    commanded = shop.flask.test_cli_runner().invoke(args=push).output.strip()
+    assert first_line(client, commanded) == f"by the command {shop.flask.name} queues push"
+    assert first_line(client, commanded, "de") == f"vom Befehl {shop.flask.name} queues push"
+    programmed = shop.pending()
+    assert first_line(client, programmed) == f"by the program {program_here().removeprefix('program ')}"
+
+
+def test_the_first_line_leads_to_what_pushed_a_job(shop: Shop) -> None:
+    """To the job that pushed it, as long as that is there; of a schedule it tells the name."""
+
+    @shop.queues.job("shop:parent", name="Parent")
+    def parent() -> str:
+        return shop.pending()
+
+    client = shop.client()
+    above = parent.push().id
+    run_next(shop.manager)
+    below = shop.manager.find(above).result
+    assert first_line(client, below) == "by the job Parent"
+    assert f'<a href="/queues/jobs/{above}">by the job Parent</a>' in client.get(f"/queues/jobs/{below}").text
+    shop.manager.delete(above)
+    assert first_line(client, below) == f"by the job {above}"
+    again = shop.manager.push_again(shop.completed()).id
+    like = shop.manager.find(again).origin
+    assert first_line(client, again) == f"again, like {like and like.name}"
+    shop.schedule("bericht")
+    [occurred] = [job for job in shop.manager.jobs_of().jobs if job.occurrence]
+    assert first_line(client, occurred.id).startswith("by the schedule bericht, for ")
+
+
+def test_a_callback_is_pushed_by_its_batch(shop: Shop) -> None:
+    """With a link to it."""
+    client = shop.client()
+    batch = shop.manager.batches.find(shop.batch())
+    callback = next(job for job in shop.manager.jobs_of(type="shop:resize").jobs)
+    assert (
+        f'<a href="/queues/batches/{batch.id}">by the batch Rundbrief</a>'
+        in client.get(f"/queues/jobs/{callback.id}").text
+    )
+
+
+def test_the_person_who_pushed_again_stands_with_the_new_job(shop: Shop) -> None:
+    """Not with the old one, which somebody or something else has pushed."""
+    client, old = shop.client(), shop.completed()
+    token = TOKEN.search(client.get(f"/queues/jobs/{old}").text)[1]  # type: ignore[index]
+    client.post("/queues/actions/push", data={"csrf_token": token, "id": old})
+    [new] = [job.id for job in shop.manager.jobs_of(type="shop:mail").jobs if job.id != old]
+    assert "by anna" in plain(client.get(f"/queues/jobs/{new}").text)
+    assert "by anna" not in plain(client.get(f"/queues/jobs/{old}").text)
+
+
+def test_each_attempt_tells_its_memory(shop: Shop) -> None:
+    """At its highest, and how much more that was than before; where it was measured."""
+    client, job_id = shop.client(), shop.pending()
+    for memory in (Memory(1187.4, 120.3), Memory(64.0, 0.2), None):
+        shop.settle(transitions.put_off(shop.claim(), 0)._replace(memory=memory, status=Status.PENDING))
+    text = plain(client.get(f"/queues/jobs/{job_id}").text)
+    assert "process 42 · up to 1,187 MB, 120 MB more than before" in text
+    assert "process 42 · up to 64 MB </p>" in client.get(f"/queues/jobs/{job_id}").text.replace("</p>", " </p>")
+    assert text.count("up to ") == 2
+    client.set_cookie("queues_language", "de")
+    assert "Prozess 42 · bis zu 1.187 MB, 120 MB mehr als davor" in plain(client.get(f"/queues/jobs/{job_id}").text)
+    runs = client.get(f"/queues/api/jobs/{job_id}").get_json()["history"]
+    told = [(run["memory_mb"], run["memory_more_mb"]) for run in runs]
+    assert told == [(1187.4, 120.3), (64.0, 0.2), (None, None)]
+    shown = shop.flask.test_cli_runner().invoke(args=["queues", "show", job_id]).output
+    assert "put off  (up to 1,187 MB, 120 MB more than before)" in shown

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+import click
 import pytest
 from flask import Flask, g, request
 from flask_babel import Babel, format_date, get_locale
@@ -210,3 +212,85 @@ def test_people_see_both(site, babel, manager):
     assert "Request   r-1" in text
     assert "Language  de" in text
     assert '"request_id": "r-1"' in runner.invoke(args=["queues", "show", job, "--json"]).output
+
+
+def origin_of(manager: Manager, job_id: str) -> str:
+    """What the record tells of its push."""
+    origin = manager.find(job_id).origin
+    assert origin is not None
+    return f"{origin.kind} {origin.name}"
+
+
+def test_a_job_tells_the_route_of_its_request(site, manager):
+    """Not what stands in its place, nor the query: either may be secret. Of an address without a route nothing."""
+    site.add_url_rule("/reset/<token>", "reset", lambda token: queues.push(Look).id, methods=["POST"])
+    job = site.test_client().post("/reset/hunter22?key=hunter22").text
+    assert origin_of(manager, job) == "request POST /reset/<token>"
+    assert origin_of(manager, push_in_request(site)) == "request "
+
+
+def test_a_job_tells_which_job_pushed_it(site, manager):
+    """Within a request of that job, as tests of an application make them, too."""
+    parent = push_in_request(site, Parent)
+    run_next(manager)
+    [child] = manager.jobs_of(type="t:look").jobs
+    assert origin_of(manager, child.id) == f"job {parent}"
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [("/srv/shop/import.py", "import.py"), ("/v/pytest/__main__.py", "pytest"), ("-c", "python"), ("", "python")],
+)
+def test_outside_of_all_that_the_program_is_told(site, manager, monkeypatch, script, name):
+    """Without its folder; in an application context or without one."""
+    monkeypatch.setattr("sys.argv", [script, "--password=hunter22"])
+    assert origin_of(manager, manager.push(Look).id) == f"program {name}"
+    with site.app_context():
+        assert origin_of(manager, manager.push(Look).id) == f"program {name}"
+
+
+def test_a_command_is_told_without_its_arguments(site, manager):
+    """Ours as those of the application."""
+
+    @site.cli.command("import")
+    @click.argument("password")
+    def import_(password: str) -> None:
+        click.echo(queues.push(Look).id)
+
+    job = site.test_cli_runner().invoke(args=["import", "hunter22"]).output.strip()
+    assert origin_of(manager, job) == f"command {site.name} import"
+
+
+def test_an_occurrence_tells_its_schedule(site, manager):
+    """Whatever has fired it."""
+    manager.scheduler.add("@daily", Look, name="every day")
+    assert origin_of(manager, manager.scheduler.run("every day")) == "schedule every day"
+
+
+def test_a_job_that_is_pushed_again_tells_like_which(site, manager):
+    """Wherever it is pushed."""
+    old = push_in_request(site)
+    run_next(manager)
+    assert origin_of(manager, manager.push_again(old).id) == f"again {old}"
+
+
+def test_many_jobs_tell_it_each(site, manager):
+    """Those of one push, those of a batch and the links of a chain."""
+    with site.test_request_context("/"):
+        many = [one.id for one in queues.push_many([(Look, {})] * 2, tries=7)]
+        chain = queues.chain([Look, Look]).push()
+        batch = queues.batch([Look, Look]).then(Look).push()
+    assert {origin_of(manager, one.id) for one in manager.jobs_of().jobs} == {"request "}
+    assert {*many, chain.id} < {one.id for one in manager.jobs_of().jobs}
+    assert len(manager.jobs_of().jobs) == 5, batch
+
+
+def test_people_see_what_pushed_a_job(site, manager):
+    """At the terminal, as text and as JSON."""
+    job = push_in_request(site, Parent)
+    run_next(manager)
+    [child] = manager.jobs_of(type="t:look").jobs
+    runner = site.test_cli_runner()
+    assert f"By        job {job}" in runner.invoke(args=["queues", "show", child.id]).output
+    told = json.loads(runner.invoke(args=["queues", "show", child.id, "--json"]).output)
+    assert told["origin"] == {"kind": "job", "name": job}

@@ -122,7 +122,7 @@ def test_what_a_push_says_of_itself_stays_beside_its_trace(shop: Shop) -> None:
     handle = shop.queues.push("bad", tries=7, timeout=5)
     assert (handle.record.tries, handle.record.timeout) == (7, 5)
     claim = shop.queues.manager.claim("host:1:1", handle.id)
-    assert set(json.loads(claim.options or "")) == {"tries", "timeout", "trace"}
+    assert set(json.loads(claim.options or "")) == {"tries", "timeout", "by", "trace"}
     assert set(json.loads(claim.options or "")["trace"]) == {"traceparent"}
 
 
@@ -136,7 +136,7 @@ app = Flask("shop", instance_path={str(tmp_path)!r})
 queues = Queues(app)
 queues.job("good")(lambda: None)
 claim = queues.manager.claim("host:1:1", queues.push("good").id)
-assert claim.options is None, claim.options
+assert claim.options == '{{"by":"program python"}}', claim.options
 assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 """
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT)}, check=True, timeout=60)

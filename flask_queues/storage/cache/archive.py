@@ -24,7 +24,7 @@ from .port import Port
 from .state import State
 
 #: Of everything that is stored, and of what each kind of entry does.
-FORMAT = 7
+FORMAT = 8
 POINTER = "queues-epoch"
 BROKEN = "queues-broken"
 #: Characters of one piece of a snapshot where the backend takes values of any length.

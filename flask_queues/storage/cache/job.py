@@ -60,7 +60,7 @@ class Job:
     held: str | None = None
     progress: list[Any] | None = None
     result: str | None = None
-    #: A list for each run but the last: its number, worker, start, end, outcome and error.
+    #: A list for each run but the last: its number, worker, start, end, outcome, error and, if measured, memory.
     history: list[list[Any]] = field(default_factory=list)
     #: A list for each line: its time, level, message, context and run.
     logs: list[list[Any]] = field(default_factory=list)
@@ -80,6 +80,8 @@ class Job:
     along: bool = False
     #: Above 0 for one that waits before all others, the last that came there first.
     hurried: int = 0
+    #: What the last run held of memory.
+    memory: list[float] | None = None
 
     @property
     def place(self) -> tuple[int, int, int, int]:
@@ -103,14 +105,19 @@ class Job:
             setattr(self, name, instead.get(getattr(self, name), getattr(self, name)))
         if self.progress:
             self.progress = [self.progress[0], instead.get(self.progress[1], self.progress[1])]
-        self.history = [[*run[:5], instead.get(run[5], run[5])] for run in self.history]
+        self.history = [[*run[:5], instead.get(run[5], run[5]), *run[6:]] for run in self.history]
         self.logs = [[*line[:2], instead.get(line[2], line[2]), *line[3:]] for line in self.logs]
+
+    def last_run(self) -> list[Any]:
+        """The run that ended last, as the history has it."""
+        run = [self.runs, self.worker, self.started, self.ended, self.outcome, self.error]
+        return [*run, self.memory] if self.memory else run
 
     def close_run(self) -> None:
         """Put the run that ended last into the history."""
         if self.outcome is not None:
-            self.history.append([self.runs, self.worker, self.started, self.ended, self.outcome, self.error])
-            self.outcome = None
+            self.history.append(self.last_run())
+            self.outcome = self.memory = None
 
 
 ROW = attrgetter(*[one.name for one in fields(Job)])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
-from ...record import Outcome, Progress
+from ...record import Memory, Outcome, Progress
 from ..parcels import Load, Parcel, Run, SchedulePost
 from ..unique import Unique, holds
 from ..values import Occurrence
@@ -99,7 +100,7 @@ def parcel_of(job: Job) -> Parcel:
     """Write a job as another storage can read it."""
     past = list(job.history)
     if job.outcome is not None:
-        past.append([job.runs, job.worker, job.started, job.ended, job.outcome, job.error])
+        past.append(job.last_run())
     return Parcel(
         id=job.id, queue=job.queue, type=job.type, payload=job.payload, options=job.options, priority=job.priority,
         tags=tuple(job.tags), status=STATUSES[job.status], since=job.stamp, created=job.created, due=job.due,
@@ -111,9 +112,17 @@ def parcel_of(job: Job) -> Parcel:
     )  # fmt: skip
 
 
-def run_of(run: int, worker: str, started: int, ended: int, outcome: str, error: str | None) -> Run:
+def run_words(run: Run) -> list[Any]:
+    """Write a run as the history has it."""
+    words = [*run[:4], run.outcome.value, run.error]
+    return [*words, list(run.memory)] if run.memory else words
+
+
+def run_of(
+    run: int, worker: str, started: int, ended: int, outcome: str, error: str | None, memory: list[float] | None = None
+) -> Run:
     """Read a run of the history."""
-    return Run(run, worker, started, ended, Outcome(outcome), error)
+    return Run(run, worker, started, ended, Outcome(outcome), error, Memory(*memory) if memory else None)
 
 
 def job_of(seq: int, parcel: Parcel) -> Job:
@@ -125,7 +134,7 @@ def job_of(seq: int, parcel: Parcel) -> Job:
         runs=parcel.runs[-1].run if parcel.runs else 0, alone=parcel.alone, worker=parcel.worker,
         started=parcel.started, error=parcel.last_error, reason=parcel.reason,
         progress=list(parcel.progress) if parcel.progress else None, result=parcel.result,
-        history=[[*run[:4], run.outcome.value, run.error] for run in parcel.runs],
+        history=[run_words(run) for run in parcel.runs],
         logs=[line_words(line) for line in parcel.logs], kept=parcel.kept,
         unique=list(parcel.unique) if parcel.unique else None, limits=[list(one) for one in parcel.limits],
         changes=parcel.changes,

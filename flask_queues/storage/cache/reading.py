@@ -10,6 +10,7 @@ from ...record import (
     JobError,
     JobRecord,
     LogLine,
+    Memory,
     Outcome,
     Progress,
     fields_of_push,
@@ -72,11 +73,19 @@ def runs_of(job: Job) -> tuple[Attempt, ...]:
     if job.status == RUNNING:
         runs.append([job.runs + 1, job.worker, job.started, None, None, None])
     elif job.outcome is not None:
-        runs.append([job.runs, job.worker, job.started, job.ended, job.outcome, job.error])
+        runs.append(job.last_run())
     return tuple(attempt(*run) for run in runs)
 
 
-def attempt(run: int, worker: str, started: int, ended: int | None, outcome: str | None, error: str | None) -> Attempt:
+def attempt(
+    run: int,
+    worker: str,
+    started: int,
+    ended: int | None,
+    outcome: str | None,
+    error: str | None,
+    memory: list[float] | None = None,
+) -> Attempt:
     """Read one run."""
     return Attempt(
         run=run,
@@ -85,6 +94,7 @@ def attempt(run: int, worker: str, started: int, ended: int | None, outcome: str
         ended=to_datetime(ended) if ended is not None else None,
         outcome=Outcome(outcome) if outcome is not None else None,
         error=JobError(*json.loads(error)) if error else None,
+        memory=Memory(*memory) if memory else None,
     )
 
 

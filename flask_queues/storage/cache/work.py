@@ -175,6 +175,7 @@ def settle(
     stop: int = 0,
     if_cancelled: list[list[Any]] | None = None,
     changes: int = 0,
+    memory: list[float] | None = None,
 ) -> Fate:
     """End one claim, if it is in force and its job's options are those that were heeded."""
     job = in_hand(state, id_, token)
@@ -194,6 +195,7 @@ def settle(
     if outcome is not None:
         job.runs += 1
         job.error, previous = error, job.error
+        job.memory = memory
         if again:
             job.close_run()
             job.error = error or previous

@@ -28,6 +28,7 @@ from .records import (
     limits_text,
     log_line,
     log_text,
+    memory_text,
     one_line,
     pushed_text,
     quoted,
@@ -270,7 +271,7 @@ def runs_of(story: Story) -> Iterator[Run]:
     for run in story.runs:
         if run.outcome is not None:
             number += 1
-            yield Run(number, run.worker, run.started, run.ended, run.outcome, run.error or None)
+            yield Run(number, run.worker, run.started, run.ended, run.outcome, run.error or None, run.memory)
 
 
 def arriving(parcel: Parcel, *, stray: bool) -> list[Any]:
@@ -317,7 +318,8 @@ def events_of(parcel: Parcel) -> Iterator[str]:
     uncounted = len(parcel.runs) - parcel.attempts
     for n, run in enumerate(parcel.runs):
         counted = "1" if n >= uncounted else "0"
-        yield event(run.ended, run.started, run.worker, run.outcome.value, counted, error=one_line(run.error))
+        told = event(run.ended, run.started, run.worker, run.outcome.value, counted, error=one_line(run.error))
+        yield told if run.memory is None else f"{told}\t{memory_text(run.memory)}"
     if parcel.worker is not None:
         yield event(
             parcel.since,

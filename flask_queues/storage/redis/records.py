@@ -9,7 +9,8 @@ a job that was cancelled while it waited, `Y` for one that was retried. `lib.lua
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ...damaged import NO_OPTIONS, whole, whole_line
@@ -18,6 +19,7 @@ from ...record import (
     JobError,
     JobRecord,
     LogLine,
+    Memory,
     Outcome,
     Progress,
     Status,
@@ -44,6 +46,8 @@ DIGITS = {status: digit for digit, status in STATUSES.items()}
 
 
 NOTHING_SAID: dict[str, Any] = {}
+#: Characters of options, or of the line they stand in, that may be written or read once for many jobs.
+SHORT = 200
 
 
 def dump(value: Any) -> str:
@@ -76,16 +80,24 @@ def unquoted(field: str) -> str | None:
 def pushed_text(job: NewJob | Parcel) -> str:
     """The lines of a record that a push writes."""
     said: dict[str, Any] = {}
+    payload, options = job.payload, job.options
     if job.tags:
         said["tags"] = job.tags
-    if job.options is not None:
-        said["options"] = job.options
+    if options is not None:
+        said["options"] = options
     if isinstance(job, Parcel) and job.changes:
         said["changes"] = job.changes
-    payload = job.payload
+    if len(said) == 1 and options is not None and len(options) <= SHORT and "\n" not in payload:
+        return f"{options_alone(options)}\n{payload}"
     if "\n" in payload:
         said["payload"], payload = payload, ""
     return f"{dump(said) if said else ''}\n{payload}"
+
+
+@lru_cache(256)
+def options_alone(options: str) -> str:
+    """What most jobs say beside their payload, which most have in common."""
+    return dump({"options": options})
 
 
 def pushed_lines(text: str) -> str:
@@ -153,6 +165,11 @@ def read_limits(text: str) -> Iterator[Limit]:
         yield Limit(kind, unquoted(gate.partition(" ")[2]) or "", int(n), int(per), int(burst))
 
 
+def memory_text(memory: Memory | None) -> str:
+    """What a run held of memory, as its event ends; nothing where that was not measured."""
+    return "" if memory is None else dump(memory)
+
+
 def held_text(held: str, job_type: str) -> str | None:
     """Why a job is set aside: `1` for its type, or a gate."""
     if not held:
@@ -188,6 +205,7 @@ class Run(NamedTuple):
     reason: str | None
     error: str
     result: str
+    memory: Memory | None = None
 
 
 class InHand(NamedTuple):
@@ -247,7 +265,7 @@ def read_story(text: str) -> Story:
     created = int(created_)
     due = int(rest[0]) if rest and rest[0] else created
     expires = int(rest[1]) if len(rest) > 1 else None
-    said = json.loads(head) if head else NOTHING_SAID
+    said = read_said(head)
     runs: list[Run] = []
     attempts, finished = 0, 0
     reason: str | None = None
@@ -281,9 +299,20 @@ def read_story(text: str) -> Story:
     )
 
 
+def read_said(head: str) -> dict[str, Any]:
+    """Read the second line of a record; nobody may change what this returns."""
+    if not head:
+        return NOTHING_SAID
+    return read_short(head) if len(head) <= SHORT else json.loads(head)
+
+
+#: Most jobs have it in common.
+read_short: Callable[[str], dict[str, Any]] = lru_cache(256)(json.loads)
+
+
 def read_run(fields: list[str]) -> Run:
     """Read an `S` event."""
-    token, status, ended, started, worker, outcome, counted, due, progress, reason, error, result = fields
+    token, status, ended, started, worker, outcome, counted, due, progress, reason, error, result, *memory = fields
     return Run(
         int(token),
         STATUSES[status],
@@ -297,6 +326,7 @@ def read_run(fields: list[str]) -> Run:
         unquoted(reason),
         error,
         result,
+        Memory(*json.loads(memory[0])) if memory else None,
     )
 
 
@@ -407,6 +437,7 @@ def history_of(story: Story, hand: InHand | None) -> tuple[Attempt, ...]:
             ended=to_datetime(run.ended),
             outcome=run.outcome,
             error=JobError(*json.loads(run.error)) if run.error else None,
+            memory=run.memory,
         )
         for number, run in enumerate(runs, 1)
     ]

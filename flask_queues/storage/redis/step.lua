@@ -48,7 +48,7 @@ local function read_settlement()
     local one = {
         p = arg(), id = arg(), token = arg(), status = arg(), outcome = arg(), counted = arg(), delay = 0,
         error = '', result = '', reason = '', progress = '', alone = '', logs = NOTHING, follows = NOTHING,
-        stop = '0', changes = '0',
+        stop = '0', changes = '0', memory = '',
     }
     if arg() == '' then
         return one
@@ -62,7 +62,7 @@ local function read_settlement()
     one.stop = arg()
     local instead = tonumber(arg())
     one.instead = instead >= 0 and read_pushes(instead) or nil
-    one.changes = arg()
+    one.changes, one.memory = arg(), arg()
     return one
 end
 
@@ -128,7 +128,7 @@ local function settle(one)
     local line = table.concat({
         '\nS', token, status, moment, started, by, one.outcome, one.counted, new_due, progress, reason,
         one.error, one.result,
-    }, '\t')
+    }, '\t') .. (one.memory == '' and '' or '\t' .. one.memory)
     call('HDEL', p .. 'run', id)
     if call('APPEND', p .. 'j:' .. id, line) == #line then -- the record is gone: there was nothing to append to
         drop_claim(p, id, stem, claim)

@@ -20,7 +20,7 @@ from .keys import Keys, is_stray, of_job, structures
 from .names import QueueNames
 from .outbox import Outbox, outward_text
 from .pushing import Pushes
-from .records import DIGITS, claim_of, decoded, dump, log_text, one_line, push_arguments, quoted
+from .records import DIGITS, claim_of, decoded, dump, log_text, memory_text, one_line, push_arguments, quoted
 from .roster import Roster
 from .scripts import HOLD, LOOK, STEP
 
@@ -236,7 +236,7 @@ class Steps:
         arguments += [one.stop, -1 if one.if_cancelled is None else len(one.if_cancelled)]
         for job in one.if_cancelled or ():
             arguments += self._follower(job, partition, keys)
-        return [*arguments, one.changes]
+        return [*arguments, one.changes, memory_text(one.memory)]
 
     def _follower(self, job: NewJob, partition: str, keys: list[str]) -> list[Any]:
         near = self._calls.servers.near

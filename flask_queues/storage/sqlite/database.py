@@ -16,7 +16,7 @@ from ...errors import StorageError, StorageFormatError, StorageFull, StorageUnav
 from .gate import Gate, of_another
 
 #: `PRAGMA user_version` of the file. `schema.sql` makes format 1, `format-<n>.sql` makes n of the one before.
-FORMAT = 4
+FORMAT = 5
 #: Brought up to date when opened: the next version reads what the last one wrote.
 OLDEST = 1
 #: Marks the file as ours ("fQue"); `PRAGMA application_id`.

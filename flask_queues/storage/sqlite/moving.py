@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...errors import DamagedRecord, StorageError
-from ...record import LogLine, Outcome, Progress
+from ...record import LogLine, Memory, Outcome, Progress
 from ..hurried import plain
 from ..parcels import Load, Parcel, Run, SchedulePost, known_parcel, whole_parcel
 from ..unique import Unique, holds
 from ..values import Occurrence, Schedule
 from . import gates, schedules, uniques
 from .rows import NUMBERS, dump, log_line, status_of
-from .steps import KEEP, add_logs, delete_one, tags_of
+from .steps import KEEP, add_logs, add_run, delete_one, tags_of
 from .tallies import Deltas
 
 #: Characters of JSON after which a load is full, however few its jobs are.
@@ -27,7 +27,7 @@ UNSET_META = "DELETE FROM meta WHERE name=?"
 #: Those pushed first first: so each keeps its place in every line.
 LEAVING = """
 SELECT seq, id, queue, type, payload, options, priority, tags, status, stamp, created, due, expires, attempts, runs,
-    history, worker, started, ended, outcome, error, progress, result, reason, alone, uniq, limits, changes
+    history, worker, started, ended, outcome, error, progress, result, reason, alone, uniq, limits, changes, memory
 FROM jobs WHERE seq>? AND status<>1 ORDER BY seq LIMIT ?
 """
 ARRIVE = """
@@ -175,7 +175,7 @@ def take_key(db: sqlite3.Connection, parcel: Parcel, unique: Unique, now: int) -
 def parcel_of(row: tuple[Any, ...], logs: list[LogLine], kept: str | None) -> Parcel:
     """Make a parcel of a row of `LEAVING` behind its `seq`, as far as it can be read."""
     id_, queue, type_, payload, options, priority, tags, status, stamp, created, due, expires, attempts = row[:13]
-    alone, uniq, limits, changes = row[23:]
+    alone, uniq, limits, changes = row[23:27]
     unique = uniques.read(uniq) if uniq else None
     known = known_parcel(
         id_, str(queue), str(type_), status_of(status), stamp, payload, options, created=created, due=due,
@@ -194,7 +194,8 @@ def read_parcel(row: tuple[Any, ...], known: Parcel) -> Parcel:
     past = [json.loads(line) for line in history.split("\n")] if history else []
     told = [run_of(*line) for line in past]
     if outcome is not None:
-        told.append(Run(runs, worker, started, ended, Outcome(outcome), error))
+        memory = Memory(*json.loads(row[27])) if row[27] else None
+        told.append(Run(runs, worker, started, ended, Outcome(outcome), error, memory))
     id_, queue, type_, payload, options, priority, _, status, stamp, created, due, expires, attempts = stored
     if status not in NUMBERS.values():
         raise DamagedRecord(f"Its status is {status!r}.")
@@ -205,12 +206,23 @@ def read_parcel(row: tuple[Any, ...], known: Parcel) -> Parcel:
     )  # fmt: skip
 
 
-def run_of(run: int, worker: str, started: int, ended: int, outcome: str, error: list[str] | None) -> Run:
+def run_of(
+    run: int,
+    worker: str,
+    started: int,
+    ended: int,
+    outcome: str,
+    error: list[str] | None,
+    memory: list[float] | None = None,
+) -> Run:
     """Read a line of the history."""
-    return Run(run, worker, started, ended, Outcome(outcome), dump(error) if error else None)
+    told = Memory(*memory) if memory else None
+    return Run(run, worker, started, ended, Outcome(outcome), dump(error) if error else None, told)
 
 
 def history_of(parcel: Parcel) -> str | None:
     """Write the runs as the file keeps them, a line each."""
-    lines = [f"{dump(run[:5])[:-1]},{run.error or 'null'}]" for run in parcel.runs]
-    return "\n".join(lines) or None
+    history: str | None = None
+    for run in parcel.runs:
+        history = add_run(history, run[:5], run.error, run.memory)
+    return history

@@ -12,6 +12,7 @@ from ...record import (
     JobError,
     JobRecord,
     LogLine,
+    Memory,
     Outcome,
     Progress,
     Status,
@@ -36,7 +37,7 @@ PENDING, RUNNING, SCHEDULED, COMPLETED, FAILED, CANCELLED = range(6)
 #: The columns that `record` reads, in its order.
 COLUMNS = (
     "id, type, queue, status, payload, priority, tags, created, due, expires, options, attempts, runs, "
-    "history, worker, started, ended, outcome, stamp, progress, error, result, reason, held"
+    "history, worker, started, ended, outcome, stamp, progress, error, result, reason, held, memory"
 )
 
 
@@ -55,7 +56,7 @@ def read_record(row: tuple[Any, ...]) -> JobRecord:
     """Read a row of `COLUMNS`."""
     (
         id_, type_, queue, status, payload, priority, tags, created, due, expires, options, attempts, runs,
-        history, worker, started, ended, outcome, stamp, progress, error, result, reason, held,
+        history, worker, started, ended, outcome, stamp, progress, error, result, reason, held, memory,
     ) = row  # fmt: skip
     if status not in NUMBERS.values():
         raise DamagedRecord(f"Its status is {status!r}.")
@@ -64,7 +65,8 @@ def read_record(row: tuple[Any, ...]) -> JobRecord:
     if started is not None and status is Status.RUNNING:
         past.append([runs + 1, worker, started, None, None, None])
     elif outcome is not None:
-        past.append([runs, worker, started, ended, outcome, json.loads(error) if error else None])
+        told = json.loads(memory) if memory else None
+        past.append([runs, worker, started, ended, outcome, json.loads(error) if error else None, told])
     return JobRecord(
         id=id_,
         type=type_,
@@ -92,7 +94,7 @@ def read_record(row: tuple[Any, ...]) -> JobRecord:
 
 def attempt(line: list[Any]) -> Attempt:
     """Read one run as `history` keeps it."""
-    run, worker, started, ended, outcome, error = line
+    run, worker, started, ended, outcome, error, *memory = line
     return Attempt(
         run=run,
         worker=worker,
@@ -100,6 +102,7 @@ def attempt(line: list[Any]) -> Attempt:
         ended=to_datetime(ended) if ended is not None else None,
         outcome=Outcome(outcome) if outcome is not None else None,
         error=JobError(*error) if error else None,
+        memory=Memory(*memory[0]) if memory and memory[0] else None,
     )
 
 

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from ...errors import QueueFull, UniqueTaken
-from ...record import LogLine, Status, to_milliseconds
+from ...record import LogLine, Memory, Status, to_milliseconds
 from ..hurried import above
 from ..stops import raised
 from ..unique import END, START, replaced, taken
@@ -221,7 +221,7 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
     ran = one.outcome is not None
     outcome = one.outcome.value if one.outcome is not None else None
     if outcome is not None and again:
-        history = add_run(history, (runs + 1, worker, started, now, outcome), one.error)
+        history = add_run(history, (runs + 1, worker, started, now, outcome), one.error, one.memory)
         outcome = None
     db.execute(
         SETTLE,
@@ -244,6 +244,8 @@ def settle(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) ->
     if one.stop:
         stops.extend(db, queue, now + one.stop, raised(one.id), now)
     add_words(db, seq, one)
+    if ran and not again:
+        add_memory(db, seq, one.memory)
     deltas.moved(queue, type_, RUNNING, status, batch)
     if not again:
         insert_all(db, one.pushes(asked=cancel is not None), now, deltas)
@@ -264,6 +266,7 @@ def complete(db: sqlite3.Connection, one: Settlement, now: int, deltas: Deltas) 
     reason = cancel if one.if_cancelled is not None and one.reason is None else one.reason
     db.execute(COMPLETE, (now, outcome, int(one.counted), one.result, reason, seq))
     add_words(db, seq, one)
+    add_memory(db, seq, one.memory)
     deltas.moved(queue, type_, RUNNING, COMPLETED, batch)
     if one.follows or one.if_cancelled:
         insert_all(db, one.pushes(asked=cancel is not None), now, deltas)
@@ -277,9 +280,16 @@ def add_words(db: sqlite3.Connection, seq: int, said: Settlement) -> None:
     add_logs(db, seq, said.logs)
 
 
-def add_run(history: str | None, run: tuple[Any, ...], error: str | None) -> str:
+def add_memory(db: sqlite3.Connection, seq: int, memory: Memory | None) -> None:
+    """Keep the memory of the run that was the last, if it was measured."""
+    if memory is not None:
+        db.execute("UPDATE jobs SET memory=? WHERE seq=?", (dump(memory), seq))
+
+
+def add_run(history: str | None, run: tuple[Any, ...], error: str | None, memory: Sequence[float] | None) -> str:
     """Add a line to the history; `error` is JSON text already."""
-    line = f"{json.dumps(run, ensure_ascii=False, separators=(',', ':'), default=repr)[:-1]},{error or 'null'}]"
+    head = json.dumps(run, ensure_ascii=False, separators=(",", ":"), default=repr)[:-1]
+    line = f"{head},{error or 'null'}{f',{dump(memory)}' if memory else ''}]"
     return f"{history}\n{line}" if history else line
 
 
@@ -451,14 +461,15 @@ def hold_again(db: sqlite3.Connection, queue: str, uniq: str | None, job_id: str
 
 def retry_one(db: sqlite3.Connection, seq: int, due: int, status: int = PENDING) -> None:
     """Make a job pending or scheduled as if it were new, with its history."""
-    runs, worker, started, ended, outcome, error, history = db.execute(
-        "SELECT runs, worker, started, ended, outcome, error, history FROM jobs WHERE seq=?", (seq,)
+    runs, worker, started, ended, outcome, error, memory, history = db.execute(
+        "SELECT runs, worker, started, ended, outcome, error, memory, history FROM jobs WHERE seq=?", (seq,)
     ).fetchone()
     if outcome is not None:
-        history = add_run(history, (runs, worker, started, ended, outcome), error)
+        told = json.loads(memory) if memory else None
+        history = add_run(history, (runs, worker, started, ended, outcome), error, told)
     db.execute(
         "UPDATE jobs SET status=?4, stamp=?1, due=?1, attempts=0, outcome=NULL, reason=NULL, cancel=NULL, "
-        "held=NULL, expires=NULL, gather=NULL, history=?2, priority=(priority+128)%256-128 WHERE seq=?3",
+        "held=NULL, expires=NULL, gather=NULL, memory=NULL, history=?2, priority=(priority+128)%256-128 WHERE seq=?3",
         (due, history, seq, status),
     )
 

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from ...errors import OptionsChanged, PayloadChanged, UniqueTaken
-from ...record import ChildRecord, LogLine, Outcome, Progress, Status, WorkerRecord, to_datetime
+from ...record import ChildRecord, LogLine, Memory, Outcome, Progress, Status, WorkerRecord, to_datetime
 from ...storage.limits import CONCURRENCY, RATE, Limit
 from ...storage.outdated import Outdated
 from ...storage.stops import Stop
@@ -88,6 +88,7 @@ ENDS = st.fixed_dictionaries(
         "follows": st.lists(NEW, max_size=2),
         "stop": st.sampled_from([0, 0, 0, HOUR // 2, 2 * HOUR]),
         "if_cancelled": st.none() | st.lists(NEW, max_size=2),
+        "memory": st.sampled_from([None, Memory(187.4, 120.0), Memory(64.0, 0.0)]),
     }
 )
 SCHEDULES = {"nightly": "q", "hourly": "r", "wörd": "q"}

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...record import JobRecord, LogLine, Outcome, Progress, Status
+from ...record import JobRecord, LogLine, Memory, Outcome, Progress, Status
 from ...storage.limits import RATE, Limit
 from ...storage.stops import Stop
 from ...storage.tallies import deleted
@@ -32,8 +32,8 @@ class ModelJob:
     created: int
     expires: int | None
     attempts: int = 0
-    #: Ended runs: worker, outcome and error.
-    runs: list[tuple[str, Outcome, str | None]] = field(default_factory=list)
+    #: Ended runs: worker, outcome, error and memory.
+    runs: list[tuple[str, Outcome, str | None, Memory | None]] = field(default_factory=list)
     token: int | None = None
     worker: str | None = None
     lease: int = 0
@@ -67,7 +67,7 @@ class ModelJob:
     @property
     def error(self) -> list[str] | None:
         """Of the last run that had one."""
-        return next((json.loads(error) for _, _, error in reversed(self.runs) if error), None)
+        return next((json.loads(error) for _, _, error, _ in reversed(self.runs) if error), None)
 
     def enter(self, status: Status, now: int) -> None:
         """Come into a status."""
@@ -261,7 +261,7 @@ class Model:
             reason = job.cancel
         if one.outcome is not None:
             assert job.worker is not None
-            job.runs.append((job.worker, one.outcome, one.error))
+            job.runs.append((job.worker, one.outcome, one.error, one.memory))
         if status is Status.SCHEDULED:
             job.due, job.would_wait = now + one.delay, None
         job.attempts += one.counted
@@ -465,13 +465,16 @@ class Model:
         """The record says what the model knows, moments apart."""
         job = self.jobs[record.id]
         runs: list[tuple[Any, ...]] = [
-            (n, worker, outcome, json.loads(error) if error else None)
-            for n, (worker, outcome, error) in enumerate(job.runs, 1)
+            (n, worker, outcome, json.loads(error) if error else None, memory)
+            for n, (worker, outcome, error, memory) in enumerate(job.runs, 1)
         ]
         if job.status is Status.RUNNING:
-            runs.append((len(runs) + 1, job.worker, None, None))
+            runs.append((len(runs) + 1, job.worker, None, None, None))
             assert record.worker == job.worker
-        told = [(run.run, run.worker, run.outcome, list(run.error) if run.error else None) for run in record.history]
+        told = [
+            (run.run, run.worker, run.outcome, list(run.error) if run.error else None, run.memory)
+            for run in record.history
+        ]
         assert told == runs
         assert all((run.ended is None) is (run.outcome is None) for run in record.history)
         assert (record.status, record.queue, record.type) == (job.status, job.pushed.queue, job.pushed.type)

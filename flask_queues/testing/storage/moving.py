@@ -14,7 +14,7 @@ import pytest
 
 from ...errors import ConfigError, OptionsChanged, StorageError
 from ...moving import move
-from ...record import Outcome, Progress, Status
+from ...record import Memory, Outcome, Progress, Status
 from ...storage import Storage
 from ...storage.unique import Unique
 from ...storage.values import Occurrence, Schedule
@@ -75,12 +75,13 @@ def eventful(storage: Storage, clock: Clock, job_id: str, status: Status) -> Non
         claim = take_one(storage, queue)
         assert storage.note(job_id, claim.token, Progress(n, text), [line(text, n + 1, context={text: [n]})])
         assert storage.keep(job_id, claim.token, text)
-        put_off = {"counted": n == 0, "error": error_text(text, trace=text), "alone": True}
+        put_off: dict[str, Any] = {"counted": n == 0, "error": error_text(text, trace=text), "alone": True}
+        put_off["memory"] = Memory(187.4, 120.0) if n else None
         settle(storage, claim, Status.PENDING, Outcome.FAILED, **put_off)
     clock.advance(1)
     if status is Status.PENDING:
         return
-    more: dict[str, Any] = {"progress": Progress(60, text), "logs": [line("end", 3)]}
+    more: dict[str, Any] = {"progress": Progress(60, text), "logs": [line("end", 3)], "memory": Memory(64.0, 0.5)}
     if status is Status.COMPLETED:
         more["result"] = json.dumps({text: [None]}, ensure_ascii=False)
     elif status is Status.SCHEDULED:

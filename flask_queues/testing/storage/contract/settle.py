@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ....ids import new_id
-from ....record import JobError, Outcome, Progress, Status, to_datetime
+from ....record import JobError, Memory, Outcome, Progress, Status, to_datetime
 from ....storage import Storage
 from ....storage.values import Settlement, Step, Wanted
 from ..engine import Clock
@@ -46,6 +46,24 @@ class SettleContract(OpenedTwice):
         assert record.finished is not None
         assert [(run.outcome, run.error) for run in record.history] == [(Outcome.DISCARDED, record.error)]
         assert take(storage) == []
+
+    def test_each_run_keeps_what_it_held_of_memory(self, storage: Storage) -> None:
+        """Of each that ended and was measured, whatever ended it, also once the job is retried."""
+        told = [Memory(187.4, 120.0), None, Memory(64.5, 0.0), Memory(65.0, 1.5)]
+        fill(storage, "a")
+        for n, memory in enumerate(told):
+            final = n > 1
+            status = Status.FAILED if final else Status.PENDING
+            settle(storage, take_one(storage), status, Outcome.FAILED, error=error_text("no"), memory=memory)
+            assert [run.memory for run in the(storage, "a").history] == told[: n + 1]
+            if final:
+                storage.retry("a")
+                assert [run.memory for run in the(storage, "a").history] == told[: n + 1]
+        complete(storage, take_one(storage))
+        assert [run.memory for run in the(storage, "a").history] == [*told, None]
+        fill(storage, "b")
+        complete(storage, take_one(storage), memory=told[0])
+        assert [run.memory for run in the(storage, "b").history] == told[:1]
 
     def test_a_job_given_back_keeps_its_place_in_the_line(self, storage: Storage, clock: Clock) -> None:
         """Pending again, it stands where it stood; nothing ran, so nothing is counted."""

@@ -361,7 +361,8 @@ class State:
         if job.cancel is not None and status in WAITING:
             status, reason = Status.CANCELLED, None
         if one.outcome is not None:
-            job.runs += (Run(len(job.runs) + 1, job.worker or "", job.started or 0, now, one.outcome, one.error),)
+            run = Run(len(job.runs) + 1, job.worker or "", job.started or 0, now, one.outcome, one.error, one.memory)
+            job.runs += (run,)
         job.due = now + one.delay if status is Status.SCHEDULED else job.due
         job.attempts += one.counted
         job.alone = job.alone or one.alone
@@ -538,4 +539,5 @@ def attempt(run: Run) -> Attempt:
         ended=to_datetime(run.ended),
         outcome=run.outcome,
         error=JobError(*msgspec.json.decode(run.error)) if run.error else None,
+        memory=run.memory,
     )
