@@ -20,7 +20,7 @@ from flask_queues.storage import Storage
 from flask_queues.storage.sqlite import SQLiteStorage
 from flask_queues.storage.sqlite.database import Database
 from flask_queues.storage.values import NewJob, Query, Settlement
-from flask_queues.testing.storage.contract import new, take_one
+from flask_queues.testing.storage.contract import everything, new, take_one
 
 BROKEN = [
     {"options": "{"},
@@ -147,6 +147,10 @@ def test_a_damaged_column_takes_no_list_and_no_move_down(file: Path, tmp_path: P
     source = damage(file, "jobs", column, value, "id='b'")
     assert {"a", "c"} <= {job.id for job in source.page(Query()).jobs}
     assert {"a", "c"} <= {job.id for job in source.page(Query(oldest=True)).jobs}
+    for limit in (1, 50):
+        assert {"a", "c"} <= {job.id for job in everything(source, limit, line=["q"])}
+    assert {"a", "c"} <= source.places("q", ["a", "b", "c"]).keys()
+    assert len(source.places("q", ["b"])) <= 1
     assert source.get("b") is not None
     target = SQLiteStorage(Database(tmp_path / "other.sqlite3"))
     assert sum(len(load.jobs) for load in move(source, target)) == 3

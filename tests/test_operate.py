@@ -195,6 +195,26 @@ def test_a_page_continues_only_where_one_ended(queues: Queues) -> None:
         queues.jobs_of(after="nonsense")
 
 
+def test_what_is_claimed_next_is_listed(queues: Queues) -> None:
+    """Of all queues as a worker serves them, those of paused ones last; by what is asked of each, and by queue."""
+    last = queues.push("shop:mail", priority=9, queue="low")
+    jobs = [queues.push("shop:work", {"n": n}, priority=n) for n in (0, 2, 1)]
+    queues.hurry(jobs[0].id)
+    line = [jobs[0].id, jobs[1].id, jobs[2].id, last.id]
+    assert [job.id for job in queues.every(next_first=True)] == line
+    assert [job.id for job in queues.jobs_of(next_first=True, queue="low", statuses=["pending"]).jobs] == [last.id]
+    assert [job.id for job in queues.jobs_of(next_first=True, text="shop:work").jobs] == line[:3]
+    queues.manager.pause(queues.find(jobs[0].id).queue)
+    assert [job.id for job in queues.every(next_first=True)] == [line[3], *line[:3]]
+
+
+@pytest.mark.parametrize("filters", [{"type": "t"}, {"tag": "x"}, {"statuses": ["failed"]}, {"after": "1:2"}])
+def test_what_is_claimed_next_has_few_filters(queues: Queues, filters: dict[str, Any]) -> None:
+    """None that no index serves in that order."""
+    with pytest.raises(OptionError):
+        queues.jobs_of(next_first=True, **filters)
+
+
 def test_the_walk_through_all_jobs_shows_each_once(queues: Queues) -> None:
     """Page by page, over every status."""
     pushed = {handle.id for handle in queues.push_many([("shop:work", {"n": n}) for n in range(450)])}
