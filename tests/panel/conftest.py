@@ -135,7 +135,7 @@ class Shop:
     def tick(self) -> None:
         """Wait until what happens next is later than what happened, in the milliseconds of the storage."""
         before = self.manager.storage.now()
-        assert wait_until(lambda: self.manager.storage.now() > before, 5)
+        assert wait_until(lambda: self.manager.storage.now() > before, 60)
 
     def settle(self, settlement: Any) -> None:
         assert self.manager.step("host:42:1", [settlement]).lost == []

@@ -186,7 +186,7 @@ threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in 
 for thread in threads:
     thread.start()
 for thread in threads:
-    thread.join(40)
+    thread.join(60)
 print(failures, [thread.is_alive() for thread in threads], flush=True)
 os._exit(0)
 """,
