@@ -1,5 +1,6 @@
 """Fixtures that several folders of tests share."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +8,17 @@ import pytest
 
 from tests.support.servers.kinds import Servers, has_valkey
 from tests.support.site import Site, sites
+
+
+def pytest_configure() -> None:
+    """What tests start hears Ctrl-C and a hang-up, also where these tests themselves run in the background or by nohup.
+
+    A signal that is ignored stays ignored in every program that is started; one that is taken does not.
+    """
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_report_header() -> str:

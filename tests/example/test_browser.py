@@ -137,13 +137,14 @@ def test_a_mail_is_tried_again_and_then_sent(visit, photo_file):
     assert ben.complaints == []
 
 
+@pytest.mark.parametrize("address", [0.2], indirect=True, ids=["at a pace"])
 def test_an_import_runs_to_its_end_in_sight(visit):
     ada = visit("ada")
     ada.go("/imports/")
     ada.page.get_by_label("Looks of each picture").fill("3")
     ada.page.get_by_role("button", name="Import").click()
     expect(ada.page.get_by_text("of 48 jobs")).to_be_visible()
-    expect(ada.page.get_by_text("100 % · 12 pictures, 3 looks each")).to_be_visible()
+    expect(ada.page.get_by_text("100 % · 12 pictures, 3 looks each")).to_be_visible(timeout=3 * PATIENCE)
     expect(ada.page.get_by_text("Everything is there.")).to_be_visible()
     expect(ada.page.get_by_role("button", name="Cancel what is left")).to_have_count(0)
     ada.go("/operations/")
