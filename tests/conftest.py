@@ -1,13 +1,21 @@
 """Fixtures that several folders of tests share."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.servers.kinds import Servers, has_valkey
 from tests.support.site import Site, sites
+
+#: No example may take too long, and each run tries the same ones; what is to be found by chance, a long run finds.
+settings.register_profile(
+    "ours", deadline=None, derandomize="MODEL_STEPS" not in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ours")
 
 
 def pytest_configure() -> None:

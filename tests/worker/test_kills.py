@@ -101,7 +101,7 @@ HAVOC = [
         pytest.param(10, kind, id=kind, marks=pytest.mark.servers)
         for kind in ("redis", "sentinel", "cluster", "memcached")
     ),
-    pytest.param(120, "sqlite", id="sqlite-long", marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+    pytest.param(120, "sqlite", id="sqlite-long", marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
 ]
 
 
