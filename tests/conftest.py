@@ -1,12 +1,32 @@
 """Fixtures that several folders of tests share."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.servers.kinds import Servers, has_valkey
 from tests.support.site import Site, sites
+
+#: No example may take too long, and each run tries the same ones; what is to be found by chance, a long run finds.
+settings.register_profile(
+    "ours", deadline=None, derandomize="MODEL_STEPS" not in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ours")
+
+
+def pytest_configure() -> None:
+    """What tests start hears Ctrl-C and a hang-up, also where these tests themselves run in the background or by nohup.
+
+    A signal that is ignored stays ignored in every program that is started; one that is taken does not.
+    """
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_report_header() -> str:

@@ -184,7 +184,7 @@ def test_a_job_that_completes(manager, heard):
         ("job_progressed", {**run, "percent": 50.0, "message": "half way"}),
         ("job_completed", {**run, "result": [1, 2]}),
     ]
-    assert 0 < seconds < 5
+    assert 0 < seconds < 60
     assert statuses == [Status.COMPLETED]
 
 

@@ -24,7 +24,7 @@ from .clock import wait_until
 from .runner import logs_kept
 
 #: Seconds that jobs may take, and a worker's end, before a test is told.
-PATIENCE = 10.0
+PATIENCE = 30.0
 #: Seconds between two looks of the keeper's.
 LOOK = 0.002
 VERSION = "a test"

@@ -302,7 +302,7 @@ class Shop:
         """The same for an application that is set up."""
         self.queues.push("noop")
         self.queues.manager.look_out()
-        self.queues.manager.finish_telling(20)
+        self.queues.manager.finish_telling(60)
         self.queues.manager.storage.close()
 
 
@@ -398,18 +398,18 @@ def test_alerts_are_told_one_after_another() -> None:
     def receiver(alert: Alert) -> None:
         told.append(alert.value)
         begun.set()
-        may_end.wait(60)
+        may_end.wait(120)
 
     moment = datetime(2026, 1, 1, tzinfo=timezone.utc)
     alerts = [Alert(kind="pending", queue="q", value=n, threshold=0, since=moment) for n in range(5)]
     herald = Herald(Flask("shop"), lambda: [receiver])
     herald.tell(alerts[:1])
-    assert begun.wait(20)
+    assert begun.wait(60)
     herald.tell(alerts[1:])
     herald.finish(0.01)
     assert told == [0]
     may_end.set()
-    herald.finish(20)
+    herald.finish(60)
     assert told == [0, 1, 2, 3, 4]
 
 
@@ -421,17 +421,17 @@ def test_a_receiver_that_hangs_does_not_hold_up_the_keeper(tmp_path: Path) -> No
     @shop.queues.on_alert
     def hangs(alert: Alert) -> None:
         begun.set()
-        may_end.wait(60)
+        may_end.wait(120)
         shop.heard.append(("hung", alert.kind))
 
     shop.queues.init_app(shop.flask)
     shop.queues.push("noop")
     shop.queues.manager.look_out()
-    assert begun.wait(20)
+    assert begun.wait(60)
     shop.queues.manager.finish_telling(0.01)
     assert shop.heard == []
     may_end.set()
-    shop.queues.manager.finish_telling(20)
+    shop.queues.manager.finish_telling(60)
     assert shop.heard == [("hung", "pending")]
     shop.queues.manager.storage.close()
 

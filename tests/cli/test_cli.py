@@ -319,7 +319,7 @@ def test_run_interrupted_by_a_person_settles_the_job(site):
     )
     site.began(job)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 1
     assert site.status(job) is Status.FAILED
 
@@ -474,7 +474,8 @@ def test_status_shows_queues_and_workers(site):
 
     def measured():
         status = json.loads(done(site.run("status", "--json")))
-        return status["workers"] and all(one["memory_mb"] for one in status["workers"][0]["processes"]) and status
+        processes = status["workers"] and status["workers"][0]["processes"]
+        return status if [bool(one["memory_mb"]) for one in processes] == [True, True] else None
 
     status = eventually(measured)
     assert status["statuses"] == {
@@ -509,7 +510,7 @@ def test_status_watch_ends_on_ctrl_c(site, form):
     word = b"No worker runs" if not form else b'"workers"'
     eventually(lambda: output.read_bytes().count(word) > 1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert errors == b""
 
@@ -601,7 +602,7 @@ def test_a_progress_bar_on_a_terminal(site):
         start_new_session=True,
     )
     os.close(side)
-    written, _ = process.communicate(timeout=30)
+    written, _ = process.communicate(timeout=60)
     shown = os.read(main, 65536)
     os.close(main)
     assert b"1,500 jobs were deleted." in written
@@ -626,6 +627,6 @@ def test_a_closed_pipe_is_no_error(site):
     process.stdout.close()
     errors = process.stderr.read()
     process.stderr.close()
-    process.wait(20)
+    process.wait(60)
     assert b"Traceback" not in errors
     assert site.status(job) is Status.PENDING

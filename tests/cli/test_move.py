@@ -151,6 +151,7 @@ def test_jobs_are_not_taken_away_from_under_workers(make_site: Any, new_site: Si
     busy, waits = site.push("gate"), site.push("noop", queue="elsewhere")
     worker = site.work("--queue", "default")
     site.began(busy)
+    site.known(worker)
     refused = site.run("move", *to(new_place))
     assert refused.returncode == 1
     assert "Workers run on SQLite file" in refused.stderr

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.servers.process import free_port
+
 from .conftest import EXAMPLE
 
 PROC = Path("/proc")
 RUN = [sys.executable, str(EXAMPLE / "run")]
 PATIENCE = 300 if "CI" in os.environ else 100
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(PATIENCE + 60)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * PATIENCE + 60)]
 
 
 class Running:
@@ -43,14 +45,7 @@ class Running:
 
     def stop(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return self.process.wait(40)
-
-
-def free_port() -> int:
-    """One of our own: two of these tests may run at the same time."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return self.process.wait(PATIENCE)
 
 
 def until(condition: Callable[[], object], explain: Callable[[], str] = str) -> object:
@@ -110,7 +105,7 @@ def test_when_a_part_dies_the_rest_is_stopped(run):
     server = next(pid for pid, command in processes_of(running.data).items() if "waitress" in command)
     os.kill(server, signal.SIGKILL)
 
-    assert running.process.wait(40) == 1
+    assert running.process.wait(PATIENCE) == 1
     assert "The server ended with code -9; stopping the rest." in running.text()
     assert processes_of(running.data) == {}
 
@@ -135,7 +130,7 @@ def test_fresh_forgets_our_files_and_no_others(run, tmp_path):
 
 
 def refused(*options: str) -> str:
-    answer = subprocess.run([*RUN, *options], capture_output=True, text=True, timeout=60)
+    answer = subprocess.run([*RUN, *options], capture_output=True, text=True, timeout=PATIENCE)
     assert answer.returncode == 2
     assert "Traceback" not in answer.stderr
     return answer.stderr

@@ -17,7 +17,9 @@ from werkzeug.test import TestResponse
 from flask_queues import Queues, Status, transitions
 from flask_queues.manager import Manager
 from flask_queues.metrics import Ledger, gather
+from flask_queues.metrics.ledger import MINUTE
 from flask_queues.record import ChildRecord, LogLine, Progress, WorkerRecord
+from flask_queues.storage.sqlite import engine
 from flask_queues.storage.values import Claim, Wanted
 from flask_queues.testing.clock import wait_until
 from tests.support.browsing import browser  # noqa: F401 - a fixture, for whoever asks for it by name
@@ -45,6 +47,14 @@ PAGES = (*LISTS, *INSIGHT)
 def well(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is said of the machine on which the tests run, which may be a container."""
     monkeypatch.setattr("flask_queues.panel.diagnosis.of_storage", lambda _manager: [])
+
+
+@pytest.fixture(autouse=True)
+def a_minute_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has a whole one: figures are kept by the minute, and what is told of them changes with the next."""
+    wall = engine.wall
+    ahead = MINUTE - wall() % MINUTE
+    monkeypatch.setattr(engine, "wall", lambda: wall() + ahead)
 
 
 class Person(UserMixin):
@@ -135,7 +145,7 @@ class Shop:
     def tick(self) -> None:
         """Wait until what happens next is later than what happened, in the milliseconds of the storage."""
         before = self.manager.storage.now()
-        assert wait_until(lambda: self.manager.storage.now() > before, 5)
+        assert wait_until(lambda: self.manager.storage.now() > before, 60)
 
     def settle(self, settlement: Any) -> None:
         assert self.manager.step("host:42:1", [settlement]).lost == []

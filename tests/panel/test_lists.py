@@ -362,7 +362,7 @@ def test_what_may_cost_jobs_is_said_on_every_page(shop: Shop, monkeypatch: pytes
 
 def heartbeat(shop: Shop, **about: Any) -> None:
     """Let a worker be heard of."""
-    now = datetime.now(timezone.utc)
+    now = shop.manager.now()
     child = ChildRecord(name="host:42:1", pid=42, memory=43.0)
     shop.manager.heartbeat(
         WorkerRecord(name="host:1:1", host="host", pid=1, started=now, heartbeat=now, children=(child,), **about)

@@ -14,6 +14,7 @@ from flask_queues import transitions
 from flask_queues.config import Config
 from flask_queues.record import LogLine, Progress
 from flask_queues.storage.values import Claim
+from tests.support.site import eventually
 
 from .conftest import Shop
 from .visiting import Visitor, row
@@ -58,7 +59,7 @@ def test_what_is_read_stays_where_it_is_while_rows_come(shop: Shop, visit: Calla
     newest = shop.failed()
     expect(page.locator("#q-count")).to_have_text("41")
     expect(row(page, newest)).to_have_count(1)
-    assert abs(place_of(page, f"#row-{ids[20]}") - before) <= 1
+    eventually(lambda: abs(place_of(page, f"#row-{ids[20]}") - before) <= 1, what="The place of before")
     assert page.evaluate("scrollY") > scrolled > 0
     assert anna.complaints == []
 

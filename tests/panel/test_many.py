@@ -79,6 +79,7 @@ def test_failed_jobs_of_one_type(shop: Shop, action: str, becomes: Status | None
     ids = [shop.failed() for _ in range(5)]
     shop.work()
     address = ask(shop.client(), action, "failed", 5, type="shop:mail", queue="mail")
+    shop.tick()
     later = fail_now(shop, shop.pending())
     assert run(shop, address).result == 5
     found = {record.id: record.status for record in shop.manager.every()}

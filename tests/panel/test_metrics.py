@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timezone
 from html import unescape
 
 import pytest
@@ -51,9 +50,10 @@ def done(completed: int, failed: int = 0, takes: int = 400, waits: int = 90, que
 
 
 @pytest.fixture
-def working(shop: Shop) -> Shop:
-    """The shop with a worker of two processes that listens to mail."""
-    now = datetime.now(timezone.utc)
+def working(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """The shop with a worker of two processes that listens to mail, and is not taken for silent meanwhile."""
+    monkeypatch.setattr("flask_queues.metrics.forecast.SILENCE", 3600.0)
+    now = shop.manager.now()
     children = tuple(ChildRecord(name=f"host:{n}:1", pid=n) for n in (1, 2))
     worker = WorkerRecord(
         name="host:9:1", host="host", pid=9, started=now, heartbeat=now, queues=("mail",), children=children

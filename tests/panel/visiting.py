@@ -12,6 +12,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 from werkzeug.serving import make_server
 
+from tests.support.browsing import PATIENCE
+
 if TYPE_CHECKING:
     from .conftest import Shop
 
@@ -25,7 +27,7 @@ class Visitor:
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.context, self.address = context, address
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         self.page: Page = context.new_page()
         self.complaints: list[str] = []
         self.requests: list[str] = []

@@ -202,6 +202,7 @@ class TestFiles:
             with pytest.raises(StorageUnavailable, match=f"held for 0.2 s by process {os.getpid()}"):
                 lock.take()
         holder.free()
+        monkeypatch.setattr("flask_queues.storage.sqlite.gate.PATIENCE", 60)
         for lock in (two, one, holder):
             lock.take()
             lock.free()

@@ -289,7 +289,7 @@ class TestTime:
             fill(ahead, "a")
             claim = take_one(ahead, lease=50)
         assert behind.now() >= claim.started
-        assert eventually(behind.stalled, "the lease runs out by the pace of this machine", 5) == [claim]
+        assert eventually(behind.stalled, "the lease runs out by the pace of this machine") == [claim]
 
     def test_time_goes_on_while_the_time_of_day_is_set_back(self, cache: SimpleCache) -> None:
         """No lease and no delay becomes longer by it."""
@@ -299,7 +299,7 @@ class TestTime:
         with mock.patch.object(clock, "wall", return_value=real - 3_600_000):
             fill(storage, "b", delay=30)
             assert the(storage, "b").created >= the(storage, "a").created
-            eventually(lambda: storage.next_due() == 0, "the delay passes", 5)
+            eventually(lambda: storage.next_due() == 0, "the delay passes")
 
 
 class TestAfterAPowerCut:

@@ -8,6 +8,6 @@ from flask_queues.testing.storage import ModelContract
 from flask_queues.testing.storage.machine import STEPS
 
 
-@pytest.mark.timeout(0 if STEPS > 10_000 else 300)
+@pytest.mark.timeout(0 if STEPS > 10_000 else 900)
 class TestModel(ModelContract):
     """Random sequences of everything that a storage can do."""

@@ -290,6 +290,8 @@ class TestBrokenServer:
         """With the first sign of life after it, also where others have pushed meanwhile."""
         me, another = a_worker("w"), at(server.port)
         assert [storage.heartbeat(me, LONG).emptied for _ in range(2)] == [False, False]
+        born = storage.now()
+        eventually(lambda: storage.now() > born + 1, "a later millisecond")
         server.empty()
         another.push([job()])
         another.heartbeat(a_worker("v"), LONG)

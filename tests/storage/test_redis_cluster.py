@@ -206,9 +206,9 @@ class TestCluster:
         for _ in cluster.migrate(key_of("q"), target, batch=3):
             time.sleep(0.002)
         pusher.stop = True
-        pusher.join(30)
+        pusher.join(60)
         moved.set()
-        worker.join(30)
+        worker.join(60)
         assert not worker.is_alive()
         assert cluster.master_of(key_of("q")) is target
         assert pusher.failed == []

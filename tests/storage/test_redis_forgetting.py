@@ -173,7 +173,7 @@ def test_pushes_at_the_same_moment_are_not_lost(server: Any, storage: Storage) -
         storage.maintain()
         if last and not claims:
             break
-    thread.join(30)
+    thread.join(60)
     assert sorted(done) == sorted(pushed)
 
 

@@ -15,7 +15,7 @@ from tests.support.redis_jobs import job, opened
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.sentinel import Sentinel
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.servers]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -17,6 +17,10 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+#: Milliseconds that a page may take for what is bound to happen; nothing in a test waits for them to pass.
+PATIENCE = 60_000
+expect.set_options(PATIENCE)
 
 
 @pytest.fixture(scope="module")

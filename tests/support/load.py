@@ -28,7 +28,7 @@ class Load:
     def go_on(self, jobs: int = 50) -> None:
         """Wait until so many more jobs have run."""
         goal = len(self.site.runs()) + jobs
-        eventually(lambda: len(self.site.runs()) >= goal, 40, f"{jobs} more jobs")
+        eventually(lambda: len(self.site.runs()) >= goal, what=f"{jobs} more jobs")
 
     def acknowledged(self) -> list[str]:
         """Ids of all jobs whose push has returned so far."""
@@ -38,7 +38,7 @@ class Load:
         """Push nothing more and wait until all is done; returns what was acknowledged, and what there is."""
         for pusher in self.pushers:
             pusher.kill()
-        eventually(lambda: unfinished(self.site.manager) == 0, 60, "The end of every job")
+        eventually(lambda: unfinished(self.site.manager) == 0, what="The end of every job")
         return self.acknowledged(), take_stock(self.site.manager)
 
     def assert_nothing_is_lost(self) -> None:

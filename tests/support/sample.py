@@ -120,7 +120,7 @@ def mark(seconds: float = 0) -> None:
         time.sleep(seconds)
 
 
-@queues.job("gate", timeout=60)
+@queues.job("gate", timeout=600)
 def gate(name: str = "open") -> str:
     """Runs until the test makes a file."""
     note("began")
@@ -129,7 +129,7 @@ def gate(name: str = "open") -> str:
     return "through"
 
 
-@queues.job("quiet-gate", timeout=60)
+@queues.job("quiet-gate", timeout=600)
 def quiet_gate() -> None:
     """Runs until the test makes a file, and writes nothing."""
     wait_for("open")
@@ -189,7 +189,7 @@ class SlowMourner(Job):
 
     type = "slow-mourner"
     tries = 1
-    timeout = 6
+    timeout = 9
 
     def handle(self) -> None:
         time.sleep(600)
@@ -331,14 +331,14 @@ def discard(reason: str = "not wanted any more") -> None:
     raise Discard(reason)
 
 
-@queues.job("stubborn", timeout=60)
+@queues.job("stubborn", timeout=600)
 def stubborn() -> None:
     """Ignores everything that is thrown into it."""
     note("began")
     swallow_everything()
 
 
-@queues.job("polite", timeout=60)
+@queues.job("polite", timeout=600)
 def polite() -> None:
     """Says what interrupted it."""
     note("began")
@@ -352,7 +352,7 @@ def polite() -> None:
 kept: list[bytes] = []
 
 
-@queues.job("grow", timeout=30)
+@queues.job("grow", timeout=600)
 def grow(megabytes: int, seconds: float = 0) -> None:
     note("ran")
     kept.append(os.urandom(megabytes * 1_000_000))
@@ -365,13 +365,13 @@ def grow_and_hang() -> None:
     swallow_everything()
 
 
-@queues.job("grow-and-wait", timeout=60)
+@queues.job("grow-and-wait", timeout=600)
 def grow_and_wait() -> None:
     kept.append(os.urandom(200_000_000))
     wait_for("open")
 
 
-@queues.job("say", timeout=60)
+@queues.job("say", timeout=600)
 def say() -> None:
     """Logs and tells its progress, then waits for the test."""
     job = current_job
@@ -408,7 +408,7 @@ def take_a_step() -> int:
     return 7
 
 
-@queues.job("loop", tries=3, timeout=60, backoff=0)
+@queues.job("loop", tries=3, timeout=600, backoff=0)
 def loop(items: int, seconds: float = 0) -> int:
     """Says each item, and waits at the tenth until the test makes a file."""
     base = current_job.step("base", take_a_step)
@@ -451,7 +451,7 @@ def parent(children: int) -> list[str]:
     return [add.push(a=n).id for n in range(children)]
 
 
-@queues.job("fork", timeout=5, tries=1)
+@queues.job("fork", timeout=60, tries=1)
 def fork() -> None:
     """Forks, and leaves the fork by sys.exit, as is customary."""
     note("ran")
@@ -466,14 +466,14 @@ def square(n: int) -> int:
     return n * n
 
 
-@queues.job("pool", timeout=10, tries=1)
+@queues.job("pool", timeout=60, tries=1)
 def pool() -> list[int]:
     """Uses a pool, whose end is a SIGTERM to its forked workers."""
     with multiprocessing.get_context("fork").Pool(2) as workers:
         return workers.map(square, range(5))
 
 
-@queues.job("push-after-fork", timeout=10, tries=1)
+@queues.job("push-after-fork", timeout=60, tries=1)
 def push_after_fork() -> str:
     """Pushes from a forked process, with the storage open before."""
     ours, theirs = multiprocessing.get_context("fork").Pipe()

@@ -20,12 +20,13 @@ from flask import Flask
 
 from flask_queues import ConfigError, JobRecord, Queues, Status
 from flask_queues.manager import Manager
+from flask_queues.record import WorkerRecord
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = Path(__file__).with_name("sample.py")
 #: How long anything may take that is bound to happen; nothing in a test waits for it to pass.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def eventually(probe: Callable[[], T | None], timeout: float = PATIENCE, what: str = "") -> T:
@@ -81,7 +82,7 @@ class Worker:
     def ready(self) -> Worker:
         """Wait until it works."""
         eventually(lambda: "Working on" in self.text or self.process.poll() is not None, what="The worker's start")
-        assert self.process.poll() is None, self.text
+        assert "Working on" in self.text, self.text  # and it may have come to its end already, as it was asked to
         return self
 
     def wait(self, timeout: float = PATIENCE) -> int:
@@ -187,6 +188,12 @@ class Site:
         """What one job wrote, without the particulars."""
         return [run.word for run in self.runs(job_id)]
 
+    def known(self, worker: Worker) -> WorkerRecord:
+        """Wait until the storage knows of a worker, whose processes may begin jobs before that; returns its record."""
+        return eventually(
+            lambda: next((one for one in self.manager.workers() if one.pid == worker.pid), None), what="A sign of life"
+        )
+
     def began(self, job_id: str, word: str = "began") -> Run:
         """Wait until the job has written a word; returns the line."""
         return eventually(lambda: next((run for run in self.runs(job_id) if run.word == word), None), what=word)
@@ -216,7 +223,7 @@ class Site:
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=2 * PATIENCE,
             start_new_session=True,
         )
 

@@ -85,7 +85,7 @@ print(json.dumps([before, after, sum(app() is not None for app in apps)]), file=
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="/proc tells what a process holds")
 def test_fifty_applications_leave_nothing_behind(tmp_path: Path) -> None:
     """No thread, descriptor, file, process, handler, exit function or application is left of them."""

@@ -16,7 +16,7 @@ OPTIONS = ("-p", "no:cacheprovider", "-p", "pytest_flask_queues", "-W", "error",
 #: What is printed of a repeated job behind its id, which is another each time.
 REPEATED = re.compile(r"was cut.*|has completed.*")
 #: Each test here starts pytest.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PROJECT = """
 from flask import Flask, has_request_context

@@ -66,7 +66,7 @@ def test_a_failing_promise_shows_what_was_expected_and_what_came(tmp_path: Path)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_model_tells_the_shortest_sequence_that_fails(tmp_path: Path) -> None:
     """The state machine runs there too, and shows which steps led to the difference."""
     told = elsewhere(tmp_path, "-k", "model_in_memory")

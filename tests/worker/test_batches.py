@@ -24,14 +24,14 @@ def test_a_batch_reports_when_all_have_ended(make_site, place):
     jobs = [("mark", {}), ("grow-batch", {"jobs": 3}), ("doomed", {})]
     batch = site.manager.batch(jobs).finally_("report", {"what": "finally"}).catch("report", {"what": "catch"})
     pushed = batch.then("report", {"what": "then"}).push(tries=1)
-    eventually(lambda: set(pushed.record.fired) == {"catch", "finally"} and unfinished(site.manager) == 0, 30)
+    eventually(lambda: set(pushed.record.fired) == {"catch", "finally"} and unfinished(site.manager) == 0)
     record = pushed.record
     assert (record.status, record.total) == (Status.FAILED, 6)
     told = site.manager.find(record.callbacks["finally"])
     assert told.result["total"] == 6
     assert (told.result["counts"]["completed"], told.result["counts"]["failed"]) == (5, 1)
     assert pushed.retry() == 1
-    eventually(lambda: pushed.record.ended is not None, 30)
+    eventually(lambda: pushed.record.ended is not None)
     assert pushed.record.status is Status.FAILED
 
 
@@ -54,7 +54,7 @@ def test_each_callback_comes_once_whatever_is_killed(make_site, seed, request, t
     )
     pushed = batch.then("report", {"what": "then"}).finally_("report", {"what": "finally"}).push()
     kill_now_and_then(site, chance, 8)
-    eventually(lambda: set(pushed.record.fired) == {"then", "finally"} and unfinished(site.manager) == 0, 60)
+    eventually(lambda: set(pushed.record.fired) == {"then", "finally"} and unfinished(site.manager) == 0)
     record = pushed.record
     growing = next(job.id for job in pushed.jobs() if job.type == "grow-batch")
     grown = sum(1 for run in site.runs() if run.job == growing)
@@ -70,5 +70,5 @@ def test_a_job_that_dies_while_it_adds_to_its_batch_does_not_hold_it_up(make_sit
     site = make_site()
     site.work()
     pushed = site.manager.batch([("grow-and-die", {})]).then("report", {"what": "then"}).push()
-    eventually(lambda: pushed.record.fired == ("then",) and unfinished(site.manager) == 0, 30)
+    eventually(lambda: pushed.record.fired == ("then",) and unfinished(site.manager) == 0)
     assert (pushed.record.status, pushed.record.total) == (Status.COMPLETED, 2)

@@ -8,6 +8,9 @@ from flask_queues import Status
 from flask_queues.breakers import BreakerState
 from tests.support.site import Site, eventually
 
+#: What all processes may have begun and not yet told the end of.
+IN_HAND = 4
+
 
 def breaker(site: Site) -> BreakerState | None:
     """The breaker, where it has anything to tell."""
@@ -30,7 +33,7 @@ def test_a_type_that_fails_is_held_and_tried_until_it_goes_well(make_site: Any, 
     counted = failures(site, 4)
     ran = len(site.runs())
     later = failures(site, counted + 2)
-    assert abs(len(site.runs()) - ran - (later - counted)) <= 1
+    assert abs(len(site.runs()) - ran - (later - counted)) <= IN_HAND
     workers[0].kill_all()
     failures(site, later + 1)
     free = site.push("noop")
@@ -40,4 +43,4 @@ def test_a_type_that_fails_is_held_and_tried_until_it_goes_well(make_site: Any, 
     assert (breaker(site), site.manager.pauses()) == (None, [])
     words = [run.word for run in site.runs() if run.word != "ran"]
     assert words.count("went-well") == 30
-    assert sum(site.job(job).attempts for job in jobs) == len(words)
+    assert 0 <= sum(site.job(job).attempts for job in jobs) - len(words) <= IN_HAND  # killed before its first word

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from flask_queues import JobHandle, Status
-from tests.support.site import eventually
+from tests.support.site import PATIENCE, eventually
 from tests.support.stock import take_stock, unfinished
 
 from .test_kills import LEASE, kill_now_and_then, seed, settings_for
@@ -28,8 +28,8 @@ def test_links_run_in_their_order_with_results_handed_on(make_site, place):
         chain.then("add", {"a": 10}, result_as="b", queue=f"queue{n % 3}")
     added = chain.push()
     mourned = site.manager.chain([("doomed", {}), "noop"]).then("add", {"a": 5}, on="failure").push(tries=1)
-    assert added.result(timeout=30) == 52
-    assert mourned.result(timeout=30) == 6
+    assert added.result(timeout=PATIENCE) == 52
+    assert mourned.result(timeout=PATIENCE) == 6
     assert [job.type for job in mourned.jobs] == ["doomed", "add"]
 
 
@@ -38,11 +38,11 @@ def test_a_timed_out_and_a_cancelled_link_are_ends_too(make_site, place):
     site = make_site(**place)
     site.work()
     late = site.manager.chain([("doomed", {"how": "sleep"})]).then("noop", on="failure").push(tries=1, timeout=0.3)
-    assert late.result(timeout=30) is None
+    assert late.result(timeout=PATIENCE) is None
     stopped = site.manager.chain(["polite"]).then("add", {"a": 2}, on="end").push()
     eventually(lambda: any("began" in run.word for run in site.runs()))
     stopped.cancel("enough")
-    assert stopped.result(timeout=30) == 3
+    assert stopped.result(timeout=PATIENCE) == 3
     assert [job.status for job in stopped.jobs] == [Status.CANCELLED, Status.COMPLETED]
 
 
@@ -61,7 +61,7 @@ def test_no_link_is_lost_or_doubled_whatever_is_killed(make_site, seed, request,
             chain.then("mark", {"seconds": chance.choice((0, 0, 0.002, 0.02))}, queue=f"queue{n % 3}")
         chains.append(chain.push())
     kill_now_and_then(site, chance, 12)
-    eventually(lambda: all(len(chain.jobs) == LINKS for chain in chains) and not unfinished(site.manager), 60)
+    eventually(lambda: all(len(chain.jobs) == LINKS for chain in chains) and not unfinished(site.manager))
     ran = [run.job for run in site.runs()]
     for chain in chains:
         assert {job.status for job in chain.jobs} == {Status.COMPLETED}
@@ -80,7 +80,7 @@ def test_a_job_that_runs_is_followed(make_site, place, how):
     eventually(lambda: first.status is Status.RUNNING)
     second = first.then("add", {"a": 1})
     assert second.status is Status.SCHEDULED
-    assert second.result(timeout=30) == 2
+    assert second.result(timeout=PATIENCE) == 2
     assert first.record.attempts == 1
 
 
@@ -107,7 +107,7 @@ def test_no_follower_is_lost_or_doubled_whatever_is_killed(make_site, seed, requ
     attaching.join()
     every = [*first, *second, *third]
     assert len(every) == 75
-    eventually(lambda: not unfinished(site.manager) and all(one.status.final for one in every), 60)
+    eventually(lambda: not unfinished(site.manager) and all(one.status.final for one in every))
     assert {one.status for one in every} == {Status.COMPLETED}
     ran = [run.job for run in site.runs()]
     assert len(take_stock(site.manager)) == len(every)

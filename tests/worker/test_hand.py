@@ -72,7 +72,7 @@ def test_two_threads_collect_each_claim_once() -> None:
 
     def fetch() -> list[Claim]:
         calls.append(1)
-        fetched.wait(10)
+        fetched.wait(60)
         return [claim("a", 1)]
 
     hand.expect(fetch)

@@ -41,7 +41,7 @@ def test_a_killed_loop_goes_on_at_the_last_kept_cursor(make_site, place) -> None
     pid = site.began(job, "item:9").pid
     os.kill(pid, signal.SIGKILL)
     site.open()
-    record = site.ended(job, timeout=60)
+    record = site.ended(job)
     assert record.status is Status.COMPLETED
     seen = items(site, job)
     assert sorted(set(seen)) == list(range(15))

@@ -35,6 +35,7 @@ def test_a_quiet_worker_finishes_what_is_in_hand_and_takes_nothing_more(site: Si
     worker = site.work("--threads", threads)
     running = site.push("gate")
     site.began(running)
+    site.known(worker)
     assert site.run("quiet", str(worker.pid)).returncode == 0
     eventually(lambda: "Taking nothing more" in worker.text, what="The worker's word")
     left = site.push("noop")
@@ -55,9 +56,10 @@ def test_a_deploy_waits_until_nothing_is_in_hand(site: Site) -> None:
     worker = site.work()
     running = site.push("gate")
     site.began(running)
+    site.known(worker)
     late = site.run("quiet", "--wait", "--timeout", "0.5")
     assert (late.returncode, late.stderr) == (1, f"Error: Still in hand after 0.5 s: {running}. Wait again.\n")
-    assert status_of(site) == ["quiet"]
+    eventually(lambda: status_of(site) == ["quiet"], what="The status")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(site.run, "quiet", "--wait")
         eventually(lambda: len([act for act in site.manager.acts() if act.action == "quiet"]) == 2, what="Its order")
@@ -81,9 +83,9 @@ def test_a_quiet_worker_claims_nothing_in_a_new_process(site: Site) -> None:
     worker = site.work("--max-jobs", "1")
     running = site.push("gate")
     site.began(running)
+    before = eventually(lambda: children_of(site), what="The process")
     site.run("quiet")
     eventually(lambda: "Taking nothing more" in worker.text, what="The worker's word")
-    before = children_of(site)
     left = site.push("noop")
     site.open()
     site.ended(running)

@@ -15,7 +15,7 @@ from flask_queues import Outcome
 from tests.support.servers.redis_server import RedisServer
 from tests.support.site import Site, Worker, eventually
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 LEASE = 2.0
 
@@ -112,7 +112,7 @@ def test_a_keeper_that_hangs_is_replaced(make_site):
     job = hold(site, worker, "held")
     keeper = keeper_of(site, worker)
     os.kill(keeper, signal.SIGSTOP)
-    eventually(lambda: "The keeper has hung for 25 s and is replaced." in worker.text, 60, "The replacement")
+    eventually(lambda: "The keeper has hung for 25 s and is replaced." in worker.text, what="The replacement")
     silent = site.manager.now()
     eventually(lambda: site.manager.workers()[0].heartbeat > silent, what="A sign of life")
     assert keeper_of(site, worker) != keeper

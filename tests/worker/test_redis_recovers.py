@@ -16,7 +16,7 @@ from tests.support.load import running
 from tests.support.servers.redis_server import RedisServer
 from tests.support.site import Site, eventually
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_full_server_recovers_by_itself_through_retention(make_site, server):
     fill(server, -500_000)
     assert is_full(site)
     worker = site.work("--processes", "1")
-    eventually(lambda: not is_full(site), 60, "Room for a push")
+    eventually(lambda: not is_full(site), what="Room for a push")
     assert site.ended(site.push("noop")).status is Status.COMPLETED
     assert "Traceback" not in worker.text
 
@@ -65,7 +65,7 @@ def test_leases_are_extended_on_a_full_server(make_site, server):
     fill(server, -500_000)  # more than the connections of a worker take, which is killed
     worker = site.work("--processes", "2")
     vanishing.kill_all()
-    eventually(lambda: site.words(abandoned).count("began") == 2, 30, "The rescue")
+    eventually(lambda: site.words(abandoned).count("began") == 2, what="The rescue")
     until = site.manager.storage.now() + 5_000
     eventually(lambda: site.manager.storage.now() > until, what="Two leases")
     assert is_full(site)
@@ -97,7 +97,7 @@ def test_a_password_refused_for_a_while_is_an_outage(make_site, server, how):
             client.config_set("requirepass", "")
         else:
             client.execute_command("ACL", "SETUSER", "default", "+@all")
-    assert site.ended(site.push("noop"), 30).status is Status.COMPLETED
+    assert site.ended(site.push("noop")).status is Status.COMPLETED
     assert worker.process.poll() is None
     assert set(children) - {victim} <= set(running(worker))
     assert "Traceback" not in worker.text
@@ -131,7 +131,7 @@ def test_an_emptied_server_is_told_and_gets_the_schedules_of_the_code_again(make
     assert "minutely" in before
     server.empty()
     eventually(lambda: all("was emptied" in worker.text for worker in workers), what="The word of it")
-    eventually(lambda: [one.name for one in site.manager.storage.schedules()] == before, 10, "The schedules")
+    eventually(lambda: [one.name for one in site.manager.storage.schedules()] == before, what="The schedules")
     assert site.ended(site.push("noop")).status is Status.COMPLETED
     assert [worker.text.count("was emptied") for worker in workers] == [1, 1]
     assert "Traceback" not in "".join(worker.text for worker in workers)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from flask_queues.record import Outcome, Status
-from tests.support.site import eventually
+from tests.support.site import PATIENCE, eventually
 
 
 def test_a_stop_that_every_process_gets_leaves_the_job_its_grace(make_site):
@@ -40,8 +40,8 @@ def test_a_job_that_ends_and_then_takes_its_process_down_pays_for_it(site, how):
     site.open()
     site.work()
 
-    assert site.ended(innocent, 40).status is Status.COMPLETED
-    record = site.ended(job, 40)
+    assert site.ended(innocent).status is Status.COMPLETED
+    record = site.ended(job)
     assert len(record.history) <= 3
     assert record.status in (Status.FAILED, Status.COMPLETED)
 
@@ -89,7 +89,7 @@ def test_a_worker_of_other_job_types_beside_does_not_slow_the_line(site):
         assert newer.process.poll() is None
     finally:
         os.killpg(older.pid, signal.SIGTERM)
-        older.wait(20)
+        older.wait(PATIENCE)
 
 
 def test_a_foreground_run_can_be_cancelled(site):
@@ -106,7 +106,7 @@ def test_a_foreground_run_can_be_cancelled(site):
     eventually(lambda: site.status(job) is Status.RUNNING)
     site.manager.cancel(job, "enough")
 
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert (process.returncode, site.status(job), site.job(job).reason) == (1, Status.CANCELLED, "enough")
     assert "Traceback" not in output
 
@@ -145,7 +145,7 @@ def test_where_nothing_can_fork_one_process_runs_the_jobs(site):
         cwd=site.folder,
         env=site.environment,
         capture_output=True,
-        timeout=60,
+        timeout=2 * PATIENCE,
         check=False,
     )
 

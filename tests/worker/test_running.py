@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from flask_queues import Status
-from tests.support.site import eventually
+from tests.support.site import PATIENCE, eventually
 
 #: What paints a terminal.
 ESCAPE = "\x1b["
@@ -87,11 +87,11 @@ def test_stop_when_empty_waits_for_no_job_of_the_living(make_site, options):
 
 def test_max_time_ends_the_worker_after_its_jobs(site):
     """After --max-time seconds a worker ends as if it were stopped: jobs in hand finish."""
-    job = site.push("short", {"seconds": 1.5})
+    job = site.push("short", {"seconds": 4})
     began = time.monotonic()
-    worker = site.start("--max-time", "0.5")
+    worker = site.start("--max-time", "3")  # long enough to have begun it
     assert worker.wait() == 0
-    assert time.monotonic() - began > 0.5
+    assert time.monotonic() - began > 3
     assert site.status(job) is Status.COMPLETED
 
 
@@ -134,7 +134,7 @@ def test_colours_on_a_terminal(site):
     except OSError:
         pass  # how Linux says that the other end is closed
     os.close(main)
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
     assert ESCAPE in written.decode()
 
 
@@ -180,7 +180,7 @@ def test_a_worker_whose_output_is_closed_works_on(site):
     os.close(writing)
     os.close(reading)
     jobs = [site.push("add", {"a": 1}) for _ in range(3)]
-    process.wait(20)
+    process.wait(PATIENCE)
     assert {site.status(job) for job in jobs} <= {Status.COMPLETED, Status.PENDING}
 
 
@@ -193,7 +193,7 @@ def test_reload_runs_the_new_code(site):
     assert site.ended(site.push("add", {"a": 1})).result == 2
     code = site.folder / "sample.py"
     code.write_text(code.read_text().replace("return a + b", "return a + b + 1000"))
-    eventually(lambda: worker.text.count("Working on") > 1, 30, "The new start")
+    eventually(lambda: worker.text.count("Working on") > 1, what="The new start")
     assert site.ended(site.push("add", {"a": 1})).result == 1002
     worker.stop()
 
@@ -240,7 +240,7 @@ def test_a_full_disk_is_said_and_survived(make_site):
     assert busy_seconds(worker) - spent < 1.5, "It waits in a hot loop."
     limit_files(worker, resource.RLIM_INFINITY)
     for job in (gate, *jobs):
-        record = site.ended(job, 30)
+        record = site.ended(job)
         assert record.status is Status.COMPLETED
         assert record.attempts == 1
     problems = [line for line in worker.lines if line["event"] == "problem"]
@@ -265,10 +265,10 @@ def test_a_storage_that_is_locked_by_another_program_is_survived(site):
     site.ended(site.push("mark"))
     foreign = sqlite3.connect(site.database, isolation_level=None)
     foreign.execute("BEGIN IMMEDIATE")
-    eventually(lambda: "has been locked" in worker.text, 30)
+    eventually(lambda: "has been locked" in worker.text)
     foreign.execute("ROLLBACK")
     foreign.close()
-    assert site.ended(site.push("mark"), 30).status is Status.COMPLETED
+    assert site.ended(site.push("mark")).status is Status.COMPLETED
     assert worker.process.poll() is None
     assert "Traceback" not in worker.text
 
@@ -286,10 +286,10 @@ def test_a_folder_that_is_moved_away_and_back_is_survived(site, anew):
     for child in worker.session():
         if anew and child != worker.pid:
             os.kill(child, signal.SIGKILL)
-    eventually(lambda: "cannot be" in worker.text or "is gone" in worker.text, 30)
+    eventually(lambda: "cannot be" in worker.text or "is gone" in worker.text)
     folder.unlink()
     away.rename(folder)
-    assert site.ended(site.push("mark"), 30).status is Status.COMPLETED
+    assert site.ended(site.push("mark")).status is Status.COMPLETED
     assert worker.process.poll() is None
     assert "Traceback" not in worker.text
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.site import eventually
+from tests.support.site import PATIENCE, eventually
 
 #: Every second, each with its job, whatever happens.
 EVERY_SECOND = {"when": 1, "name": "often", "overlap": True, "catch_up": "all"}
@@ -30,7 +30,7 @@ def fired(site, number, name="often"):
         known = [record.name for record in site.manager.scheduler.all() if record.stored]
         return name in known and len(told := lines(site, name)) >= number and told
 
-    return eventually(enough, 30, f"{number} occurrences")
+    return eventually(enough, what=f"{number} occurrences")
 
 
 def names(site):
@@ -156,4 +156,4 @@ def test_where_nothing_can_fork_schedules_are_fired_too(make_site):
         assert site.ended(line.job).result == line.due.isoformat()
     finally:
         worker.terminate()
-        assert worker.wait(20) == 0
+        assert worker.wait(PATIENCE) == 0

@@ -11,7 +11,7 @@ import pytest
 
 from flask_queues import Status
 from flask_queues.record import Outcome
-from tests.support.site import Site, Worker, eventually
+from tests.support.site import PATIENCE, Site, Worker, eventually
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ class TestSideBySide:
         """Several processes with several threads share the line without doubling a job."""
         jobs = [handle.id for handle in site.queues.push_many([("noop", {})] * 150)]
         worker = site.start("--processes", "2", "--threads", "4", "--stop-when-empty")
-        assert worker.wait(60) == 0
+        assert worker.wait(PATIENCE) == 0
         assert sorted(run.job for run in site.runs()) == sorted(jobs)
         assert all(site.status(job) is Status.COMPLETED for job in jobs)
 
@@ -98,7 +98,7 @@ class TestSideBySide:
 class TestTimeouts:
     def test_a_late_job_is_settled_while_its_thread_goes_on(self, site: Site) -> None:
         """The process takes nothing new then, lets its other jobs finish, and is replaced."""
-        hung = site.push("doomed", {"how": "swallow-all"}, timeout=0.5, tries=1)
+        hung = site.push("doomed", {"how": "swallow-all"}, timeout=2, tries=1)
         other = site.push("gate")
         site.work("--threads", "3")
         first = site.began(other)
@@ -125,14 +125,14 @@ class TestTimeouts:
 
     def test_a_late_job_has_its_last_words(self, site: Site) -> None:
         """`failed` runs once, with the timeout."""
-        job = site.push("doomed", {"how": "sleep"}, timeout=0.3, tries=1)
+        job = site.push("doomed", {"how": "sleep"}, timeout=1.5, tries=1)
         site.work("--threads", "2")
         site.ended(job)
         assert site.words(job) == ["ran", "failed:JobTimeout"]
 
     def test_a_late_job_is_tried_again(self, site: Site) -> None:
         """By another process, for its own is spoilt."""
-        job = site.push("doomed", {"how": "sleep"}, timeout=0.3, tries=2)
+        job = site.push("doomed", {"how": "sleep"}, timeout=1.5, tries=2)
         site.work("--threads", "2")
         record = site.ended(job)
         assert outcomes(record) == [Outcome.TIMED_OUT, Outcome.TIMED_OUT]
@@ -142,7 +142,7 @@ class TestTimeouts:
     def test_last_words_that_do_not_end_do_not_hold_the_process(self, make_site) -> None:
         """They have the job's timeout once more."""
         site = make_site()
-        job = site.push("slow-mourner", timeout=0.4)
+        job = site.push("slow-mourner", timeout=1.5)
         site.work("--threads", "2")
         record = site.ended(job)
         assert record.status is Status.FAILED

@@ -43,7 +43,7 @@ class OneFileEngine(Engine):
         path.write_bytes(path.read_bytes().replace(b'"format":1', b'"format":2'))
 
 
-@pytest.mark.timeout(300)  # each change is synced, and a model makes thousands
+@pytest.mark.timeout(900)  # each change is synced, and a model makes thousands
 class TestOneFile(StorageContract):
     """Every promise of the contract."""
 

@@ -109,10 +109,10 @@ class Cluster:
         for n, master in enumerate(masters):
             master.do("CLUSTER ADDSLOTSRANGE", bounds[n], bounds[n + 1] - 1)
             master.do("CLUSTER SET-CONFIG-EPOCH", n + 1)
-        eventually(self._have_met, 30, what="The meeting")
+        eventually(self._have_met, what="The meeting")
         for master, replica in zip(masters, replicas, strict=True):
             replica.do("CLUSTER REPLICATE", master.id)
-        eventually(self.whole, 30, what="The cluster")
+        eventually(self.whole, what="The cluster")
 
     def _have_met(self) -> bool:
         """Whether each knows all; whom the first does not know, or no more, is introduced to it."""
@@ -174,7 +174,7 @@ class Cluster:
             masters = {seen.port for seen in self.seen_by(node) if seen.master}
             return len(masters) == MASTERS and gone.port not in masters and node.state()["cluster_state"] == "ok"
 
-        eventually(lambda: all(map(replaced, self.alive())), 30, what=f"The failover of {gone}")
+        eventually(lambda: all(map(replaced, self.alive())), what=f"The failover of {gone}")
 
     def migrate(self, key: str, target: Node, batch: int = 1) -> Iterator[int]:
         """Move the slot of a key to another master, so many keys at a time.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
+import secrets
 import shutil
 import signal
 import socket
@@ -27,7 +27,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 #: Below the ports that systems hand out by themselves: a server may be started again on its own port.
 PORTS = range(12_000, 32_000)
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class ServerError(Exception):
@@ -40,9 +40,9 @@ def program(name: str) -> str | None:
 
 
 def free_port() -> int:
-    """A port on which nobody listens."""
+    """A port on which nobody listens; by no seed, as another process of this run may have the same."""
     while True:
-        port = random.choice(PORTS)
+        port = secrets.choice(PORTS)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

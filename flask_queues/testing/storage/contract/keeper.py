@@ -201,7 +201,7 @@ class KeeperContract(OpenedTwice):
         watcher.changed()
         assert watcher.changed() is False
         do(storage, prepared)
-        eventually(watcher.changed, f"the watcher sees {what}", 5)
+        eventually(watcher.changed, f"the watcher sees {what}")
         watcher.close()
 
     def test_a_watcher_misses_nothing_while_the_storage_was_closed(self, storage: Storage, other: Storage) -> None:
@@ -215,7 +215,7 @@ class KeeperContract(OpenedTwice):
             assert watcher.changed() is False
             fill(other, f"{n}")
             storage.close()
-            eventually(watcher.changed, "the watcher sees the push", 5)
+            eventually(watcher.changed, "the watcher sees the push")
 
     def test_pending_tells_whether_a_claim_may_find_a_job(self, storage: Storage, clock: Clock) -> None:
         """True while one waits in one of the queues, or has become due."""

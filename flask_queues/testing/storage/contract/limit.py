@@ -12,12 +12,12 @@ from ....storage.limits import CONCURRENCY, RATE, Limit
 from ....storage.values import Settlement, Wanted
 from ..engine import Clock
 from ..fixtures import OpenedTwice
-from .words import LONG, complete, counted, fail, fill, ids, new, settle, take, take_one, the
+from .words import LATER, LONG, SHORT, complete, counted, fail, fill, ids, new, settle, take, take_one, the
 
 ONE = Limit(CONCURRENCY, "kéy", 1)
 TWO = Limit(CONCURRENCY, "two", 2)
-#: Two at once, then one in each 100 ms.
-FAST = Limit(RATE, "fast", 10, 1000, 2)
+#: Two at once, then one in each of these times.
+FAST = Limit(RATE, "fast", 1, SHORT, 2)
 CLOSED = Limit(RATE, "closed", 1, 3_600_000)
 
 
@@ -71,9 +71,9 @@ class LimitContract(OpenedTwice):
     def test_a_rescued_job_frees_its_slot(self, storage: Storage, clock: Clock) -> None:
         """A worker that vanished holds its slot until its lease ends, and not longer."""
         fill(storage, "1", "2", limits=[ONE])
-        take(storage, lease=100)
+        take(storage, lease=SHORT)
         assert take(storage) == []
-        clock.advance(120)
+        clock.advance(LATER)
         (claim,) = storage.stalled()
         fail(storage, claim)
         assert ids(take(storage)) == ["2"]
@@ -104,18 +104,18 @@ class LimitContract(OpenedTwice):
 
     def test_no_more_begin_in_a_time_than_may(self, storage: Storage, clock: Clock) -> None:
         """First a burst, then one by one as their time comes; the worker is told when that is."""
-        fill(storage, "1", "2", "3", "4", limits=[Limit(RATE, "r", 1, 200, 2)])
+        fill(storage, "1", "2", "3", "4", limits=[Limit(RATE, "r", 1, SHORT, 2)])
         fill(storage, "free")
         assert [take_one(storage).id for _ in range(3)] == ["1", "2", "free"]
         assert take(storage) == []
         left = storage.next_due()
         assert left is not None
-        assert left <= 200
-        clock.advance(210)
+        assert left <= SHORT
+        clock.advance(LATER)
         assert storage.pending(["q"], ["t"]) is True
         assert ids(take(storage)) == ["3"]
         assert take(storage) == []
-        clock.advance(210)
+        clock.advance(LATER)
         assert ids(take(storage)) == ["4"]
         assert storage.counts().cells == counted(storage)
 
@@ -123,7 +123,7 @@ class LimitContract(OpenedTwice):
         """However long nothing began, only so many begin at once."""
         fill(storage, "0", limits=[FAST])
         take(storage)
-        clock.advance(600)
+        clock.advance(LATER)
         fill(storage, "1", "2", "3", limits=[FAST])
         assert [take_one(storage).id for _ in range(2)] == ["1", "2"]
         assert take(storage) == []
@@ -156,10 +156,10 @@ class LimitContract(OpenedTwice):
         self, storage: Storage, clock: Clock
     ) -> None:
         """However many of a key somebody runs so."""
-        fill(storage, "1", "2", "3", "4", limits=[Limit(RATE, "r", 1, 200)])
+        fill(storage, "1", "2", "3", "4", limits=[Limit(RATE, "r", 1, SHORT)])
         assert all(storage.claim("me", job_id, LONG) for job_id in ("1", "2", "3"))
         assert take(storage) == []
-        clock.advance(210)
+        clock.advance(LATER)
         assert ids(take(storage)) == ["4"]
 
     def test_jobs_at_a_closed_gate_stay_out_of_the_way(self, storage: Storage) -> None:

@@ -16,6 +16,7 @@ from ....storage.limits import CONCURRENCY, Limit
 from ....storage.unique import Unique
 from ..engine import Clock
 from ..fixtures import OpenedTwice
+from ..processes import DEADLINE
 from .words import (
     LATER,
     LONG,
@@ -355,7 +356,7 @@ class OperatorContract(OpenedTwice):
         both = Barrier(2)
 
         def change(one: Storage, who: str, n: int) -> str:
-            both.wait(10)
+            both.wait(DEADLINE)
             try:
                 return f"{one.change_payload('a', json.dumps({who: n}), seen)}"
             except PayloadChanged:

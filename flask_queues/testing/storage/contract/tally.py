@@ -10,7 +10,7 @@ from ....storage.unique import Unique
 from ....storage.values import Settlement
 from ..engine import Clock
 from ..fixtures import OpenedTwice
-from .words import complete, fail, fill, new, settle, take_one
+from .words import LATER, SHORT, complete, fail, fill, new, settle, take_one
 
 QUEUES = {"b": ["q", "r"]}
 
@@ -70,10 +70,10 @@ class TallyContract(OpenedTwice):
 
     def test_a_job_that_becomes_due_is_counted(self, storage: Storage, clock: Clock) -> None:
         """It is claimed from its line."""
-        fill(storage, "1", delay=50, batch="b")
+        fill(storage, "1", delay=SHORT, batch="b")
         fill(storage, "2", delay=3_600_000, batch="b")
         assert tally(storage) == {"scheduled": 2}
-        clock.advance(60)
+        clock.advance(LATER)
         take_one(storage)
         assert tally(storage) == {"running": 1, "scheduled": 1}
         storage.claim("w", "2", 1000)

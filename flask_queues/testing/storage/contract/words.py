@@ -14,8 +14,8 @@ from ....storage.values import Claim, NewJob, Query, Settlement, Step, Wanted
 
 #: A lease that outlives every test.
 LONG = 600_000
-#: A lease, delay or age that a test waits for.
-SHORT = 250
+#: A lease, delay or age that a test waits for, and within which a busy machine gets to the next line.
+SHORT = 1000
 LATER = SHORT + 20
 
 #: Ways to ask for a list of jobs of queue `q`, type `t` and tag `x`.
