@@ -14,7 +14,7 @@ from .bell import Bell
 from .board import Slot
 from .ending import LOOK, Ending
 from .exchange import Exchange
-from .gathering import gather, new_attempt, stands_alone
+from .gathering import gather, is_over, new_attempt
 from .hand import Hand
 from .interrupts import Interrupts
 from .pace import Pace
@@ -171,7 +171,7 @@ class Loop:
             return Attempt(self._manager, claim, self._interrupts, self._steward.stir)
         self._hand.collect()  # a storage that lost a connection would hand out again what is on its way
         along, others = gather(self._manager, claim, self._exchange.claim_more, self._hand.take_like(claim))
-        if back := [one for one in others if one.along and not stands_alone(self._manager, one)]:
+        if back := [one for one in others if one.along and not is_over(self._manager, one)]:
             self._settle([given_back(one, begun=False) for one in back])
             others = [one for one in others if one not in back]
         self._hand.fill(others)

@@ -660,7 +660,16 @@ class BadDigest(GatheredJob):
         note(f"failed:{len(self.payloads)}", self)
 
 
-queues.register(Digest, FullDigest, CalmDigest, BadDigest)
+class StrictDigest(BadDigest):
+    """The same once, at a rate."""
+
+    type = "strict-digest"
+    tries = 1
+    rate = "3/h"
+    burst = 3
+
+
+queues.register(Digest, FullDigest, CalmDigest, BadDigest, StrictDigest)
 
 
 @queues.job("grow-batch", tries=1000, backoff=0)
