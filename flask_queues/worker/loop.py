@@ -21,6 +21,7 @@ from .pace import Pace
 from .plan import Share
 from .report import Report
 from .steward import Steward
+from .surroundings import Surroundings
 
 #: Seconds by which a job may outlive its timeout before its process is killed.
 KILL_AFTER = 5.0
@@ -54,6 +55,7 @@ class Loop:
         slot: Slot,
         report: Report,
         bell: Bell,
+        surroundings: Surroundings | None = None,
     ) -> None:
         self._manager = manager
         self._share = share
@@ -67,6 +69,7 @@ class Loop:
         self._pace = Pace()
         self._left = share.max_jobs
         self._ending = Ending(manager)
+        self._surroundings = surroundings
 
     def work(self) -> End:
         """Work until there is a reason to end."""
@@ -157,6 +160,8 @@ class Loop:
         settlement = attempt.run()
         self._slot.end()
         seconds = time.perf_counter() - began
+        if self._surroundings is not None:
+            self._surroundings.restore(claim.type, seconds, last=not self._hand.waiting)
         self._attempt = None
         if len(attempt.tokens) == 1:
             self._pace.ran(claim.type, seconds)

@@ -95,6 +95,21 @@ def noop() -> None:
     note("ran")
 
 
+@queues.job("wander")
+def wander(folder: str, umask: int = 0o022) -> None:
+    """Changes what it shares with the next job of its process."""
+    os.umask(umask)
+    os.chdir(folder)
+    time.sleep(0.002)
+
+
+@queues.job("where")
+def where() -> None:
+    umask = os.umask(0o022)
+    os.umask(umask)
+    note(f"{umask:03o}:{Path.cwd()}")
+
+
 @queues.job("add")
 def add(a: int, b: int = 1) -> int:
     return a + b
