@@ -67,10 +67,17 @@ class Reading(Ground):
     def chain_with(self, job_id: str, limit: int = 50, after: str | None = None) -> ChainRecord:
         """Return the chain of a job, with a page of its jobs that are there, the last first.
 
-        The chain's own id, that of its first job, leads to it too: of one with pages also when that job is deleted.
-        Raises `JobNotFound`.
+        The chain's own id, that of its first job, leads to it too. Of a short one whose first job is deleted, others
+        are looked for among the newest jobs. Raises `JobNotFound`.
         """
-        return find_chain(self.storage, checked_id(job_id), max(1, min(limit, 500)), after)
+        most = max(1, min(limit, 500))
+        try:
+            return find_chain(self.storage, checked_id(job_id), most, after)
+        except JobNotFound:
+            left = self.jobs_of(chain=job_id, limit=1).jobs
+            if not left:
+                raise
+        return find_chain(self.storage, left[0].id, most, after)
 
     def jobs_of(
         self,
