@@ -2,7 +2,7 @@
 
 It lies on sheets of 200 lines each, of which the last ten are kept. A line is added to the sheet as it was read,
 so of two people who act at once neither overwrites the other. A sheet that cannot be read stays as it is, and the next
-one is begun.
+one is begun; to one that is encrypted with a key which this process lacks nothing is added.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
+from .errors import KeyMissing
 from .record import storable, to_datetime
 from .storage import Storage
-from .storage.sheets import Found, expect, look
+from .storage.sheets import Found, expect, look, refuse_closed
 from .storage.stops import is_moment
 
 logger = logging.getLogger("flask_queues")
@@ -59,17 +61,22 @@ def note(storage: Storage, who: str, action: str, kind: str, name: str, number: 
     """Add a line. What was done is done: where the line cannot be added, the log of the application says so."""
     who, name, reason = storable(who, MOST), storable(name, MOST), storable(reason, MOST_WHY)
     act = Act(storage.now(), who, action, kind, name, number, reason)
-    for _ in range(TRIES):
-        if add(storage, act):
-            return
+    with suppress(KeyMissing):  # which the log says, once
+        for _ in range(TRIES):
+            if add(storage, act):
+                return
     logger.warning("Not noted in the activity: %s by %s on %s %s", action, who, kind, name)
 
 
 def add(storage: Storage, act: Act) -> bool:
-    """Add a line to the current sheet; False where somebody else has changed it meanwhile."""
+    """Add a line to the current sheet; False where somebody else has changed it meanwhile.
+
+    Raises `KeyMissing` where that is encrypted with a key which this process lacks.
+    """
     number = current(storage)
     text = storage.sheets([sheet(number)]).get(sheet(number))
     found = found_in(number, text)
+    refuse_closed(sheet(number), found)
     if found.damage:
         return begin(storage, number + 1)
     lines = [*(found.value or ()), act]
@@ -93,7 +100,7 @@ def acts(storage: Storage, unread: list[str] | None = None) -> Iterator[Act]:
     number = current(storage)
     for one in range(number, max(-1, number - SHEETS), -1):
         found = found_in(one, storage.sheets([sheet(one)]).get(sheet(one)))
-        if found.damage and unread is not None:
+        if (found.damage or found.closed) and unread is not None:
             unread.append(sheet(one))
         yield from reversed(found.value or ())
 
@@ -110,9 +117,9 @@ def acts_on(storage: Storage, kind: str, name: str) -> list[Act]:
 
 
 def current(storage: Storage) -> int:
-    """The number of the sheet to which lines are added; where nobody can read it, that of the last one there is."""
+    """The number of the sheet to which lines are added; where this process cannot read it, that of the last one."""
     found = pointer(storage)
-    if not found.damage:
+    if not found.damage and not found.closed:
         return found.value or 0
     return max((int(one[1]) for name in storage.sheet_names() if (one := NUMBERED.fullmatch(name))), default=0)
 

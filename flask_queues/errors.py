@@ -158,6 +158,10 @@ class StorageFormatError(StorageError):
     """What lies at the storage's place is not ours, or was written by a newer version."""
 
 
+class KeyMissing(StorageError):
+    """What would be changed is encrypted with a key that this process lacks; nothing was changed."""
+
+
 class PushUncertain(StorageError):
     """A push is stored, but not confirmed by as many replicas as `QUEUES_REDIS_WAIT` asks for.
 

@@ -29,7 +29,6 @@ from .rekeying import Slice, reencrypt
 from .scheduler import Scheduler
 from .searching import check_statuses
 from .storage import Storage
-from .storage.sealed import names_of
 from .storage.values import Claim
 from .transitions import Terms
 
@@ -185,13 +184,7 @@ class Manager(Serving):
         Whoever still has its key can do better: cancel it, or let it end. Raises `BatchNotFound`, or `TransitionError`
         for a batch that can be read here, or may be by a worker that holds a key which this process lacks.
         """
-        ours, now = set(names_of(self.config.encryption_keys)), self.now()
-        for worker in self.workers():
-            if worker.silence(now) <= self.config.lease and not ours.issuperset(worker.keys):
-                raise TransitionError(
-                    f"The worker {worker.name} has a key that QUEUES_ENCRYPTION_KEYS lacks here, and may read the "
-                    f"batch {batch_id[:64]}. Put that key in, or stop the worker if it is the one that has a wrong key."
-                )
+        self.refuse_while_readable(f"the batch {batch_id[:64]}")
         self.batches.give_up(batch_id, {*self.config.names, *self.counts().queues})
 
     # Reading

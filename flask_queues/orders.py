@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
-from .errors import StorageError
+from .errors import KeyMissing, StorageError
 from .record import to_datetime
 from .storage import Storage
-from .storage.sheets import Found, expect, look
+from .storage.sheets import Found, expect, look, refuse_closed
 from .storage.stops import is_moment
 
 SHEET = "orders"
@@ -84,10 +85,14 @@ def found_in(text: str | None) -> Found[Orders]:
 
 
 def change(storage: Storage, how: Callable[[Orders], Orders]) -> None:
-    """Change what is asked, where it is not so already; raises `StorageError` if others keep changing it."""
+    """Change what is asked, where it is not so already.
+
+    Raises `StorageError` if others keep changing it, `KeyMissing` if it is encrypted with a key that is missing here.
+    """
     for _ in range(TRIES):
         text = storage.sheets([SHEET]).get(SHEET)
         found = found_in(text)
+        refuse_closed(SHEET, found)
         before = found.value or Orders()
         after = how(before)
         if after == before or storage.write_sheets((SHEET, text), {SHEET: after.dump(), **found.aside}):
@@ -125,5 +130,6 @@ def keep_picture(storage: Storage, job_id: str, picture: Picture) -> None:
 
 
 def forget(storage: Storage, worker: str) -> None:
-    """Ask nothing more of a worker that is gone."""
-    change(storage, lambda orders: orders.without(worker))
+    """Ask nothing more of a worker that is gone; whoever cannot read what is asked leaves it there."""
+    with suppress(KeyMissing):
+        change(storage, lambda orders: orders.without(worker))

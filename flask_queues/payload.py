@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from .errors import PayloadError
+from .fields import Fields
 
 #: A payload nested deeper could be written here and not read in a worker whose stack is fuller.
 MAX_DEPTH = 100
@@ -72,6 +73,7 @@ class Shape:
         try:
             self._fields = [struct_field(parameter, hints) for parameter in named]
             self._decoder = msgspec.json.Decoder(self._new_struct(self._fields))
+            self._within = Fields({name: kind for name, kind, *_ in self._fields})
         except TypeError as error:
             raise PayloadError(f"{type_string}: the signature cannot be a payload's shape: {error}") from error
 
@@ -92,6 +94,8 @@ class Shape:
             self.load(text)
         else:
             self._check_without(awaited, payload, text)
+        if self._within.arguments:
+            self._check_within(text)
         return text
 
     def _check_without(self, awaited: str, payload: dict[str, Any], text: str) -> None:
@@ -102,8 +106,21 @@ class Shape:
         others = [one for one in self._fields if one[0] != awaited]
         self._decode(msgspec.json.Decoder(self._new_struct(others)), text)
 
+    def _check_within(self, text: str) -> None:
+        """Raise `PayloadError` for a field that a class within the payload does not have."""
+        if (found := self._within.unknown(msgspec.json.decode(text))) is not None:
+            wrong = PayloadError(
+                f"{self._type}: argument {found.place!r}: there is no field {found.name!r}; {found.owner} has "
+                f"{', '.join(found.known) or 'none'}."
+            )
+            wrong.argument = re.split(r"[.\[]", found.place)[0]
+            raise wrong
+
     def load(self, text: str) -> dict[str, Any]:
-        """Read JSON text as the arguments of the function, in the types of its signature."""
+        """Read JSON text as the arguments of the function, in the types of its signature.
+
+        A field that a class within does not have is left out: the class may have lost it since the push.
+        """
         struct = self._decode(self._decoder, text)
         arguments = {name: getattr(struct, name) for name in self.names}
         if self.open:

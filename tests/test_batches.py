@@ -403,6 +403,33 @@ def test_a_callback_comes_that_another_keeper_has_noted_and_not_pushed(
     assert tend(queues.manager) == ["catch", "finally"]
 
 
+def test_a_callback_that_ran_and_is_deleted_is_not_pushed_again_by_who_has_looked_before(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a keeper that was frozen, where nothing is kept of jobs: another has done it all meanwhile."""
+    batch = reporting(queues, 1)
+    manager, storage = queues.manager, queues.manager.storage
+    end(manager)
+    monkeypatch.setattr(storage, "push", dead)
+    with pytest.raises(StorageUnavailable):
+        manager.tend_batches(at_once=True)
+    monkeypatch.undo()
+    tallies = storage.tallies
+    ran: list[str] = []
+
+    def freeze(batches: Any) -> Any:
+        monkeypatch.undo()
+        found = tallies(batches)
+        assert tend(manager) == ["finally", "then"]
+        ran.extend(end(manager) for _ in range(2))
+        assert storage.purge([Status.COMPLETED]) == 3
+        return found
+
+    monkeypatch.setattr(storage, "tallies", freeze)
+    assert tend(manager) == []
+    assert (len(ran), batch.record.fired) == (2, ("then", "finally"))
+
+
 def test_a_keeper_that_looks_between_two_retries_does_not_close_the_batch(
     queues: Queues, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,6 +195,22 @@ def test_a_rate_counts_runs(tmp_path: Path) -> None:
     assert all(9.9 < later - sooner < 11.2 for sooner, later in itertools.pairwise(moments))
 
 
+@pytest.mark.parametrize("limits", [{"concurrency": 1}, {"rate": "10000/m"}, {"concurrency": 1, "rate": "10000/m"}])
+def test_what_has_a_key_comes_together_although_others_under_its_limit_are_between(
+    tmp_path: Path, limits: dict[str, Any]
+) -> None:
+    """Limits of the whole type, and a backlog of more keys than are looked at at once: nothing is claimed in vain."""
+    job = held_by(**limits)
+    queues = fresh(tmp_path, job)
+    with queues.fake() as fake:
+        for n in range(120):
+            queues.push(job, {"customer": n % 40, "n": n})
+            if n % 40 == 39:
+                fake.clock.move(2)
+        fake.drain(within=60)
+    assert sorted(numbers for _, numbers in job.runs) == [[n, n + 40, n + 80] for n in range(40)]
+
+
 def test_payloads_under_other_limits_come_in_other_runs(tmp_path: Path) -> None:
     """As where a push says another key for some."""
     job = held_by(concurrency=1)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
+from benchmarks.soak.fleet import Fleet
 from benchmarks.soak.ledger import DONE, FOLDER, PROMISED, Balance, gaps
 from benchmarks.soak.used import answer_of, objects, others, tell
 from benchmarks.soak.watch import Series
@@ -98,3 +101,80 @@ def test_the_latest_answer_is_in_its_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert int(answer_of(tmp_path, os.getpid()).read_text("ascii")) > 1_000_000
     monkeypatch.setenv(FOLDER, str(tmp_path / "gone"))
     tell()
+
+
+#: What a worker says that finds no server, and what is said of one that was started again.
+AWAY = "Error: Redis at 127.0.0.1:6379 cannot be reached: Connection refused."
+AGAIN = "worker started again, having found no server"
+
+
+class Ended(Fleet):
+    """Workers that say something and end with a code, but for those that are started again: these only wait."""
+
+    def __init__(self, folder: Path, words: str, code: int) -> None:
+        self._left = 2
+        self._begun: list[subprocess.Popen[bytes]] = []
+        self._code = f"print({words!r}); raise SystemExit({code})"
+        super().__init__(folder, {}, 2, random.Random(1))
+        self.workers.append(self._start_worker(1))
+        for worker in self.workers:
+            worker.wait()
+
+    def _start_worker(self, n: int) -> subprocess.Popen[bytes]:
+        self._left -= 1
+        return self._start(f"worker-{n}", "-c", self._code if self._left >= 0 else "input()")
+
+    def _start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+        with (self._folder / f"{name}.log").open("ab") as log:
+            self._begun.append(subprocess.Popen([sys.executable, *command], stdin=subprocess.PIPE, stdout=log))
+        return self._begun[-1]
+
+    def close(self) -> None:
+        """End all."""
+        for process in self._begun:
+            process.kill()
+            process.communicate()
+
+
+def test_a_worker_that_found_no_server_is_started_again_and_has_not_fallen(tmp_path: Path) -> None:
+    """Each of them, once: it is another process then, which is looked at as the first was."""
+    fleet = Ended(tmp_path, AWAY, 1)
+    before = list(fleet.workers)
+    try:
+        assert fleet.fallen() == []
+        assert all(now is not then and now.poll() is None for now, then in zip(fleet.workers, before, strict=True))
+        assert fleet.blows[AGAIN] == 2
+        assert fleet.fallen() == []
+        assert fleet.blows[AGAIN] == 2
+    finally:
+        fleet.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (AWAY, 2),
+        ("Error: something else.", 1),
+        ("12:00 problem Redis at 127.0.0.1:1 cannot be reached: no.", 1),
+        ("", 1),
+    ],
+)
+def test_a_worker_that_ended_otherwise_has_fallen(tmp_path: Path, words: str, code: int) -> None:
+    """With another code, other last words, as after it had run, or none."""
+    fleet = Ended(tmp_path, words, code)
+    try:
+        assert fleet.fallen() == [f"worker-{n} ended with code {code}: {words}" for n in range(2)]
+        assert fleet.blows[AGAIN] == 0
+    finally:
+        fleet.close()
+
+
+def test_who_pushes_is_never_started_again(tmp_path: Path) -> None:
+    """It waits for the server by itself."""
+    fleet = Ended(tmp_path, "", 0)
+    fleet.pusher = fleet._start("pusher", "-c", f"print({AWAY!r}); raise SystemExit(1)")
+    fleet.pusher.wait()
+    try:
+        assert fleet.fallen() == [f"pusher ended with code 1: {AWAY}"]
+    finally:
+        fleet.close()

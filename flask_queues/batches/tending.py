@@ -97,6 +97,8 @@ class Tending:
             return 0
         if not seen.owed:
             return 0
+        if seen == sheet and self._book.read([sheet.id]).get(sheet.id) != seen:
+            return 0  # somebody has pushed them since it was read, and they may have run and be deleted
         callbacks = [NewJob.read(seen.callbacks[name]) for name in seen.owed]
         self._teller.pushed(callbacks, self._storage().push(callbacks))  # once: their ids are fixed
         self._book.change(sheet.id, lambda stored: stored.reported(seen.owed))

@@ -40,8 +40,13 @@ class ChainRecord(NamedTuple):
 def find_chain(storage: Storage, job_id: str, limit: int, after: str | None = None) -> ChainRecord:
     """Find a chain by the id of a job of it, or by its own; raises `JobNotFound` where none is there."""
     job = storage.get(job_id) or next(iter(storage.page(Query(tag=tag_of(job_id), limit=1)).jobs), None)
-    if job is None or job.chain is None:
-        raise JobNotFound(f"There is no chain with a job {job_id[:64]}. Ended jobs are deleted after their retention.")
+    if job is None:
+        raise JobNotFound(
+            f"There is no chain {job_id[:64]}, nor a link of that id. A chain is there as long as one of its jobs is; "
+            "ended ones are deleted after their retention: keep those of a job type longer to find it by them."
+        )
+    if job.chain is None:
+        raise JobNotFound(f"Job {job_id[:64]} is no link of a chain.")
     place = job.chain
     if tag_of(place.id) in job.tags:
         return long_chain(storage, place, job, limit, after)

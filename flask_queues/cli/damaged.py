@@ -15,14 +15,15 @@ from .text import dump, printable, table
 
 @click.command()
 @click.argument("name", metavar="[NAME]", required=False)
-@click.option("--forget", is_flag=True, help="Delete what was kept aside under this name.")
+@click.option("--forget", is_flag=True, help="Delete what was kept aside, or no key opens.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @with_appcontext
 def damaged(name: str | None, forget: bool, as_json: bool) -> None:
     """Show lists and figures in the storage that cannot be read, and what was kept of them; with NAME all of its text.
 
     Nothing else is held up by one: it is left out, and where another takes its place, its text is kept aside under a
-    name that begins with `damaged:`.
+    name that begins with `damaged:`; the last 50 of these are kept. One that is encrypted with a key which is missing
+    here stays as it is.
     """
     if forget:
         forget_one(name)

@@ -63,6 +63,7 @@ def of_storage(manager: Manager) -> list[Finding]:
         interrupted_move(storage),
         closed_batches(manager),
         damaged(manager),
+        closed(manager),
         of_clock(storage, manager.config.lease),
     ]
     return [finding for finding in found if finding is not None]
@@ -97,7 +98,7 @@ def interrupted_move(storage: Storage) -> Finding | None:
 
 def damaged(manager: Manager) -> Finding | None:
     """Lists and figures that cannot be read, or could not."""
-    found = manager.damaged_sheets()
+    found = [one for one in manager.damaged_sheets() if not one.closed]
     if not found:
         return None
     now = [one.name for one in found if one.why]
@@ -116,6 +117,21 @@ def damaged(manager: Manager) -> Finding | None:
         f"What is stored cannot be read, and is left out: {said}. Something else has written into the storage, or a "
         "disk has lost a part of it.",
         "Look at it with flask queues damaged, and at the disk. Workers write anew what they can, and keep it aside.",
+    )
+
+
+def closed(manager: Manager) -> Finding | None:
+    """What of causes, activity and orders to workers nobody with these keys can read or add to."""
+    names = [one.name for one in manager.damaged_sheets() if one.closed]
+    if not names:
+        return None
+    return Finding(
+        Severity.DELAYS,
+        "storage-closed",
+        f"No key of QUEUES_ENCRYPTION_KEYS opens {', '.join(names[:3])}{'…' if len(names) > 3 else ''}: this process "
+        "leaves that out, and adds nothing to it.",
+        "Give every process the same keys; where the old one is gone for good, have each begun anew: flask queues "
+        "damaged NAME --forget.",
     )
 
 

@@ -29,7 +29,7 @@ from ..searching import check_line, check_span, check_statuses, check_where, loo
 from ..storage.spots import queue_in
 from ..storage.values import Query
 from .ground import Ground
-from .sheets import DamagedSheet, damaged_sheets, forget_aside
+from .sheets import DamagedSheet, damaged_sheets, forget_sheet, refuse_while_readable
 
 
 class Reading(Ground):
@@ -68,10 +68,17 @@ class Reading(Ground):
     def chain_with(self, job_id: str, limit: int = 50, after: str | None = None) -> ChainRecord:
         """Return the chain of a job, with a page of its jobs that are there, the last first.
 
-        The chain's own id, that of its first job, leads to it too: of one with pages also when that job is deleted.
-        Raises `JobNotFound`.
+        The chain's own id, that of its first job, leads to it too. Of a short one whose first job is deleted, others
+        are looked for among the newest jobs. Raises `JobNotFound`.
         """
-        return find_chain(self.storage, checked_id(job_id), max(1, min(limit, 500)), after)
+        most = max(1, min(limit, 500))
+        try:
+            return find_chain(self.storage, checked_id(job_id), most, after)
+        except JobNotFound:
+            left = self.jobs_of(chain=job_id, limit=1).jobs
+            if not left:
+                raise
+        return find_chain(self.storage, left[0].id, most, after)
 
     def jobs_of(
         self,
@@ -158,7 +165,8 @@ class Reading(Ground):
 
     def unread_causes(self) -> list[str]:
         """The sheet of causes, where it cannot be read; a keeper makes it anew of the failed jobs within a minute."""
-        return [CAUSES] if causes_in(self.storage.sheets([CAUSES]).get(CAUSES)).damage else []
+        found = causes_in(self.storage.sheets([CAUSES]).get(CAUSES))
+        return [CAUSES] if found.damage or found.closed else []
 
     def sensitive(self, type_string: str) -> frozenset[str]:
         """Names of the payload fields that a job type hides from people."""
@@ -270,8 +278,17 @@ class Reading(Ground):
         return list(damaged_sheets(self.storage, every=every))
 
     def forget_aside(self, name: str) -> bool:
-        """Delete what was kept aside of a damaged sheet; False where there is nothing of that name."""
-        return forget_aside(self.storage, name)
+        """Delete what was kept aside of a damaged sheet, or a sheet that no key opens; False where there is none.
+
+        Raises `OptionError` for a sheet that is in use, `TransitionError` for one that a worker may read which runs.
+        """
+        return forget_sheet(self.storage, name, self.refuse_while_readable)
+
+    def refuse_while_readable(self, what: str) -> None:
+        """Raise `TransitionError` where a worker that lives has a key which this process lacks, and may read that."""
+        now = self.now()
+        living = [worker for worker in self.workers() if worker.silence(now) <= self.config.lease]
+        refuse_while_readable(what, self.config.encryption_keys, living)
 
     def orders(self) -> Orders:
         """What workers that run are asked to do."""

@@ -25,6 +25,7 @@ from ..rescuing import Rescuer
 from ..storage.values import Claim, Heartbeat, PendingStep, Settlement, Step, Wanted, Watcher
 from ..transitions import Terms
 from ..wrapping import Wrapper
+from .asides import Asides
 from .reading import Reading
 
 logger = logging.getLogger("flask_queues")
@@ -49,6 +50,7 @@ class Serving(Reading):
         self.followers = Followers(lambda: self.storage, self.teller)
         #: Where the rest of long chains is.
         self.chain_pages = ChainPages(lambda: self.storage)
+        self._asides = Asides(lambda: self.storage)
         #: Settles what dead and vanished processes held.
         self.rescuer = Rescuer(
             lambda: self.storage,
@@ -194,6 +196,10 @@ class Serving(Reading):
     def tend_chains(self) -> None:
         """Delete what long chains have left behind, if it is time to look."""
         self.chain_pages.tend_if_due()
+
+    def tend_asides(self) -> None:
+        """Delete what was kept aside of damaged sheets beyond what is kept, if it is time to look."""
+        self._asides.tend_if_due()
 
     def gather(self) -> None:
         """Count what has ended, if that is due; before it is deleted."""

@@ -77,6 +77,8 @@ def gather(storage: Storage, told: CauseOf, fresh: float = 0, lag: int = 0) -> b
     now = storage.now() - lag
     found = index_in(text)
     index = found.value
+    if found.closed:
+        return False
     if text is None or index is None:
         first = Index(now - LOOK_BACK, still_open(storage.counts()))
         if found.damage:  # the moment up to which was counted is lost, but no more than two looks ago
@@ -125,6 +127,8 @@ class Window:
         if not due and not any(status is Status.FAILED for _, _, status in self._ended.counts):
             return {}
         found = causes_in(self._storage.sheets([CAUSES]).get(CAUSES))
+        if found.closed:  # a keeper that has the key counts anew which jobs are failed, within a minute
+            return {}
         causes = found.value or Causes()
         before = causes.dump()
         add_failures(self._storage, causes, self._ended, self._since, self._until, self._told)

@@ -19,6 +19,7 @@ JSON = "json"
 LONG = 60
 #: How the check of a payload says which argument should be what, and that one is not there.
 EXPECTED = re.compile(r": argument '(?P<place>[^']*)': expected (?P<what>[^,]+?)(?:, got (?P<got>[^,]+))?\.$")
+UNKNOWN = re.compile(r": argument '(?P<place>[^']*)': there is no field '(?P<name>[^']*)'; ")
 MISSING = re.compile(r": the argument '[^']*' is missing; ")
 #: Characters of a value in what is kept of a change.
 SHOWN = 120
@@ -212,6 +213,8 @@ def misfit(error: PayloadError) -> tuple[str, str]:
     text = str(error)
     if error.argument is not None and MISSING.search(text):
         return _("A value is needed here."), ""
+    if (found := UNKNOWN.search(text)) is not None:
+        return _("There is no field %(name)s in %(place)s.", name=found["name"], place=found["place"]), ""
     found = EXPECTED.search(text)
     if found is None or found["place"] != error.argument:
         return _("This does not fit the job type."), text

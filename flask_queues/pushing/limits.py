@@ -14,16 +14,20 @@ MOST = 250
 
 
 def limits_of(job_type: JobType, options: Options, payload: dict[str, Any]) -> tuple[Limit, ...]:
-    """The limits that a job is under; raises `OptionError` for a key that cannot be."""
+    """The limits that a job is under; raises `OptionError` for a key that cannot be.
+
+    What gathers comes along by its own key, however many share its limits.
+    """
     if options.concurrency is None and options.rate is None:
         return ()
     key = key_of(job_type, options, payload)
+    group = job_type.gathering.group_of(job_type.type, payload) if job_type.gathering is not None else ""
     limits = []
     if options.concurrency is not None:
-        limits.append(Limit(CONCURRENCY, key, options.concurrency))
+        limits.append(Limit(CONCURRENCY, key, options.concurrency, group=group))
     if options.rate is not None:
         n, per = parse_rate("rate", options.rate)
-        limits.append(Limit(RATE, key, n, per, options.burst or max(1, n // 10)))
+        limits.append(Limit(RATE, key, n, per, options.burst or max(1, n // 10), group))
     return tuple(limits)
 
 

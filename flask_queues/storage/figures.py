@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
@@ -9,8 +10,12 @@ from typing import NamedTuple
 from ..payload import MARK
 from ..record import JobRecord, Status
 
-#: Sheets whose names begin so list ids and nothing else of interest; they are never encrypted.
+#: Sheets whose names begin so list ids and nothing else of interest.
 LISTS = "batches:"
+#: The names of sheets that are never encrypted: they hold nothing but ids, names, keys, times and numbers, as stand
+#: open with jobs too. So every process reads and writes them, whatever its keys: no figures are torn between two
+#: workers while keys are changed, and none ends the pause of another's breaker.
+PLAIN = re.compile(rf"{LISTS}.*|index|totals|\d{{1,3}}:\d{{1,9}}|alerts|retention|pushes:\d+|breaker:.*|asides")
 
 
 class Ended(NamedTuple):

@@ -27,6 +27,8 @@ class Limit(NamedTuple):
     per: int = 0
     #: So many may begin at once after a quiet time, for a rate.
     burst: int = 1
+    #: Tells jobs apart that pass the same gate: one comes along only with a claim of its own group. Letters and digits.
+    group: str = ""
 
     @property
     def gate(self) -> str:

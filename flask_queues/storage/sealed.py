@@ -1,11 +1,11 @@
 """A storage in which nobody can read what jobs are about: encrypted on the way in, decrypted on the way out.
 
 Encrypted are payloads, results, messages and tracebacks of errors, log lines, messages of progress, what jobs keep for
-their next run, what comes after them in a chain, schedules, and the sheets of figures, causes, batches, chains and
-activity.
-Not encrypted, since the storage works with them: ids, queues, types, tags, priorities, times, the classes of
-exceptions, reasons of cancellations, and what pushes say and carry: options, id and language of a request. Fernet is
-authenticated: what was changed is not decrypted.
+their next run, what comes after them in a chain, schedules, and the sheets of causes, batches, chains, activity and
+orders to workers.
+Not encrypted, since the storage works with them: ids, queues, types, tags, keys, priorities, times, the classes of
+exceptions, reasons of cancellations, what pushes say and carry: options, id and language of a request; and the sheets
+that hold nothing else (`figures.PLAIN`). Fernet is authenticated: what was changed is not decrypted.
 
 An encrypted text is a JSON object with the one name `MARK`, so that it is told from one stored before there were keys.
 """
@@ -26,7 +26,7 @@ from ..errors import ConfigError
 from ..payload import MARK
 from ..record import JobError, JobRecord, LogLine, Page, Progress, Status
 from .base import Storage
-from .figures import LISTS
+from .figures import PLAIN
 from .payloads import differs
 from .values import Claim, Heartbeat, NewJob, Occurrence, PendingStep, Query, Schedule, Settlement, Step, Wanted
 
@@ -298,7 +298,7 @@ class Sealed:
         stored = self.inner.sheets([name]).get(name)
         if self._cipher.open(stored) != text:
             return False
-        shut = {name: text if name.startswith(LISTS) else self._cipher.shut(text) for name, text in sheets.items()}
+        shut = {name: text if PLAIN.fullmatch(name) else self._cipher.shut(text) for name, text in sheets.items()}
         return self.inner.write_sheets((name, stored), shut)
 
     def change_payload(self, job_id: str, payload: str, seen: str) -> Status | None:

@@ -1,7 +1,8 @@
 """Sheets as they are read: what one says, and what becomes of one that cannot be read.
 
-Nobody stumbles over such a one: it says nothing, and the log tells of it. Whoever writes another in its place writes
-its text aside in the same step, under a name by which it is found again.
+Nobody stumbles over such a one: it says nothing, and the log tells of it. Whoever writes another in the place of a
+damaged one writes its text aside in the same step, under a name by which it is found again. One that is encrypted with
+a key which this process lacks is never written over: somebody else may have that key.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from ..damaged import why
-from ..errors import DamagedRecord, StorageError
+from ..errors import DamagedRecord, KeyMissing, StorageError
 from .figures import legible
 
 logger = logging.getLogger("flask_queues")
@@ -22,8 +23,9 @@ logger = logging.getLogger("flask_queues")
 T = TypeVar("T")
 #: What the names of sheets begin with that hold what could not be read.
 ASIDE = "damaged:"
-#: What this process has told of already: names with the sums of their texts. Of very many it begins anew.
+#: What this process has told of already: names, those of damaged sheets with the sums of their texts.
 _told: set[str] = set()
+#: Of so many it begins anew.
 MOST_TOLD = 1000
 
 
@@ -37,6 +39,8 @@ class Found(Generic[T]):
     damage: str = ""
     #: Its text once more, where it is damaged: to be written with what takes its place.
     aside: Mapping[str, str] = field(default_factory=dict)
+    #: Whether it is encrypted with a key that this process lacks, so that nothing may take its place.
+    closed: bool = False
 
 
 def look(name: str, text: str | None, load: Callable[[str], T]) -> Found[T]:
@@ -44,8 +48,11 @@ def look(name: str, text: str | None, load: Callable[[str], T]) -> Found[T]:
 
     Raises `StorageFormatError`, as `load` does, where a newer version has written it.
     """
-    if text is None or is_closed(text):
+    if text is None:
         return Found(None)
+    if is_closed(text):
+        tell_closed(name)
+        return Found(None, closed=True)
     try:
         check_text(text)
         return Found(load(text))
@@ -77,16 +84,42 @@ def check_text(text: str) -> None:
 
 def tell(name: str, text: str, damage: str) -> None:
     """Say in the log that a sheet cannot be read, once in a process."""
-    if (known := aside_of(name, text)) in _told:
-        return
+    if is_news(aside_of(name, text)):
+        logger.error(
+            "The sheet %s in the storage cannot be read, so it is left out: flask queues damaged shows it. %s",
+            name,
+            damage[:500],
+        )
+
+
+def tell_closed(name: str) -> None:
+    """Say in the log that a sheet is encrypted with a key that is missing here, once in a process."""
+    if is_news(name):
+        logger.warning("%s It is left out, and left as it is.", closed_words(name))
+
+
+def is_news(what: str) -> bool:
+    """Whether this process has not told of something yet."""
+    if what in _told:
+        return False
     if len(_told) >= MOST_TOLD:
         _told.clear()
-    _told.add(known)
-    logger.error(
-        "The sheet %s in the storage cannot be read, so it is left out: flask queues damaged shows it. %s",
-        name,
-        damage[:500],
+    _told.add(what)
+    return True
+
+
+def closed_words(name: str) -> str:
+    """Say what is missing."""
+    return (
+        f"The sheet {name} in the storage is encrypted with a key that QUEUES_ENCRYPTION_KEYS lacks in this process. "
+        "Give every process of the application, and every worker, the same keys."
     )
+
+
+def refuse_closed(name: str, found: Found[Any]) -> None:
+    """Raise `KeyMissing` where a sheet would be changed that nobody here can read."""
+    if found.closed:
+        raise KeyMissing(f"{closed_words(name)} Nothing was changed.")
 
 
 def aside_of(name: str, text: str) -> str:

@@ -111,8 +111,8 @@ class Wanted(NamedTuple):
     #: Any other job stays in the line, also one whose type no worker knows, or that is stopped.
     only: bool = False
     #: Id and token of a claim in force, of a queue that is the only one here: what is claimed runs together with it.
-    #: Where that claim is under limits, only jobs under just the same ones are claimed, which may also wait at their
-    #: gates. They come `along`: they pass no gate, and their end opens none.
+    #: Where that claim is under limits, only jobs under just the same ones are claimed, of the same groups, which may
+    #: also wait at their gates. They come `along`: they pass no gate, and their end opens none.
     along_with: tuple[str, int] | None = None
 
 

@@ -17,6 +17,8 @@ from .interrupts import CancelNow, Interrupt
 
 #: Claims that are asked for at a time: few at first, since there may be no more of the same key.
 FIRST_FEW, AT_ONCE = 32, 250
+#: The company of claims that run as usual.
+HANDLED = "handled"
 
 
 def new_attempt(
@@ -36,10 +38,10 @@ def gather(
 ) -> tuple[list[Claim], list[Claim]]:
     """Claim what comes along with a claim; returns that, and what was claimed with it and does not belong to it.
 
-    Of the latter, what came along under limits goes back, unless it stands alone: only then nothing of it is run.
+    Of the latter, what came along under limits goes back, unless its `handle` is not called any more.
     """
     gathering = manager.jobs[claim.type].gathering
-    if gathering is None or stands_alone(manager, claim):
+    if gathering is None or company(manager, claim) is None:
         return [], list(at_hand)
     along, others = parted(manager, claim, at_hand)
     few = FIRST_FEW
@@ -62,31 +64,38 @@ def like(claim: Claim, limit: int, lease: int) -> Wanted:
 
 def parted(manager: Manager, claim: Claim, others: Sequence[Claim]) -> tuple[list[Claim], list[Claim]]:
     """Part claims into those that come along with one, and those that do not."""
-    key = manager.gathering_key(claim)
+    key, kept = manager.gathering_key(claim), company(manager, claim)
     along = [
         one
         for one in others
-        if manager.gathering_key(one) == key and one.type == claim.type and not stands_alone(manager, one)
+        if manager.gathering_key(one) == key and one.type == claim.type and company(manager, one) == kept
     ]
     return along, [one for one in others if one not in along]
 
 
-def stands_alone(manager: Manager, claim: Claim) -> bool:
-    """Whether a claim has an end of its own.
+def is_over(manager: Manager, claim: Claim) -> bool:
+    """Whether nothing of a claim is run, its `failed` at most."""
+    return company(manager, claim) != HANDLED
 
-    It cannot be read, its tries are used up, it has expired, its batch was cancelled, or its payload fits no more.
+
+def company(manager: Manager, claim: Claim) -> str | None:
+    """What claims of one key have in common that come together: those of which `handle` is called, or `failed` alone.
+
+    None for one with an end of its own: it cannot be read, its payload fits no more, it has expired, or its batch was
+    cancelled.
     """
     terms = manager.terms(claim)
     if terms.damage is not None:
-        return True
-    if transitions.is_last_words(claim, terms) or transitions.is_expired(claim):
-        return True
-    if manager.called_off(claim, terms) is not None:
-        return True
-    with suppress(PayloadError):
+        return None
+    try:
         manager.jobs[claim.type].shape.load(claim.payload)
-        return False
-    return True
+    except PayloadError:
+        return None
+    if transitions.is_last_words(claim, terms):
+        return f"failed by {claim.error}"
+    if transitions.is_expired(claim) or manager.called_off(claim, terms) is not None:
+        return None
+    return HANDLED
 
 
 class GatheredAttempt(Attempt):

@@ -257,6 +257,7 @@ class Keeper:
                 self._manager.look_out,
                 lambda: in_slices(self._manager.retain_aside),
                 self._manager.tend_chains,
+                self._manager.tend_asides,
                 self._manager.maintain,
             )
         except StorageError:

@@ -23,6 +23,7 @@ from .notices import Listener
 from .plan import Share
 from .process import hear_stop, own_memory, process_name
 from .report import Report
+from .surroundings import Surroundings
 from .telemetry import send_what_is_left
 
 
@@ -56,7 +57,10 @@ def run_jobs(manager: Manager, name: str, share: Share, *, slot: Slot, bell: Bel
         if isinstance(interrupts, Signals):
             crew = Crew(manager, name, share, signals=interrupts, slot=slot, report=report, bell=bell)
             return crew.work()
-        loop = Loop(manager, name, share, interrupts=interrupts, slot=slot, report=report, bell=bell)
+        found = Surroundings()
+        loop = Loop(
+            manager, name, share, interrupts=interrupts, slot=slot, report=report, bell=bell, surroundings=found
+        )
         return loop.work()
     except QueuesError as error:
         report.problem(str(error))

@@ -15,13 +15,14 @@ from .bell import Bell
 from .board import Slot
 from .ending import LOOK, Ending
 from .exchange import Exchange
-from .gathering import gather, new_attempt, stands_alone
+from .gathering import gather, is_over, new_attempt
 from .hand import Hand
 from .interrupts import Interrupts
 from .pace import BRISK, Pace
 from .plan import Share
 from .report import Report
 from .steward import Steward
+from .surroundings import Surroundings
 
 #: Seconds by which a job may outlive its timeout before its process is killed.
 KILL_AFTER = 5.0
@@ -55,6 +56,7 @@ class Loop:
         slot: Slot,
         report: Report,
         bell: Bell,
+        surroundings: Surroundings | None = None,
     ) -> None:
         self._manager = manager
         self._share = share
@@ -68,6 +70,7 @@ class Loop:
         self._pace = Pace()
         self._left = share.max_jobs
         self._ending = Ending(manager)
+        self._surroundings = surroundings
 
     def work(self) -> End:
         """Work until there is a reason to end."""
@@ -159,6 +162,8 @@ class Loop:
         settlement = attempt.run()
         self._slot.end()
         seconds = time.perf_counter() - began
+        if self._surroundings is not None:
+            self._surroundings.restore(claim.type, seconds, last=not self._hand.waiting)
         self._attempt = None
         if len(attempt.tokens) == 1:
             self._pace.ran(claim.type, seconds)
@@ -177,7 +182,7 @@ class Loop:
             return Attempt(self._manager, claim, self._interrupts, self._steward.stir)
         self._hand.collect()  # a storage that lost a connection would hand out again what is on its way
         along, others = gather(self._manager, claim, self._exchange.claim_more, self._hand.take_like(claim))
-        if back := [one for one in others if one.along and not stands_alone(self._manager, one)]:
+        if back := [one for one in others if one.along and not is_over(self._manager, one)]:
             self._settle([given_back(one, begun=False) for one in back])
             others = [one for one in others if one not in back]
         self._hand.fill(others)

@@ -22,6 +22,7 @@ from .notes import JobLogHandler
 from .notices import OVER, Notice
 from .plan import Plan, without_children, worker_of
 from .report import Report
+from .surroundings import Surroundings
 
 #: Seconds between two looks at whether somebody pushed.
 LOOK = 0.005
@@ -65,6 +66,7 @@ class SingleWorker:
         return 0
 
     def _work(self) -> None:
+        surroundings = Surroundings()
         while True:
             loop = Loop(
                 self._manager,
@@ -74,6 +76,7 @@ class SingleWorker:
                 slot=self._board.slots[0],
                 report=self._report,
                 bell=self._bell,
+                surroundings=surroundings,
             )
             if loop.work() is not End.WORN or self._plan.share.once:
                 return

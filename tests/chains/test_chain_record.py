@@ -74,7 +74,7 @@ def test_a_long_chain_is_read_page_by_page(queues: Queues) -> None:
 
 
 def test_a_chain_is_found_whose_first_jobs_are_deleted(queues: Queues) -> None:
-    """A long one by its own id too; of a short one any job that is left leads to it."""
+    """By its own id too, and from any job that is left; where none is, that is said, with what would have kept it."""
     short, long = pushed(queues, 5), pushed(queues, 30)
     while any(queues.manager.find(one).status is not Status.COMPLETED for one in (short, long)):
         end(queues.manager)
@@ -83,8 +83,19 @@ def test_a_chain_is_found_whose_first_jobs_are_deleted(queues: Queues) -> None:
         queues.manager.delete(job_id)
     assert queues.manager.chain_with(long).id == long
     assert queues.manager.chain_with(left).id == short
-    with pytest.raises(JobNotFound, match="no chain with a job"):
+    assert queues.manager.chain_with(short).current.id == left
+    for job in queues.manager.chain_with(short).jobs:
+        queues.manager.delete(job.id)
+    with pytest.raises(JobNotFound, match=r"A chain is there as long as .*: keep those of a job type longer"):
         queues.manager.chain_with(short)
+    said = queues.manager.app.test_cli_runner().invoke(args=["queues", "chain", short])
+    assert (said.exit_code != 0, "as long as one of its jobs is" in said.output) == (True, True)
+
+
+def test_a_job_that_is_no_link_is_told_as_that(queues: Queues) -> None:
+    """It is there, unlike a chain that is gone."""
+    with pytest.raises(JobNotFound, match="is no link of a chain"):
+        queues.manager.chain_with(queues.push("any").id)
 
 
 def test_what_was_let_follow_is_a_chain_behind_its_job(queues: Queues) -> None:

@@ -379,6 +379,12 @@ def test_a_change_is_shown_before_it_is_made(shop: Shop, report: str) -> None:
             "",
         ),
         ("shop:x: the argument 'n' is missing; it takes n.", "n", "Hier wird ein Wert gebraucht.", ""),
+        (
+            "shop:x: argument 'n.at[1]': there is no field 'stret'; Address has street.",
+            "n",
+            "In n.at[1] gibt es kein Feld stret.",
+            "",
+        ),
         ("shop:x: argument 'n[...]': expected str, got int.", "n", "Das passt nicht zum Jobtyp.", "whole"),
         ("shop:x: there is no argument 'm'; it takes n.", None, "Das passt nicht zum Jobtyp.", "whole"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -210,3 +211,22 @@ def test_only_who_may_change_things_gets_it(shop: Shop, client: FlaskClient) -> 
     assert client.post("/queues/push", data={"type": "shop:mail", "value.to": "a"}).status_code == 400
     assert post(client, "/queues/push", type="shop:mail", **{"value.to": "a"}).status_code == 303
     assert len(pushed(shop)) == 1
+
+
+@dataclass
+class Address:
+    """Within a payload."""
+
+    street: str
+
+
+def test_a_field_that_there_is_not_is_told_at_its_argument(shop: Shop, client: FlaskClient) -> None:
+    """Nothing is pushed, and what was typed stays."""
+
+    @shop.queues.job("shop:send")
+    def deliver(to: list[Address]) -> None: ...
+
+    answer = send(client, "shop:send", value_to='[{"street": "x", "stret": "y"}]')
+    assert (answer.status_code, pushed(shop)) == (422, [])
+    assert "There is no field stret in to[0]." in answer.text
+    assert "stret&#34;: &#34;y" in answer.text

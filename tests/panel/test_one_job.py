@@ -314,6 +314,8 @@ def test_a_chain_has_a_page_to_which_its_jobs_lead(shop: Shop) -> None:
     assert "4 links were never started." in client.get(f"/queues/chains/{chain.id}").text
     assert "56 of 60" not in client.get("/queues/jobs?text=chain:nobody").text
     assert chain.current.id[-8:] in client.get("/queues/cancelled?text=chain:*").text
+    assert "A chain is there as long as one of its jobs is." in client.get("/queues/search?q=chain:nobody").text
+    assert "A chain is there" not in client.get("/queues/search?q=tag:nobody").text
 
 
 def test_a_job_whose_place_was_taken_says_that_nothing_follows(shop: Shop) -> None:

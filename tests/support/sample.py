@@ -95,6 +95,21 @@ def noop() -> None:
     note("ran")
 
 
+@queues.job("wander")
+def wander(folder: str, umask: int = 0o022) -> None:
+    """Changes what it shares with the next job of its process."""
+    os.umask(umask)
+    os.chdir(folder)
+    time.sleep(0.002)
+
+
+@queues.job("where")
+def where() -> None:
+    umask = os.umask(0o022)
+    os.umask(umask)
+    note(f"{umask:03o}:{Path.cwd()}")
+
+
 @queues.job("add")
 def add(a: int, b: int = 1) -> int:
     return a + b
@@ -660,7 +675,16 @@ class BadDigest(GatheredJob):
         note(f"failed:{len(self.payloads)}", self)
 
 
-queues.register(Digest, FullDigest, CalmDigest, BadDigest)
+class StrictDigest(BadDigest):
+    """The same once, at a rate."""
+
+    type = "strict-digest"
+    tries = 1
+    rate = "3/h"
+    burst = 3
+
+
+queues.register(Digest, FullDigest, CalmDigest, BadDigest, StrictDigest)
 
 
 @queues.job("grow-batch", tries=1000, backoff=0)

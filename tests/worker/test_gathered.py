@@ -111,7 +111,21 @@ def test_what_becomes_of_the_run_becomes_of_each(make_site, how, outcome, option
     assert {run.outcome for record in records for run in record.history} >= {outcome}
     words = Counter(run.word for run in site.runs())
     assert words["list:5"] == 2
-    assert (words["failed:5"], words["failed:1"]) == ((0, 5) if how == "kill" else (1, 0))
+    assert (words["failed:5"], words["failed:1"]) == (1, 0)
+
+
+@pytest.mark.parametrize("place", ["file", pytest.param("redis", marks=pytest.mark.servers)], indirect=True)
+@pytest.mark.parametrize("options", [(), ("--threads", "3")])
+def test_the_failed_of_a_run_that_died_counts_as_one_run_of_its_rate(make_site, place, options):
+    """However many payloads it had: three runs an hour are the one that died, its `failed`, and another."""
+    site = make_site(**place)
+    site.manager.push_many([("strict-digest", {"how": "kill"})] * 5)
+    site.work(*options)
+    eventually(lambda: unfinished(site.manager) == 0, 30)
+    site.manager.push("strict-digest", {"how": "raise"})
+    eventually(lambda: unfinished(site.manager) == 0, 30)
+    words = Counter(run.word for run in site.runs())
+    assert words == {"list:5": 1, "failed:5": 1, "list:1": 1, "failed:1": 1}
 
 
 def test_a_timeout_stops_all_and_each_is_tried_again(make_site):

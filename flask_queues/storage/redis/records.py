@@ -155,14 +155,20 @@ def unique_text(unique: tuple[Any, ...] | None) -> str:
 
 def limits_text(limits: Iterable[Iterable[Any]]) -> str:
     """The limits of a job, as `read_limits` of `lib.lua` reads them: a line each."""
-    return "\n".join(f"{kind} {quoted(key)}\t{kind}\t{n}\t{per}\t{burst}" for kind, key, n, per, burst in limits)
+    return "\n".join(limit_text(Limit(*limit)) for limit in limits)
+
+
+def limit_text(limit: Limit) -> str:
+    """One of them; the group is nothing to `lib.lua`, but what has another is no longer just the same text."""
+    kind, key, n, per, burst, group = limit
+    return f"{kind} {quoted(key)}\t{kind}\t{n}\t{per}\t{burst}" + (f"\t{group}" if group else "")
 
 
 def read_limits(text: str) -> Iterator[Limit]:
     """Read what `limits_text` wrote."""
     for line in text.split("\n") if text else ():
-        gate, kind, n, per, burst = line.split("\t")
-        yield Limit(kind, unquoted(gate.partition(" ")[2]) or "", int(n), int(per), int(burst))
+        gate, kind, n, per, burst, *group = line.split("\t")
+        yield Limit(kind, unquoted(gate.partition(" ")[2]) or "", int(n), int(per), int(burst), "".join(group))
 
 
 def memory_text(memory: Memory | None) -> str:

@@ -55,6 +55,8 @@ LOGS = st.lists(WORDS.map(lambda word: LogLine(MOMENT, "info", word or "", {"w":
 UNIQUE = [Unique("k"), Unique("k", START), Unique("k", TIME, HOUR), Unique("k", START, 0, True), Unique("wörd\t")]
 ONE, TWO = Limit(CONCURRENCY, "one", 1), Limit(CONCURRENCY, "zwei\t2", 2)
 HOURLY = Limit(RATE, "hourly", 1, HOUR, 1)
+#: At the gate of another, and not along with it.
+GROUPED = ONE._replace(group="g")
 NEW = st.builds(
     lambda n, queue, **said: NewJob(id=f"{queue}{n}", queue=queue, **said),
     n=st.integers(0, 5),
@@ -69,7 +71,7 @@ NEW = st.builds(
     options=st.sampled_from([None, '{"tries":3}']),
     unique=st.sampled_from([None, None, None, *UNIQUE]),
     batch=st.sampled_from([None, None, "b", "c"]),
-    limits=st.sampled_from([(), (), (), (ONE,), (TWO,), (HOURLY,), (HOURLY, ONE)]),
+    limits=st.sampled_from([(), (), (), (ONE,), (TWO,), (HOURLY,), (HOURLY, ONE), (GROUPED,)]),
     gather=st.sampled_from([None, None, None, Gather("g", 1), Gather("g", 2), Gather("wörd\n\t", 2)]),
 )
 PUSHED = NEW | NEW.map(lambda job: job._replace(id=f"j{job.id[1:]}", unique=None))
@@ -186,7 +188,7 @@ class StorageMachine(RuleBasedStateMachine):
         held = [claim for claim in self.claims if self.model.in_force(claim.id, claim.token)]
         self.settle_and_claim(worker, [settlement(claim, end) for claim in held], wanted)
 
-    @rule(worker=WORKERS, queue=QUEUES, limit=st.sampled_from([ONE, TWO, HOURLY]), end=ENDS)
+    @rule(worker=WORKERS, queue=QUEUES, limit=st.sampled_from([ONE, TWO, HOURLY, GROUPED]), end=ENDS)
     def work_under_a_limit(self, worker: str, queue: str, limit: Limit, end: dict[str, Any]) -> None:
         """Push some jobs of a key, claim until there is no room, and settle one."""
         jobs = [NewJob(f"{queue}{n}", queue, "t", "{}", priority=1, limits=(limit,)) for n in range(3, 6)]

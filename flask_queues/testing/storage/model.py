@@ -430,7 +430,7 @@ class Model:
 
     def under(self, queue: str, limit: Limit) -> list[ModelJob]:
         """The jobs of a queue that are under a limit."""
-        return [job for job in self.jobs.values() if job.pushed.queue == queue and limit in job.pushed.limits]
+        return [job for job in self.jobs.values() if job.pushed.queue == queue and limit.gate in gates_of(job)]
 
     @staticmethod
     def goes_along(job: ModelJob, wanted: Wanted) -> bool:
@@ -487,6 +487,11 @@ class Model:
         assert record.reason == job.reason
         assert held_how(record) == job.held
         assert (record.finished is not None) is job.status.final
+
+
+def gates_of(job: ModelJob) -> set[str]:
+    """The gates that a job has to pass."""
+    return {limit.gate for limit in job.pushed.limits}
 
 
 def in_force(stop: Stop, now: int) -> bool:

@@ -73,6 +73,26 @@ class AlongContract(OpenedTwice):
         settle(storage, claim, Status.PENDING, Outcome.KILLED, alone=True)
         assert take_along(storage, first) == []
 
+    @pytest.mark.parametrize("limit", [ONE, HOURLY])
+    def test_what_is_of_another_group_passes_the_same_gate_and_does_not_come_along(
+        self, storage: Storage, other: Storage, limit: Limit
+    ) -> None:
+        """Wherever it waits; it passes when its turn comes."""
+        one, two = limit._replace(group="g1"), limit._replace(group="g2")
+        fill(storage, "1", "2", limits=[one])
+        fill(storage, "a", "b", limits=[two])
+        fill(storage, "none", limits=[limit])
+        fill(storage, "3", limits=[one])
+        first = take_one(storage)
+        assert take(other, worker="v") == []
+        assert ids(take_along(storage, first)) == ["2", "3"]
+        if limit is ONE:
+            complete(storage, first)
+            second = take_one(storage)
+            assert (second.id, ids(take_along(storage, second))) == ("a", ["b"])
+            complete(storage, second)
+            assert take_one(storage).id == "none"
+
     def test_they_have_one_place_which_the_first_one_holds(self, storage: Storage) -> None:
         """The end of one that came along lets nobody pass; the end of the first does, whether the others run or not."""
         fill(storage, "1", "2", "3", limits=[ONE])

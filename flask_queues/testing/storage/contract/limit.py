@@ -209,10 +209,11 @@ class LimitContract(OpenedTwice):
 
     def test_a_moved_job_is_under_its_limits(self, storage: Storage) -> None:
         """What a load carries says them."""
-        storage.push([new("1", limits=[ONE, FAST])])
+        one = ONE._replace(group="g1")
+        storage.push([new("1", limits=[one, FAST])])
         load = storage.hand_out("elsewhere")
         assert load is not None
-        assert load.jobs[0].limits == (tuple(ONE), tuple(FAST))
+        assert load.jobs[0].limits == (tuple(one), tuple(FAST))
         storage.let_go(load.number)
         assert storage.take_in("somewhere", load._replace(number=1)) == 1
         fill(storage, "2", limits=[ONE])
