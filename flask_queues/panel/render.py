@@ -24,6 +24,7 @@ from ..scheduler import ScheduleRecord
 from . import access, csrf, flashes, formats, preferences, sentences, words
 from .address import here, way_back
 from .asked import asked_for_live, is_for_holders
+from .environment import environment_of
 from .language import LANGUAGES, gettext, locale, ngettext
 from .listing import Listing
 from .reads import Overview, known_queues
@@ -31,6 +32,8 @@ from .routes import ADDRESSES
 from .sorting import address_of
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from .deeds import Action
 
 STATIC = Path(__file__).parent / "static"
@@ -73,14 +76,14 @@ def render(template: str, **values: Any) -> str:
         Status=Status,
         **values,
     )
-    if access.may_see():
-        return render_template(f"flask_queues/{template}", **context)
-    return render_for_strangers(template, context)
+    may_see = access.may_see()
+    env = environment_of(current_app, inside=bool(may_see and current_queues.config.layout))
+    found = env.get_template(f"flask_queues/{template}")
+    return render_template(found, **context) if may_see else render_for_strangers(found, context)
 
 
-def render_for_strangers(template: str, context: dict[str, Any]) -> str:
+def render_for_strangers(found: Template, context: dict[str, Any]) -> str:
     """Render without the application's layout and context processors: it may be they that cannot tell who this is."""
-    found = current_app.jinja_env.get_template(f"flask_queues/{template}")
     frame = "flask_queues/link_frame.html" if is_for_holders() else "flask_queues/frame.html"
     return found.render({**context, "frame": frame, "layout": None})
 

@@ -15,6 +15,8 @@ LOOK = 0.02
 
 def new_file() -> int:
     """Open a file without a name, to be inherited; returns its descriptor."""
+    if hasattr(os, "memfd_create"):  # needs no folder: a container may have none that can be written
+        return os.memfd_create("flask-queues")
     file, path = tempfile.mkstemp(prefix="flask-queues-")
     os.unlink(path)  # noqa: PTH108 - the path is a text
     return file

@@ -118,6 +118,8 @@ class Supervisor:
         self._systemd.stops("Stopping; jobs in hand may finish.")
         self._stop_children()
         self._stop_keeper()
+        for bell in self._bells:
+            bell.close()
         return 1 if self._unable else 0
 
     # The loop's steps

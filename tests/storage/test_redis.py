@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from redis.exceptions import NoPermissionError
 
 from flask_queues import Queues
 from flask_queues.backend import build_backend
@@ -431,6 +434,32 @@ class TestWrongConfiguration:
             storage = opened(CACHE_REDIS_URL=f"redis://weak:secret@127.0.0.1:{own.port}/0")
             assert "may not do" in str(self.refusal(storage))
             assert client.keys("*") == []
+
+    def test_the_rights_that_the_documents_name(self, tmp_path: Path) -> None:
+        """They are enough for everything, the doctor's questions too, and reach nothing else on that server."""
+        text = (Path(__file__).parents[2] / "docs" / "storage.md").read_text()
+        (line,) = re.findall(r"^redis-cli (ACL SETUSER shop .+)$", text, re.MULTILINE)
+        with RedisServer(tmp_path) as own, own.client() as client:
+            client.execute_command(*shlex.split(line.replace("PASSWORD", "secret")))
+            app = Flask("shop")
+            app.config["QUEUES_CACHE_TYPE"] = "RedisCache"
+            app.config["QUEUES_CACHE_REDIS_URL"] = f"redis://shop:secret@127.0.0.1:{own.port}/0"
+            storage = Queues(app).manager.storage
+            watcher = storage.watcher()
+            watcher.changed()
+            assert storage.push([job(), job()]) == [True, True]
+            eventually(watcher.changed, "The push was heard")
+            watcher.close()
+            complete(storage, take_one(storage))
+            storage.heartbeat(a_worker("w"), LONG)
+            storage.maintain()
+            assert "redis-unknown" not in {finding.code for finding in storage.examine()}
+            assert storage.counts().queues["q"]["completed"] == 1
+            storage.close()
+            with own.client(username="shop", password="secret") as weak:
+                for command in (["FLUSHALL"], ["KEYS", "*"], ["GET", "{queues:other}:meta"], ["PUBLISH", "x", "y"]):
+                    with pytest.raises(NoPermissionError):
+                        weak.execute_command(*command)
 
     @pytest.mark.parametrize("prefix", ["{mine}", "a{b", "a}b"])
     def test_braces_in_the_prefix(self, server: RedisServer, prefix: str) -> None:

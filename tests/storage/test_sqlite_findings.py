@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -83,6 +84,21 @@ def test_a_folder_in_a_container(storage: SQLiteStorage, tmp_path: Path, monkeyp
     finding = by_code(storage)["sqlite-container"]
     assert finding.severity is Severity.LOSES
     assert "volume" in finding.fix
+
+
+def test_a_folder_in_the_virtual_environment(
+    storage: SQLiteStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is the instance folder of an application that was installed; beside the environment nothing is wrong."""
+    monkeypatch.setattr(sys, "base_prefix", "/usr")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    assert "sqlite-environment" not in by_code(storage)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    finding = by_code(storage)["sqlite-environment"]
+    assert finding.severity is Severity.LOSES
+    assert "QUEUES_CACHE_DIR" in finding.fix
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path))
+    assert "sqlite-environment" not in by_code(storage)
 
 
 def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from flask_queues import Status
+from flask_queues.worker.picture import new_file
 from tests.support.site import PATIENCE, eventually
 
 #: What paints a terminal.
@@ -292,6 +294,33 @@ def test_a_folder_that_is_moved_away_and_back_is_survived(site, anew):
     assert site.ended(site.push("mark")).status is Status.COMPLETED
     assert worker.process.poll() is None
     assert "Traceback" not in worker.text
+
+
+def test_more_processes_than_files_may_be_open_is_said_in_a_sentence(site):
+    """Each process needs three; who is allowed 64 cannot have a hundred processes."""
+    command = [sys.executable, "-m", "flask", "--app", "sample", "queues", "work", "--processes", "100"]
+    answer = subprocess.run(
+        ["sh", "-c", 'ulimit -n 64; exec "$@"', "sh", *command],
+        cwd=site.folder,
+        env=site.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert answer.returncode == 1
+    assert "A worker with 100 processes cannot start here: Too many open files. Give it fewer" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="here it needs a folder for temporary files")
+def test_a_worker_needs_no_folder_for_temporary_files(monkeypatch):
+    """A container whose root cannot be written has none."""
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    file = new_file()
+    os.write(file, b"stacks")
+    assert os.pread(file, 10, 0) == b"stacks"
+    os.close(file)
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])

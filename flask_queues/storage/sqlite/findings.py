@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import stat
+import sys
 from pathlib import Path
 
 from ..values import Finding, Severity
@@ -34,6 +35,7 @@ def examine(database: Database) -> list[Finding]:
     found = [
         on_memory(path.parent),
         on_container(path.parent),
+        in_environment(path.parent),
         on_full_disk(path.parent),
         written_by_others(path),
         not_mended(),
@@ -67,6 +69,18 @@ def on_container(folder: Path) -> Finding | None:
         "sqlite-container",
         f"{folder} is in the container itself, not on a volume: every job in it is gone with the container.",
         "Mount a volume and set QUEUES_CACHE_DIR to a folder on it.",
+    )
+
+
+def in_environment(folder: Path) -> Finding | None:
+    """A folder in the virtual environment, as the instance folder of an application that was installed as a package."""
+    if sys.prefix == sys.base_prefix or not folder.resolve().is_relative_to(Path(sys.prefix).resolve()):
+        return None
+    return Finding(
+        Severity.LOSES,
+        "sqlite-environment",
+        f"{folder} is in the virtual environment: a deploy that makes that anew leaves every job in it behind.",
+        "Set QUEUES_CACHE_DIR to a folder that outlives a deploy.",
     )
 
 
