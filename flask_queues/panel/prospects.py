@@ -94,9 +94,11 @@ def expected_start(manager: Manager, record: JobRecord) -> datetime | None:
     """When a job may start: its time, or for one that waits, by its place in its line."""
     if record.status is Status.SCHEDULED:
         return record.due
-    now = manager.now()
+    now, pauses = manager.now(), manager.pauses()
     place = place_of(manager, record, manager.counts(), now)
-    seconds = None if place is None else manager.forecast().start_of(record.queue, place)
+    if place is None or any(pause.type == record.type for pause in pauses):
+        return None
+    seconds = manager.forecast(now, pauses=pauses).start_of(record.queue, place)
     return None if seconds is None else now + timedelta(seconds=seconds)
 
 

@@ -70,7 +70,7 @@ def retry_until_text(manager: Manager, record: JobRecord) -> str:
 def say_pending(manager: Manager, record: JobRecord, overview: Overview) -> str:
     """Of a job that waits for a worker."""
     waited, fleet = duration(now() - record.due), overview.fleet
-    if record.held and fleet.knows(record.type):
+    if overview.pause_of(job_type=record.type) or (record.held and fleet.knows(record.type)):
         return _("Has waited for %(time)s: its job type is paused, or a limit holds it back.", time=waited)
     if record.held:
         return _(

@@ -250,6 +250,14 @@ def test_the_start_of_a_waiting_job_is_told_by_its_place(shop: Shop, monkeypatch
     assert asked[0] < asked[1] <= 3
     assert first["expected_start"] < last["expected_start"]
     assert "Starts in" in shop.client(None).get(link_of(shop, waiting[2])).text
+    shop.manager.hurry(waiting[2])
+    assert told(shop.client(None), link_of(shop, waiting[2]))["expected_start"] is not None
+    assert asked[-1] == 1
+    shop.manager.pause(type="shop:mail")
+    assert told(shop.client(None), link_of(shop, waiting[2]))["expected_start"] is None
+    shop.work()
+    assert "its job type is paused" in shop.client().get(f"/queues/jobs/{waiting[2]}").text
+    shop.manager.resume(type="shop:mail")
 
     delayed = told(shop.client(None), link_of(shop, shop.scheduled()))
     assert delayed["expected_start"] > last["expected_start"]
