@@ -14,7 +14,7 @@ from ..activity import Act
 from ..errors import JobNotFound
 from ..manager import current_queues
 from ..masking import MASK, masked
-from ..record import Attempt, JobRecord, LogLine, Status
+from ..record import Attempt, JobRecord, LogLine, Outcome, Status
 from ..reproducing import as_test
 from ..shapes import log_fields, masked_error, secrets_of, unique_key_shown
 from ..storage.unique import was_replaced
@@ -138,6 +138,7 @@ def job(job_id: str) -> ResponseReturnValue:
         neighbours=neighbours,
         before=next((job for way, job in neighbours if way == "before"), None),
         origin_job=reads.origin_job(current_queues, record),
+        scheduled=reads.is_of_a_schedule(current_queues, record),
         followers=reads.followers(current_queues, record),
         replaced=was_replaced(record.reason),
         runs=[run_view(record, attempt, secrets) for attempt in reversed(record.history)],
@@ -181,8 +182,16 @@ def run_view(record: JobRecord, attempt: Attempt, secrets: set[str]) -> dict[str
         "error": error._replace(message=words.reason_text(error.message)) if error else None,
         "blocks": blocks(error.traceback, current_queues.root) if error else [],
         "waited": attempt.started - since,
-        "backoff": bool(before),
+        "backoff": bool(before) and backed_off(record, before[-1]),
     }
+
+
+def backed_off(record: JobRecord, failed: Attempt) -> bool:
+    """Whether a job waited for its next try after this run; not where somebody has retried it since."""
+    if failed.outcome not in (Outcome.FAILED, Outcome.TIMED_OUT):
+        return False
+    since = [run for run in record.history if run.run >= failed.run and run.outcome is not None and run.outcome.counted]
+    return len(since) <= record.attempts
 
 
 def json_view(value: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..alerts import Alert
 from ..batches import BatchRecord
-from ..errors import BatchNotFound
+from ..errors import BatchNotFound, ScheduleNotFound
 from ..manager import Manager
 from ..metrics import Forecast, Outlook, Pace
 from ..pausing import Pause
@@ -209,6 +209,17 @@ def origin_job(manager: Manager, record: JobRecord) -> JobRecord | None:
     if record.origin is None or record.origin.kind not in ("job", "again"):
         return None
     return manager.storage.get(record.origin.name)
+
+
+def is_of_a_schedule(manager: Manager, record: JobRecord) -> bool:
+    """Whether a schedule has pushed a job, and is still there."""
+    if record.origin is None or record.origin.kind != "schedule":
+        return False
+    try:
+        manager.scheduler.find(record.origin.name)
+    except ScheduleNotFound:
+        return False
+    return True
 
 
 def followers(manager: Manager, record: JobRecord) -> list[tuple[Follower, JobRecord | None]]:

@@ -21,6 +21,7 @@ from flask_queues.panel.trace import blocks
 from flask_queues.pushing.whence import program_here
 from flask_queues.record import LogLine, Memory, Origin
 from flask_queues.storage.values import NewJob, Wanted
+from flask_queues.transitions import dump_error
 from tests.support.runs import run_next
 
 from .conftest import TOKEN, Shop
@@ -463,7 +464,7 @@ def test_the_first_line_says_what_pushed_a_job(shop: Shop) -> None:
 
 
 def test_the_first_line_leads_to_what_pushed_a_job(shop: Shop) -> None:
-    """To the job that pushed it, as long as that is there; of a schedule it tells the name."""
+    """To the job that pushed it, or to the schedule, as long as that is there."""
 
     @shop.queues.job("shop:parent", name="Parent")
     def parent() -> str:
@@ -483,6 +484,29 @@ def test_the_first_line_leads_to_what_pushed_a_job(shop: Shop) -> None:
     shop.schedule("bericht")
     [occurred] = [job for job in shop.manager.jobs_of().jobs if job.occurrence]
     assert first_line(client, occurred.id).startswith("by the schedule bericht, for ")
+    assert '<a href="/queues/schedules/bericht">by the schedule' in client.get(f"/queues/jobs/{occurred.id}").text
+    shop.manager.scheduler.remove("bericht")
+    assert "<span>by the schedule bericht, for " in client.get(f"/queues/jobs/{occurred.id}").text
+
+
+def test_a_wait_is_told_to_be_a_backoff(shop: Shop) -> None:
+    """Of the next try after a failure; not where somebody has retried the job meanwhile, nor before the first run."""
+    client, job_id = shop.client(), shop.pending()
+    told: list[bool] = []
+    for tries in (3, 2, 3):
+        shop.tick()
+        claim = shop.claim()
+        told.append("(backoff)" in client.get(f"/queues/jobs/{job_id}").text)
+        if told[-1]:
+            client.set_cookie("queues_language", "de")
+            assert "gewartet (Aufschub)" in plain(client.get(f"/queues/jobs/{job_id}").text)
+            client.set_cookie("queues_language", "en")
+        failed = transitions.failed(claim, shop.manager.terms(claim)._replace(tries=tries), dump_error("E", "no"))
+        shop.settle(failed._replace(delay=0))
+        if failed.status is Status.FAILED:
+            shop.tick()
+            shop.manager.retry(job_id)
+    assert told == [False, True, False]
 
 
 def test_a_callback_is_pushed_by_its_batch(shop: Shop) -> None:
