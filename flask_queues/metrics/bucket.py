@@ -68,10 +68,18 @@ class Cell:
         if last is not None:
             self.wait.add(between(job.due, last), times)
 
+    def add(self, other: Cell) -> None:
+        """Add the numbers of another, without its durations."""
+        self.completed += other.completed
+        self.failed += other.failed
+        self.cancelled += other.cancelled
+        self.came += other.came
+        self.runs += other.runs
+        self.total += other.total
+
     def merge(self, other: Cell) -> None:
         """Add what another has counted."""
-        for name in ("completed", "failed", "cancelled", "came", "runs", "total"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.add(other)
         self.wait.merge(other.wait)
         self.process.merge(other.process)
 
@@ -184,6 +192,15 @@ def merged(cells: Iterable[Cell]) -> Cell:
     whole = Cell()
     for cell in cells:
         whole.merge(cell)
+    return whole
+
+
+def numbers_of(buckets: Iterable[Bucket]) -> defaultdict[str, Cell]:
+    """Add up the numbers of each queue, without durations: those take ten times as long."""
+    whole: defaultdict[str, Cell] = defaultdict(Cell)
+    for bucket in buckets:
+        for (queue, _), cell in bucket.cells.items():
+            whole[queue].add(cell)
     return whole
 
 

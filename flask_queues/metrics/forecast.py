@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 from ..record import WorkerRecord, to_milliseconds
-from .bucket import Bucket, Cell, all_of
+from .bucket import Bucket, Cell, numbers_of
 from .ledger import MINUTE, Ledger
 
 #: Whole minutes over which a pace is told, and those that are looked at where too few jobs ran in them.
@@ -51,21 +53,25 @@ class Forecast:
         self.minutes: Sequence[tuple[int, Bucket]] = sorted(buckets.items())
         recent = [bucket for start, bucket in self.minutes if start >= minute - RECENT]
         self._looked = len(recent)
-        self._recent, self._longer = all_of(recent), all_of(buckets.values())
+        self._recent, self._longer = numbers_of(recent), numbers_of(buckets.values())
         #: By queue: a page asks for each of its rows.
         self._paces: dict[str, Pace] = {}
+
+    @cached_property
+    def _ended(self) -> dict[int, Counter[str]]:
+        return {start: ended_in(bucket) for start, bucket in self.minutes}
 
     def pace(self, queue: str) -> Pace:
         """How a queue is moving."""
         if queue not in self._paces:
-            recent = self._recent.some(queue)
+            recent = self._recent[queue]
             minutes = self._looked or 1
             mean = self._mean(recent, queue)
             self._paces[queue] = Pace(max(0, recent.came) / minutes, recent.ended / minutes, mean)
         return self._paces[queue]
 
     def _mean(self, recent: Cell, queue: str) -> float | None:
-        for cell in (recent, self._longer.some(queue)):
+        for cell in (recent, self._longer[queue]):
             if cell.runs >= ENOUGH:
                 return cell.mean
         return None
@@ -109,13 +115,21 @@ class Forecast:
 
     def last_hour(self, queue: str | None = None) -> list[int | None]:
         """How many jobs ended in each minute of the last hour; None for one in which nobody counted."""
-        found = dict(self.minutes)
-        last = max(found, default=0)
-        return [found[n].some(queue).ended if n in found else None for n in range(last - LONGER + 1, last + 1)]
+        last = max(self._ended, default=0)
+        found = [self._ended.get(n) for n in range(last - LONGER + 1, last + 1)]
+        return [None if one is None else sum(one.values()) if queue is None else one[queue] for one in found]
 
     def failed(self, queue: str | None = None) -> int:
         """Jobs that failed in the last hour."""
-        return self._longer.some(queue).failed
+        return sum(cell.failed for name, cell in self._longer.items() if queue in (None, name))
+
+
+def ended_in(bucket: Bucket) -> Counter[str]:
+    """How many jobs of each queue ended."""
+    ended: Counter[str] = Counter()
+    for (queue, _), cell in bucket.cells.items():
+        ended[queue] += cell.ended
+    return ended
 
 
 def can_do(processes: int, mean: float) -> float:

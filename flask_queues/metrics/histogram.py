@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,8 +13,8 @@ GROWTH = (1 + ERROR) / (1 - ERROR)
 SCALE = 1 / math.log(GROWTH)
 #: What begins exactly at a slot's edge belongs below it, whatever the logarithm's last digit says.
 ROUNDING = 1e-9
-#: No duration that a job can take has a higher slot.
-LAST_SLOT = 1000
+#: What `dump` writes. No duration that a job can take has a higher slot than 1000.
+WRITTEN = re.compile(r"(?:(?:\d{1,3}|1000):\d+(?: |\Z))*")
 
 
 def slot_of(duration: int) -> int:
@@ -29,8 +30,18 @@ def duration_of(slot: int) -> float:
 class Histogram:
     """How many durations fell into each slot. Those of several buckets of time add up without loss."""
 
-    def __init__(self, slots: dict[int, int] | None = None) -> None:
-        self.slots = Counter(slots)
+    def __init__(self, written: str = "") -> None:
+        self._written = written
+        self._slots: Counter[int] = Counter()
+
+    @property
+    def slots(self) -> Counter[int]:
+        """How many are in which slot; what was written is read when it is asked for, which most of it never is."""
+        if self._written:
+            pairs = (pair.split(":") for pair in self._written.split())
+            self._slots.update({int(slot): int(count) for slot, count in pairs})
+            self._written = ""
+        return self._slots
 
     def add(self, duration: int, times: int = 1) -> None:
         """Count a duration in milliseconds, once or for several that are like it."""
@@ -70,8 +81,6 @@ class Histogram:
     @classmethod
     def load(cls, text: str) -> Histogram:
         """Read what `dump` has written; raises `ValueError` for what is none."""
-        pairs = (pair.split(":") for pair in text.split())
-        slots = {int(slot): int(count) for slot, count in pairs}
-        if not all(0 <= slot <= LAST_SLOT for slot in slots):
-            raise ValueError(f"A duration in slot {max(slots)} or {min(slots)}.")
-        return cls(slots)
+        if not WRITTEN.fullmatch(text):
+            raise ValueError(f"No durations: {text[:80]!r}")
+        return cls(text)

@@ -25,6 +25,8 @@ from .listing import total
 
 #: From here on, a number has to be typed before so many jobs are deleted.
 TYPED_FROM = 101
+#: In front of the key of a cause, where a row is one.
+CAUSE = "cause:"
 #: Jobs of which it is looked whether they are paused.
 LOOK_AT = 100
 
@@ -42,14 +44,24 @@ def asked_action(name: str) -> Action:
     return ACTIONS[name]
 
 
-def chosen(action: Action) -> Chosen:
-    """Read which jobs are meant."""
+def chosen(action: Action, row: str = "") -> Chosen:
+    """Read which jobs are meant: those of a row, which is a job's or a cause's, or else what the request says."""
     filters = asked_filters()
+    if row.startswith(CAUSE):
+        filters = filters._replace(cause=row.removeprefix(CAUSE)[:64])
+        return Chosen(
+            (),
+            Status.FAILED,
+            filters,
+            total(current_queues, current_queues.counts(), Status.FAILED, filters),
+            every=True,
+        )
     status = next((one for one in action.statuses if one.value == request.values.get("status")), None)
     if request.values.get("all") and status is not None:
         counted = total(current_queues, current_queues.counts(), status, filters)
         return Chosen((), status, filters, counted, every=True)
-    ids = tuple(dict.fromkeys(one[:64] for one in request.values.getlist("id") if one))[:AT_ONCE]
+    asked = [row] if row else request.values.getlist("id")
+    ids = tuple(dict.fromkeys(one[:64] for one in asked if one))[:AT_ONCE]
     return Chosen(ids, status, filters, len(ids))
 
 
@@ -59,10 +71,10 @@ def back_of(jobs: Chosen) -> str:
     return way_back(url_for(f"queues.list_{jobs.status or Status.PENDING}", **given))
 
 
-def confirm(name: str) -> ResponseReturnValue:
+def confirm(name: str, row: str = "") -> ResponseReturnValue:
     """Name what would be done, before it is done."""
     action = asked_action(name)
-    jobs = chosen(action)
+    jobs = chosen(action, row)
     if not access.may_change():  # who may only read is not asked
         return redirect(back_of(jobs), 303)
     return nothing_chosen(jobs) if jobs.number == 0 else ask(action, jobs)
@@ -103,10 +115,10 @@ def needs_typing(action: Action, jobs: Chosen) -> bool:
     return action.name == "delete" and jobs.number is not None and jobs.number >= TYPED_FROM
 
 
-def act(name: str) -> ResponseReturnValue:
+def act(name: str, row: str = "") -> ResponseReturnValue:
     """Do it, say how many jobs it were, and go back to where it was asked for."""
     action = asked_action(name)
-    jobs = chosen(action)
+    jobs = chosen(action, row)
     if jobs.number == 0:
         return nothing_chosen(jobs)
     if jobs.every and (wrong := why_ask_again(action, jobs)):

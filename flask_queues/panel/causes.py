@@ -123,6 +123,7 @@ def causes() -> ResponseReturnValue:
         "causes.html",
         overview=overview,
         asked=asked,
+        place=asked.place,
         queues=sorted({queue for one in known for queue in one.queues} | ({asked.queue} if asked.queue else set())),
         types=sorted({type_ for one in known for type_ in one.types} | ({asked.type} if asked.type else set())),
         rows=order.rows,

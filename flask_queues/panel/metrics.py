@@ -98,6 +98,10 @@ class Chart(NamedTuple):
         found = [line.values[n] for line in self.lines]
         return [NONE if value is None else self.shown(value) for value in found]
 
+    def measured(self, n: int) -> bool:
+        """Whether there is anything to tell of a slot."""
+        return any(line.values[n] is not None for line in self.lines)
+
     def told(self, n: int) -> str:
         """The values of a slot in one line."""
         return ", ".join(f"{line.label} {text}" for line, text in zip(self.lines, self.cell(n), strict=True))

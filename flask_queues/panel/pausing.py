@@ -23,8 +23,12 @@ def add_to(blueprint: Blueprint) -> None:
 
 
 def act(what: str) -> ResponseReturnValue:
+    """Pause what the request names, or let it go on."""
+    return change(what, queue=request.values.get("queue") or None, job_type=request.values.get("type") or None)
+
+
+def change(what: str, *, queue: str | None = None, job_type: str | None = None) -> ResponseReturnValue:
     """Pause a queue or job type, or let it go on; and go back to where that was asked for."""
-    queue, job_type = request.values.get("queue") or None, request.values.get("type") or None
     name, who = queue or job_type or "", access.name_of_person()
     if (queue is None) is (job_type is None) or what not in ("pause", "resume"):
         raise NotFound

@@ -41,6 +41,8 @@ STATIC = Path(__file__).parent / "static"
 SUMMARY = 160
 #: Of an error: what stands in a list, what its tooltip tells, and what two lines have room for anyway.
 REASON, TOOLTIP, ROOMY = 200, 600, 80
+#: What ends where the next begins or what holds it ends.
+ENDS = ("</td>", "</th>", "</li>")
 LIVE_CLOCK = "X-Queues-Clock"
 LIVE_TOKEN = "X-Queues-Token"  # noqa: S105 - the name of a header
 
@@ -79,7 +81,17 @@ def render(template: str, **values: Any) -> str:
     may_see = access.may_see()
     env = environment_of(current_app, inside=bool(may_see and current_queues.config.layout))
     found = env.get_template(f"flask_queues/{template}")
-    return render_template(found, **context) if may_see else render_for_strangers(found, context)
+    if not may_see:
+        return lean(render_for_strangers(found, context))
+    text = render_template(found, **context)
+    return text if current_queues.config.layout else lean(text)
+
+
+def lean(text: str) -> str:
+    """Leave out the end tags that HTML lets one leave out: a list has a thousand of them."""
+    for end in ENDS:
+        text = text.replace(f"{end}\n", end).replace(end, "")
+    return text
 
 
 def render_for_strangers(found: Template, context: dict[str, Any]) -> str:
@@ -137,6 +149,11 @@ def plain(text: object) -> Markup:
     return Markup(str(escape(text)).replace("&#34;", '"').replace("&#39;", "'"))  # noqa: S704 - escaped
 
 
+def stamp_of(moment: datetime) -> str:
+    """A moment for programs, exact to what people are shown, no longer."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 class Helpers:
     """What templates call, for one answer."""
 
@@ -144,7 +161,7 @@ class Helpers:
         self._overview = overview
         self._chips: dict[str, Markup] = {}
         #: Buttons, in front of the job's id and behind it: a list has many of each.
-        self._buttons: dict[tuple[str, str, Status, str, str], tuple[str, str]] = {}
+        self._buttons: dict[tuple[str, str], tuple[str, str]] = {}
         #: Itself: a row asks it often, and each look through the proxy costs.
         self._manager: Manager = current_queues._get_current_object()  # type: ignore[attr-defined]
 
@@ -288,15 +305,20 @@ class Helpers:
 
     @classmethod
     def row_icon(cls, name: str) -> Markup:
-        """The same on a button at the end of a row, where it needs no class: a list has a hundred of them."""
-        return Markup(cls.icon(name).replace(' class="q-icon"', ""))  # noqa: S704 - of markup
+        """The same on a button at the end of a row, which is heard as a whole and gives it its style."""
+        return Markup(cls.icon(name).replace(' class="q-icon" aria-hidden="true"', ""))  # noqa: S704 - of markup
 
     @staticmethod
     def time(moment: datetime, text: str | None = None) -> Markup:
         """A moment as a person says it, the exact one beside it. Of Python, since a list has a hundred of them."""
         shown, exact = escape(text or formats.ago(moment)), escape(formats.with_zone(moment))
-        stamp = moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")  # exact to what is shown, no longer
-        return Markup(f'<time datetime="{stamp}" title="{exact}">{shown}</time>')  # noqa: S704 - escaped
+        return Markup(f'<time datetime="{stamp_of(moment)}" title="{exact}">{shown}</time>')  # noqa: S704 - escaped
+
+    @staticmethod
+    def time_and_date(moment: datetime) -> Markup:
+        """The same, where the exact one stands below for all to see."""
+        shown, exact = escape(formats.ago(moment)), escape(formats.exact(moment))
+        return Markup(f'<time datetime="{stamp_of(moment)}">{shown}</time><small class="q-under">{exact}</small>')  # noqa: S704 - escaped
 
     def chip(self, queue: str) -> Markup:
         """A queue by name, with a link to it, and whether it is paused; a list names the same few again and again."""
@@ -315,40 +337,53 @@ class Helpers:
 
     def job_cell(self, record: JobRecord) -> Markup:
         """The cell of a job in a list: its name, with a link to it, above its payload."""
-        name, address = escape(self.name_of(record.type)), escape(self.job_url(record.id))
+        name, address, payload = (
+            escape(self.name_of(record.type)),
+            escape(self.job_url(record.id)),
+            self.summary(record),
+        )
         return Markup(  # noqa: S704 - escaped
-            f'<th scope="row" class="q-main"><a class="q-name" href="{address}">{name}</a>\n'
-            f'<span class="q-mono q-line">{plain(self.summary(record))}</span></th>'
+            f'<th scope="row" class="q-main"><a href="{address}">{name}</a><code>{plain(payload)}</code></th>'
         )
 
-    def action_button(self, action: Action, record: JobRecord, back: str, class_: str = "") -> Markup:
-        """What does something with a job: a button of the page's form, or a link to the question before it."""
-        key = (action.name, record.type, record.status, back, class_)
+    def row_button(self, action: Action, record: JobRecord) -> Markup:
+        """What does something with the job of a row, or asks first."""
+        key = (action.name, record.type)
         if key not in self._buttons:
-            self._buttons[key] = self._button(action, record, back, class_)
+            form = "q-ask" if action.danger else "q-act"
+            self._buttons[key] = self._row_act(form, action.name, self.verb(action), self.name_of(record.type))
         before, behind = self._buttons[key]
-        return Markup(f"{before}{quote(record.id)}{behind}")  # noqa: S704 - escaped
+        return Markup(f"{before}{escape(record.id)}{behind}")  # noqa: S704 - escaped
 
-    def _button(self, action: Action, record: JobRecord, back: str, class_: str) -> tuple[str, str]:
-        """The button without the job's id, which stands between the two."""
-        verb, address = escape(self.verb(action)), escape(self._action_url(action, record.status, back))
+    def row_act(self, button: str, value: str, verb: str, name: str, icon: str = "", form: str = "q-act") -> Markup:
+        """The same for what is no job."""
+        before, behind = self._row_act(form, button, verb, name, icon)
+        return Markup(f"{before}{escape(value)}{behind}")  # noqa: S704 - escaped
+
+    def _row_act(self, form: str, button: str, verb: str, name: str, icon: str = "") -> tuple[str, str]:
+        """A button at the end of a row, in front of its value and behind: see `rows.py`, which is asked by it."""
+        drawing = self.row_icon(icon or button.partition(":")[0])
+        return f'<button form="{form}" name="{button}" value="', f'">{drawing}{words.heard(verb, name)}</button>'
+
+    def action_button(self, action: Action, record: JobRecord, back: str, class_: str) -> Markup:
+        """What does something with a job on its own page: a button of the page's form, or a link to the question."""
+        verb, address = escape(self.verb(action)), escape(self._action_url(action, record, back))
         label = escape(words.doing(self.verb(action), self.name_of(record.type)))
-        icon = self.icon(action.name) if class_ else self.row_icon(action.name)
-        inside = f'aria-label="{label}">{icon}<span>{verb}</span>'
-        class_ = class_ or "q-button"
+        inside = f'aria-label="{label}">{self.icon(action.name)}<span>{verb}</span>'
         if action.danger:
             danger = " q-danger" if action.name == "delete" else ""
-            return f'<a class="{class_}{danger}" href="{address}', f'" data-confirm {inside}</a>'
-        return f'<button class="{class_}" form="q-act" formaction="{address}', f'" {inside}</button>'
+            return Markup(f'<a class="{class_}{danger}" href="{address}" data-confirm {inside}</a>')  # noqa: S704 - escaped
+        return Markup(  # noqa: S704 - escaped
+            f'<button class="{class_}" form="q-act" formaction="{address}" {inside}</button>'
+        )
 
     def schedule_button(self, what: str, name: str, word: str, class_: str) -> Markup:
-        """What does something with a schedule; of Python as well, since `url_for` is slow."""
+        """What does something with a schedule."""
+        if not class_:
+            return self.row_act(f"{what}:schedule", name, word, name)
         address = escape(f"{base_url('queues.act_on_schedule', 'what')}{what}?{urlencode({'schedule': name})}")
-        label, icon = escape(words.doing(word, name)), self.icon(what) if class_ else self.row_icon(what)
-        return Markup(  # noqa: S704 - escaped
-            f'<button class="{class_ or "q-button"}" form="q-act" formaction="{address}" aria-label="{label}">'
-            f"{icon}<span>{escape(word)}</span></button>"
-        )
+        inside = f'aria-label="{escape(words.doing(word, name))}">{self.icon(what)}<span>{escape(word)}</span></button>'
+        return Markup(f'<button class="{class_}" form="q-act" formaction="{address}" {inside}')  # noqa: S704 - escaped
 
     @staticmethod
     def schedule_url(name: str) -> str:
@@ -366,14 +401,12 @@ class Helpers:
         return f"{base_url('queues.queue', 'name')}{quote(name)}"
 
     @staticmethod
-    def _action_url(action: Action, status: Status, back: str) -> str:
-        """Where an action on a job is done, or asked about if it is a danger, up to the job's id."""
+    def _action_url(action: Action, record: JobRecord, back: str) -> str:
+        """Where an action on a job is done, or asked about if it is a danger."""
         endpoint = f"{base_url('queues.act', 'name')}{action.name}"
         if not action.danger:  # where to go back to stands in the form
-            return f"{endpoint}?id="
-        plain_list = back == url_for(f"queues.list_{status}")  # where one goes anyway
-        way = {"status": status.value} if plain_list else {"back": back}
-        return f"{endpoint}/confirm?{urlencode(way, safe='/?:=')}&id="
+            return f"{endpoint}?id={quote(record.id)}"
+        return f"{endpoint}/confirm?{urlencode({'back': back}, safe='/?:=')}&id={quote(record.id)}"
 
     @staticmethod
     def list_url(status: Status, **values: Any) -> str:

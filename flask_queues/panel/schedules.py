@@ -171,8 +171,12 @@ def job_of(line: OccurrenceRecord) -> JobRecord | None:
 
 
 def act(what: str) -> ResponseReturnValue:
+    """Act on the schedule that the request names."""
+    return change(what, request.values.get("schedule", ""))
+
+
+def change(what: str, name: str) -> ResponseReturnValue:
     """Run it now, pause it or let it go on; and go back to where that was asked for."""
-    name = request.values.get("schedule", "")
     scheduler = current_queues.scheduler
     if what == "run":
         flashes.add(_("%(name)s runs now.", name=name), job=scheduler.run(name))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from markupsafe import Markup
+
 from ..alerts import Alert
 from ..manager import Manager
 from ..metrics import Outlook
@@ -209,6 +211,14 @@ def act_word(action: str) -> str:
 def doing(verb: str, name: str) -> str:
     """What a button does, and with what: for whoever hears it without its row."""
     return _("%(verb)s %(name)s", verb=verb, name=name)
+
+
+def heard(verb: str, name: str) -> Markup:
+    """The same as the text of a button, of which the verb alone is seen."""
+    whole = doing(verb, name)
+    if whole.startswith(verb):
+        return Markup("%s<i>%s</i>") % (verb, whole.removeprefix(verb))
+    return Markup('<span aria-hidden="true">%s</span><i>%s</i>') % (verb, whole)
 
 
 def callback_label(name: str) -> str:

@@ -73,10 +73,15 @@ def workers() -> ResponseReturnValue:
 
 
 def act(what: str) -> ResponseReturnValue:
+    """Ask it of the worker that the request names."""
+    return change(what, request.values.get("worker", ""))
+
+
+def change(what: str, name: str) -> ResponseReturnValue:
     """Ask it of the worker, keep who asked, and go back to where that was."""
     if what not in ACTS:
         raise NotFound
-    worker = found(request.values.get("worker", ""))
+    worker = found(name)
     name = f"{worker.host} {worker.pid}"
     if what == "restart":
         current_queues.restart([worker.name])

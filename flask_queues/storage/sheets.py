@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -145,9 +145,15 @@ def fits(value: Any, shape: Any) -> bool:
     list of just these.
     """
     if isinstance(shape, list):
-        return isinstance(value, list) and all(fits(one, shape[0]) for one in value)
+        return isinstance(value, list) and all_fit(value, shape[0])
     if isinstance(shape, dict):
-        return isinstance(value, dict) and all(fits(one, shape[str]) for one in value.values())
+        return isinstance(value, dict) and all_fit(value.values(), shape[str])
     if isinstance(shape, tuple):
         return isinstance(value, list) and len(value) == len(shape) and all(map(fits, value, shape))
     return isinstance(value, shape) if isinstance(shape, type) or not callable(shape) else bool(shape(value))
+
+
+def all_fit(values: Collection[Any], shape: Any) -> bool:
+    """Whether each of these has it; a sheet has ten thousand numbers, which are looked at in one go."""
+    same = isinstance(shape, type) and set(map(type, values)) <= {shape}
+    return same or all(fits(one, shape) for one in values)

@@ -101,7 +101,7 @@ def test_a_reader_sees_every_page_and_changes_nothing(shop: Shop) -> None:
     for page in ("/queues/failed/jobs", f"/queues/jobs/{job_id}"):
         text = client.get(page).text
         assert "Send mail" in text
-        for word in ("Retry", "Delete", "formaction", "checkbox"):
+        for word in ("Retry", "Delete", "formaction", 'form="q-', "checkbox"):
             assert word not in text
 
 

@@ -83,7 +83,7 @@ def test_run_now_puts_jobs_first_in_the_order_of_the_list(shop: Shop) -> None:
     urgent = shop.mail.using(priority=9).push(to="x@example.org").id
     first, second, third = (shop.pending() for _ in range(3))
     client = shop.client()
-    assert client.get("/queues/jobs").text.count('aria-label="Run now Send mail"') == 4
+    assert client.get("/queues/jobs").text.count(">Run now<i> Send mail</i></button>") == 4
     post(client, "/queues/actions/run", id=[second, third], status="pending")
     assert flashed(shop, client) == "2 jobs are the first in their lines."
     assert next_ones(shop, 2) == [second, third]
@@ -239,3 +239,47 @@ def test_a_full_queue_is_named(make_shop: Callable[..., Shop]) -> None:
     client = shop.client()
     post(client, "/queues/actions/push", id=ended)
     assert flashed(shop, client) == "The job cannot be pushed: the queue mail is full (jobs that wait: 1)."
+
+
+def test_a_button_at_the_end_of_a_row_does_it_with_what_stands_in_it(shop: Shop) -> None:
+    """Its name says what, its value with what, and the page's form where to go back to."""
+    first, second, checked = shop.failed(), shop.failed(), shop.failed()
+    place = "/queues/failed/jobs?queue=mail&sort=oldest"
+    client = shop.client()
+    text = client.get(place).text
+    assert text.count(f'name="retry" value="{first}"') == 1
+    answer = post(client, "/queues/actions", retry=first, back=place)
+    assert (answer.status_code, answer.location) == (303, place)
+    assert shop.status(first) is Status.PENDING
+    assert post(client, "/queues/actions", back=place).status_code == 404
+    assert post(client, "/queues/actions", **{"burn:queue": "mail"}).status_code == 404
+
+    asked = client.get("/queues/actions/confirm", query_string={"back": place, "id": checked, "delete": second})
+    assert "Delete 1 job?" in asked.text
+    assert f'name="id" value="{second}"' in asked.text
+    assert f'value="{checked}"' not in asked.text
+    assert 'href="/queues/failed/jobs?queue=mail&amp;sort=oldest"' in asked.text
+    asked = client.get(
+        "/queues/actions/confirm", query_string={"status": "failed", "id": [second, checked], "delete": ""}
+    )
+    assert "Delete 2 jobs?" in asked.text
+    assert client.get("/queues/actions/confirm", query_string={"burn": second}).status_code == 404
+
+
+def test_a_button_in_the_row_of_a_cause_is_about_all_its_jobs(shop: Shop) -> None:
+    """In the queue and of the type that the page is narrowed to."""
+    for _ in range(3):
+        shop.failed(KeyError("a"))
+    shop.failed(ValueError("b"))
+    shop.count()
+    client = shop.client()
+    text = client.get("/queues/failed?queue=mail").text
+    button = re.search(
+        r'<button form="q-ask" name="delete" value="(cause:\w+)">[^/]*/></svg>Delete all 3 …<i> KeyError', text
+    )
+    assert button is not None, text
+    asked = client.get("/queues/actions/confirm", query_string={"delete": button[1], "queue": "mail"})
+    assert "Delete 3 jobs?" in asked.text
+    assert 'name="queue" value="mail"' in asked.text
+    asked = client.get("/queues/actions/confirm", query_string={"delete": button[1], "queue": "none"})
+    assert "Delete 3 jobs?" not in asked.text

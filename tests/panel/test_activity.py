@@ -97,8 +97,8 @@ def test_a_paused_queue_says_so_wherever_its_jobs_stand(shop: Shop) -> None:
         assert "paused by anna, until " in text, page
         assert "provider &lt;b&gt;is&lt;/b&gt; down" in text, page
         assert "<b>is" not in text, page
-    assert re.search(r'formaction="[^"]*resume[^"]*queue=mail', client.get("/queues/queues").text)
-    post(client, "/queues/actions/queue/resume", queue="mail")
+    assert 'name="resume:queue" value="mail"' in client.get("/queues/queues").text
+    post(client, "/queues/actions", **{"resume:queue": "mail"})
     assert shop.manager.pauses() == []
     assert "paused by" not in client.get("/queues/jobs").text
 

@@ -132,7 +132,7 @@ def test_a_danger_is_asked_about_in_a_dialog(shop: Shop, visit: Callable[..., Vi
     ids = [shop.failed() for _ in range(2)]
     anna = visit()
     page = anna.go("/failed/jobs")
-    opener = row(page, ids[0]).get_by_role("link", name="Delete Send mail")
+    opener = row(page, ids[0]).get_by_role("button", name="Delete Send mail")
     opener.click()
     expect(page.get_by_role("dialog", name="Delete 1 job?")).to_be_visible()
     expect(page.get_by_role("link", name="Keep it")).to_be_focused()
@@ -219,7 +219,7 @@ def test_keys_do_something_for_whoever_turned_them_on(shop: Shop, visit: Callabl
     page.wait_for_url(re.compile(r"^[^?]+/queues/jobs$"))
     for key in "jjk":
         page.keyboard.press(key)
-    expect(row(page, ids[0]).locator("a.q-name")).to_be_focused()
+    expect(row(page, ids[0]).locator("th > a")).to_be_focused()
     page.keyboard.press("x")
     expect(row(page, ids[0]).get_by_role("checkbox")).to_be_checked()
     page.keyboard.press("/")

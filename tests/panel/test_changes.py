@@ -355,7 +355,7 @@ def test_a_change_is_shown_before_it_is_made(shop: Shop, report: str) -> None:
     typed = {**form_of(client, report), "value.title": "Quarter 2 <b>", "value.pin": "4711", "way": "save"}
     asked = client.post(f"/queues/jobs/{report}/payload", data=typed)
     assert asked.status_code == 200
-    assert '<td class="q-wrap q-mono" data-label="After">&#34;Quarter 2 &lt;b&gt;&#34;</td>' in asked.text
+    assert '<td class="q-wrap q-mono" data-label="After">&#34;Quarter 2 &lt;b&gt;&#34;</tr>' in asked.text
     assert "4711" not in asked.text
     assert "pin, typed again" in asked.text
     assert shop.manager.find(report).payload == PAYLOAD

@@ -107,7 +107,7 @@ class TestInsideAHost:
                 assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, width)
                 assert page.evaluate(BEYOND) == [], (path, width)
         page = anna.go("/failed/jobs")
-        page.locator(f"#row-{failed}").get_by_role("link", name="Delete Send mail").click()
+        page.locator(f"#row-{failed}").get_by_role("button", name="Delete Send mail").click()
         expect(page.get_by_role("dialog", name="Delete 1 job?")).to_be_visible()
         page.keyboard.press("Escape")
         page.mouse.move(1, 1)

@@ -232,7 +232,7 @@ def test_queues_and_job_types_stand_below_the_charts(working: Shop) -> None:
     working.pending()
     client = working.client()
     text = client.get("/queues/metrics?range=1h").text
-    assert re.search(r'id="line-mail".*?>1</td>', text)
+    assert re.search(r'id="line-mail".*?>1<', text)
     assert "25%" in text[text.index('id="row-shop:mail"') :]
     assert re.search(r"\d an hour on average\.", text)
     assert 'id="line-' not in client.get("/queues/metrics?range=1h&type=shop:mail").text
@@ -309,7 +309,7 @@ def test_metrics_say_what_ran_and_what_the_terminal_says(shop: Shop) -> None:
     for name, number in (("Completed", 7), ("Failed", 3)):
         assert number == told["statuses"][name.lower()]
         assert re.search(rf"<dt>{name}</dt><dd>{number}\s", text)
-    assert re.search(rf'data-label="Pending">{told["queues"]["mail"]["pending"]}</td>', text)
+    assert re.search(rf'data-label="Pending">{told["queues"]["mail"]["pending"]}<', text)
     whole = client.get("/queues/api/metrics").get_json()
     assert [sum(slot.get(name, 0) for slot in whole["slots"]) for name in ("completed", "failed")] == [7, 3]
 

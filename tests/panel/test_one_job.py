@@ -376,7 +376,7 @@ def test_a_changed_payload_says_who_changed_what_and_before_which_attempt(shop: 
     shop.manager.note_act("otto", "change", "job", job_id, reason="\n".join(told))
     page = unescape(client.get(f"/queues/jobs/{job_id}").text)
     assert "changed by otto before attempt 2, " in page
-    found = re.findall(r"<strong>(\w+)</strong></th><td[^>]*>([^<]*)</td><td[^>]*>([^<]*)</td>", page)
+    found = re.findall(r"<strong>(\w+)</strong><td[^>]*>([^<]*)<td[^>]*>([^<]*)</tr>", page)
     assert found == [("to", '"a → b"', '"c"'), ("n", "1", "2"), ("password", "\N{EN DASH}", MASK)]
 
 

@@ -49,7 +49,7 @@ def test_causes_by_the_last_the_most_or_the_newest(shop: Shop) -> None:
     found = {}
     for sort in ("last", "jobs", "first"):
         text = client.get(f"/queues/failed?sort={sort}").text
-        found[sort] = re.findall(r'class="q-name" href="/queues/failed/\w+"[^>]*>(\w+)', text)
+        found[sort] = re.findall(r'<th scope="row" class="q-main"><a href="/queues/failed/\w+"[^>]*>(\w+)', text)
         told = client.get(f"/queues/api/failed?sort={sort}").get_json()["causes"]
         assert [one["error"].rpartition(".")[2] for one in told] == found[sort]
     assert found == {

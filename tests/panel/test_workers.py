@@ -21,13 +21,14 @@ def test_a_worker_is_made_quiet_goes_on_and_begins_anew(shop: Shop) -> None:
     shop.work()
     client = shop.client()
     text = client.get("/queues/workers").text
-    assert 'aria-label="Make quiet host 9"' in text
-    assert 'aria-label="Restart host 9"' in text
-    assert post(client, f"/queues/actions/worker/quiet?worker={NAME}").status_code == 303
+    assert f'name="quiet:worker" value="{NAME}"' in text
+    assert "Make quiet<i> host 9</i>" in text
+    assert "Restart<i> host 9</i>" in text
+    assert post(client, "/queues/actions", **{"quiet:worker": NAME}).status_code == 303
     assert NAME in shop.manager.orders().quiet
     text = client.get("/queues/workers").text
     assert "takes nothing more and finishes what is in hand" in text
-    assert 'aria-label="Let go on host 9"' in text
+    assert "Let go on<i> host 9</i>" in text
     post(client, f"/queues/actions/worker/go-on?worker={NAME}")
     assert NAME not in shop.manager.orders().quiet
     post(client, f"/queues/actions/worker/restart?worker={NAME}")

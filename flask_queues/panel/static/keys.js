@@ -5,7 +5,7 @@
   const PAGES = { p: "jobs", r: "running", s: "scheduled", f: "failed", c: "completed", m: "metrics" };
   let went = 0;
 
-  const links = () => [...document.querySelectorAll("#q-rows .q-name, #q-rows th a")].filter((link) => link.href);
+  const links = () => [...document.querySelectorAll("#q-rows th a")];
   const step = (by) => {
     const found = links();
     const at = found.findIndex((link) => link.closest("tr").contains(document.activeElement));

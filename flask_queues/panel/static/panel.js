@@ -80,8 +80,8 @@
       const row = document.getElementById(`row-${item.dataset.row}`);
       if (!row) continue;
       row.classList.add("q-moved");
-      $(".q-main > .q-badge", row)?.remove();
-      $(".q-main", row).prepend(document.importNode(item.firstElementChild, true));
+      $("th > .q-badge", row)?.remove();
+      $("th", row).prepend(document.importNode(item.firstElementChild, true));
     }
   };
 
@@ -203,7 +203,7 @@
       const dialog = document.createElement("dialog");
       dialog.append(form);
       dialog.setAttribute("aria-label", $("h2", form).textContent);
-      ($(".queues") ?? document.body).append(dialog);
+      $(".queues").append(dialog);
       dialog.onclose = () => {
         dialog.remove();
         opener.focus();
@@ -227,11 +227,11 @@
       return;
     }
     if (event.target.matches(".q-check input")) check(event.target, event.shiftKey);
-    const danger = event.target.closest("[data-confirm]");
+    const danger = event.target.closest("[data-confirm], [form=q-ask]");
     if (!danger || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    const url = new URL(danger.formAction || danger.href);
-    for (const [name, value] of new FormData(danger.form ?? undefined)) url.searchParams.append(name, value);
+    const url = new URL(danger.href ?? danger.form.action);
+    for (const [name, value] of new FormData(danger.form, danger)) url.searchParams.append(name, value);
     dialogFor(url.href, danger);
   });
 
