@@ -31,6 +31,6 @@ def add(response: Response) -> Response:
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if not is_public():
         response.headers["Cache-Control"] = "private, no-store"
-    elif "v" in request.args and response.status_code == 200:
+    elif "v" in request.args and response.status_code in {200, 304}:
         response.headers["Cache-Control"] = FOR_EVER
     return response

@@ -54,6 +54,9 @@ def test_our_files_are_small_and_kept_for_ever(shop: Shop) -> None:
         answer = client.get(address, buffered=True)
         assert answer.status_code == 200
         assert "immutable" in answer.headers["Cache-Control"]
+        again = client.get(address, headers={"If-None-Match": answer.headers["ETag"]}, buffered=True)
+        assert again.status_code == 304
+        assert "immutable" in again.headers["Cache-Control"]
 
 
 def test_a_list_of_fifty_is_a_small_page(shop: Shop) -> None:
