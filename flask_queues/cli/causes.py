@@ -28,7 +28,8 @@ def causes(as_json: bool) -> None:
         click.echo("\nRetry all of one with: flask queues retry --all --cause CAUSE")
     else:
         failed = current_queues.counts().statuses["failed"]
-        click.echo(f"No cause is counted yet of {failed:,} failed jobs." if failed else "No job has failed.")
+        jobs = f"{failed:,} failed job{'' if failed == 1 else 's'}"
+        click.echo(f"No cause is counted yet of {jobs}." if failed else "No job has failed.")
 
 
 def row(one: FailureCause) -> list[str]:
