@@ -367,9 +367,10 @@ class Helpers:
 
     def action_button(self, action: Action, record: JobRecord, back: str, class_: str) -> Markup:
         """What does something with a job on its own page: a button of the page's form, or a link to the question."""
-        verb, address = escape(self.verb(action)), escape(self._action_url(action, record, back))
-        label = escape(words.doing(self.verb(action), self.name_of(record.type)))
-        inside = f'aria-label="{label}">{self.icon(action.name)}<span>{verb}</span>'
+        verb, address = words.verb_here(action.name), escape(self._action_url(action, record, back))
+        label = escape(words.doing(verb, self.name_of(record.type)))
+        shown = escape(words.asks_first(verb) if action.danger else verb)
+        inside = f'aria-label="{label}">{self.icon(action.name)}<span>{shown}</span>'
         if action.danger:
             danger = " q-danger" if action.name == "delete" else ""
             return Markup(f'<a class="{class_}{danger}" href="{address}" data-confirm {inside}</a>')  # noqa: S704 - escaped

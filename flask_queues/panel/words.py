@@ -208,6 +208,16 @@ def act_word(action: str) -> str:
     return _(ACTS[action]) if action in ACTS else action
 
 
+def verb_here(action: str) -> str:
+    """What a button on a job's own page says, where nothing beside it says that it is done at once."""
+    return _("Retry now") if action == "retry" else _(VERBS[action])
+
+
+def asks_first(verb: str) -> str:
+    """What a button says that leads to a question."""
+    return _("%(verb)s …", verb=verb)
+
+
 def doing(verb: str, name: str) -> str:
     """What a button does, and with what: for whoever hears it without its row."""
     return _("%(verb)s %(name)s", verb=verb, name=name)

@@ -49,6 +49,25 @@ def test_each_status_says_what_happens_next(shop: Shop) -> None:
         assert sentence in plain(client.get(f"/queues/jobs/{jobs[status]}").text), status
 
 
+#: What can be done with a job of each status, in its order; dots say that a question follows.
+BUTTONS = {
+    Status.PENDING: ["Run now", "Cancel …", "Delete …"],
+    Status.SCHEDULED: ["Run now", "Cancel …", "Delete …"],
+    Status.RUNNING: ["Cancel …"],
+    Status.FAILED: ["Retry now", "Delete …"],
+    Status.COMPLETED: ["Push again", "Delete …"],
+    Status.CANCELLED: ["Push again", "Delete …"],
+}
+
+
+def test_each_status_offers_what_can_be_done_with_it(shop: Shop) -> None:
+    """In words that say what follows."""
+    client = shop.client()
+    for status, job_id in shop.one_of_each().items():
+        [actions] = re.findall(r'<p class="q-actions">(.*?)</p>', client.get(f"/queues/jobs/{job_id}").text, re.DOTALL)
+        assert re.findall(r"<span>([^<]+)</span>", actions) == BUTTONS[status]
+
+
 def test_the_page_shows_attempts_payload_result_and_log(shop: Shop) -> None:
     """All that is kept of it."""
     line = LogLine(datetime.now(timezone.utc), "warning", "slow server", {"seconds": 3}, 1)
