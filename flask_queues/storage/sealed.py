@@ -271,10 +271,6 @@ class Sealed:
         page = self.inner.page(query)
         return page._replace(jobs=tuple(self._open_record(record) for record in page.jobs))
 
-    def places(self, queue: str, job_ids: Collection[str]) -> dict[str, int]:
-        """Nothing of it is encrypted."""
-        return self.inner.places(queue, job_ids)
-
     def outdated(self, which: Outdated, limit: int = 100) -> list[JobRecord]:
         """Decrypt records."""
         return [self._open_record(record) for record in self.inner.outdated(which, limit)]

@@ -164,6 +164,22 @@ class TestOutbox:
         storage._outbox.deliver(here, [next_one])
         assert storage.get(next_one.id) is None
 
+    def test_its_queue_is_known_though_it_was_empty_and_forgotten_a_moment_ago(
+        self, cluster: Cluster, storage: Storage
+    ) -> None:
+        """By another process, while this one still took its name for stored."""
+        here, there = queues_apart(cluster)
+        first, next_one = job(there), job(there)
+        storage.push([job(here), first])
+        complete(storage, take_one(storage, there))
+        assert storage.delete(first.id) is Status.COMPLETED
+        another = opened(cluster.settings)
+        another.maintain()
+        assert list(another.queues()) == [here]
+        complete(storage, take_one(storage, here), follows=[next_one])
+        assert list(another.queues()) == [there]
+        another.close()
+
     def test_nothing_is_left_in_the_outbox(self, cluster: Cluster, storage: Storage) -> None:
         """Whoever settled delivers at once."""
         here, there = queues_apart(cluster)

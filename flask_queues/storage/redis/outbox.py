@@ -33,14 +33,15 @@ class Outbox:
         """Push what was noted in a queue's partition, and take it out there."""
         box = self._keys.partition(queue) + "out"
         for job in jobs:
-            if job.queue == queue:
-                continue
-            partition = self._keys.partition(job.queue)
-            self._names.add([job.queue])
-            arguments = [self._keys.root, partition, *push_arguments(job, stray=False)]
-            keys = [*structures(partition), *of_job(partition, job.id, job.tags)]
-            self._calls.ask(Command(partition, DELIVER, arguments, keys))
-            self._calls.ask(Command(box, None, ["HDEL", box, job.id]))
+            if job.queue != queue:
+                with self._names.surely(job.queue):
+                    self._calls.ask(self._delivery(job))
+                self._calls.ask(Command(box, None, ["HDEL", box, job.id]))
+
+    def _delivery(self, job: NewJob) -> Command:
+        partition = self._keys.partition(job.queue)
+        arguments = [self._keys.root, partition, *push_arguments(job, stray=False)]
+        return Command(partition, DELIVER, arguments, [*structures(partition), *of_job(partition, job.id, job.tags)])
 
     def deliver_overdue(self, now: int) -> None:
         """Deliver what has waited for so long that whoever settled must have died."""
