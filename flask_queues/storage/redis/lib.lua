@@ -88,6 +88,26 @@ local function id_of(member)
     return string.sub(member, string.find(member, '\t', 14, true) + 1)
 end
 
+-- The number of the push of a member.
+local function seq_of(member)
+    return tonumber(string.sub(member, 1, 11), 16)
+end
+
+-- The index of the first of `alike` members of one score, from `low` on in the order of a range, that comes after one.
+local function index_behind(range, key, low, alike, seq)
+    local high = low + alike
+    while low < high do
+        local middle = math.floor((low + high) / 2)
+        local there = seq_of(call(range, key, middle, middle)[1])
+        if there ~= seq and (there > seq) == (range == 'ZRANGE') then
+            high = middle
+        else
+            low = middle + 1
+        end
+    end
+    return low
+end
+
 -- Tell those who listen that something may have become claimable, or due earlier.
 local function wake()
     call('PUBLISH', root .. 'wake', '1')

@@ -9,26 +9,13 @@ local p, name, limit = arg(), arg(), tonumber(arg())
 local rank, number = arg(), tonumber(arg())
 local key = p .. name
 
-local function seq_of(member)
-    return tonumber(string.sub(member, 1, 11), 16)
-end
-
 -- The index of the first that comes after where it begins; those of one rank lie by the numbers of their pushes.
 local function first_index()
     if rank == '' then
         return 0
     end
     local low = call('ZCOUNT', key, '-inf', '(' .. rank)
-    local high = low + call('ZCOUNT', key, rank, rank)
-    while low < high do
-        local middle = math.floor((low + high) / 2)
-        if seq_of(call('ZRANGE', key, middle, middle)[1]) > number then
-            high = middle
-        else
-            low = middle + 1
-        end
-    end
-    return low
+    return index_behind('ZRANGE', key, low, call('ZCOUNT', key, rank, rank), number)
 end
 
 local index = first_index()

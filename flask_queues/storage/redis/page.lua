@@ -14,10 +14,6 @@ local RANGE = oldest and 'ZRANGE' or 'ZREVRANGE'
 local found = {}
 local floor = nil
 
-local function seq_of(member)
-    return tonumber(string.sub(member, 1, 11), 16)
-end
-
 -- Whether a place (moment, number) comes after another on the list.
 local function is_after(moment, seq, other, other_seq)
     if oldest then
@@ -30,16 +26,7 @@ end
 local function index_after(key, score, seq)
     local text = digits(score)
     local low = oldest and call('ZCOUNT', key, '-inf', '(' .. text) or call('ZCOUNT', key, '(' .. text, '+inf')
-    local high = low + call('ZCOUNT', key, text, text)
-    while low < high do
-        local middle = math.floor((low + high) / 2)
-        if is_after(0, seq_of(call(RANGE, key, middle, middle)[1]), 0, seq) then
-            high = middle
-        else
-            low = middle + 1
-        end
-    end
-    return low
+    return index_behind(RANGE, key, low, call('ZCOUNT', key, text, text), seq)
 end
 
 -- Walk a zset from an index on; `base` is what its scores exceed the moments by, and the walk ends where they are
