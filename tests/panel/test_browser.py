@@ -191,7 +191,7 @@ def test_what_was_done_is_said_to_who_does_not_see_it(shop: Shop, visit: Callabl
     page.get_by_role("button", name="Copy Id").click()
     expect(page.locator("#q-said")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == job_id
-    page.get_by_role("button", name="Retry Send mail").click()
+    page.get_by_role("button", name="Retry now Send mail").click()
     expect(page.locator(".q-note:focus")).to_have_text("1 job was pushed again. Open")
     page = anna.go("/queues/mail")
     page.get_by_role("link", name="Empty the queue …").click()
@@ -308,7 +308,7 @@ def test_the_keyboard_alone_finds_reads_and_retries_a_failed_job(shop: Shop, vis
     tab_to("Send mail")
     page.keyboard.press("Enter")
     expect(page.get_by_text("the mail server said no").first).to_be_visible()
-    tab_to("Retry Send mail", "button")
+    tab_to("Retry now Send mail", "button")
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 job was pushed again.")).to_be_visible()
     assert shop.status(job_id) is Status.PENDING

@@ -91,7 +91,7 @@ def test_the_keyboard_alone_in_german(shop: Shop, visit: Callable[..., Visitor])
     page.keyboard.press("Enter")
     for _ in range(12):
         tab(page)
-        if page.evaluate("document.activeElement.getAttribute('aria-label')") == "Wiederholen: Send mail":
+        if page.evaluate("document.activeElement.getAttribute('aria-label')") == "Jetzt wiederholen: Send mail":
             break
     page.keyboard.press("Enter")
     expect(page.locator(".q-note:focus")).to_contain_text("1 Job")
