@@ -192,15 +192,10 @@ def settle(
     job.stamp = job.ended = state.time
     if status == SCHEDULED:
         job.stamp = job.due = state.time + delay
-    if outcome is not None:
-        job.runs += 1
-        job.error, previous = error, job.error
-        job.memory = memory
-        if again:
-            job.close_run()
-            job.error = error or previous
-    else:
+    if outcome is None:
         job.error = error or job.error
+    else:
+        end_run(job, error, memory, again=again)
     job.attempts += counted
     job.alone = job.alone or alone
     job.result, job.reason, job.cancel = result, reason, None
@@ -214,6 +209,16 @@ def settle(
     if not again:
         push(state, pushes)
     return Fate.DONE
+
+
+def end_run(job: Job, error: str | None, memory: list[float] | None, *, again: bool) -> None:
+    """Keep what became of a run; of one that is followed by another, the job keeps the last error there was."""
+    job.runs += 1
+    job.error, previous = error, job.error
+    job.memory = memory
+    if again:
+        job.close_run()
+        job.error = error or previous
 
 
 def why(job: Job, status: int, reason: str | None, if_cancelled: Any) -> str | None:
